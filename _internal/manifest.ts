@@ -1,0 +1,125 @@
+/**
+ * The manifest: everything the compiler found out about an app, as plain data.
+ *
+ * Written to `dist/manifest.json`; read by emitters, migrations, cookbook, deploy and doctor. It holds
+ * no code, no secret and no machine path: `source.file` is relative to the app's folder, with `/`.
+ *
+ * @module
+ */
+import type { Shape, ShapeTable } from "./shape.ts";
+
+/** Where a declaration stands. Lines and columns count from 1. */
+export interface SourceSpan {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** Three permission bits: R = 4, W = 2, X = 1 (delete, execute). */
+export type Bits = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7;
+
+/** What `@backend({...})` said, defaults filled in. */
+export interface RouteMeta {
+  /** Group the caller must be in, or null. */
+  readonly ugroup: string | null;
+  /** Bits the route may use at most; effective bits are table ∧ route. */
+  readonly perm: Bits;
+  /** Endpoint group, for middleware and docs, or null. */
+  readonly egroup: string | null;
+  /** Bits given beyond a field's own, as `"table.field"` → bits. */
+  readonly grants: Readonly<Record<string, Bits>>;
+  /** True: the call may not write and is never retried for a conflict. */
+  readonly readOnly: boolean;
+  /** How often a conflicting call is run again at most. */
+  readonly retry: number;
+  /** Deadline in milliseconds. */
+  readonly timeout: number;
+  /** Calls per window and session, or null. */
+  readonly rateLimit: { readonly limit: number; readonly windowMs: number } | null;
+  /** Plain REST address, or null. */
+  readonly http: { readonly method: string; readonly path: string } | null;
+  /** Seconds a result may be cached by the client, or null; read-only routes only. */
+  readonly cache: number | null;
+}
+
+/** One parameter of a route. */
+export interface RouteParameter {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly optional: boolean;
+  readonly rest: boolean;
+  readonly doc?: string;
+}
+
+/** One backend function. */
+export interface RouteDef {
+  /** Public name, unique in the app; `POST /rpc/<name>`, `import { <name> }`. */
+  readonly name: string;
+  /** Numeric id on the wire, from the lock; 1000 and up (below are Kontract's own). */
+  readonly op: number;
+  /** Source module, relative to the app's folder. */
+  readonly module: string;
+  /** How the module exports it: `Class.method` or `name`. */
+  readonly export: { readonly className: string | null; readonly name: string };
+  readonly meta: RouteMeta;
+  readonly parameters: readonly RouteParameter[];
+  /** Awaited result. */
+  readonly result: Shape;
+  /** Codes or names of error classes the doc or the types say it throws. */
+  readonly throws: readonly string[];
+  /** Names of the middleware that apply, outermost first. */
+  readonly middleware: readonly string[];
+  /** Hash of parameters and result: equal hashes talk without any check. */
+  readonly schemaHash: string;
+  readonly doc: string;
+  readonly source: SourceSpan;
+}
+
+/** A field of a table class. */
+export interface FieldDef {
+  readonly name: string;
+  /** Shape of the value; `nullable` never carries `undefined` here (that is `optional`). */
+  readonly shape: Shape;
+  readonly optional: boolean;
+  /** JSON default from a literal initialiser; undefined where there is none. */
+  readonly default?: unknown;
+  /** Bits a session has on this field; 7 where not said. */
+  readonly perm: Bits;
+  readonly doc: string;
+}
+
+/** An index over one or more fields (dotted for nested ones). */
+export interface IndexDef {
+  readonly fields: readonly string[];
+  readonly unique: boolean;
+  /** The author accepts that a unique field without R tells whether a value exists. */
+  readonly oracle: boolean;
+}
+
+/** A table class, or a system table (name starts with `_`, reachable by a system session only). */
+export interface TableDef {
+  readonly name: string;
+  /** Class name in the app's source. */
+  readonly className: string;
+  /** Name of the primary key field; its value is the row's id. */
+  readonly primkey: string;
+  readonly perm: Bits;
+  /** `owner`: a session sees and touches only rows it owns. */
+  readonly rows: "all" | "owner";
+  readonly fields: readonly FieldDef[];
+  readonly indexes: readonly IndexDef[];
+  readonly doc: string;
+  readonly source: SourceSpan;
+}
+
+/** An app, as data. */
+export interface Manifest {
+  readonly version: 1;
+  /** App id: part of raystream's prologue. */
+  readonly app: string;
+  /** Content hash of everything below and of the code. */
+  readonly build: string;
+  readonly routes: readonly RouteDef[];
+  readonly tables: readonly TableDef[];
+  readonly types: ShapeTable;
+}

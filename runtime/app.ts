@@ -1,0 +1,52 @@
+/**
+ * The contract between a built bundle and the runtime.
+ *
+ * The compiler generates one {@link AppDefinition} per app and one {@link RouteModule} per source
+ * module with routes. The definition is small and eager; a module's chunk is imported on the first
+ * call of one of its routes, once.
+ *
+ * @module
+ */
+import type { RouteMeta, TableDef } from "../_internal/manifest.ts";
+
+/** What the gateway must know of a route before its chunk is loaded. */
+export interface RouteEntry {
+  readonly name: string;
+  readonly op: number;
+  /** Index into {@link AppDefinition.modules}. */
+  readonly module: number;
+  readonly meta: RouteMeta;
+  readonly schemaHash: string;
+  /** True where the result is a stream. */
+  readonly stream: boolean;
+}
+
+/** Generated code of one route; everything in it trusts only bytes it has checked itself. */
+export interface RouteCode {
+  /** FlatBuffers bytes → arguments, fully checked; throws `RAY_DECODE`. */
+  decodeArguments(bytes: Uint8Array): unknown[];
+  /** Result (or one stream element) → FlatBuffers bytes, owned by the caller. Throws `VALIDATION` where the value breaks its type. */
+  encodeResult(value: unknown): Uint8Array;
+  /** Plain JSON array → arguments, fully checked; throws `VALIDATION` with the path. */
+  argumentsFromJson(value: unknown): unknown[];
+  /** Result → plain JSON. */
+  resultToJson(value: unknown): unknown;
+  /** Middleware inlined, then the author's function. Runs inside the call's context. */
+  invoke(args: unknown[]): unknown;
+}
+
+/** One lazily loaded chunk. */
+export interface RouteModule {
+  readonly routes: Readonly<Record<string, RouteCode>>;
+}
+
+/** A built app. */
+export interface AppDefinition {
+  /** App id, as in the manifest. */
+  readonly app: string;
+  /** Build hash, as in the manifest. */
+  readonly build: string;
+  readonly routes: readonly RouteEntry[];
+  readonly modules: readonly (() => Promise<RouteModule>)[];
+  readonly tables: readonly TableDef[];
+}

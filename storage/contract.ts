@@ -1,0 +1,77 @@
+/**
+ * What the runtime may ask of storage. Implemented by `storage/engine.ts`.
+ *
+ * @module
+ */
+import type { Bits } from "../_internal/manifest.ts";
+
+/** A database session: opaque, kept in the gateway's memory only, never sent to a client. */
+export interface StorageSession {
+  /** 32 random bytes, base64url; only its hash is stored in the database. */
+  readonly sid: string;
+  readonly owner: string;
+  readonly tenant: string;
+  /** Groups when the session was opened; the database checks the current ones in every operation. */
+  readonly ugroups: readonly string[];
+  /** True for Kontract's own work (auth, tenants): may reach tables whose name starts with `_`. */
+  readonly system: boolean;
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number;
+}
+
+/** Bounds of one call. */
+export interface CallOptions {
+  readonly session: StorageSession;
+  /** Route bits. */
+  readonly perm: Bits;
+  /** `"table.field"` → bits beyond the field's own. */
+  readonly grants: Readonly<Record<string, Bits>>;
+  /** Group the database must find on the session in every operation, or null. */
+  readonly ugroup: string | null;
+  readonly readOnly: boolean;
+  /** Conflict retries at most; 0 for none. */
+  readonly retry: number;
+  /** Milliseconds since the epoch, after which nothing is started any more. */
+  readonly deadline: number;
+  readonly signal?: AbortSignal;
+  /** Identity of the request for exactly-once, or null where the caller has none (reads, scripts). */
+  readonly effect: { readonly lane: string; readonly reqno: bigint } | null;
+}
+
+/** How a call ended. */
+export interface CallOutcome {
+  /** The encoded answer: the body's own, or the stored one of an earlier run. */
+  readonly answer: Uint8Array;
+  /** True where the request had been applied before and `answer` is the stored one. */
+  readonly replayed: boolean;
+  /** True where this run committed writes: wake the change hub. */
+  readonly wrote: boolean;
+  /** How often the body ran. */
+  readonly attempts: number;
+}
+
+/** One run of a call: one snapshot, buffered writes, one commit. */
+export interface Transaction {
+  /** `env.storage`: a property per table. Operations after the end throw `CONTEXT_ENDED`. */
+  readonly storage: Readonly<Record<string, unknown>>;
+}
+
+/** Storage, as the runtime sees it. */
+export interface StorageEngine {
+  /** One round trip: exchanges a database token (see `auth/database_token.ts`) for a session. */
+  openSession(databaseToken: string): Promise<StorageSession>;
+  /**
+   * Runs `body` in one transaction: reads share a snapshot, writes are buffered and committed in one
+   * statement after `body` has returned, a conflict runs `body` again. The answer that `body` returns
+   * is stored with the effect record in the same commit.
+   *
+   * @throws {KontractError} `CONFLICT`, `UNIQUE_VIOLATION`, `PERMISSION_DENIED`, `SESSION_REVOKED`, `VALIDATION`,
+   *   `SNAPSHOT_TOO_OLD`, `TOO_LARGE`, `DEADLINE_EXCEEDED`, `DATABASE_UNAVAILABLE`, `OUTCOME_UNKNOWN`
+   */
+  run(
+    options: CallOptions,
+    body: (transaction: Transaction) => Promise<Uint8Array>,
+  ): Promise<CallOutcome>;
+  /** Ends every session of a family at once and leaves a tombstone (needs a system session). */
+  revokeFamily(system: StorageSession, family: string, until: number): Promise<void>;
+}

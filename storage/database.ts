@@ -1,0 +1,62 @@
+/**
+ * The database port: statements by name.
+ *
+ * Every statement the gateway ever sends is registered in `storage/sql` under a name; the port sends
+ * name and parameters, never text made at run time. So a pool that lives elsewhere (DbPoolDO) needs no
+ * SQL from its callers, and a test can count round trips exactly.
+ *
+ * One `execute` is one autocommit statement and one round trip. Implementations: a `postgres` client in
+ * process (Deno, direct, Hyperdrive) and the DbPoolDO stub; the shared suite is
+ * `tests/database_suite.ts`.
+ *
+ * @module
+ */
+
+/** What a statement can be given. Arrays are arrays of the same; JSON travels as text. */
+export type SqlParam =
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | Uint8Array
+  | readonly (string | number | bigint | boolean | null | Uint8Array)[];
+
+/** One row: column name → value as the driver gives it (JSON columns parsed, bytea as Uint8Array). */
+export type SqlRow = Readonly<Record<string, unknown>>;
+
+/** Error of the server, stripped to what may be used for decisions. Never sent to a client. */
+export interface SqlFailure {
+  /** SQLSTATE, five characters; `08006` for a lost connection, whatever the driver called it. */
+  readonly sqlstate: string;
+  /** The message text raised by our own functions, or the server's. */
+  readonly message: string;
+  /** DETAIL where our own functions set one (JSON). */
+  readonly detail?: string;
+  /** True where the statement certainly did not reach the server. */
+  readonly notSent: boolean;
+}
+
+/** Thrown by {@link Database.execute}. */
+export class SqlError extends Error {
+  /** What happened. */
+  readonly failure: SqlFailure;
+  /** Wraps a failure; `cause` is for the log. */
+  constructor(failure: SqlFailure, cause?: unknown) {
+    super(failure.message, { cause });
+    this.name = "SqlError";
+    this.failure = failure;
+  }
+}
+
+/** The port. */
+export interface Database {
+  /**
+   * Runs one registered statement.
+   *
+   * @throws {SqlError} for everything that goes wrong, a lost connection included.
+   */
+  execute(statement: string, params: readonly SqlParam[]): Promise<readonly SqlRow[]>;
+  /** Ends all connections; later calls reject. */
+  close(): Promise<void>;
+}
