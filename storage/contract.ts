@@ -74,4 +74,38 @@ export interface StorageEngine {
   ): Promise<CallOutcome>;
   /** Ends every session of a family at once and leaves a tombstone (needs a system session). */
   revokeFamily(system: StorageSession, family: string, until: number): Promise<void>;
+  /**
+   * Committed changes of one table since `after`, in commit order, as this session may see them.
+   * `after: null` gives the position now and no changes. One round trip.
+   */
+  changes(options: ChangesOptions): Promise<ChangeBatch>;
+}
+
+/** Options of {@link StorageEngine.changes}. */
+export interface ChangesOptions {
+  readonly session: StorageSession;
+  readonly table: string;
+  /** Same form as `query`'s filter; fields without R are refused. */
+  readonly filter?: Readonly<Record<string, unknown>>;
+  readonly after: string | null;
+  readonly limit: number;
+}
+
+/** One change of a row. */
+export interface Change {
+  readonly type: "insert" | "update" | "delete";
+  readonly id: string;
+  /** The row with the fields the session may read; null for a delete. */
+  readonly data: Readonly<Record<string, unknown>> | null;
+}
+
+/** Whole transactions, in commit order. */
+export interface ChangeBatch {
+  readonly changes: readonly Change[];
+  /** Opaque; pass as `after`. Sealed by the runtime before a client sees it. */
+  readonly position: string;
+  /** True: `after` is outside retention or another incarnation; start again from a fresh read. */
+  readonly reset: boolean;
+  /** True where more is ready now. */
+  readonly more: boolean;
 }

@@ -1,0 +1,38 @@
+/**
+ * The client side of raystream as the client runtime sees it: sealed calls over some transport.
+ *
+ * @module
+ */
+
+/** Options of one call. */
+export interface TransportCallOptions {
+  /** Session token; null before there is a session. Sent inside the sealed part only. */
+  readonly token: string | null;
+  /** True where the call may change state: it is never sent a second time under another identity. */
+  readonly mutation: boolean;
+  readonly signal?: AbortSignal;
+  /** Milliseconds the caller is willing to wait. */
+  readonly timeout?: number;
+}
+
+/** A sealed channel to one gateway. */
+export interface Transport {
+  /** One call, one answer. Rejects with a KontractError (`code` as the server said, `NETWORK`, `OUTCOME_UNKNOWN`, `RAY_SERVER_KEY`, …). */
+  call(op: number, payload: Uint8Array, options: TransportCallOptions): Promise<Uint8Array>;
+  /** A call whose answer is a stream of elements. Ending the iteration cancels on the server. */
+  stream(op: number, payload: Uint8Array, options: TransportCallOptions): AsyncIterable<Uint8Array>;
+  /** Ends everything; later calls reject with `CANCELLED`. */
+  close(): void;
+}
+
+/** What a transport is made from. */
+export interface TransportOptions {
+  /** Origin of the gateway, e.g. `https://app.example.com`. */
+  readonly url: string;
+  /** App id: part of the prologue. */
+  readonly app: string;
+  /** Pinned static keys: 1–3 raw X25519 public keys, base64url. */
+  readonly pins: readonly string[];
+  /** `fetch` to use; the platform's by default. */
+  readonly fetch?: typeof fetch;
+}
