@@ -1,0 +1,108 @@
+/**
+ * ChaCha20-Poly1305, SHA-256 and HMAC of `node:crypto`: Deno, Node, workerd with `nodejs_compat`.
+ *
+ * The module is reached through `process.getBuiltinModule`, so no bundler sees an import and a browser
+ * bundle stays whole. Where that is missing, so is this implementation.
+ *
+ * @module
+ */
+import type { Bytes } from "../bytes.ts";
+import { type Symmetric, TAG_LENGTH } from "./provider.ts";
+
+interface NodeCipher {
+  setAAD(ad: Uint8Array): unknown;
+  update(data: Uint8Array): Uint8Array;
+  final(): Uint8Array;
+  getAuthTag(): Uint8Array;
+  setAuthTag(tag: Uint8Array): unknown;
+}
+
+interface NodeHash {
+  update(data: Uint8Array): NodeHash;
+  digest(): Uint8Array;
+}
+
+type MakeCipher = (
+  name: string,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  options: { authTagLength: number },
+) => NodeCipher;
+
+/** The part of `node:crypto` used here. */
+export interface NodeCrypto {
+  readonly createCipheriv: MakeCipher;
+  readonly createDecipheriv: MakeCipher;
+  createHash(name: string): NodeHash;
+  createHmac(name: string, key: Uint8Array): NodeHash;
+}
+
+const CIPHER = "chacha20-poly1305";
+const OPTIONS = { authTagLength: TAG_LENGTH } as const;
+
+/** AEAD and hash over `node`. */
+export function nodeSymmetric(node: NodeCrypto): Symmetric {
+  return {
+    symmetricName: "node",
+
+    seal(key: Uint8Array, nonce: Uint8Array, ad: Uint8Array, plaintext: Uint8Array): Bytes {
+      const cipher = node.createCipheriv(CIPHER, key, nonce, OPTIONS);
+      cipher.setAAD(ad);
+      const out = new Uint8Array(plaintext.length + TAG_LENGTH);
+      if (plaintext.length > 0) out.set(cipher.update(plaintext));
+      cipher.final();
+      out.set(cipher.getAuthTag(), plaintext.length);
+      return out;
+    },
+
+    open(
+      key: Uint8Array,
+      nonce: Uint8Array,
+      ad: Uint8Array,
+      ciphertext: Uint8Array,
+    ): Bytes | null {
+      const length = ciphertext.length - TAG_LENGTH;
+      if (length < 0) return null;
+      const cipher = node.createDecipheriv(CIPHER, key, nonce, OPTIONS);
+      cipher.setAAD(ad);
+      cipher.setAuthTag(ciphertext.subarray(length));
+      const out = new Uint8Array(length);
+      try {
+        if (length > 0) out.set(cipher.update(ciphertext.subarray(0, length)));
+        cipher.final();
+      } catch {
+        out.fill(0);
+        return null;
+      }
+      return out;
+    },
+
+    sha256: (data: Uint8Array): Bytes =>
+      new Uint8Array(node.createHash("sha256").update(data).digest()),
+
+    hmac: (key: Uint8Array, data: Uint8Array): Bytes =>
+      new Uint8Array(node.createHmac("sha256", key).update(data).digest()),
+  };
+}
+
+interface ProcessLike {
+  getBuiltinModule?(name: string): unknown;
+}
+
+/** `node:crypto` where the platform has it and it can do ChaCha20-Poly1305; null elsewhere. */
+export function findNodeCrypto(): NodeCrypto | null {
+  try {
+    const host = (globalThis as { process?: ProcessLike }).process;
+    const node = host?.getBuiltinModule?.("node:crypto") as NodeCrypto | undefined;
+    if (node === undefined) return null;
+    const probe = nodeSymmetric(node);
+    const key = new Uint8Array(32);
+    const nonce = new Uint8Array(12);
+    const sealed = probe.seal(key, nonce, nonce, nonce);
+    if (probe.open(key, nonce, nonce, sealed) === null) return null;
+    sealed[0] = (sealed[0] ?? 0) ^ 1;
+    return probe.open(key, nonce, nonce, sealed) === null ? node : null;
+  } catch {
+    return null;
+  }
+}

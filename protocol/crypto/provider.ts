@@ -1,0 +1,67 @@
+/**
+ * The primitives raystream needs, behind one interface: X25519 (RFC 7748), ChaCha20-Poly1305 (RFC 8439),
+ * SHA-256 and HMAC (RFC 6234, RFC 2104).
+ *
+ * Contract of every implementation: inputs are never changed, results are new buffers owned by the
+ * caller, key agreement refuses an all-zero shared secret, and `open` answers null for every failure.
+ * Nobody here counts nonces: a caller must never seal twice under one key and nonce.
+ *
+ * @module
+ */
+import type { Bytes } from "../bytes.ts";
+
+/** An X25519 key pair whose private half stays inside. */
+export interface DhKeyPair {
+  /** 32 bytes. */
+  readonly publicKey: Bytes;
+  /**
+   * The shared secret with `publicKey`, 32 bytes.
+   *
+   * @throws {KontractError} `RAY_PROTOCOL` for a low-order point or a key of another length.
+   */
+  agree(publicKey: Uint8Array): Promise<Bytes>;
+}
+
+/** X25519. */
+export interface DiffieHellman {
+  /** Where it comes from, for logs and tests. */
+  readonly dhName: string;
+  /** A fresh ephemeral key pair. */
+  generate(): Promise<DhKeyPair>;
+  /** The key pair of a 32-byte private key; non-extractable where the platform can. */
+  fromPrivate(privateKey: Uint8Array): Promise<DhKeyPair>;
+}
+
+/** AEAD and hash; all synchronous. */
+export interface Symmetric {
+  /** Where it comes from, for logs and tests. */
+  readonly symmetricName: string;
+  /** Ciphertext followed by the 16-byte tag. `key` 32 bytes, `nonce` 12. */
+  seal(key: Uint8Array, nonce: Uint8Array, ad: Uint8Array, plaintext: Uint8Array): Bytes;
+  /** The plaintext, or null where the tag does not match or the input is too short. */
+  open(key: Uint8Array, nonce: Uint8Array, ad: Uint8Array, ciphertext: Uint8Array): Bytes | null;
+  /** SHA-256, 32 bytes. */
+  sha256(data: Uint8Array): Bytes;
+  /** HMAC-SHA256, 32 bytes. */
+  hmac(key: Uint8Array, data: Uint8Array): Bytes;
+}
+
+/** Everything raystream needs of cryptography. */
+export interface CryptoProvider extends DiffieHellman, Symmetric {}
+
+/** Bytes of the AEAD tag. */
+export const TAG_LENGTH = 16;
+
+/** One provider out of two halves. */
+export function combine(dh: DiffieHellman, symmetric: Symmetric): CryptoProvider {
+  return {
+    dhName: dh.dhName,
+    generate: () => dh.generate(),
+    fromPrivate: (privateKey) => dh.fromPrivate(privateKey),
+    symmetricName: symmetric.symmetricName,
+    seal: (key, nonce, ad, plaintext) => symmetric.seal(key, nonce, ad, plaintext),
+    open: (key, nonce, ad, ciphertext) => symmetric.open(key, nonce, ad, ciphertext),
+    sha256: (data) => symmetric.sha256(data),
+    hmac: (key, data) => symmetric.hmac(key, data),
+  };
+}

@@ -1,0 +1,54 @@
+/**
+ * Which implementation to use, decided once by trying: X25519 from Web Crypto wherever it exists;
+ * AEAD from `node:crypto`, except small messages in workerd, where JavaScript is faster; noble, loaded
+ * lazily, where the platform has neither (Chromium: no ChaCha20-Poly1305 in Web Crypto).
+ *
+ * @module
+ */
+import { findNodeCrypto, nodeSymmetric } from "./node_symmetric.ts";
+import { combine, type CryptoProvider, type DiffieHellman, type Symmetric } from "./provider.ts";
+import { hasWebDh, webDh } from "./web_dh.ts";
+
+// Measured in workerd: below this a call into node:crypto costs more than JavaScript takes.
+const SMALL = 2048;
+
+let chosen: Promise<CryptoProvider> | undefined;
+
+/** The best provider of this platform; tried once, shared by all. */
+export function loadProvider(): Promise<CryptoProvider> {
+  chosen ??= choose().catch((error: unknown) => {
+    chosen = undefined; // a lazy chunk may fail to load once
+    throw error;
+  });
+  return chosen;
+}
+
+async function choose(): Promise<CryptoProvider> {
+  const [dh, symmetric] = await Promise.all([chooseDh(), chooseSymmetric()]);
+  return combine(dh, symmetric);
+}
+
+async function chooseDh(): Promise<DiffieHellman> {
+  return await hasWebDh() ? webDh : (await import("./noble_dh.ts")).nobleDh;
+}
+
+async function chooseSymmetric(): Promise<Symmetric> {
+  const node = findNodeCrypto();
+  if (node === null) return (await import("./noble_symmetric.ts")).nobleSymmetric;
+  const native = nodeSymmetric(node);
+  if (globalThis.navigator?.userAgent !== "Cloudflare-Workers") return native;
+  return bySize((await import("./noble_symmetric.ts")).nobleSymmetric, native);
+}
+
+/** `small` below 2 KiB, `large` from there on. */
+export function bySize(small: Symmetric, large: Symmetric): Symmetric {
+  return {
+    symmetricName: `${small.symmetricName}+${large.symmetricName}`,
+    seal: (key, nonce, ad, plaintext) =>
+      (plaintext.length < SMALL ? small : large).seal(key, nonce, ad, plaintext),
+    open: (key, nonce, ad, ciphertext) =>
+      (ciphertext.length < SMALL ? small : large).open(key, nonce, ad, ciphertext),
+    sha256: (data) => (data.length < SMALL ? small : large).sha256(data),
+    hmac: (key, data) => (data.length < SMALL ? small : large).hmac(key, data),
+  };
+}
