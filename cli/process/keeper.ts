@@ -1,0 +1,112 @@
+/**
+ * A child that never outlives this process, whatever ends this process.
+ *
+ * The child runs under a tiny POSIX shell in a session of its own, so a Ctrl-C in the terminal or a
+ * signal to our group does not reach it. The shell holds the read end of a pipe whose only write end
+ * is ours: when we are gone, SIGKILL included, the pipe ends and the shell ends the child, first with
+ * the given signal, after ten seconds with SIGKILL. There is no polling and no moment without a guard,
+ * since the shell waits on the pipe from before the child's first instruction.
+ *
+ * Windows has no such shell; there the child is started directly and only {@link KeptProcess.stop}
+ * ends it.
+ *
+ * @module
+ */
+
+/** What to run and how to end it. */
+export interface KeptCommand {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** The signal that makes it stop in good order. */
+  readonly signal: "INT" | "TERM";
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly clearEnv?: boolean;
+  readonly uid?: number;
+  readonly gid?: number;
+  /**
+   * A folder whose files are named by process ids; those processes are killed as well when we vanish.
+   * Used for what a library starts on its own (workerd).
+   */
+  readonly alsoKill?: string;
+}
+
+/** A running child. */
+export interface KeptProcess {
+  readonly stdout: ReadableStream<Uint8Array>;
+  readonly stderr: ReadableStream<Uint8Array>;
+  /** Exit code, when it has ended by itself or by {@link KeptProcess.stop}. */
+  readonly status: Promise<number>;
+  /** Ends the child and waits for it. Calling it again waits for the same end. */
+  stop(): Promise<void>;
+}
+
+// $1 signal, $2 folder of further pids or "-", then the command. fd 3 is the lifeline.
+const KEEPER = `
+sig=$1 also=$2; shift 2
+exec 3<&0 </dev/null
+"$@" 3<&- &
+pid=$!
+(
+  exec >/dev/null 2>&1
+  read -r _ <&3
+  if [ "$also" != - ]; then
+    for f in "$also"/*; do
+      p=\${f##*/}
+      case $p in *[!0-9]*) continue ;; esac
+      kill -KILL "$p"
+    done
+  fi
+  kill -"$sig" "$pid"
+  n=0
+  while [ $n -lt 100 ] && kill -0 "$pid"; do sleep 0.1; n=$((n + 1)); done
+  kill -KILL "$pid"
+) &
+reader=$!
+exec 3<&-
+trap 'kill -"$sig" "$pid" 2>/dev/null' INT TERM HUP
+wait "$pid"; code=$?
+while kill -0 "$pid" 2>/dev/null; do wait "$pid"; code=$?; done
+kill -KILL "$reader" 2>/dev/null
+exit $code
+`;
+
+/** Starts a kept child. Its output must be read, or it will stop when the pipe is full. */
+export function spawnKept(kept: KeptCommand): KeptProcess {
+  const windows = Deno.build.os === "windows";
+  const args = windows
+    ? [...kept.args]
+    : ["-c", KEEPER, "keeper", kept.signal, kept.alsoKill ?? "-", kept.command, ...kept.args];
+  const child = new Deno.Command(windows ? kept.command : "/bin/sh", {
+    args,
+    detached: !windows,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+    ...(kept.cwd === undefined ? {} : { cwd: kept.cwd }),
+    ...(kept.env === undefined ? {} : { env: { ...kept.env } }),
+    ...(kept.clearEnv === undefined ? {} : { clearEnv: kept.clearEnv }),
+    ...(kept.uid === undefined ? {} : { uid: kept.uid }),
+    ...(kept.gid === undefined ? {} : { gid: kept.gid }),
+  }).spawn();
+  const status = child.status.then((s) => s.code);
+  let stopping: Promise<void> | undefined;
+  const end = async (): Promise<void> => {
+    // Closing the lifeline is the same signal that our death would give.
+    await child.stdin.close().catch(() => {});
+    if (windows) {
+      try {
+        child.kill("SIGTERM");
+      } catch {
+        // It has ended already.
+      }
+    }
+    await status;
+  };
+  return {
+    stdout: child.stdout,
+    stderr: child.stderr,
+    status,
+    stop: () => stopping ??= end(),
+  };
+}
