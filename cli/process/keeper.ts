@@ -4,8 +4,9 @@
  * The child runs under a tiny POSIX shell in a session of its own, so a Ctrl-C in the terminal or a
  * signal to our group does not reach it. The shell holds the read end of a pipe whose only write end
  * is ours: when we are gone, SIGKILL included, the pipe ends and the shell ends the child, first with
- * the given signal, after ten seconds with SIGKILL. There is no polling and no moment without a guard,
- * since the shell waits on the pipe from before the child's first instruction.
+ * the given signal, after ten seconds with SIGKILL, and then whatever the child started in the same
+ * session (a bundler, workerd). There is no polling and no moment without a guard, since the shell
+ * holds the pipe from before the child's first instruction.
  *
  * Windows has no such shell; there the child is started directly and only {@link KeptProcess.stop}
  * ends it.
@@ -24,49 +25,41 @@ export interface KeptCommand {
   readonly clearEnv?: boolean;
   readonly uid?: number;
   readonly gid?: number;
-  /**
-   * A folder whose files are named by process ids; those processes are killed as well when we vanish.
-   * Used for what a library starts on its own (workerd).
-   */
-  readonly alsoKill?: string;
 }
 
 /** A running child. */
 export interface KeptProcess {
-  readonly stdout: ReadableStream<Uint8Array>;
-  readonly stderr: ReadableStream<Uint8Array>;
-  /** Exit code, when it has ended by itself or by {@link KeptProcess.stop}. */
+  readonly stdout: ReadableStream<Uint8Array<ArrayBuffer>>;
+  readonly stderr: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** Exit code, once the child has ended and nothing of what it started is left. */
   readonly status: Promise<number>;
   /** Ends the child and waits for it. Calling it again waits for the same end. */
   stop(): Promise<void>;
 }
 
-// $1 signal, $2 folder of further pids or "-", then the command. fd 3 is the lifeline.
+// $1 signal, then the command. fd 3 is the lifeline; $$ leads the session's process group.
 const KEEPER = `
-sig=$1 also=$2; shift 2
+sig=$1; shift
+closing=
+trap 'closing=1' USR1
+trap 'kill -"$sig" "$pid" 2>/dev/null' INT TERM HUP
 exec 3<&0 </dev/null
 "$@" 3<&- &
 pid=$!
 (
   exec >/dev/null 2>&1
   read -r _ <&3
-  if [ "$also" != - ]; then
-    for f in "$also"/*; do
-      p=\${f##*/}
-      case $p in *[!0-9]*) continue ;; esac
-      kill -KILL "$p"
-    done
-  fi
+  kill -USR1 $$
   kill -"$sig" "$pid"
   n=0
   while [ $n -lt 100 ] && kill -0 "$pid"; do sleep 0.1; n=$((n + 1)); done
-  kill -KILL "$pid"
+  kill -9 -$$
 ) &
 reader=$!
 exec 3<&-
-trap 'kill -"$sig" "$pid" 2>/dev/null' INT TERM HUP
 wait "$pid"; code=$?
 while kill -0 "$pid" 2>/dev/null; do wait "$pid"; code=$?; done
+if [ -n "$closing" ]; then wait "$reader"; fi
 kill -KILL "$reader" 2>/dev/null
 exit $code
 `;
@@ -76,7 +69,7 @@ export function spawnKept(kept: KeptCommand): KeptProcess {
   const windows = Deno.build.os === "windows";
   const args = windows
     ? [...kept.args]
-    : ["-c", KEEPER, "keeper", kept.signal, kept.alsoKill ?? "-", kept.command, ...kept.args];
+    : ["-c", KEEPER, "keeper", kept.signal, kept.command, ...kept.args];
   const child = new Deno.Command(windows ? kept.command : "/bin/sh", {
     args,
     detached: !windows,
@@ -89,7 +82,10 @@ export function spawnKept(kept: KeptCommand): KeptProcess {
     ...(kept.uid === undefined ? {} : { uid: kept.uid }),
     ...(kept.gid === undefined ? {} : { gid: kept.gid }),
   }).spawn();
-  const status = child.status.then((s) => s.code);
+  const status = child.status.then(async ({ code }) => {
+    if (!windows) await killGroup(child.pid);
+    return code;
+  });
   let stopping: Promise<void> | undefined;
   const end = async (): Promise<void> => {
     // Closing the lifeline is the same signal that our death would give.
@@ -109,4 +105,14 @@ export function spawnKept(kept: KeptCommand): KeptProcess {
     status,
     stop: () => stopping ??= end(),
   };
+}
+
+/** Ends what the child left in its session. An empty group is the usual case. */
+async function killGroup(leader: number): Promise<void> {
+  await new Deno.Command("/bin/sh", {
+    args: ["-c", `kill -9 -${leader}`],
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).output();
 }
