@@ -1,0 +1,123 @@
+/**
+ * `deno task test`: every test of the repository, by one command, on a clean machine.
+ *
+ * One embedded PostgreSQL serves the run and is handed to the tests as `DATABASE_ADMIN_URL`, unless
+ * that is set already. The examples are built first, since their tests import the generated client.
+ * `deno test` runs in a session of its own, so that whatever a test left behind ends with the run.
+ *
+ * The last line is `N passed, N failed` (and `, N skipped`); the exit code says the same. With
+ * `KONTRACT_LONG=1` the long tests run too. Arguments go to `deno test`.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "../cli/embedded_postgres.ts";
+import { type KeptProcess, spawnKept } from "../cli/process/keeper.ts";
+
+/** What a run came to. */
+interface Totals {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+const root = new URL("..", import.meta.url).pathname;
+let running: KeptProcess | null = null;
+let interrupted = false;
+
+/** Runs `deno` with these arguments, shows what it says, and returns its exit code. */
+async function deno(args: string[], env: Record<string, string>): Promise<number> {
+  if (interrupted) return 130;
+  const color: Record<string, string> = Deno.stdout.isTerminal() && !Deno.noColor
+    ? { FORCE_COLOR: "1" }
+    : {};
+  running = spawnKept({
+    command: Deno.execPath(),
+    args,
+    cwd: root,
+    env: { ...env, ...color },
+    signal: "TERM",
+  });
+  const show = { preventClose: true };
+  await Promise.all([
+    running.stdout.pipeTo(Deno.stdout.writable, show),
+    running.stderr.pipeTo(Deno.stderr.writable, show),
+  ]);
+  return await running.status;
+}
+
+/** Reads the totals out of a JUnit report; null where none was written. */
+export function totalsOf(junit: string): Totals | null {
+  const suites = /<testsuites\b([^>]*)>/.exec(junit)?.[1];
+  if (suites === undefined) return null;
+  const attribute = (name: string): number =>
+    Number(new RegExp(`\\b${name}="(\\d+)"`).exec(suites)?.[1] ?? 0);
+  const failed = attribute("failures") + attribute("errors");
+  const skipped = junit.match(/<skipped\b/g)?.length ?? 0;
+  return { passed: attribute("tests") - failed - skipped, failed, skipped };
+}
+
+async function buildExamples(): Promise<number> {
+  const examples = join(root, "examples");
+  for await (const entry of Deno.readDir(examples)) {
+    const app = join(examples, entry.name);
+    const hasConfig = await Deno.stat(join(app, "deno.json")).then(() => true, () => false);
+    if (!entry.isDirectory || !hasConfig) continue;
+    const code = await deno(["run", "-A", "--no-check", "cli.ts", "build", app], {});
+    if (code !== 0) return code;
+  }
+  return 0;
+}
+
+async function test(adminUrl: string, args: string[]): Promise<Totals> {
+  const reports = await Deno.makeTempDir({ prefix: "kontract_tests_" });
+  try {
+    const report = join(reports, "junit.xml");
+    const code = await deno(
+      ["test", "-A", "--parallel", `--junit-path=${report}`, ...args],
+      { DATABASE_ADMIN_URL: adminUrl },
+    );
+    const totals = totalsOf(await Deno.readTextFile(report).catch(() => ""));
+    if (totals === null) return { passed: 0, failed: 1, skipped: 0 };
+    // A module that does not load or type-check fails the run without being a test.
+    return code !== 0 && totals.failed === 0 ? { ...totals, failed: 1 } : totals;
+  } finally {
+    await Deno.remove(reports, { recursive: true });
+  }
+}
+
+function stopOnSignals(): void {
+  const stop = (): void => {
+    interrupted = true;
+    void running?.stop();
+  };
+  const signals: Deno.Signal[] = Deno.build.os === "windows"
+    ? ["SIGINT", "SIGBREAK"]
+    : ["SIGINT", "SIGTERM", "SIGHUP"];
+  for (const signal of signals) Deno.addSignalListener(signal, stop);
+}
+
+async function main(): Promise<number> {
+  stopOnSignals();
+  let server: EmbeddedPostgres | null = null;
+  let totals: Totals = { passed: 0, failed: 1, skipped: 0 };
+  try {
+    if (await buildExamples() === 0) {
+      const given = Deno.env.get("DATABASE_ADMIN_URL") ?? "";
+      if (given === "") server = await startEmbeddedPostgres();
+      totals = await test(server?.url ?? given, Deno.args);
+    }
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+  } finally {
+    await server?.stop();
+  }
+  const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : "";
+  const failed = interrupted ? Math.max(1, totals.failed) : totals.failed;
+  await Deno.stdout.write(
+    new TextEncoder().encode(`\n${totals.passed} passed, ${failed} failed${skipped}\n`),
+  );
+  return failed === 0 ? 0 : 1;
+}
+
+if (import.meta.main) Deno.exit(await main());
