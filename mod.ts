@@ -1,0 +1,83 @@
+/**
+ * Kontract: functions marked with `@backend` run on the server and are called like local ones;
+ * storage looks like objects and is PostgreSQL.
+ *
+ * @example
+ * ```ts
+ * import { backend, ctx } from "@kontract/kontract";
+ * export class Greetings {
+ *   @backend({ readOnly: true })
+ *   static hello(name: string): Promise<string> {
+ *     return Promise.resolve(`Hello, ${name}; you are ${ctx.owner}.`);
+ *   }
+ * }
+ * ```
+ *
+ * @module
+ */
+export * from "./runtime/registry.ts";
+export {
+  backend,
+  type BackendDecorator,
+  type BackendFunction,
+  type BackendOptions,
+  type Bits,
+  type ClassIndexDecorator,
+  type FieldIndexDecorator,
+  index,
+  type IndexOptions,
+  perm,
+  perms,
+  primkey,
+  table,
+  type TableOptions,
+} from "./runtime/decorators.ts";
+export {
+  type BaseContext,
+  type Context,
+  ctx,
+  type Env,
+  env,
+  type EnvEvents,
+  type EnvStorage,
+  secret,
+} from "./runtime/env.ts";
+export {
+  defineMiddleware,
+  type Middleware,
+  type MiddlewareFilter,
+  type MiddlewareHandler,
+  type Next,
+} from "./runtime/middleware.ts";
+export { HttpResp, type HttpRespOptions } from "./runtime/response.ts";
+export type { RateLimitResult, SharedSetOptions, SharedStore } from "./runtime/shared_store.ts";
+export type {
+  Float32,
+  Float64,
+  Int16,
+  Int32,
+  Int64,
+  Int8,
+  Uint16,
+  Uint32,
+  Uint64,
+  Uint8,
+} from "./runtime/brands.ts";
+export {
+  ERROR_CODES,
+  type ErrorCode,
+  isErrorCode,
+  KontractError,
+  type KontractErrorOptions,
+} from "./_internal/errors.ts";
+export {
+  ConflictError,
+  ForbiddenError,
+  type NamedErrorOptions,
+  NotFoundError,
+  PermissionError,
+  RateLimitedError,
+  UnauthorizedError,
+  ValidationError,
+} from "./_internal/error_classes.ts";
+export { AppError, type AppErrorOptions } from "./_internal/app_error.ts";

@@ -1,0 +1,177 @@
+/**
+ * The call that is running, found by whoever asks: `env` and `ctx` are views of it.
+ *
+ * Carried by AsyncLocalStorage. Its three holes, and what is done about them:
+ *
+ * 1. A generator or stream runs in the context of whoever pulls it: {@link streamOf} runs each step in
+ *    the context of the call that made it.
+ * 2. Remote procedure calls of Durable Objects carry no context: nothing here is ever needed on the
+ *    other side of one; what is, travels as an argument.
+ * 3. A handle kept beyond its call would act as somebody else: handles look the call up when an
+ *    operation runs, and a call that has ended answers `CONTEXT_ENDED`. Caches per call use `memo`.
+ *
+ * One call that is run again after a conflict gets a new {@link CallContext}, so nothing read in the
+ * first run is left over in the second.
+ *
+ * @module
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import { KontractError } from "../_internal/errors.ts";
+import type { Log, SharedState } from "./ports.ts";
+
+/** What a caller's request said, where it came over HTTP in the open. */
+export interface CallRequest {
+  /** Origin header, or null. */
+  readonly origin: string | null;
+  /** Client address, or "unknown". */
+  readonly address: string;
+  /** True where the call came through raystream. */
+  readonly sealed: boolean;
+}
+
+/** What {@link CallContext} is made from. */
+export interface CallContextOptions {
+  readonly route: string;
+  readonly requestId: string;
+  readonly owner: string;
+  readonly tenant: string;
+  readonly isAnonymous: boolean;
+  readonly ugroups: readonly string[];
+  readonly signal: AbortSignal;
+  /** Milliseconds since the epoch. */
+  readonly deadline: number;
+  readonly request: CallRequest;
+  /** Tables of this run's transaction. */
+  readonly storage: Readonly<Record<string, unknown>>;
+  readonly shared: SharedState;
+  readonly log: Log;
+  /** Checks a message for a topic and gives it as it will be sent. */
+  checkMessage(topic: string, data: unknown): unknown;
+  secret(name: string): string | undefined;
+}
+
+/** What a function said about its HTTP answer; used where the value is what the call gives. */
+export interface ResponseNote {
+  readonly value: unknown;
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** One run of one call. */
+export class CallContext {
+  /** As given. */
+  readonly options: CallContextOptions;
+  /** What middleware put on `ctx`. */
+  readonly additions: Map<string, unknown> = new Map();
+  /** Messages to publish after the commit, in order. */
+  readonly emitted: { readonly topic: string; readonly data: unknown }[] = [];
+  /** Response headers that middleware or the function asked for. */
+  readonly headers: Map<string, string> = new Map();
+  /** What {@link HttpResp} noted last. */
+  response: ResponseNote | null = null;
+  readonly #memo = new Map<string, unknown>();
+  #ended = false;
+
+  /** Opens the context of one run. */
+  constructor(options: CallContextOptions) {
+    this.options = options;
+  }
+
+  /** True after {@link end}. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Runs `body` inside this call. */
+  run<T>(body: () => T): T {
+    return CURRENT.run(this, body);
+  }
+
+  /** Closes it: whatever still runs in it gets `CONTEXT_ENDED`. */
+  end(): void {
+    this.#ended = true;
+    this.#memo.clear();
+  }
+
+  /** The value made by the first `make` of this key in this call; a failed promise is forgotten. */
+  memo<T>(key: string, make: () => T): T {
+    if (this.#memo.has(key)) return this.#memo.get(key) as T;
+    const made = make();
+    this.#memo.set(key, made);
+    if (made instanceof Promise) {
+      made.catch(() => {
+        if (this.#memo.get(key) === made) this.#memo.delete(key);
+      });
+    }
+    return made;
+  }
+}
+
+const CURRENT = new AsyncLocalStorage<CallContext>();
+
+/**
+ * The running call.
+ *
+ * @param what names what was used, for the message
+ * @throws {KontractError} `CONTEXT_MISSING` outside a call, `CONTEXT_ENDED` after its end
+ */
+export function currentCall(what: string): CallContext {
+  const call = CURRENT.getStore();
+  if (call === undefined) {
+    throw new KontractError(
+      "CONTEXT_MISSING",
+      `${what} exists only while a backend call runs: use it inside a function marked with @backend ` +
+        "or in what such a function calls, not at module scope.",
+    );
+  }
+  if (call.ended) {
+    throw new KontractError(
+      "CONTEXT_ENDED",
+      `${what} was used after its call '${call.options.route}' had ended: await all work before the ` +
+        "function returns.",
+    );
+  }
+  return call;
+}
+
+/**
+ * The elements of what a streaming route returned. Each step runs inside `call`; ending the iteration
+ * early ends the source (generator `return`, stream `cancel`).
+ *
+ * @throws {KontractError} `VALIDATION` where the value is no stream
+ */
+export function streamOf(call: CallContext, value: unknown): AsyncIterable<unknown> {
+  if (value instanceof ReadableStream) return iterable(call, streamIterator(value));
+  const source = value as Partial<AsyncIterable<unknown>> | null | undefined;
+  const open = source?.[Symbol.asyncIterator];
+  if (typeof open === "function") {
+    return iterable(call, call.run(() => open.call(source)));
+  }
+  throw new KontractError(
+    "VALIDATION",
+    `'${call.options.route}' is declared to give a stream and gave something else.`,
+  );
+}
+
+function streamIterator(stream: ReadableStream<unknown>): AsyncIterator<unknown> {
+  const reader = stream.getReader();
+  return {
+    async next(): Promise<IteratorResult<unknown>> {
+      const step = await reader.read();
+      return step.done ? { done: true, value: undefined } : { done: false, value: step.value };
+    },
+    async return(): Promise<IteratorResult<unknown>> {
+      await reader.cancel();
+      return { done: true, value: undefined };
+    },
+  };
+}
+
+function iterable(call: CallContext, source: AsyncIterator<unknown>): AsyncIterable<unknown> {
+  const iterator: AsyncIterator<unknown> = {
+    next: () => call.run(() => source.next()),
+    return: () =>
+      call.run(() => source.return?.() ?? Promise.resolve({ done: true, value: undefined })),
+  };
+  return { [Symbol.asyncIterator]: () => iterator };
+}

@@ -1,0 +1,197 @@
+/**
+ * `env`, `ctx` and `secret`: views of the running call. They are constants that hold nothing; every
+ * operation looks up the call it runs in, so a handle kept beyond its call never acts as somebody
+ * else (see `context.ts`).
+ *
+ * @module
+ */
+import { KontractError } from "../_internal/errors.ts";
+import { type CallContext, currentCall } from "./context.ts";
+import type { ContextAdditions, StorageRegistry } from "./registry.ts";
+import { checkHeader } from "./response.ts";
+import { type SharedStore, sharedStore } from "./shared_store.ts";
+
+/** `env.storage`: one table handle per table of the app. */
+export type EnvStorage = { readonly [K in keyof StorageRegistry]: StorageRegistry[K] };
+
+/** Custom topics. */
+export interface EnvEvents {
+  /**
+   * Sends a message to whoever follows the topic, once this call has committed.
+   *
+   * @throws {KontractError} `VALIDATION` or `TOO_LARGE` at once, where the message cannot be sent
+   */
+  emit(topic: string, data?: unknown): void;
+}
+
+/** What a backend function can reach. */
+export interface Env {
+  /** Tables: snapshot reads, writes applied together when the call ends. */
+  readonly storage: EnvStorage;
+  /** Key-value state shared by all calls of the tenant. */
+  readonly shared: SharedStore;
+  /** Custom topics. */
+  readonly events: EnvEvents;
+}
+
+/** Who is calling, and the call itself. */
+export interface BaseContext {
+  /** Stable id of the caller. */
+  readonly owner: string;
+  /** True until the caller has signed up. */
+  readonly isAnonymous: boolean;
+  /** Groups of the caller, when its session was opened. */
+  readonly ugroups: readonly string[];
+  /** Tenant of the caller. */
+  readonly tenant: string;
+  /** Name of this call in the log and in error answers. */
+  readonly requestId: string;
+  /** Name of the called function. */
+  readonly route: string;
+  /** Client address, or "unknown". */
+  readonly address: string;
+  /** Origin header of the request, or null. */
+  readonly origin: string | null;
+  /** Aborted when the caller cancels, goes away, or the deadline passes. */
+  readonly signal: AbortSignal;
+  /** Milliseconds since the epoch at which the call is given up. */
+  readonly deadline: number;
+  /** Makes a value once in this call: `ctx.memo("me", () => env.storage.users.get(ctx.owner))`. */
+  memo<T>(key: string, make: () => T): T;
+  /** Sets a header of the plain JSON answer. */
+  setHeader(name: string, value: string): void;
+}
+
+/** `ctx`: {@link BaseContext} and what middleware adds. */
+export type Context = BaseContext & ContextAdditions;
+
+/** The running call's storage, shared state and topics. */
+export const env: Env = {
+  get storage(): EnvStorage {
+    return STORAGE;
+  },
+  get shared(): SharedStore {
+    return SHARED;
+  },
+  get events(): EnvEvents {
+    return EVENTS;
+  },
+};
+
+/**
+ * A secret of the deployment, by name.
+ *
+ * @throws {KontractError} `CONFIG` where it is not set; the caller of the route sees `INTERNAL`
+ */
+export function secret(name: string): string {
+  const value = currentCall("secret()").options.secret(name);
+  if (value === undefined) {
+    throw new KontractError("CONFIG", `The secret '${name}' is not set: see 'kontract secrets'.`);
+  }
+  return value;
+}
+
+const EVENTS: EnvEvents = {
+  emit(topic: string, data: unknown = null): void {
+    const call = currentCall("env.events");
+    call.emitted.push({ topic, data: call.options.checkMessage(topic, data) });
+  },
+};
+
+const SHARED: SharedStore = sharedStore(() => {
+  const { shared, tenant } = currentCall("env.shared").options;
+  return { shared, tenant };
+});
+
+const STORAGE = new Proxy({} as EnvStorage, {
+  get: (_target, name) => typeof name === "string" && name !== "then" ? handle(name) : undefined,
+  has: (_target, name) => typeof name === "string",
+  set: refuseChange,
+  deleteProperty: refuseChange,
+});
+
+/** Handles by table name: stateless, so one per name serves all calls. */
+const HANDLES = new Map<string, unknown>();
+
+function handle(table: string): unknown {
+  const known = HANDLES.get(table);
+  if (known !== undefined) return known;
+  const find = (): object | ((...args: unknown[]) => unknown) => {
+    const { storage } = currentCall("env.storage").options;
+    const found = Object.hasOwn(storage, table) || table in storage ? storage[table] : undefined;
+    if ((typeof found !== "object" && typeof found !== "function") || found === null) {
+      throw new KontractError("CONFIG", `There is no table '${table}' in this build.`);
+    }
+    return found;
+  };
+  const made = new Proxy(function () {}, {
+    get(_target, name): unknown {
+      if (typeof name !== "string" || name === "then") return undefined;
+      return (...args: unknown[]): unknown => {
+        const target = find() as Record<string, unknown>;
+        const operation = target[name];
+        if (typeof operation !== "function") {
+          throw new KontractError("CONFIG", `A table has no operation '${name}'.`);
+        }
+        return Reflect.apply(operation, target, args);
+      };
+    },
+    apply: (_target, _self, args): unknown =>
+      Reflect.apply(find() as () => unknown, undefined, args),
+    set: refuseChange,
+    deleteProperty: refuseChange,
+    construct: () => refuseChange(),
+  });
+  // Names come from source code, but a computed one could be a caller's: bound it.
+  if (HANDLES.size < 10_000) HANDLES.set(table, made);
+  return made;
+}
+
+function refuseChange(): never {
+  throw new KontractError("CONFIG", "env.storage cannot be changed: use 'set' of a table.");
+}
+
+type Reader = (call: CallContext) => unknown;
+
+const FIELDS: Readonly<Record<keyof BaseContext, Reader>> = {
+  owner: (call) => call.options.owner,
+  isAnonymous: (call) => call.options.isAnonymous,
+  ugroups: (call) => call.options.ugroups,
+  tenant: (call) => call.options.tenant,
+  requestId: (call) => call.options.requestId,
+  route: (call) => call.options.route,
+  address: (call) => call.options.request.address,
+  origin: (call) => call.options.request.origin,
+  signal: (call) => call.options.signal,
+  deadline: (call) => call.options.deadline,
+  memo: (call) => call.memo.bind(call),
+  setHeader: (call) => (name: string, value: string): void => {
+    checkHeader(name, value);
+    call.headers.set(name.toLowerCase(), value);
+  },
+};
+
+function isField(name: string): name is keyof BaseContext {
+  return Object.hasOwn(FIELDS, name);
+}
+
+/** Who is calling. Middleware may add properties; its own cannot be changed. */
+export const ctx: Context = new Proxy({} as Context, {
+  get(_target, name): unknown {
+    if (typeof name !== "string" || name === "then") return undefined;
+    const call = currentCall(`ctx.${name}`);
+    return isField(name) ? FIELDS[name](call) : call.additions.get(name);
+  },
+  has: (_target, name) =>
+    typeof name === "string" && (isField(name) || currentCall("ctx").additions.has(name)),
+  set(_target, name, value): boolean {
+    if (typeof name !== "string" || isField(name)) {
+      throw new KontractError("CONFIG", `ctx.${String(name)} cannot be changed.`);
+    }
+    currentCall(`ctx.${name}`).additions.set(name, value);
+    return true;
+  },
+  deleteProperty(_target, name): boolean {
+    return typeof name === "string" && currentCall("ctx").additions.delete(name);
+  },
+});
