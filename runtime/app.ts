@@ -8,6 +8,7 @@
  * @module
  */
 import type { RouteMeta, TableDef } from "../_internal/manifest.ts";
+import type { ShapeTable } from "../_internal/shape.ts";
 
 /** What the gateway must know of a route before its chunk is loaded. */
 export interface RouteEntry {
@@ -49,4 +50,6 @@ export interface AppDefinition {
   readonly routes: readonly RouteEntry[];
   readonly modules: readonly (() => Promise<RouteModule>)[];
   readonly tables: readonly TableDef[];
+  /** Named shapes that `tables` point to; none where missing. */
+  readonly types?: ShapeTable;
 }
