@@ -1,0 +1,65 @@
+/**
+ * A response body that several producers write into, with back-pressure and one notice when the reader
+ * has gone.
+ *
+ * @module
+ */
+import type { Bytes } from "./bytes.ts";
+
+// Sealed bytes that may wait for a slow reader.
+const HIGH_WATER = 256 << 10;
+
+/** Writers in, one byte stream out. */
+export class FrameOutlet {
+  /** For the Response. */
+  readonly body: ReadableStream<Bytes>;
+  #controller: ReadableStreamDefaultController<Bytes> | null = null;
+  #waiting: (() => void)[] = [];
+
+  /** `onCancel` runs once, when the reader goes away before {@link end}. */
+  constructor(onCancel: () => void) {
+    this.body = new ReadableStream<Bytes>({
+      start: (controller): void => {
+        this.#controller = controller;
+      },
+      pull: (): void => this.#release(),
+      cancel: (): void => {
+        this.#controller = null;
+        onCancel();
+        this.#release();
+      },
+    }, { highWaterMark: HIGH_WATER, size: (chunk) => chunk.length });
+  }
+
+  /** True after the reader went away or the body ended. */
+  get closed(): boolean {
+    return this.#controller === null;
+  }
+
+  /** Puts `chunk` into the body at once; resolves when there is room for more. */
+  async write(chunk: Bytes): Promise<void> {
+    this.#controller?.enqueue(chunk);
+    if ((this.#controller?.desiredSize ?? 1) > 0) return;
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Ends the body in good order. */
+  end(): void {
+    this.#controller?.close();
+    this.#controller = null;
+    this.#release();
+  }
+
+  /** Breaks the body off: the reader sees an error, never a clean end. */
+  fail(): void {
+    this.#controller?.error(new Error("raystream: the body was broken off"));
+    this.#controller = null;
+    this.#release();
+  }
+
+  #release(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+}

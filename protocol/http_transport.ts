@@ -1,0 +1,191 @@
+/**
+ * The client's transport over HTTP. Calls made in one tick with one token travel as one body; a stream has
+ * a body of its own. Batches stay within the limits that the server announced.
+ *
+ * What a caller sees when no answer came: `NETWORK` where nothing can have happened or the call only
+ * reads, `OUTCOME_UNKNOWN` where a state-changing call may have been applied.
+ *
+ * @module
+ */
+import { KontractError } from "../_internal/errors.ts";
+import { type Bytes, randomBytes } from "./bytes.ts";
+import { streamOf } from "./client_body.ts";
+import { FrameType } from "./frames.ts";
+import { HttpChannel, PostError } from "./http_channel.ts";
+import type { RayLimits } from "./limits.ts";
+import { LANE_LENGTH } from "./message_keys.ts";
+import type { RayMessage } from "./message_state.ts";
+import { failureOf, PendingCall, watchCall } from "./pending_call.ts";
+import type { Transport, TransportCallOptions, TransportOptions } from "./transport.ts";
+import { decodeWireError, RemoteError } from "./wire_error.ts";
+
+/** Options of {@link createHttpTransport}. */
+export interface HttpTransportOptions extends TransportOptions {
+  /** Milliseconds a call waits where it says nothing itself: one minute by default. */
+  readonly timeout?: number;
+}
+
+/** A transport to one gateway. Nothing is sent before the first call. */
+export function createHttpTransport(options: HttpTransportOptions): Transport {
+  return new HttpTransport(options);
+}
+
+const DEFAULT_TIMEOUT = 60_000;
+// Keeps what frames add below the 64 KiB the server allows for it.
+const MAX_BATCH = 256;
+
+class HttpTransport implements Transport {
+  readonly #channel: HttpChannel;
+  readonly #timeout: number;
+  readonly #lane: Bytes = randomBytes(LANE_LENGTH);
+  readonly #closed = new AbortController();
+  #reqno = 0n;
+  #queue: PendingCall[] = [];
+
+  constructor(options: HttpTransportOptions) {
+    this.#channel = new HttpChannel(options);
+    this.#timeout = options.timeout ?? DEFAULT_TIMEOUT;
+  }
+
+  call(op: number, payload: Uint8Array, options: TransportCallOptions): Promise<Uint8Array> {
+    const pending = new PendingCall(op, payload, options, this.#timeout, this.#closed.signal);
+    if (!pending.settled) this.#enqueue(pending);
+    return pending.result;
+  }
+
+  async *stream(
+    op: number,
+    payload: Uint8Array,
+    options: TransportCallOptions,
+  ): AsyncGenerator<Uint8Array, void> {
+    const { token, mutation, signal, timeout } = options;
+    const abort = new AbortController();
+    const stopWatching = watchCall(
+      { timeout, signal, closed: this.#closed.signal },
+      (error) => abort.abort(error),
+    );
+    try {
+      const { limits } = await this.#channel.session(abort.signal);
+      if (payload.length > limits.message) throw tooLarge(limits.message);
+      const request = { token, calls: [{ op, payload }], lane: this.#lane, reqno: this.#take(1) };
+      const { answer, sealed } = await this.#channel.post(request, abort.signal);
+      let ended = false;
+      for await (const message of sealed.open(answer)) {
+        if (message.stream !== streamOf(0) || ended) throw new KontractError("RAY_PROTOCOL");
+        if (message.type === FrameType.EVENT) yield message.payload;
+        else ended = endStream(message);
+      }
+    } catch (error) {
+      // Our own reason wins over whatever fetch makes of it.
+      throw abort.signal.aborted ? abort.signal.reason : failureOf(error, mutation);
+    } finally {
+      stopWatching();
+      abort.abort(new KontractError("CANCELLED"));
+    }
+  }
+
+  close(): void {
+    this.#closed.abort();
+  }
+
+  #take(count: number): bigint {
+    const reqno = this.#reqno;
+    this.#reqno += BigInt(count);
+    return reqno;
+  }
+
+  #enqueue(pending: PendingCall): void {
+    if (this.#queue.push(pending) === 1) queueMicrotask(() => void this.#flush());
+  }
+
+  async #flush(): Promise<void> {
+    const queue = this.#queue;
+    this.#queue = [];
+    try {
+      const { limits } = await this.#channel.session(this.#closed.signal);
+      const waiting = queue.filter((pending) => !pending.settled);
+      for (const batch of batches(waiting, limits)) void this.#send(batch);
+    } catch (error) {
+      for (const pending of queue) pending.reject(failureOf(new PostError(error, false), false));
+    }
+  }
+
+  // Runs one batch to its end; afterwards every call in it is settled or queued again.
+  async #send(batch: readonly PendingCall[]): Promise<void> {
+    const abort = new AbortController();
+    // The body may be dropped only when nobody waits for any part of it.
+    const leave = (): void => {
+      if (batch.every((pending) => pending.settled)) abort.abort(new KontractError("CANCELLED"));
+    };
+    for (const pending of batch) pending.onAbandoned = leave;
+    const token = batch[0]?.options.token ?? null;
+    const request = { token, calls: batch, lane: this.#lane, reqno: this.#take(batch.length) };
+    try {
+      const { answer, sealed } = await this.#channel.post(request, abort.signal);
+      for await (const message of sealed.open(answer)) settleCall(batch, message);
+      throw new KontractError("RAY_PROTOCOL"); // for calls that got no answer in a whole body
+    } catch (error) {
+      for (const pending of batch) {
+        if (!pending.settled) this.#fail(pending, error);
+      }
+    }
+  }
+
+  #fail(pending: PendingCall, error: unknown): void {
+    const cut = error instanceof KontractError && error.code === "NETWORK";
+    if (cut && pending.mayRepeat) {
+      pending.mayRepeat = false;
+      this.#enqueue(pending);
+    } else pending.reject(failureOf(error, pending.options.mutation));
+  }
+}
+
+/** Cuts `waiting` into bodies of one token each, within the server's limits. */
+function batches(waiting: readonly PendingCall[], limits: RayLimits): PendingCall[][] {
+  const done: PendingCall[][] = [];
+  const open = new Map<string | null, { calls: PendingCall[]; bytes: number }>();
+  for (const pending of waiting) {
+    const bytes = pending.payload.length;
+    if (bytes > limits.message) {
+      pending.reject(tooLarge(limits.message));
+      continue;
+    }
+    const { token } = pending.options;
+    const batch = open.get(token);
+    const fits = batch !== undefined && batch.bytes + bytes <= limits.message &&
+      batch.calls.length < Math.min(limits.streams, MAX_BATCH);
+    if (fits) {
+      batch.calls.push(pending);
+      batch.bytes += bytes;
+      continue;
+    }
+    const calls = [pending];
+    done.push(calls);
+    open.set(token, { calls, bytes });
+  }
+  return done;
+}
+
+function settleCall(batch: readonly PendingCall[], message: RayMessage): void {
+  const pending = batch[(message.stream - 1) / 2];
+  if (pending === undefined) throw new KontractError("RAY_PROTOCOL");
+  if (message.type === FrameType.RPC_RESPONSE) pending.resolve(message.payload);
+  else if (message.type === FrameType.RPC_ERROR) {
+    pending.reject(new RemoteError(decodeWireError(message.payload)));
+  } else throw new KontractError("RAY_PROTOCOL");
+}
+
+function endStream(message: RayMessage): true {
+  if (message.type === FrameType.RPC_ERROR) throw new RemoteError(decodeWireError(message.payload));
+  if (message.type !== FrameType.RPC_RESPONSE || message.payload.length > 0) {
+    throw new KontractError("RAY_PROTOCOL");
+  }
+  return true;
+}
+
+function tooLarge(limit: number): KontractError {
+  return new KontractError(
+    "TOO_LARGE",
+    `The call is larger than the gateway takes: ${limit} bytes.`,
+  );
+}

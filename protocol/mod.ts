@@ -1,0 +1,20 @@
+/**
+ * raystream at the gateway: the encrypted, authenticated channel between client code and gateway code.
+ * Clients import `client.ts`, which pulls in nothing of the server.
+ *
+ * @module
+ */
+export {
+  createRaystreamServer,
+  RAY_CONTENT_TYPE,
+  RAY_PATH,
+  type RaystreamServer,
+  type RaystreamServerOptions,
+} from "./server.ts";
+export { deriveServerKeys, type ServerKey, type ServerKeys } from "./server_keys.ts";
+export { EPOCH_MS, type EpochStore, type TicketClock } from "./tickets.ts";
+export { DEFAULT_LIMITS, MAX_MESSAGE, type RayLimits } from "./limits.ts";
+export type { CryptoProvider, DhKeyPair, DiffieHellman, Symmetric } from "./crypto/provider.ts";
+export { loadProvider } from "./crypto/select.ts";
+export * from "./rpc.ts";
+export { RemoteError } from "./wire_error.ts";

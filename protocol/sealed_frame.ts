@@ -1,0 +1,84 @@
+/**
+ * Sealed frames: `AEAD(key, 0⁴ ‖ LE64(sequence), ad = header, stream u32 ‖ op u32 ‖ payload)`.
+ *
+ * Stateless, and for that reason private to {@link MessageSealer} and the stream state, which own the
+ * counters. Nobody else may call these.
+ *
+ * @module
+ */
+import { KontractError } from "../_internal/errors.ts";
+import { type Bytes, viewOf } from "./bytes.ts";
+import { type Symmetric, TAG_LENGTH } from "./crypto/provider.ts";
+import {
+  type FrameHeader,
+  type FrameType,
+  HEADER_LENGTH,
+  MAX_FRAME_BODY,
+  type RawFrame,
+  writeHeader,
+} from "./frames.ts";
+import { nonceOf } from "./noise/cipher_state.ts";
+
+const INNER_HEADER = 8;
+
+/** Payload bytes that fit into one frame. */
+export const MAX_FRAGMENT = MAX_FRAME_BODY - TAG_LENGTH - INNER_HEADER;
+
+/** What a sealed frame carries. */
+export interface InnerFrame {
+  readonly type: FrameType;
+  readonly flags: number;
+  readonly stream: number;
+  readonly op: number;
+  /** One fragment. */
+  readonly payload: Uint8Array;
+}
+
+/** Header and sealed body, in one new buffer. `payload` is at most {@link MAX_FRAGMENT} long. */
+export function sealFrame(
+  crypto: Symmetric,
+  key: Uint8Array,
+  sequence: number,
+  frame: InnerFrame,
+): Bytes {
+  const inner = new Uint8Array(INNER_HEADER + frame.payload.length);
+  const view = viewOf(inner);
+  view.setUint32(0, frame.stream, true);
+  view.setUint32(4, frame.op, true);
+  inner.set(frame.payload, INNER_HEADER);
+  const header: FrameHeader = {
+    type: frame.type,
+    flags: frame.flags,
+    length: inner.length + TAG_LENGTH,
+    sequence,
+  };
+  const out = new Uint8Array(HEADER_LENGTH + header.length);
+  writeHeader(out, 0, header);
+  const ad = out.subarray(0, HEADER_LENGTH);
+  out.set(crypto.seal(key, nonceOf(sequence), ad, inner), HEADER_LENGTH);
+  return out;
+}
+
+/**
+ * Opens `raw`, which must have exactly this `sequence`.
+ *
+ * @throws {KontractError} `RAY_PROTOCOL`
+ */
+export function openFrame(
+  crypto: Symmetric,
+  key: Uint8Array,
+  sequence: number,
+  raw: RawFrame,
+): InnerFrame {
+  if (raw.header.sequence !== sequence) throw new KontractError("RAY_PROTOCOL");
+  const inner = crypto.open(key, nonceOf(sequence), raw.headerBytes, raw.body);
+  if (inner === null || inner.length < INNER_HEADER) throw new KontractError("RAY_PROTOCOL");
+  const view = viewOf(inner);
+  return {
+    type: raw.header.type,
+    flags: raw.header.flags,
+    stream: view.getUint32(0, true),
+    op: view.getUint32(4, true),
+    payload: inner.subarray(INNER_HEADER),
+  };
+}

@@ -1,0 +1,202 @@
+/**
+ * raystream over HTTP at the gateway: one POST finishes a handshake, one POST carries calls; nothing is
+ * kept between them.
+ *
+ * Whatever fails before a body is authentic gets one and the same answer: status 400 and 16 fixed bytes.
+ * (413 and 429 depend on nothing but length and address.) Whatever fails after it is an RPC_ERROR inside
+ * the channel. This layer checks no rights: the dispatcher does, for every call.
+ *
+ * @module
+ */
+import { KontractError } from "../_internal/errors.ts";
+import { type Bytes, concat, randomBytes } from "./bytes.ts";
+import type { CryptoProvider } from "./crypto/provider.ts";
+import { loadProvider } from "./crypto/select.ts";
+import { FrameType, outerFailure } from "./frames.ts";
+import { RayTransport } from "./hello.ts";
+import { MAX_INIT, type RayLimits, resolveLimits } from "./limits.ts";
+import { responseKey, SALT_LENGTH } from "./message_keys.ts";
+import { MessageSealer } from "./message_state.ts";
+import { readBody } from "./read_body.ts";
+import type { Dispatch, RpcCall, RpcReply } from "./rpc.ts";
+import { grantSession, respond } from "./server_handshake.ts";
+import { deriveServerKeys, type ServerKeys } from "./server_keys.ts";
+import { replyBody, type RunningCall } from "./server_reply.ts";
+import { type OpenedRequest, openRequest } from "./server_request.ts";
+import { EPOCH_MS, type EpochStore, TicketBox, type TicketClock } from "./tickets.ts";
+import { toWireError } from "./wire_error.ts";
+
+/** Media type of every raystream body. */
+export const RAY_CONTENT_TYPE = "application/raystream";
+
+/** Path that the gateway routes here. */
+export const RAY_PATH = "/raystream";
+
+/** What a raystream server is made from. */
+export interface RaystreamServerOptions {
+  /** App id; a hello for another app is refused. */
+  readonly app: string;
+  /** `KONTRACT_SECRET`, newest first. */
+  readonly secrets: readonly Uint8Array[];
+  readonly epochs: EpochStore;
+  readonly clock: TicketClock;
+  readonly limits?: Partial<RayLimits>;
+  /** The platform's best by default. */
+  readonly provider?: CryptoProvider;
+  /** Tickets from before this number are refused. */
+  readonly authEpoch?: number;
+  /** Milliseconds a ticket lives: one hour by default, and at most. */
+  readonly ticketLifetime?: number;
+  /** False refuses a handshake before any key agreement (429): per-address rate limits go here. */
+  readonly admit?: (request: Request) => boolean | Promise<boolean>;
+  /** Told the reason of every outer failure: for the log, never for the peer. */
+  readonly onFailure?: (error: unknown) => void;
+}
+
+/** A raystream server over HTTP. */
+export interface RaystreamServer {
+  /** Answers one POST. Never rejects. */
+  handle(request: Request, dispatch: Dispatch): Promise<Response>;
+  /** The static keys; `pins` is what clients are built with. */
+  keys(): Promise<ServerKeys>;
+}
+
+interface Ready {
+  readonly crypto: CryptoProvider;
+  readonly keys: ServerKeys;
+  readonly tickets: TicketBox;
+}
+
+/** Makes a server. Keys are derived on first use, so this may run at module scope. */
+export function createRaystreamServer(options: RaystreamServerOptions): RaystreamServer {
+  return new HttpServer(options);
+}
+
+class HttpServer implements RaystreamServer {
+  readonly #options: RaystreamServerOptions;
+  readonly #limits: RayLimits;
+  #ready: Promise<Ready> | undefined;
+
+  constructor(options: RaystreamServerOptions) {
+    if (options.secrets.length === 0) {
+      throw new KontractError("CONFIG", "raystream needs at least one secret of KONTRACT_SECRET.");
+    }
+    this.#options = options;
+    this.#limits = resolveLimits(options.limits);
+  }
+
+  async keys(): Promise<ServerKeys> {
+    return (await this.#load()).keys;
+  }
+
+  async handle(request: Request, dispatch: Dispatch): Promise<Response> {
+    try {
+      return await this.#answer(request, dispatch);
+    } catch (error) {
+      this.#options.onFailure?.(error);
+      return failure(error);
+    }
+  }
+
+  async #answer(request: Request, dispatch: Dispatch): Promise<Response> {
+    if (request.method !== "POST") throw new KontractError("METHOD_NOT_ALLOWED");
+    const type = request.headers.get("content-type");
+    if (type !== RAY_CONTENT_TYPE) throw new KontractError("BAD_REQUEST");
+    // Frames and prefix cost less than 64 KiB on top of what they carry, whatever the batch.
+    const body = await readBody(request, this.#limits.message + (64 << 10));
+    const ready = await this.#load();
+    if (body[1] === FrameType.HANDSHAKE_INIT) return await this.#handshake(request, ready, body);
+    const opened = await openRequest(ready.crypto, ready.tickets, this.#limits, body);
+    return await this.#run(request, ready, opened, dispatch);
+  }
+
+  async #handshake(request: Request, ready: Ready, body: Bytes): Promise<Response> {
+    if (body.length > MAX_INIT) throw new KontractError("RAY_PROTOCOL");
+    if (await this.#options.admit?.(request) === false) throw new KontractError("RATE_LIMITED");
+    const { app } = this.#options;
+    const responder = { crypto: ready.crypto, keys: ready.keys, app, limits: this.#limits };
+    const { response, result } = await respond(responder, RayTransport.HTTP, body);
+    const session = await grantSession(ready.crypto, ready.tickets, result);
+    return answer(200, concat(response, session));
+  }
+
+  async #run(
+    request: Request,
+    ready: Ready,
+    opened: OpenedRequest,
+    dispatch: Dispatch,
+  ): Promise<Response> {
+    const abort = new AbortController();
+    const cancel = (): void => abort.abort();
+    if (request.signal.aborted) cancel();
+    else request.signal.addEventListener("abort", cancel, { once: true });
+    const running = opened.calls.map(({ stream, ...call }): RunningCall => {
+      const { lane, token } = opened;
+      return {
+        stream,
+        op: call.op,
+        reply: settle(dispatch, { ...call, lane, token, signal: abort.signal }),
+      };
+    });
+    const salt = randomBytes(SALT_LENGTH);
+    const key = responseKey(ready.crypto, opened.rms, opened.prefixHash, salt);
+    const sealer = new MessageSealer(ready.crypto, key);
+    const body = await replyBody(salt, sealer, running, {
+      limits: this.#limits,
+      abort,
+      onFailure: this.#options.onFailure,
+    });
+    return answer(200, body);
+  }
+
+  #load(): Promise<Ready> {
+    this.#ready ??= this.#prepare().catch((error: unknown) => {
+      this.#ready = undefined;
+      throw error;
+    });
+    return this.#ready;
+  }
+
+  async #prepare(): Promise<Ready> {
+    const { secrets, epochs, clock, provider, authEpoch = 0 } = this.#options;
+    const crypto = provider ?? await loadProvider();
+    const keys = await deriveServerKeys(secrets, crypto);
+    const named = keys.keys.flatMap(({ kid }, index) => {
+      const secret = secrets[index];
+      return secret === undefined ? [] : [{ kid, secret }];
+    });
+    const lifetime = Math.min(this.#options.ticketLifetime ?? EPOCH_MS, EPOCH_MS);
+    const tickets = new TicketBox({ crypto, secrets: named, epochs, clock, lifetime, authEpoch });
+    return { crypto, keys, tickets };
+  }
+}
+
+async function settle(dispatch: Dispatch, call: RpcCall): Promise<RpcReply> {
+  try {
+    return await dispatch(call);
+  } catch (error) {
+    return { kind: "error", error: toWireError(error) };
+  }
+}
+
+function answer(status: number, body: BodyInit): Response {
+  return new Response(body, {
+    status,
+    headers: { "content-type": RAY_CONTENT_TYPE, "cache-control": "no-store" },
+  });
+}
+
+// Only what depends on length, address or load may differ from 400.
+function failure(error: unknown): Response {
+  const code = error instanceof KontractError ? error.code : "INTERNAL";
+  const status = code === "METHOD_NOT_ALLOWED"
+    ? 405
+    : code === "TOO_LARGE"
+    ? 413
+    : code === "RATE_LIMITED"
+    ? 429
+    : code === "INTERNAL" || code === "OVERLOADED" || code === "DATABASE_UNAVAILABLE"
+    ? 503
+    : 400;
+  return answer(status, outerFailure());
+}
