@@ -1,0 +1,308 @@
+/**
+ * The client: calls, streams, subscriptions and auth over one sealed channel.
+ *
+ * Nothing happens before the first call: no request, no storage access. Every rejection is a
+ * KontractError. A call is sent a second time only where the first certainly had no effect: the server
+ * refused its token (`SESSION_EXPIRED`; for reads and auth also `UNAUTHORIZED` and `SESSION_REVOKED`).
+ *
+ * @module
+ */
+import { KontractError } from "../../_internal/errors.ts";
+import { createHttpTransport } from "../../protocol/client.ts";
+import { decodeValue, encodeValue } from "../../protocol/codec/value.ts";
+import { SYSTEM_OPS } from "../../protocol/rpc.ts";
+import type { Transport, TransportOptions } from "../../protocol/transport.ts";
+import { type ClientAuth, createAuth } from "./auth.ts";
+import { bounded, hasCode, toClientError } from "./failure.ts";
+import type { ClientCallOptions, ClientRoute } from "./route.ts";
+import { ClientSession } from "./session.ts";
+import { type ClientStorage, defaultStorage } from "./session_storage.ts";
+import {
+  type ClientEvent,
+  followEvents,
+  type SubscribeOptions,
+  type Subscription,
+} from "./subscription.ts";
+
+/** What can be changed after the client was made: before the first call, or between sessions. */
+export interface ClientSettings {
+  /** Origin of the gateway; the page's own in browsers. */
+  readonly url?: string;
+  /** Where the session is kept; `localStorage` in a page, memory elsewhere. */
+  readonly storage?: ClientStorage;
+  /** `fetch` to use. */
+  readonly fetch?: typeof fetch;
+  /** Milliseconds a call may take where it does not say; 30,000. */
+  readonly timeout?: number;
+  /** Another way to the gateway than HTTP. */
+  readonly transport?: (options: TransportOptions) => Transport;
+}
+
+/** What generated code makes a client from. */
+export interface ClientOptions extends ClientSettings {
+  /** App id. */
+  readonly app: string;
+  /** Hash of the build that this client belongs to. */
+  readonly build: string;
+  /** The gateway's public keys, base64url. */
+  readonly pins: readonly string[];
+  /** Routes by name, for calls by name. */
+  readonly routes?: Readonly<Record<string, ClientRoute>>;
+}
+
+/** A client of one app at one gateway. */
+export interface Client {
+  /** App id. */
+  readonly app: string;
+  /** Hash of the build. */
+  readonly build: string;
+  /** Sign-up, sign-in and who is signed in. */
+  readonly auth: ClientAuth;
+  /** Calls a backend function, given as its descriptor or by name. */
+  call(
+    route: ClientRoute | string,
+    args: readonly unknown[],
+    options?: ClientCallOptions,
+  ): Promise<unknown>;
+  /** Calls one that answers with a stream; leaving the loop cancels it on the server. */
+  stream(
+    route: ClientRoute | string,
+    args: readonly unknown[],
+    options?: ClientCallOptions,
+  ): AsyncGenerator<unknown, void, void>;
+  /** Follows a table or `topic:<name>`: with `onEvent`, or by `for await`. */
+  subscribe<T = unknown>(source: string, options?: SubscribeOptions<T>): Subscription<T>;
+  /** Changes settings; calls in flight are cancelled, subscriptions reconnect. */
+  configure(settings: ClientSettings): void;
+  /** Ends all calls and subscriptions; the session stays stored. */
+  close(): void;
+}
+
+/** Makes a client. The generated module calls this; apps import its result. */
+export function createClient(options: ClientOptions): Client {
+  return new AppClient(options);
+}
+
+interface Line {
+  readonly transport: Transport;
+  readonly session: ClientSession;
+}
+
+class AppClient implements Client {
+  readonly app: string;
+  readonly build: string;
+  readonly auth: ClientAuth;
+  readonly #options: ClientOptions;
+  readonly #ended = new AbortController();
+  #settings: ClientSettings;
+  #line: Line | null = null;
+
+  constructor(options: ClientOptions) {
+    this.app = options.app;
+    this.build = options.build;
+    this.#options = options;
+    this.#settings = options;
+    this.auth = createAuth(() => this.#open().session, (name, argument, token) => {
+      return this.#authCall(name, argument, token);
+    });
+  }
+
+  async call(
+    named: ClientRoute | string,
+    args: readonly unknown[],
+    options: ClientCallOptions = {},
+  ): Promise<unknown> {
+    try {
+      const route = this.#route(named);
+      const payload = route.encodeArguments([...args]);
+      const bytes = await this.#authorized(
+        route.readOnly,
+        options,
+        ({ transport }, token, timeout) =>
+          transport.call(route.op, payload, {
+            token,
+            mutation: !route.readOnly,
+            signal: options.signal,
+            timeout,
+          }),
+      );
+      return route.decodeResult(bytes);
+    } catch (error) {
+      throw toClientError(error);
+    }
+  }
+
+  async *stream(
+    named: ClientRoute | string,
+    args: readonly unknown[],
+    options: ClientCallOptions = {},
+  ): AsyncGenerator<unknown, void, void> {
+    try {
+      const route = this.#route(named);
+      const payload = route.encodeArguments([...args]);
+      yield* this.#elements(route, payload, options);
+    } catch (error) {
+      throw toClientError(error);
+    }
+  }
+
+  subscribe<T = unknown>(source: string, options: SubscribeOptions<T> = {}): Subscription<T> {
+    const closed = new AbortController();
+    const signals = [closed.signal, this.#ended.signal];
+    if (options.signal !== undefined) signals.push(options.signal);
+    const events = followEvents(
+      (resume, signal) => this.#connect(source, options.filter, resume, signal),
+      AbortSignal.any(signals),
+      (status) => options.onStatus?.(status),
+    ) as AsyncGenerator<ClientEvent<T>, void, void>;
+    const close = (): void => closed.abort();
+    if (options.onEvent !== undefined) void deliver(events, options);
+    return { close, [Symbol.asyncIterator]: () => events };
+  }
+
+  configure(settings: ClientSettings): void {
+    this.#settings = { ...this.#settings, ...settings };
+    this.#line?.transport.close();
+    this.#line = null;
+  }
+
+  close(): void {
+    this.#ended.abort();
+    this.#line?.transport.close();
+    this.#line = null;
+  }
+
+  #open(): Line {
+    if (this.#ended.signal.aborted) throw new KontractError("CANCELLED", "The client is closed.");
+    if (this.#line !== null) return this.#line;
+    const { storage, fetch, transport } = this.#settings;
+    const url = originOf(this.#settings.url);
+    const { app, pins } = this.#options;
+    this.#line = {
+      transport: (transport ?? createHttpTransport)({
+        url,
+        app,
+        pins,
+        ...(fetch === undefined ? {} : { fetch }),
+      }),
+      session: new ClientSession(
+        `kontract/${app}/${url}`,
+        storage ?? defaultStorage(),
+        (name, argument, token) => this.#authCall(name, argument, token),
+      ),
+    };
+    return this.#line;
+  }
+
+  #route(named: ClientRoute | string): ClientRoute {
+    if (typeof named !== "string") return named;
+    const routes = this.#options.routes ?? {};
+    const route = Object.hasOwn(routes, named) ? routes[named] : undefined;
+    if (route === undefined) {
+      throw new KontractError("ROUTE_NOT_FOUND", `There is no function '${named}'.`);
+    }
+    return route;
+  }
+
+  async #authorized<T>(
+    repeatable: boolean,
+    options: ClientCallOptions,
+    work: (line: Line, token: string, timeout: number) => Promise<T>,
+  ): Promise<T> {
+    const timeout = options.timeout ?? this.#settings.timeout ?? 30_000;
+    const until = performance.now() + timeout;
+    const left = (): number => Math.max(1, until - performance.now());
+    const line = this.#open();
+    const session = await bounded(line.session.ensure(), options.signal, left());
+    try {
+      return await work(line, session.access, left());
+    } catch (error) {
+      if (!refusesToken(error, repeatable)) throw error;
+      const renewed = await bounded(
+        line.session.renew(session.access),
+        options.signal,
+        left(),
+      );
+      return await work(line, renewed.access, left());
+    }
+  }
+
+  async *#elements(
+    route: Pick<ClientRoute, "op" | "readOnly" | "decodeResult">,
+    payload: Uint8Array,
+    options: ClientCallOptions,
+  ): AsyncGenerator<unknown, void, void> {
+    const first = await this.#authorized(route.readOnly, options, async (line, token) => {
+      const elements = line.transport.stream(route.op, payload, {
+        token,
+        mutation: !route.readOnly,
+        signal: options.signal,
+      })[Symbol.asyncIterator]();
+      return { elements, result: await elements.next() };
+    });
+    const { elements } = first;
+    let { result } = first;
+    try {
+      while (result.done !== true) {
+        yield route.decodeResult(result.value);
+        result = await elements.next();
+      }
+    } finally {
+      await elements.return?.();
+    }
+  }
+
+  #connect(
+    source: string,
+    filter: Readonly<Record<string, unknown>> | undefined,
+    resume: string | undefined,
+    signal: AbortSignal,
+  ): AsyncGenerator<unknown, void, void> {
+    const request = {
+      source,
+      ...(filter === undefined ? {} : { filter }),
+      ...(resume === undefined ? {} : { resume }),
+    };
+    const route = { op: SYSTEM_OPS.SUBSCRIBE, readOnly: true, decodeResult: decodeValue };
+    return this.#elements(route, encodeValue(request), { signal });
+  }
+
+  async #authCall(name: string, argument: unknown, token: string | null): Promise<unknown> {
+    const payload = encodeValue([name, argument ?? null]);
+    const answer = await this.#open().transport.call(SYSTEM_OPS.AUTH, payload, {
+      token,
+      mutation: name !== "me" && name !== "sessions",
+      timeout: this.#settings.timeout ?? 30_000,
+    });
+    return decodeValue(answer);
+  }
+}
+
+async function deliver<T>(
+  events: AsyncGenerator<ClientEvent<T>, void, void>,
+  options: SubscribeOptions<T>,
+): Promise<void> {
+  try {
+    for await (const event of events) options.onEvent?.(event);
+  } catch (error) {
+    const failure = toClientError(error);
+    if (options.onError === undefined) throw failure;
+    options.onError(failure);
+  }
+}
+
+function refusesToken(error: unknown, repeatable: boolean): boolean {
+  return hasCode(error, "SESSION_EXPIRED") ||
+    repeatable && hasCode(error, "UNAUTHORIZED", "SESSION_REVOKED");
+}
+
+function originOf(url: string | undefined): string {
+  const given = url ?? (typeof location === "undefined" ? undefined : location?.origin);
+  if (given === undefined || !/^https?:\/\//.test(given) || !URL.canParse(given)) {
+    throw new KontractError(
+      "CONFIG",
+      "The client knows no gateway: call configure({ url: 'https://…' }) outside a web page.",
+    );
+  }
+  return new URL(given).origin;
+}

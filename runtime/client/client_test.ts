@@ -1,0 +1,250 @@
+import assert from "node:assert/strict";
+import { AppError } from "../../_internal/app_error.ts";
+import {
+  ConflictError,
+  errorFrom,
+  UnauthorizedError,
+  ValidationError,
+} from "../../_internal/error_classes.ts";
+import { KontractError } from "../../_internal/errors.ts";
+import { memoryStorage } from "./session_storage.ts";
+import { route, TestServer } from "./testing/server.ts";
+
+const echo = route("echo", 1000);
+const read = route("read", 1001, { readOnly: true });
+
+function withEcho(): TestServer {
+  const server = new TestServer();
+  server.handlers.set(echo.op, (args) => args);
+  server.handlers.set(read.op, (_args, _call, owner) => owner);
+  return server;
+}
+
+Deno.test("nothing is sent before the first call, and the first calls share one anonymous session", async () => {
+  const server = withEcho();
+  const client = await server.client();
+  assert.equal(server.requests.length, 0);
+  const owners = await Promise.all([1, 2, 3].map(() => client.call(read, [])));
+  assert.equal(new Set(owners).size, 1);
+  assert.deepEqual(server.authCalls, ["anonymous"]);
+  assert.deepEqual(await client.call(echo, ["a", 1, null]), ["a", 1, null]);
+  client.close();
+});
+
+Deno.test("an expired session is renewed once for all calls that met it", async () => {
+  const server = withEcho();
+  const client = await server.client();
+  const before = await client.call(read, []);
+  server.expire();
+  const results = await Promise.all([client.call(read, []), client.call(echo, [1])]);
+  assert.deepEqual(results, [before, [1]]);
+  assert.deepEqual(server.authCalls, ["anonymous", "refresh"]);
+  client.close();
+});
+
+Deno.test("a session is renewed before it ends, without a refused call", async () => {
+  const server = withEcho();
+  const storage = memoryStorage();
+  const client = await server.client({ storage });
+  const owner = await client.call(read, []);
+  const key = "kontract/test/http://gateway.test";
+  const stored = JSON.parse(String(await storage.get(key)));
+  // As if nine tenths of its life were over.
+  stored.receivedAt -= server.lifetime * 0.9;
+  stored.expiresAt -= server.lifetime * 0.9;
+  await storage.set(key, JSON.stringify(stored));
+  assert.equal(await client.call(read, []), owner);
+  assert.deepEqual(server.authCalls, ["anonymous", "refresh"]);
+  client.close();
+});
+
+Deno.test("a clock that is a year ahead never asks for a renewal of its own", async () => {
+  const server = withEcho();
+  server.lifetime = -365 * 86_400_000;
+  const client = await server.client();
+  for (let n = 0; n < 3; n += 1) await client.call(read, []);
+  assert.deepEqual(server.authCalls, ["anonymous"]);
+  client.close();
+});
+
+Deno.test("clients that share a storage share the session, and one renewal serves both", async () => {
+  const server = withEcho();
+  const storage = memoryStorage();
+  const [first, second] = [await server.client({ storage }), await server.client({ storage })];
+  const owner = await first.call(read, []);
+  assert.equal(await second.call(read, []), owner);
+  server.expire();
+  assert.equal(await first.call(read, []), owner);
+  assert.equal(await second.call(read, []), owner);
+  assert.deepEqual(server.authCalls, ["anonymous", "refresh"]);
+  first.close();
+  second.close();
+});
+
+Deno.test("a visitor whose session was ended becomes a new one; a user is told and signed out", async () => {
+  const server = withEcho();
+  const client = await server.client();
+  const states: string[] = [];
+  const stop = client.auth.onChange((state) => {
+    states.push(state.kind === "none" ? "none" : state.anonymous ? "anonymous" : "user");
+  });
+  const visitor = await client.call(read, []);
+  server.revoked = true;
+  server.expire();
+  assert.notEqual(await client.call(read, []), visitor);
+
+  server.revoked = false;
+  await client.auth.register({ email: "ada@example.com", password: "a long password" });
+  assert.equal((await client.auth.me()).anonymous, false);
+  server.revoked = true;
+  server.expire();
+  await assert.rejects(client.call(echo, []), UnauthorizedError);
+  assert.deepEqual(await client.auth.state(), { kind: "none" });
+  assert.equal(states.at(-1), "none");
+  assert.ok(states.includes("user"));
+  stop();
+  client.close();
+});
+
+Deno.test("registering keeps the owner, and logging out ends the session", async () => {
+  const server = withEcho();
+  const client = await server.client();
+  const owner = await client.call(read, []);
+  const state = await client.auth.register({ email: "a@b.c", password: "a long password" });
+  assert.deepEqual(state, { kind: "active", owner, anonymous: false });
+  await client.auth.logout();
+  await client.auth.logout(); // nothing left to end
+  assert.notEqual(await client.call(read, []), owner);
+  client.close();
+});
+
+Deno.test("a state-changing call that the app refuses with UNAUTHORIZED is not sent again", async () => {
+  const server = withEcho();
+  let ran = 0;
+  server.handlers.set(2000, () => {
+    ran += 1;
+    throw new UnauthorizedError("Sign up first.");
+  });
+  const client = await server.client();
+  await assert.rejects(client.call(route("post", 2000), []), UnauthorizedError);
+  assert.equal(ran, 1);
+  client.close();
+});
+
+Deno.test("errors arrive as the class that was thrown, with code, message and data", async () => {
+  const server = withEcho();
+  const client = await server.client();
+  const failing = async (thrown: Error): Promise<unknown> => {
+    server.handlers.set(2000, () => {
+      throw thrown;
+    });
+    return await client.call(route("fail", 2000), []).catch((error: unknown) => error);
+  };
+  const conflict = await failing(new ConflictError("Too late.", { data: { key: "k" } }));
+  assert.ok(conflict instanceof ConflictError);
+  assert.deepEqual([conflict.code, conflict.message, conflict.data], ["CONFLICT", "Too late.", {
+    key: "k",
+  }]);
+  const unique = await failing(errorFrom("UNIQUE_VIOLATION"));
+  assert.ok(unique instanceof ConflictError && unique.code === "UNIQUE_VIOLATION");
+  assert.ok(await failing(new ValidationError("No.")) instanceof ValidationError);
+  const own = await failing(new AppError("ROOM_FULL", "Full.", { data: { seats: 4 } }));
+  assert.ok(own instanceof AppError);
+  assert.deepEqual([own.code, own.data], ["ROOM_FULL", { seats: 4 }]);
+  client.close();
+});
+
+Deno.test("no token ever stands in an address, a header or in the open", async () => {
+  const server = withEcho();
+  const client = await server.client();
+  await client.call(echo, ["secret words"]);
+  server.expire();
+  await client.call(echo, ["secret words"]);
+  const seen = JSON.stringify(server.requests);
+  assert.ok(server.tokens.length >= 4);
+  for (const token of server.tokens) assert.ok(!seen.includes(token));
+  assert.ok(!seen.includes("secret words"));
+  assert.ok(server.requests.every(({ url }) => !url.includes("?")));
+  client.close();
+});
+
+Deno.test("a client refuses a server that does not hold the pinned key", async () => {
+  const [server, other] = [withEcho(), withEcho()];
+  const client = await server.client({ fetch: (input, init) => other.fetch(input, init) });
+  await assert.rejects(client.call(echo, []), { code: "RAY_SERVER_KEY" });
+  client.close();
+});
+
+Deno.test("a call ends by its signal and by its time, whatever the server does", async () => {
+  const server = withEcho();
+  let released: (() => void) | undefined;
+  server.handlers.set(2000, (_args, call) =>
+    new Promise((resolve) => {
+      released = (): void => resolve(null);
+      call.signal.addEventListener("abort", () => resolve(null));
+    }));
+  const client = await server.client();
+  await client.call(echo, []);
+  const slow = route("slow", 2000);
+  await assert.rejects(
+    client.call(slow, [], { timeout: 20 }),
+    (error) =>
+      error instanceof KontractError &&
+      ["DEADLINE_EXCEEDED", "OUTCOME_UNKNOWN"].includes(error.code),
+  );
+  released?.();
+  const controller = new AbortController();
+  const call = client.call(slow, [], { signal: controller.signal });
+  setTimeout(() => controller.abort(), 5);
+  await assert.rejects(call, KontractError);
+  released?.();
+  await assert.rejects(client.call(echo, [], { signal: AbortSignal.abort() }), {
+    code: "CANCELLED",
+  });
+  client.close();
+});
+
+Deno.test("a stream gives its elements in order, renews an expired session, and ends early", async () => {
+  const server = withEcho();
+  let ended = false;
+  server.handlers.set(2000, async function* () {
+    try {
+      for (let n = 0; n < 1000; n += 1) yield n;
+    } finally {
+      ended = true;
+    }
+  });
+  const client = await server.client();
+  await client.call(echo, []);
+  server.expire();
+  const seen: unknown[] = [];
+  const counting = route("count", 2000, { stream: true, readOnly: true });
+  for await (const value of client.stream(counting, [])) {
+    seen.push(value);
+    if (seen.length === 3) break;
+  }
+  assert.deepEqual(seen, [0, 1, 2]);
+  for (let turn = 0; turn < 50 && !ended; turn += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  assert.ok(ended, "the generator on the server was ended");
+  client.close();
+});
+
+Deno.test("calls by name reach the named route; an unknown name is ROUTE_NOT_FOUND", async () => {
+  const server = withEcho();
+  const client = await server.client({ routes: { echo } });
+  assert.deepEqual(await client.call("echo", [1]), [1]);
+  await assert.rejects(client.call("toString", []), { code: "ROUTE_NOT_FOUND" });
+  client.close();
+});
+
+Deno.test("without an address the client says how to give one", async () => {
+  const server = withEcho();
+  const client = await server.client({ url: undefined });
+  await assert.rejects(client.call(echo, []), { code: "CONFIG" });
+  client.configure({ url: "http://gateway.test/some/path" });
+  assert.deepEqual(await client.call(echo, [1]), [1]);
+  client.close();
+  await assert.rejects(client.call(echo, []), { code: "CANCELLED" });
+});

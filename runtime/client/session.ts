@@ -1,0 +1,191 @@
+/**
+ * The client's session: anonymous from the first call on, renewed before it ends, shared by all tabs.
+ *
+ * - One renewal at a time, in this tab (one flight) and across tabs (a lock); whoever waited finds the
+ *   winner's tokens in storage, so a refresh token is never used twice.
+ * - The local clock decides only *when to renew early*, by the lifetime counted from the moment of
+ *   receipt. A clock that is wrong costs nothing: the server says `SESSION_EXPIRED`, and one renewal
+ *   follows.
+ * - A session that cannot be renewed is forgotten. An anonymous visitor becomes a new one; a signed-in
+ *   user is told by the error, and by the listeners.
+ *
+ * @module
+ */
+import { KontractError } from "../../_internal/errors.ts";
+import { hasCode } from "./failure.ts";
+import { type ClientStorage, exclusively } from "./session_storage.ts";
+
+/** Who the client is, for the page to show. */
+export type SessionState =
+  | { readonly kind: "none" }
+  | { readonly kind: "active"; readonly owner: string; readonly anonymous: boolean };
+
+/** Tokens as the server gives them, with the moment they came. */
+export interface StoredSession {
+  readonly access: string;
+  readonly refresh: string;
+  /** Server's clock. */
+  readonly expiresAt: number;
+  readonly owner: string;
+  readonly anonymous: boolean;
+  /** This device's clock. */
+  readonly receivedAt: number;
+}
+
+/** Runs one auth function on the server, with this token. */
+export type AuthCall = (
+  name: "anonymous" | "refresh",
+  argument: unknown,
+  token: string | null,
+) => Promise<unknown>;
+
+/** The session of one app at one gateway. */
+export class ClientSession {
+  readonly #key: string;
+  readonly #storage: ClientStorage;
+  readonly #auth: AuthCall;
+  readonly #listeners = new Set<(state: SessionState) => void>();
+  #flight: Promise<StoredSession> | null = null;
+  #announced = "";
+
+  /** `key` names app and gateway. */
+  constructor(key: string, storage: ClientStorage, auth: AuthCall) {
+    this.#key = key;
+    this.#storage = storage;
+    this.#auth = auth;
+  }
+
+  /** The stored session as it is now, possibly another tab's; null where there is none. */
+  async current(): Promise<StoredSession | null> {
+    const session = parseStored(await this.#storage.get(this.#key));
+    this.#announce(session);
+    return session;
+  }
+
+  /** A session to call with: the stored one, renewed where it is about to end, or a new anonymous one. */
+  async ensure(): Promise<StoredSession> {
+    const session = await this.current();
+    if (session === null) return await this.renew(null);
+    if (!isDue(session)) return session;
+    try {
+      return await this.renew(session.access);
+    } catch (error) {
+      // Early renewal is a courtesy: while the server cannot be reached the old token may still do.
+      if (hasCode(error, "NETWORK", "OVERLOADED", "DATABASE_UNAVAILABLE")) return session;
+      throw error;
+    }
+  }
+
+  /**
+   * A session whose access token is not `stale`.
+   *
+   * @throws {KontractError} `UNAUTHORIZED`, `SESSION_REVOKED` where a signed-in session has ended
+   */
+  renew(stale: string | null): Promise<StoredSession> {
+    this.#flight ??= exclusively(this.#key, () => this.#renewAlone(stale)).finally(() => {
+      this.#flight = null;
+    });
+    return this.#flight;
+  }
+
+  /** Takes over what an auth function answered. */
+  async adopt(answer: unknown): Promise<StoredSession> {
+    const session = parseTokens(answer);
+    await this.#storage.set(this.#key, JSON.stringify(session));
+    this.#announce(session);
+    return session;
+  }
+
+  /** Forgets the session; the next call starts an anonymous one. */
+  async forget(): Promise<void> {
+    await this.#storage.set(this.#key, null);
+    this.#announce(null);
+  }
+
+  /** Tells `listener` the state now and whenever it changes, also from another tab. */
+  onChange(listener: (state: SessionState) => void): () => void {
+    let told = "";
+    const tell = (state: SessionState): void => {
+      const text = JSON.stringify(state);
+      if (text === told) return;
+      told = text;
+      listener(state);
+    };
+    const fromOtherTab = (event: StorageEvent): void => {
+      if (event.key === this.#key || event.key === null) void this.current();
+    };
+    this.#listeners.add(tell);
+    if (typeof document !== "undefined") addEventListener("storage", fromOtherTab);
+    void this.current().then((session) => {
+      if (this.#listeners.has(tell)) tell(toState(session));
+    });
+    return () => {
+      this.#listeners.delete(tell);
+      if (typeof document !== "undefined") removeEventListener("storage", fromOtherTab);
+    };
+  }
+
+  async #renewAlone(stale: string | null): Promise<StoredSession> {
+    const session = await this.current();
+    if (session === null) return await this.adopt(await this.#auth("anonymous", null, null));
+    if (session.access !== stale) return session; // another tab was faster
+    try {
+      return await this.adopt(
+        await this.#auth("refresh", { refresh: session.refresh }, session.access),
+      );
+    } catch (error) {
+      if (!hasCode(error, "UNAUTHORIZED", "SESSION_EXPIRED", "SESSION_REVOKED")) throw error;
+      await this.forget();
+      if (!session.anonymous) throw error;
+      return await this.adopt(await this.#auth("anonymous", null, null));
+    }
+  }
+
+  #announce(session: StoredSession | null): void {
+    const state = toState(session);
+    const text = JSON.stringify(state);
+    if (text === this.#announced) return;
+    this.#announced = text;
+    for (const listener of [...this.#listeners]) listener(state);
+  }
+}
+
+/** The public part of a session. */
+export function toState(session: StoredSession | null): SessionState {
+  return session === null
+    ? { kind: "none" }
+    : { kind: "active", owner: session.owner, anonymous: session.anonymous };
+}
+
+/** True in the last fifth of a lifetime, where the two clocks agree well enough to tell. */
+function isDue(session: StoredSession): boolean {
+  const lifetime = session.expiresAt - session.receivedAt;
+  if (lifetime <= 0 || lifetime > 86_400_000) return false;
+  return Date.now() >= session.receivedAt + lifetime * 0.8;
+}
+
+function parseTokens(answer: unknown): StoredSession {
+  const session = fromRecord({ ...Object(answer), receivedAt: Date.now() });
+  if (session === null) {
+    throw new KontractError("RAY_DECODE", "The server's answer holds no session.");
+  }
+  return session;
+}
+
+function parseStored(text: string | null): StoredSession | null {
+  if (text === null) return null;
+  try {
+    return fromRecord(Object(JSON.parse(text)));
+  } catch {
+    return null; // not ours, or cut short: as good as none
+  }
+}
+
+function fromRecord(value: Record<string, unknown>): StoredSession | null {
+  const { access, refresh, expiresAt, owner, anonymous, receivedAt } = value;
+  return typeof access === "string" && typeof refresh === "string" && typeof owner === "string" &&
+      typeof anonymous === "boolean" && typeof expiresAt === "number" &&
+      typeof receivedAt === "number"
+    ? { access, refresh, expiresAt, owner, anonymous, receivedAt }
+    : null;
+}
