@@ -1,0 +1,98 @@
+/**
+ * A request's body as JSON, bounded in bytes and in depth before anything walks it.
+ *
+ * @module
+ */
+import { KontractError } from "../_internal/errors.ts";
+
+/** Bytes of a JSON body where nothing else is said: what a stranger can make us hold. */
+export const MAX_JSON = 1 << 20;
+
+/** Nesting of a JSON body: what a stranger can make us recurse. */
+export const MAX_JSON_DEPTH = 64;
+
+/**
+ * Reads the body; undefined where it is empty.
+ *
+ * @throws {KontractError} `TOO_LARGE`, `BAD_REQUEST`
+ */
+export async function readJson(request: Request, limit: number = MAX_JSON): Promise<unknown> {
+  const bytes = await readBytes(request, limit);
+  if (bytes.length === 0) return undefined;
+  return parseJson(bytes);
+}
+
+/** Reads a body of at most `limit` bytes. @throws {KontractError} `TOO_LARGE`, `BAD_REQUEST` */
+export async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
+  const claimed = Number(request.headers.get("content-length") ?? 0);
+  if (claimed > limit) throw tooLarge(limit);
+  if (request.body === null) return new Uint8Array(0);
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const reader = request.body.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      length += value.length;
+      if (length > limit) {
+        await reader.cancel().catch(() => {});
+        throw tooLarge(limit);
+      }
+      chunks.push(value);
+    }
+  } catch (cause) {
+    if (cause instanceof KontractError) throw cause;
+    throw new KontractError("BAD_REQUEST", "The body broke off.", { cause });
+  }
+  if (chunks.length === 1 && chunks[0] !== undefined) return chunks[0];
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}
+
+/** UTF-8 JSON → value. @throws {KontractError} `BAD_REQUEST` */
+export function parseJson(bytes: Uint8Array): unknown {
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new KontractError("BAD_REQUEST", "The body is not UTF-8.", { cause });
+  }
+  if (nesting(text) > MAX_JSON_DEPTH) {
+    throw new KontractError(
+      "BAD_REQUEST",
+      `The body is nested deeper than ${MAX_JSON_DEPTH} levels.`,
+    );
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new KontractError("BAD_REQUEST", "The body is not JSON.", { cause });
+  }
+}
+
+/** Deepest nesting of brackets outside strings; exact for JSON, an upper bound for anything else. */
+function nesting(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  let inString = false;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (inString) {
+      if (code === 0x5c) i++;
+      else if (code === 0x22) inString = false;
+    } else if (code === 0x22) inString = true;
+    else if (code === 0x5b || code === 0x7b) deepest = Math.max(deepest, ++depth);
+    else if (code === 0x5d || code === 0x7d) depth--;
+  }
+  return deepest;
+}
+
+function tooLarge(limit: number): KontractError {
+  return new KontractError("TOO_LARGE", `The body is larger than ${limit} bytes.`);
+}
