@@ -14,7 +14,8 @@ import type { Entries } from "./shared_entries.ts";
 
 /** One operation. */
 export type SharedOperation =
-  | { readonly op: "get" | "delete"; readonly key: string }
+  | { readonly op: "get"; readonly key: string }
+  | { readonly op: "delete"; readonly key: string }
   | {
     readonly op: "set";
     readonly key: string;
