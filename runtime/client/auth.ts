@@ -15,8 +15,33 @@ export interface Credentials {
 /** What `me` tells of the caller. */
 export interface Me {
   readonly owner: string;
+  readonly tenant: string;
   readonly anonymous: boolean;
-  readonly [detail: string]: unknown;
+  /** Groups as stored now. */
+  readonly ugroups: readonly string[];
+  readonly email: string | null;
+  readonly emailVerified: boolean;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  /** Id of this session, as in `sessions`. */
+  readonly session: string;
+}
+
+/** One sign-in of the caller. */
+export interface SessionInfo {
+  readonly id: string;
+  readonly createdAt: number;
+  readonly refreshedAt: number;
+  readonly expiresAt: number;
+  readonly address: string;
+  /** True for the session that asks. */
+  readonly current: boolean;
+}
+
+/** How signing up ended: at once, or by a mail that must be answered first. */
+export interface Registration {
+  readonly status: "registered" | "confirmation_sent";
+  readonly session: SessionState;
 }
 
 /** Auth functions; the server's own checks decide, errors arrive typed. */
@@ -24,31 +49,35 @@ export interface ClientAuth {
   /** Makes sure there is a session; anonymous where nobody is signed in. */
   anonymous(): Promise<SessionState>;
   /** Signs up. The anonymous session's rows stay the user's: the owner id is kept. */
-  register(credentials: Credentials): Promise<SessionState>;
+  register(credentials: Credentials): Promise<Registration>;
   /** Signs in as an existing user. */
   login(credentials: Credentials): Promise<SessionState>;
-  /** Gives the anonymous session's owner a password. */
-  link(credentials: Credentials): Promise<SessionState>;
+  /** As `register`, for somebody who has a session. */
+  link(credentials: Credentials): Promise<Registration>;
   /** Renews the tokens now. */
   refresh(): Promise<SessionState>;
-  /** Ends the session at once, in all tabs; the next call starts an anonymous one. */
-  logout(): Promise<void>;
-  /** Who is calling, as the server sees it. */
+  /** Ends the session at once, in all tabs; `everywhere` ends all of the user's. */
+  logout(options?: { readonly everywhere?: boolean }): Promise<void>;
+  /** Who is calling, as stored now. */
   me(): Promise<Me>;
-  /** Own sessions. */
-  sessions(): Promise<unknown>;
-  /** Ends one of the own sessions. */
-  revokeSession(argument: { readonly family: string }): Promise<void>;
-  /** Changes the password of the signed-in user. */
-  changePassword(argument: { readonly current: string; readonly next: string }): Promise<void>;
+  /** The caller's sign-ins, newest first. */
+  sessions(): Promise<readonly SessionInfo[]>;
+  /** Ends one of them. */
+  revokeSession(argument: { readonly id: string }): Promise<void>;
+  /** A new password for who knows the old one; every other sign-in ends. */
+  changePassword(
+    argument: { readonly current: string; readonly password: string },
+  ): Promise<SessionState>;
   /** Has a reset token sent. */
   requestReset(argument: { readonly email: string }): Promise<void>;
   /** Sets a new password by a reset token. */
   resetPassword(argument: { readonly token: string; readonly password: string }): Promise<void>;
   /** Has a verification token sent. */
   requestVerification(): Promise<void>;
-  /** Confirms the e-mail address. */
-  verifyEmail(argument: { readonly token: string }): Promise<void>;
+  /** Confirms an e-mail address; completes a sign-up that waited for it. */
+  verifyEmail(
+    argument: { readonly token: string; readonly password?: string },
+  ): Promise<SessionState>;
   /** The state as stored; asks no server and starts nothing. */
   state(): Promise<SessionState>;
   /** Tells the state now and at every change, in this tab or another. */
@@ -59,26 +88,43 @@ type Send = (name: string, argument: unknown, token: string | null) => Promise<u
 
 /** Auth over `send`, keeping `session` up to date. */
 export function createAuth(session: () => ClientSession, send: Send): ClientAuth {
-  /** With the session's token, renewed once where the server refuses it. */
-  const asCaller = async (name: string, argument: unknown = null): Promise<unknown> => {
+  /** `first`: somebody without a session gets one, or calls without. */
+  const call = async (
+    name: string,
+    argument: unknown = null,
+    first: "session" | "none" = "session",
+  ): Promise<unknown> => {
     try {
-      const { access } = await session().ensure();
+      const current = first === "session" ? await session().ensure() : await session().current();
       try {
-        return await send(name, argument, access);
+        return await send(name, argument, current?.access ?? null);
       } catch (error) {
-        if (!hasCode(error, "SESSION_EXPIRED")) throw error;
-        return await send(name, argument, (await session().renew(access)).access);
+        if (current === null || !hasCode(error, "SESSION_EXPIRED")) throw error;
+        return await send(name, argument, (await session().renew(current.access)).access);
       }
     } catch (error) {
       throw toClientError(error);
     }
   };
-  const signIn = async (name: string, argument: unknown): Promise<SessionState> => {
-    const answer = await asCaller(name, argument);
+  const adopt = async (answer: unknown): Promise<SessionState> => {
+    const { access } = Object(answer) as { access?: unknown };
+    if (access === undefined) return toState(await session().current());
     return toState(await session().adopt(answer));
   };
-  const done = async (name: string, argument?: unknown): Promise<void> => {
-    await asCaller(name, argument);
+  const signUp = async (name: string, credentials: Credentials): Promise<Registration> => {
+    const answer = await call(name, credentials, name === "link" ? "session" : "none");
+    const { status } = Object(answer) as { status?: unknown };
+    return {
+      status: status === "confirmation_sent" ? "confirmation_sent" : "registered",
+      session: await adopt(answer),
+    };
+  };
+  const done = async (
+    name: string,
+    argument?: unknown,
+    first?: "session" | "none",
+  ): Promise<void> => {
+    await call(name, argument, first);
   };
   const ensured = async (renew: boolean): Promise<SessionState> => {
     try {
@@ -91,31 +137,37 @@ export function createAuth(session: () => ClientSession, send: Send): ClientAuth
 
   return {
     anonymous: () => ensured(false),
-    register: (credentials) => signIn("register", credentials),
-    login: (credentials) => signIn("login", credentials),
-    link: (credentials) => signIn("link", credentials),
+    register: (credentials) => signUp("register", credentials),
+    login: async (credentials) => await adopt(await call("login", credentials, "none")),
+    link: (credentials) => signUp("link", credentials),
     refresh: () => ensured(true),
-    async logout(): Promise<void> {
+    async logout({ everywhere }: { readonly everywhere?: boolean } = {}): Promise<void> {
       const current = await session().current();
       if (current === null) return;
+      const argument = { refresh: current.refresh, ...(everywhere === true ? { everywhere } : {}) };
       try {
-        await send("logout", { refresh: current.refresh }, current.access);
+        await send("logout", argument, current.access).catch((error: unknown) => {
+          // The refresh token alone will do where the access token has run out.
+          if (!hasCode(error, "UNAUTHORIZED", "SESSION_EXPIRED")) throw error;
+          return send("logout", argument, null);
+        });
       } catch (error) {
         // Ended already is as good as ended now.
-        if (!hasCode(error, "UNAUTHORIZED", "SESSION_EXPIRED", "SESSION_REVOKED")) {
-          throw toClientError(error);
-        }
+        if (!hasCode(error, "UNAUTHORIZED", "SESSION_REVOKED")) throw toClientError(error);
       }
       await session().forget();
     },
-    me: async () => await asCaller("me") as Me,
-    sessions: () => asCaller("sessions"),
+    me: async () => await call("me") as Me,
+    sessions: async () => {
+      const { sessions } = await call("sessions") as { sessions: readonly SessionInfo[] };
+      return sessions;
+    },
     revokeSession: (argument) => done("revokeSession", argument),
-    changePassword: (argument) => done("changePassword", argument),
-    requestReset: (argument) => done("requestReset", argument),
-    resetPassword: (argument) => done("resetPassword", argument),
+    changePassword: async (argument) => await adopt(await call("changePassword", argument)),
+    requestReset: (argument) => done("requestReset", argument, "none"),
+    resetPassword: (argument) => done("resetPassword", argument, "none"),
     requestVerification: () => done("requestVerification"),
-    verifyEmail: (argument) => done("verifyEmail", argument),
+    verifyEmail: async (argument) => await adopt(await call("verifyEmail", argument, "none")),
     state: async () => toState(await session().current()),
     onChange: (listener) => session().onChange(listener),
   };

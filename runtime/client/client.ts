@@ -188,7 +188,7 @@ class AppClient implements Client {
       session: new ClientSession(
         `kontract/${app}/${url}`,
         storage ?? defaultStorage(),
-        (name, argument, token) => this.#authCall(name, argument, token),
+        (name, argument) => this.#authCall(name, argument, null),
       ),
     };
     return this.#line;

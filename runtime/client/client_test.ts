@@ -110,8 +110,8 @@ Deno.test("registering keeps the owner, and logging out ends the session", async
   const server = withEcho();
   const client = await server.client();
   const owner = await client.call(read, []);
-  const state = await client.auth.register({ email: "a@b.c", password: "a long password" });
-  assert.deepEqual(state, { kind: "active", owner, anonymous: false });
+  const { session } = await client.auth.register({ email: "a@b.c", password: "a long password" });
+  assert.deepEqual(session, { kind: "active", owner, anonymous: false });
   await client.auth.logout();
   await client.auth.logout(); // nothing left to end
   assert.notEqual(await client.call(read, []), owner);

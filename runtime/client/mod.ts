@@ -34,7 +34,7 @@ export type {
   TransportCallOptions,
   TransportOptions,
 } from "../../protocol/transport.ts";
-export type { ClientAuth, Credentials, Me } from "./auth.ts";
+export type { ClientAuth, Credentials, Me, Registration, SessionInfo } from "./auth.ts";
 export { type Client, type ClientOptions, type ClientSettings, createClient } from "./client.ts";
 export type { ClientError } from "./failure.ts";
 export type { ClientCallOptions, ClientRoute } from "./route.ts";

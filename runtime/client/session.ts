@@ -32,12 +32,8 @@ export interface StoredSession {
   readonly receivedAt: number;
 }
 
-/** Runs one auth function on the server, with this token. */
-export type AuthCall = (
-  name: "anonymous" | "refresh",
-  argument: unknown,
-  token: string | null,
-) => Promise<unknown>;
+/** Runs one auth function on the server, without a token. */
+export type AuthCall = (name: "anonymous" | "refresh", argument: unknown) => Promise<unknown>;
 
 /** The session of one app at one gateway. */
 export class ClientSession {
@@ -127,17 +123,16 @@ export class ClientSession {
 
   async #renewAlone(stale: string | null): Promise<StoredSession> {
     const session = await this.current();
-    if (session === null) return await this.adopt(await this.#auth("anonymous", null, null));
+    if (session === null) return await this.adopt(await this.#auth("anonymous", null));
     if (session.access !== stale) return session; // another tab was faster
     try {
-      return await this.adopt(
-        await this.#auth("refresh", { refresh: session.refresh }, session.access),
-      );
+      // Without the access token: it may have run out, and the refresh token says it all.
+      return await this.adopt(await this.#auth("refresh", { refresh: session.refresh }));
     } catch (error) {
       if (!hasCode(error, "UNAUTHORIZED", "SESSION_EXPIRED", "SESSION_REVOKED")) throw error;
       await this.forget();
       if (!session.anonymous) throw error;
-      return await this.adopt(await this.#auth("anonymous", null, null));
+      return await this.adopt(await this.#auth("anonymous", null));
     }
   }
 
