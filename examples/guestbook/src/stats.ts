@@ -1,0 +1,22 @@
+import { backend, env, perms } from "@kontract/kontract";
+
+/** What the book's cover says. */
+export interface BookStats {
+  /** Entries in the book. */
+  entries: number;
+  /** When the first one was signed, in milliseconds since the epoch; null for an empty book. */
+  since: number | null;
+}
+
+/** Figures about the book; a module of its own, so a chunk of its own that loads on first use. */
+export class Stats {
+  /** How many entries the book holds, and since when. */
+  @backend({ perm: perms.R__, readOnly: true })
+  static async stats(): Promise<BookStats> {
+    const first = await env.storage.entries.query({}).orderBy("createdAt", "asc").first();
+    return {
+      entries: await env.storage.entries.query({}).count(),
+      since: first === null ? null : first.createdAt,
+    };
+  }
+}
