@@ -1,0 +1,210 @@
+/**
+ * The one address of `start` and `dev`: static files, then the app on whatever host runs it now.
+ *
+ * States: *waiting* (requests are held), *serving* an upstream, *failed* with a problem to show. A swap
+ * goes waiting → drained → serving: no request is lost, since new ones are held and running ones are let
+ * finish; event streams and WebSockets have no end to wait for and are cut, and their clients resume.
+ *
+ * @module
+ */
+import { KontractError } from "../../_internal/errors.ts";
+import { type Problem, problemResponse } from "./problem_page.ts";
+import { isWebSocket, passOn, passOnWebSocket, type Upstream } from "./proxy.ts";
+import { RELOAD_PATH, ReloadFeed } from "./reload.ts";
+import { serveFile } from "./static_files.ts";
+
+/** How to listen. */
+export interface FrontOptions {
+  readonly hostname: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  /** Folder of the built front end. */
+  readonly publicFolder: string;
+  /** True: pages reload themselves after a rebuild. */
+  readonly reload: boolean;
+}
+
+type State =
+  | { readonly kind: "waiting"; readonly released: PromiseWithResolvers<void> }
+  | { readonly kind: "serving"; readonly upstream: Upstream }
+  | { readonly kind: "failed"; readonly problem: Problem };
+
+/** A request is held this long at most; then the visitor is told to come back. */
+const HOLD_MS = 60_000;
+/** Running requests get this long to finish before a swap goes ahead without them. */
+const DRAIN_MS = 10_000;
+
+/** Running requests get this long to finish when the server ends. */
+const CLOSE_MS = 1000;
+
+const STARTING: Problem = {
+  code: "OVERLOADED",
+  status: 503,
+  title: "Kontract is still starting",
+  detail: "Try again in a moment.",
+};
+
+const UNREACHABLE: Problem = {
+  code: "NETWORK",
+  status: 502,
+  title: "The app did not answer",
+  detail: "Its process ended or broke off the request. The terminal may say why.",
+};
+
+/** The server in front. */
+export class Front {
+  readonly #options: FrontOptions;
+  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  readonly #feed = new ReloadFeed();
+  readonly #aborted = new AbortController();
+  #state: State = { kind: "waiting", released: Promise.withResolvers() };
+  #client: Deno.HttpClient | null = null;
+  #running = 0;
+  #idle: (() => void) | null = null;
+
+  /**
+   * Listens; requests are held until {@link Front.serve} or {@link Front.fail}.
+   *
+   * @throws {KontractError} `PORT_IN_USE`
+   */
+  constructor(options: FrontOptions) {
+    this.#options = options;
+    try {
+      this.#server = Deno.serve({
+        hostname: options.hostname,
+        port: options.port,
+        signal: this.#aborted.signal,
+        onListen: () => {},
+        onError: () => new Response("Internal error\n", { status: 500 }),
+      }, (request, { completed }) => this.#handle(request, completed));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+      throw new KontractError(
+        "PORT_IN_USE",
+        `Port ${options.port} is taken. Stop what uses it, or choose another one: --port N ` +
+          "(0 picks a free one).",
+      );
+    }
+  }
+
+  /** Where it listens. */
+  get url(): string {
+    return `http://${this.#options.hostname}:${this.#server.addr.port}`;
+  }
+
+  /** Holds new requests and resolves when the running ones have finished. */
+  async hold(): Promise<void> {
+    if (this.#state.kind !== "waiting") {
+      this.#state = { kind: "waiting", released: Promise.withResolvers() };
+    }
+    if (this.#running === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, DRAIN_MS);
+      this.#idle = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#idle = null;
+  }
+
+  /** Serves the app at `origin` from now on. */
+  serve(origin: string): void {
+    // Connections to a host that is gone must not be used again.
+    const client = Deno.createHttpClient({ http2: false, allowHost: true });
+    this.#client?.close();
+    this.#client = client;
+    this.#enter({ kind: "serving", upstream: { origin, client } });
+  }
+
+  /** Shows a problem from now on. */
+  fail(problem: Problem): void {
+    this.#enter({ kind: "failed", problem });
+  }
+
+  /** Ends all connections and the listener. */
+  async close(): Promise<void> {
+    this.fail(STARTING);
+    this.#feed.close();
+    // Streams without an end would hold a shutdown up for ever.
+    const patience = setTimeout(() => this.#aborted.abort(), CLOSE_MS);
+    await this.#server.shutdown();
+    clearTimeout(patience);
+    this.#client?.close();
+  }
+
+  #enter(next: State): void {
+    const before = this.#state;
+    this.#state = next;
+    if (before.kind === "waiting") before.released.resolve();
+    this.#feed.changed();
+  }
+
+  async #handle(request: Request, completed: Promise<void>): Promise<Response> {
+    if (this.#options.reload && new URL(request.url).pathname === RELOAD_PATH) {
+      return this.#feed.follow();
+    }
+    const state = await this.#admitted();
+    const script = this.#options.reload ? this.#feed.script : "";
+    if (state === null) return problemResponse(STARTING, request, script);
+    if (state.kind === "failed") return problemResponse(state.problem, request, script);
+    const gone = new AbortController();
+    completed.catch((reason) => gone.abort(reason));
+    try {
+      const { upstream } = state;
+      if (isWebSocket(request)) return this.#leaving(await passOnWebSocket(upstream, request));
+      const rewrite = script === "" ? undefined : (html: string) => html + script;
+      const file = await serveFile(this.#options.publicFolder, request, rewrite);
+      return this.#leaving(file ?? await passOn(upstream, request, gone.signal));
+    } catch {
+      return this.#leaving(problemResponse(UNREACHABLE, request, script));
+    }
+  }
+
+  /** Waits while held. A request that is let through to a host counts from this very turn. */
+  async #admitted(): Promise<Exclude<State, { kind: "waiting" }> | null> {
+    const until = Date.now() + HOLD_MS;
+    while (this.#state.kind === "waiting") {
+      const left = until - Date.now();
+      if (left <= 0) return null;
+      const timeout = Promise.withResolvers<void>();
+      const timer = setTimeout(timeout.resolve, left);
+      await Promise.race([this.#state.released.promise, timeout.promise]);
+      clearTimeout(timer);
+    }
+    if (this.#state.kind === "serving") this.#running++;
+    return this.#state;
+  }
+
+  /** Counts a request as finished when its answer has been read or dropped. */
+  #leaving(response: Response): Response {
+    const finished = (): void => {
+      this.#running--;
+      if (this.#running === 0) this.#idle?.();
+    };
+    const endless = response.headers.get("content-type")?.startsWith("text/event-stream") ?? false;
+    if (endless || response.status === 101 || response.body === null) {
+      finished();
+      return response;
+    }
+    const reader = response.body.getReader();
+    const body = new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        try {
+          const { done, value } = await reader.read();
+          if (!done) return controller.enqueue(value);
+          controller.close();
+        } catch (error) {
+          controller.error(error);
+        }
+        finished();
+      },
+      async cancel(reason) {
+        finished();
+        await reader.cancel(reason);
+      },
+    }, { highWaterMark: 0 });
+    const { status, statusText, headers } = response;
+    return new Response(body, { status, statusText, headers });
+  }
+}

@@ -1,0 +1,231 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { KontractError } from "../../_internal/errors.ts";
+import { Front } from "./front.ts";
+
+const options = { sanitizeOps: false, sanitizeResources: false };
+
+async function withFront(
+  work: (front: Front, folder: string) => Promise<void>,
+  reload = false,
+): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "kontract_front_" });
+  const publicFolder = join(folder, "public");
+  await Deno.mkdir(publicFolder);
+  await Deno.writeTextFile(join(publicFolder, "index.html"), "<h1>home</h1>");
+  const front = new Front({ hostname: "127.0.0.1", port: 0, publicFolder, reload });
+  try {
+    await work(front, folder);
+  } finally {
+    await front.close();
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+function host(handler: (request: Request) => Response | Promise<Response>): {
+  origin: string;
+  stop(): Promise<void>;
+} {
+  // Aborted, not shut down: a WebSocket may hold a shutdown up.
+  const ending = new AbortController();
+  const server = Deno.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    signal: ending.signal,
+    onListen: () => {},
+  }, handler);
+  return {
+    origin: `http://127.0.0.1:${server.addr.port}`,
+    stop: async () => {
+      ending.abort();
+      await server.finished;
+    },
+  };
+}
+
+Deno.test("requests that arrive during a swap are held, and none is lost", options, async () => {
+  await withFront(async (front) => {
+    const old = host(async () => {
+      await new Promise((done) => setTimeout(done, 50));
+      return new Response("old");
+    });
+    front.serve(old.origin);
+    const running = Array.from({ length: 20 }, () => fetch(`${front.url}/call`));
+    await fetch(`${front.url}/call`).then((response) => response.text());
+    const drained = front.hold();
+    const held = Array.from({ length: 20 }, () => fetch(`${front.url}/call`));
+    await drained;
+    await old.stop();
+    const next = host(() => new Response("new"));
+    front.serve(next.origin);
+    const texts = async (all: Promise<Response>[]) =>
+      new Set(await Promise.all(all.map(async (one) => await (await one).text())));
+    assert.deepEqual(await texts(running), new Set(["old"]));
+    assert.deepEqual(await texts(held), new Set(["new"]));
+    await next.stop();
+  });
+});
+
+Deno.test("bodies stream both ways, and the host sees the visitor's address", options, async () => {
+  await withFront(async (front) => {
+    const echo = host((request) => {
+      const headers = { "x-seen-host": request.headers.get("host") ?? "", "x-a": "1" };
+      return new Response(request.body, { status: 201, headers });
+    });
+    front.serve(echo.origin);
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const writer = writable.getWriter();
+    const answering = fetch(`${front.url}/echo?q=1`, { method: "POST", body: readable });
+    await writer.write(new TextEncoder().encode("first"));
+    const response = await answering;
+    assert.equal(response.status, 201);
+    assert.equal(response.headers.get("x-seen-host"), new URL(front.url).host);
+    const reader = response.body!.getReader();
+    assert.equal(new TextDecoder().decode((await reader.read()).value), "first");
+    await writer.write(new TextEncoder().encode("second"));
+    assert.equal(new TextDecoder().decode((await reader.read()).value), "second");
+    await writer.close();
+    assert.equal((await reader.read()).done, true);
+    await echo.stop();
+  });
+});
+
+Deno.test(
+  "a WebSocket passes with its protocol, both kinds of data and the close",
+  options,
+  () =>
+    withFront(async (front) => {
+      const echo = host((request) => {
+        const { socket, response } = Deno.upgradeWebSocket(request, { protocol: "ray" });
+        socket.binaryType = "arraybuffer";
+        socket.onopen = () => socket.send("hello");
+        socket.onmessage = (event) =>
+          event.data === "bye" ? socket.close(4001, "so") : socket.send(event.data);
+        return response;
+      });
+      front.serve(echo.origin);
+      const socket = new WebSocket(front.url.replace("http", "ws"), ["ray", "other"]);
+      socket.binaryType = "arraybuffer";
+      const messages: unknown[] = [];
+      const closed = new Promise<CloseEvent>((resolve) => socket.onclose = resolve);
+      await new Promise<void>((resolve) => {
+        socket.onmessage = (event) => {
+          messages.push(event.data);
+          if (messages.length === 1) socket.send(new Uint8Array([1, 2, 3]));
+          else resolve();
+        };
+      });
+      assert.equal(socket.protocol, "ray");
+      assert.equal(messages[0], "hello");
+      assert.deepEqual(new Uint8Array(messages[1] as ArrayBuffer), new Uint8Array([1, 2, 3]));
+      socket.send("bye");
+      const { code, reason } = await closed;
+      assert.deepEqual([code, reason], [4001, "so"]);
+      await echo.stop();
+    }),
+);
+
+Deno.test("files are served with their type, and nothing outside the folder", options, async () => {
+  await withFront(async (front, folder) => {
+    const app = host(() => new Response("app", { status: 404 }));
+    front.serve(app.origin);
+    await Deno.writeTextFile(join(folder, "secret.txt"), "secret");
+    await Deno.writeTextFile(join(folder, "public", ".hidden"), "secret");
+    await Deno.writeTextFile(join(folder, "public", "a b.css"), "a{}");
+    if (Deno.build.os !== "windows") {
+      await Deno.symlink(join(folder, "secret.txt"), join(folder, "public", "link.txt"));
+    }
+    const home = await fetch(front.url);
+    assert.equal(home.headers.get("content-type"), "text/html; charset=utf-8");
+    assert.equal(await home.text(), "<h1>home</h1>");
+    const css = await fetch(`${front.url}/a%20b.css`);
+    assert.equal(css.headers.get("content-type"), "text/css; charset=utf-8");
+    const tag = css.headers.get("etag")!;
+    await css.text();
+    const again = await fetch(`${front.url}/a%20b.css`, { headers: { "if-none-match": tag } });
+    assert.equal(again.status, 304);
+    const hostile = [
+      "/../secret.txt",
+      "/%2e%2e/secret.txt",
+      "/..%2fsecret.txt",
+      "/..%5csecret.txt",
+      "/.hidden",
+      "/link.txt",
+      "/index.html%00.css",
+      "/%",
+      "/c:/secret.txt",
+    ];
+    for (const path of hostile) assert.equal(await rawGet(front.url, path), 404, path);
+    await app.stop();
+  });
+});
+
+/** Status of a GET whose path no URL parser has touched. */
+async function rawGet(url: string, path: string): Promise<number> {
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port: Number(new URL(url).port) });
+  const request = `GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`;
+  await connection.write(new TextEncoder().encode(request));
+  const answer = await new Response(connection.readable).text();
+  assert.ok(!answer.includes("secret"), path);
+  return Number(answer.split(" ")[1]);
+}
+
+Deno.test("a problem is an escaped page for a browser and JSON for a call", options, async () => {
+  await withFront(async (front) => {
+    front.fail({
+      code: "BUILD_FAILED",
+      status: 500,
+      title: "Broken",
+      detail: "<script>x</script>",
+    });
+    const page = await fetch(front.url, { headers: { accept: "text/html" } });
+    const html = await page.text();
+    assert.equal(page.status, 500);
+    assert.ok(html.includes("&lt;script&gt;x&lt;/script&gt;") && !html.includes("<script>x"));
+    const call = await fetch(`${front.url}/rpc/x`, { method: "POST" });
+    assert.equal((await call.json()).error.code, "BUILD_FAILED");
+  });
+});
+
+Deno.test("a host that is gone is a 502 with a code, not a hang", options, async () => {
+  await withFront(async (front) => {
+    const app = host(() => new Response("app"));
+    front.serve(app.origin);
+    await app.stop();
+    const response = await fetch(`${front.url}/x`);
+    assert.equal(response.status, 502);
+    assert.equal((await response.json()).error.code, "NETWORK");
+  });
+});
+
+Deno.test("an open page is told when something new is there", options, async () => {
+  await withFront(async (front) => {
+    const app = host(() => new Response("app"));
+    front.serve(app.origin);
+    const html = await (await fetch(front.url)).text();
+    const known = /data!=="([^"]+)"/.exec(html)?.[1];
+    const stream = await fetch(`${front.url}/__kontract/reload`);
+    const reader = stream.body!.getReader();
+    const next = async () =>
+      /data: (\S+)/.exec(new TextDecoder().decode((await reader.read()).value))?.[1];
+    assert.equal(await next(), known);
+    await front.hold();
+    front.serve(app.origin);
+    assert.notEqual(await next(), known);
+    await reader.cancel();
+    await app.stop();
+  }, true);
+});
+
+Deno.test("a taken port is PORT_IN_USE and says what to do", options, async () => {
+  await withFront((front) => {
+    const port = Number(new URL(front.url).port);
+    assert.throws(
+      () => new Front({ hostname: "127.0.0.1", port, publicFolder: ".", reload: false }),
+      (error) =>
+        error instanceof KontractError && error.code === "PORT_IN_USE" &&
+        error.message.includes("--port"),
+    );
+    return Promise.resolve();
+  });
+});

@@ -1,0 +1,120 @@
+/**
+ * Passes one request on to the host behind the front, and its answer back, both as streams.
+ *
+ * The `Host` header is kept, so the app sees the address the visitor used (origin checks depend on it).
+ * Hop-by-hop headers end here. A visitor who goes away aborts the request behind; a host that goes away
+ * breaks the stream, which a client tells from an end.
+ *
+ * @module
+ */
+
+/** A host's address and the connections to it. A new generation gets new connections. */
+export interface Upstream {
+  /** Origin, `http://127.0.0.1:PORT`. */
+  readonly origin: string;
+  readonly client: Deno.HttpClient;
+}
+
+/** Deno's constructor takes headers; the DOM's types, which this repository also uses, do not know. */
+const HeadedWebSocket = WebSocket as unknown as new (
+  url: string,
+  options: { readonly headers: Headers; readonly protocols: string[] },
+) => WebSocket;
+
+const HOP_BY_HOP = [
+  "connection",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+];
+
+/** True for a request that wants to become a WebSocket. */
+export function isWebSocket(request: Request): boolean {
+  return request.headers.get("upgrade")?.toLowerCase() === "websocket";
+}
+
+/** Sends the request on; `signal` says that the visitor is gone. Rejects where the host is unreachable. */
+export async function passOn(
+  upstream: Upstream,
+  request: Request,
+  signal: AbortSignal,
+): Promise<Response> {
+  const headers = endToEnd(request);
+  headers.set("accept-encoding", "identity");
+  const response = await fetch(target(upstream, request, "http"), {
+    method: request.method,
+    headers,
+    body: request.body,
+    redirect: "manual",
+    signal,
+    client: upstream.client,
+  });
+  const out = new Headers(response.headers);
+  for (const name of HOP_BY_HOP) out.delete(name);
+  const { status, statusText } = response;
+  return new Response(response.body, { status, statusText, headers: out });
+}
+
+/**
+ * Joins two WebSockets. The visitor's handshake is answered only after the host has accepted, so a
+ * refusal stays a refusal; the host's status cannot be seen through the WebSocket API and becomes 502.
+ */
+export async function passOnWebSocket(upstream: Upstream, request: Request): Promise<Response> {
+  const headers = endToEnd(request);
+  for (const name of [...headers.keys()]) {
+    if (name.startsWith("sec-websocket-")) headers.delete(name);
+  }
+  const asked = request.headers.get("sec-websocket-protocol");
+  const protocols = asked === null ? [] : asked.split(",").map((name) => name.trim());
+  const behind = new HeadedWebSocket(target(upstream, request, "ws"), { headers, protocols });
+  behind.binaryType = "arraybuffer";
+  const opened = await new Promise<boolean>((resolve) => {
+    behind.onopen = () => resolve(true);
+    behind.onerror = () => resolve(false);
+    behind.onclose = () => resolve(false);
+  });
+  if (!opened) return new Response("The WebSocket was refused.\n", { status: 502 });
+  const waiting: MessageEvent[] = [];
+  behind.onmessage = (event) => waiting.push(event);
+  const { socket, response } = Deno.upgradeWebSocket(
+    request,
+    behind.protocol === "" ? {} : { protocol: behind.protocol },
+  );
+  socket.binaryType = "arraybuffer";
+  socket.onopen = () => {
+    for (const event of waiting) socket.send(event.data);
+    join(behind, socket);
+  };
+  join(socket, behind);
+  return response;
+}
+
+/** What arrives at `from` leaves by `to`, the close included. */
+function join(from: WebSocket, to: WebSocket): void {
+  from.onmessage = (event) => {
+    if (to.readyState === WebSocket.OPEN) to.send(event.data);
+  };
+  from.onclose = (event) => {
+    // 1005 and 1006 say that there was no code; they may not be sent.
+    const sendable = event.code === 1000 || event.code >= 3000;
+    if (sendable) to.close(event.code, event.reason);
+    else to.close();
+  };
+  from.onerror = () => to.close();
+}
+
+function endToEnd(request: Request): Headers {
+  const headers = new Headers(request.headers);
+  for (const name of HOP_BY_HOP) headers.delete(name);
+  return headers;
+}
+
+function target(upstream: Upstream, request: Request, scheme: "http" | "ws"): string {
+  const { pathname, search } = new URL(request.url);
+  return `${upstream.origin.replace(/^http/, scheme)}${pathname}${search}`;
+}
