@@ -85,11 +85,14 @@ export class SessionTokenIssuer {
     return (this.#lifetime + this.#skew) * 1000;
   }
 
-  /** Signs a token for one family. */
-  async issue(who: Omit<Principal, "expiresAt">): Promise<IssuedSessionToken> {
+  /** Signs a token for one family, which itself ends at `until` (milliseconds since the epoch). */
+  async issue(
+    who: Omit<Principal, "expiresAt">,
+    until = Number.POSITIVE_INFINITY,
+  ): Promise<IssuedSessionToken> {
     const signer = await this.#ring.newest();
     const now = Math.floor(this.#clock() / 1000);
-    const exp = now + this.#lifetime;
+    const exp = Math.min(now + this.#lifetime, Math.floor(until / 1000));
     const claims = { ten: who.tenant, fam: who.family, anon: who.anonymous };
     const token = await new SignJWT(claims)
       .setProtectedHeader(signer.headerFields)

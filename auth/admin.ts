@@ -1,0 +1,167 @@
+/**
+ * Administration: for the app's own server code and the command line, never for clients.
+ *
+ * @module
+ */
+import { KontractError } from "../_internal/errors.ts";
+import { findCredential } from "./families.ts";
+import type { AuthParts } from "./options.ts";
+import { invalidField, normalizeEmail } from "./parse.ts";
+import { parsePasswordHash } from "./password/mod.ts";
+import { parseRow, passwordCredentialId } from "./rows.ts";
+import type { AuthTransaction } from "./store.ts";
+
+/** An account from elsewhere. */
+export interface ImportedAccount {
+  readonly email: string;
+  /** A password hash in one of the formats of `auth/password/format.ts`. */
+  readonly hash: string;
+  readonly emailVerified?: boolean;
+  readonly ugroups?: readonly string[];
+}
+
+/** What administration offers beside the functions that clients call. */
+export interface AuthAdmin {
+  /**
+   * Replaces a user's groups; the database sees it in the user's next operation.
+   *
+   * @throws {KontractError} `NOT_FOUND`, `VALIDATION`
+   */
+  setGroups(tenant: string, owner: string, groups: readonly string[]): Promise<readonly string[]>;
+  /** Owner of an e-mail's account, or null. */
+  ownerOf(tenant: string, email: string): Promise<string | null>;
+  /**
+   * Makes an account with a hash made elsewhere; it is replaced at the first login. Gives the owner.
+   *
+   * @throws {KontractError} `UNIQUE_VIOLATION`, `VALIDATION`
+   */
+  importAccount(tenant: string, account: ImportedAccount): Promise<string>;
+  /** Ends all sessions of an owner at once; gives how many. */
+  endSessions(tenant: string, owner: string): Promise<number>;
+  /**
+   * Deletes sessions and mailed tokens that ended in the hours from `from` to `to` (milliseconds since
+   * the epoch, at most 31 days apart); gives how many. Run it hourly over the last two hours.
+   */
+  sweep(tenant: string, from: number, to: number): Promise<number>;
+}
+
+const GROUP = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$/;
+const MAX_GROUPS = 64;
+
+/** Sorted, each once. @throws {KontractError} `VALIDATION` */
+export function checkGroups(groups: readonly string[]): readonly string[] {
+  const valid = Array.isArray(groups) && groups.length <= MAX_GROUPS &&
+    groups.every((group) => typeof group === "string" && GROUP.test(group));
+  if (!valid) {
+    throw invalidField(
+      "groups",
+      "not_groups",
+      `Groups must be at most ${MAX_GROUPS} names of letters, digits and . _ : - (64 characters).`,
+    );
+  }
+  return [...new Set(groups)].sort();
+}
+
+/** Replaces a user's groups. */
+export async function setGroups(
+  parts: AuthParts,
+  tenant: string,
+  owner: string,
+  groups: readonly string[],
+): Promise<readonly string[]> {
+  const ugroups = checkGroups(groups);
+  await parts.store.transaction(tenant, async (tx) => {
+    const user = parseRow("_users", await tx.get("_users", owner));
+    if (user === null) throw new KontractError("NOT_FOUND", "There is no such user.");
+    await tx.set("_users", { ...user, ugroups });
+  });
+  parts.audit({
+    type: "groups_changed",
+    tenant,
+    address: "system",
+    owner,
+    detail: ugroups.join(","),
+  });
+  return ugroups;
+}
+
+/** Owner of an e-mail's account, or null. */
+export async function ownerOf(
+  parts: AuthParts,
+  tenant: string,
+  email: string,
+): Promise<string | null> {
+  const normal = normalizeEmail(email);
+  if (normal === null) return null;
+  const found = await parts.store.transaction(tenant, (tx) => findCredential(tx, normal));
+  return found?.owner ?? null;
+}
+
+/** Makes an account with a foreign hash. */
+export async function importAccount(
+  parts: AuthParts,
+  tenant: string,
+  account: ImportedAccount,
+): Promise<string> {
+  const email = normalizeEmail(account.email);
+  if (email === null) throw invalidField("email", "not_an_email", "'email' is not an e-mail.");
+  if (parsePasswordHash(account.hash) === null) {
+    throw invalidField("hash", "not_a_hash", "'hash' is not a password hash of a known format.");
+  }
+  const ugroups = checkGroups(account.ugroups ?? []);
+  const now = parts.now();
+  const owner = crypto.randomUUID();
+  await parts.store.transaction(tenant, async (tx) => {
+    if (await findCredential(tx, email) !== null) {
+      throw new KontractError("UNIQUE_VIOLATION", "This e-mail address has an account already.");
+    }
+    await tx.set("_users", {
+      id: owner,
+      ugroups,
+      anonymous: false,
+      email,
+      emailVerified: account.emailVerified === true,
+      createdAt: now,
+    });
+    await tx.set("_credentials", {
+      id: passwordCredentialId(email),
+      owner,
+      provider: "password",
+      email,
+      hash: account.hash,
+      createdAt: now,
+      changedAt: now,
+    });
+  });
+  return owner;
+}
+
+const HOUR = 3_600_000;
+
+/** Deletes what has ended. */
+export async function sweep(
+  parts: AuthParts,
+  tenant: string,
+  from: number,
+  to: number,
+): Promise<number> {
+  // A row is in the bucket of the hour after its end, so a whole bucket is dead once its hour has begun.
+  const last = Math.min(to, parts.now());
+  if (!Number.isFinite(from) || last - from > 31 * 24 * HOUR) {
+    throw invalidField("from", "out_of_range", "A sweep covers at most 31 days.");
+  }
+  let swept = 0;
+  for (let at = Math.floor(from / HOUR) * HOUR; at <= last; at += HOUR) {
+    const bucket = new Date(at).toISOString().slice(0, 13);
+    for (const table of ["_sessions", "_mail_tokens"]) {
+      swept += await parts.store.transaction(tenant, (tx) => sweepBucketOf(tx, table, bucket));
+    }
+  }
+  return swept;
+}
+
+async function sweepBucketOf(tx: AuthTransaction, table: string, bucket: string): Promise<number> {
+  const rows = await tx.find(table, { bucket });
+  for (const row of rows) await tx.delete(table, row.id);
+  return rows.length;
+}
