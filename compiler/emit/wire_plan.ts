@@ -129,6 +129,16 @@ export function planWire(
   return { tables: planner.tables, enums: planner.enums, entries: roots };
 }
 
+/** Kinds that are vectors themselves. */
+const NESTED: ReadonlySet<string> = new Set([
+  "array",
+  "set",
+  "record",
+  "map",
+  "bytes",
+  "typed_array",
+]);
+
 class Planner {
   readonly tables: PlanTable[] = [];
   readonly enums: PlanEnum[] = [];
@@ -206,10 +216,9 @@ class Planner {
 
   /** Lowers a vector's element: FlatBuffers has no vector of vectors. */
   #element(shape: Shape, hint: string): Wire {
-    const wire = this.#wire(shape, hint);
-    const nested = wire.kind === "vector" || wire.kind === "pairs" || wire.kind === "bytes" ||
-      wire.kind === "typed" || wire.kind === "bigint";
-    return nested ? { kind: "table", table: this.#box(shape, hint) } : wire;
+    const { shape: s } = this.#resolve(shape, hint);
+    const nested = NESTED.has(s.kind) || (s.kind === "bigint" && s.width === "big");
+    return nested ? { kind: "table", table: this.#box(shape, hint) } : this.#wire(shape, hint);
   }
 
   #enum(shape: Extract<Shape, { kind: "enum" }>, name: string): PlanEnum {

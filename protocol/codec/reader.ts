@@ -40,7 +40,8 @@ export function decodeWith<T>(read: (at: number) => T, message: Uint8Array): T {
     openHeap();
     return read(reference(0));
   } catch (error) {
-    throw new KontractError("RAY_DECODE", undefined, { cause: error });
+    const cause = error instanceof Malformed ? error.why : error;
+    throw new KontractError("RAY_DECODE", undefined, { cause });
   } finally {
     bytes = EMPTY;
     heap = "";
@@ -64,14 +65,19 @@ function openHeap(): void {
   }
 }
 
+/** Bytes that are not a value; no stack is taken for them. */
+class Malformed {
+  constructor(readonly why: string) {}
+}
+
 /** Ends a decoding. */
-export function bad(why = "malformed"): never {
-  throw new Error(why);
+export function bad(why = "tag"): never {
+  throw new Malformed(why);
 }
 
 /** Ends a decoding where a required field is absent. */
 export function missing(): never {
-  throw new Error("a required field is missing");
+  throw new Malformed("a required field is missing");
 }
 
 /** Follows the offset at `at`. */
