@@ -146,6 +146,8 @@ class HttpServer implements RaystreamServer {
       abort,
       onFailure: this.#options.onFailure,
     });
+    // Some hosts abort the signal of a request that was answered in full, too.
+    if (body instanceof Uint8Array) request.signal.removeEventListener("abort", cancel);
     return answer(200, body);
   }
 
