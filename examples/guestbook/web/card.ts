@@ -177,9 +177,9 @@ function initial(name: string): string {
   return first === undefined ? "·" : first.segment.toLocaleUpperCase();
 }
 
-/** The same author has the same colour everywhere. */
+/** The same author has the same colour everywhere (FNV-1a, spread over the circle). */
 function hue(author: string): number {
-  let sum = 7;
-  for (const letter of author) sum = (sum * 31 + letter.codePointAt(0)!) % 3600;
-  return sum / 10;
+  let hash = 0x811c9dc5;
+  for (const letter of author) hash = Math.imul(hash ^ letter.codePointAt(0)!, 0x01000193);
+  return (Math.imul(hash, 0x9e3779b1) >>> 0) % 360;
 }
