@@ -1,0 +1,69 @@
+/**
+ * Which database an app uses on this machine: the one of the environment, or the embedded one.
+ *
+ * `DATABASE_ADMIN_URL` is for migrations only and never reaches the app; `DATABASE_URL` is the gateway's.
+ * Where only the admin's is known (the embedded server), the gateway's role gets a password made on this
+ * machine, kept in `.kontract/gateway_password`.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { DEFAULT_GATEWAY_ROLE, gatewayUrl } from "../../storage/migrate/mod.ts";
+import { startEmbeddedPostgres } from "../embedded_postgres.ts";
+import type { AppFolder } from "./app_folder.ts";
+import { newSecret } from "./secret.ts";
+
+/** A database, ready to be migrated. */
+export interface AppDatabase {
+  /** Null where the environment gives only the gateway's URL: nothing can be migrated then. */
+  readonly adminUrl: string | null;
+  readonly url: string;
+  /** What a migration must know of the gateway's role. */
+  readonly gateway: { readonly role: string; readonly password?: string };
+  stop(): Promise<void>;
+}
+
+/** Opens the environment's database, or starts the embedded one. */
+export async function openDatabase(app: AppFolder): Promise<AppDatabase> {
+  const given = environmentDatabase();
+  if (given !== null) return given;
+  const admin = Deno.env.get("DATABASE_ADMIN_URL") ?? "";
+  const password = await gatewayPassword(app);
+  if (admin !== "") return withGateway(admin, password, () => Promise.resolve());
+  const server = await startEmbeddedPostgres({ dataDir: app.data, durable: true });
+  return withGateway(server.url, password, () => server.stop());
+}
+
+/** What `DATABASE_URL` says, or null where it is not set. */
+export function environmentDatabase(): AppDatabase | null {
+  const url = Deno.env.get("DATABASE_URL") ?? "";
+  if (url === "") return null;
+  const parsed = URL.canParse(url) ? new URL(url) : null;
+  const password = decodeURIComponent(parsed?.password ?? "");
+  const role = decodeURIComponent(parsed?.username ?? "");
+  return {
+    adminUrl: Deno.env.get("DATABASE_ADMIN_URL") || null,
+    url,
+    gateway: {
+      role: role === "" ? DEFAULT_GATEWAY_ROLE : role,
+      ...(password === "" ? {} : { password }),
+    },
+    stop: () => Promise.resolve(),
+  };
+}
+
+function withGateway(adminUrl: string, password: string, stop: () => Promise<void>): AppDatabase {
+  const role = DEFAULT_GATEWAY_ROLE;
+  return { adminUrl, url: gatewayUrl(adminUrl, role, password), gateway: { role, password }, stop };
+}
+
+async function gatewayPassword(app: AppFolder): Promise<string> {
+  const path = join(app.own, "gateway_password");
+  await Deno.mkdir(app.own, { recursive: true });
+  try {
+    await Deno.writeTextFile(path, newSecret(), { createNew: true, mode: 0o600 });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+  return (await Deno.readTextFile(path)).trim();
+}

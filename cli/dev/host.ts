@@ -1,0 +1,33 @@
+/**
+ * What runs the built app behind the front: workerd or plain Deno. Two implementations, one contract:
+ * `load` replaces what ran before and returns the origin to send requests to; nothing keeps running after
+ * `stop`.
+ *
+ * @module
+ */
+
+/** Names of the hosts, as in `--host`. */
+export const HOST_NAMES = ["workers", "deno"] as const;
+
+/** One of {@link HOST_NAMES}. */
+export type HostName = typeof HOST_NAMES[number];
+
+/** What every host needs. */
+export interface HostOptions {
+  /** Folder of the build (`dist`). */
+  readonly dist: string;
+  /** Folder for what must outlive the process (Durable Objects, SQLite files). */
+  readonly state: string;
+  /** Everything the app may read as an environment variable or binding. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Takes what the app prints. */
+  readonly output: (stream: ReadableStream<Uint8Array>) => void;
+}
+
+/** A host. */
+export interface DevHost {
+  /** Runs the build that is in `dist` now; resolves with its origin when it accepts connections. */
+  load(): Promise<string>;
+  /** Ends it and everything it started. */
+  stop(): Promise<void>;
+}
