@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { type ErrorCode, KontractError } from "../_internal/errors.ts";
+import { utf8 } from "./bytes.ts";
+import { createHttpTransport } from "./http_transport.ts";
+import type { Dispatch, RpcCall } from "./rpc.ts";
+import { memoryEpochs, serveGateway, type TestGateway } from "./testing/gateway.ts";
+
+const READ = { token: null, mutation: false } as const;
+const WRITE = { token: null, mutation: true } as const;
+
+const echo: Dispatch = (call) =>
+  Promise.resolve({ kind: "value", payload: new Uint8Array(call.payload) });
+
+function connect(gateway: TestGateway, send: typeof fetch = fetch) {
+  const { url, pins } = gateway;
+  return createHttpTransport({ url, app: "test-app", pins, fetch: send });
+}
+
+const withCode = (code: ErrorCode) => (error: unknown): boolean => {
+  assert.ok(error instanceof KontractError, `no KontractError: ${error}`);
+  assert.equal(error.code, code);
+  return true;
+};
+
+/** A fetch whose answers to messages (not handshakes) pass through `change`, once per entry. */
+function tampering(
+  change: (body: Uint8Array<ArrayBuffer>) => BodyInit,
+  times = Infinity,
+): typeof fetch {
+  return async (input, init) => {
+    const response = await fetch(input, init);
+    const isMessage = init?.body instanceof Uint8Array && init.body[1] === 0x40;
+    if (!isMessage || times-- <= 0) return response;
+    const body = new Uint8Array(await response.arrayBuffer());
+    return new Response(change(body), { status: response.status, headers: response.headers });
+  };
+}
+
+Deno.test("a cut answer leaves a mutation's outcome unknown, and it is not sent again", async () => {
+  const seen: RpcCall[] = [];
+  await using gateway = await serveGateway((call) => {
+    seen.push(call);
+    return echo(call);
+  });
+  for (const length of [0, 10, 16, 40, 57]) {
+    const transport = connect(gateway, tampering((body) => body.slice(0, length)));
+    await assert.rejects(
+      transport.call(1000, utf8("payload of some length"), WRITE),
+      withCode("OUTCOME_UNKNOWN"),
+    );
+    transport.close();
+  }
+  assert.equal(seen.length, 5);
+});
+
+Deno.test("a cut answer to a read is asked for once more, then it is NETWORK", async () => {
+  await using gateway = await serveGateway(echo);
+  const once = connect(gateway, tampering((body) => body.slice(0, 20), 1));
+  assert.deepEqual(await once.call(1000, utf8("x"), READ), utf8("x"));
+  once.close();
+  const always = connect(gateway, tampering((body) => body.slice(0, 20)));
+  await assert.rejects(always.call(1000, utf8("x"), READ), withCode("NETWORK"));
+  always.close();
+});
+
+Deno.test("a changed answer is RAY_PROTOCOL for a read and unknown for a mutation", async () => {
+  await using gateway = await serveGateway(echo);
+  const change = (body: Uint8Array<ArrayBuffer>): BodyInit => {
+    body[body.length - 1] = (body[body.length - 1] ?? 0) ^ 1;
+    return body;
+  };
+  const transport = connect(gateway, tampering(change));
+  await assert.rejects(transport.call(1000, utf8("x"), READ), withCode("RAY_PROTOCOL"));
+  await assert.rejects(transport.call(1000, utf8("x"), WRITE), withCode("OUTCOME_UNKNOWN"));
+  await assert.rejects(
+    Array.fromAsync(transport.stream(1000, utf8("x"), READ)),
+    withCode("RAY_PROTOCOL"),
+  );
+  transport.close();
+});
+
+Deno.test("where no answer comes the same bytes are sent again, under the same number", async () => {
+  const bodies: Uint8Array[] = [];
+  let broken = 2;
+  await using gateway = await serveGateway(echo);
+  const flaky: typeof fetch = async (input, init) => {
+    const response = await fetch(input, init);
+    assert.ok(init?.body instanceof Uint8Array);
+    if (init.body[1] !== 0x40) return response;
+    bodies.push(new Uint8Array(init.body));
+    if (broken-- <= 0) return response;
+    await response.body?.cancel();
+    throw new TypeError("connection reset");
+  };
+  const transport = connect(gateway, flaky);
+  assert.deepEqual(await transport.call(1000, utf8("x"), WRITE), utf8("x"));
+  assert.equal(bodies.length, 3);
+  assert.deepEqual(bodies[0], bodies[1]);
+  assert.deepEqual(bodies[0], bodies[2]);
+  broken = Infinity;
+  await assert.rejects(transport.call(1000, utf8("x"), WRITE), withCode("OUTCOME_UNKNOWN"));
+  await assert.rejects(transport.call(1000, utf8("x"), READ), withCode("NETWORK"));
+  transport.close();
+});
+
+Deno.test("a ticket the server no longer takes is renewed, and the call keeps its number", async () => {
+  const epochs = memoryEpochs();
+  let now = Date.now();
+  const seen: RpcCall[] = [];
+  await using gateway = await serveGateway((call) => {
+    seen.push(call);
+    return echo(call);
+  }, { epochs, clock: { now: () => now } });
+  const transport = connect(gateway);
+  await transport.call(1000, utf8("x"), WRITE);
+  // The server's clock jumps two hours: the client, whose own clock says nothing, learns it by refusal.
+  now += 2 * 3_600_000;
+  epochs.values.set(Math.floor(now / 3_600_000), new Uint8Array(32).fill(1));
+  assert.deepEqual(await transport.call(1000, utf8("y"), WRITE), utf8("y"));
+  const got = await Array.fromAsync([transport.call(1000, utf8("z"), WRITE)]);
+  assert.deepEqual(got, [utf8("z")]);
+  assert.deepEqual(seen.map((call) => call.reqno), [0n, 1n, 2n]);
+  assert.equal(new Set(seen.map((call) => call.lane)).size, 1);
+  assert.equal(gateway.requests.length, 2 + 2 + 1 + 1, "one refusal and one more handshake");
+  transport.close();
+});
+
+Deno.test("a server that refuses every ticket ends in an error, not in a loop", async () => {
+  const refusing = { random: (): Promise<Uint8Array | null> => Promise.resolve(fresh()) };
+  const fresh = (): Uint8Array => crypto.getRandomValues(new Uint8Array(32));
+  let now = Date.now();
+  // Every look at the clock is a minute later, so no epoch key is ever the one that sealed.
+  await using gateway = await serveGateway(echo, {
+    epochs: refusing,
+    clock: { now: () => (now += 31_000) },
+  });
+  const transport = connect(gateway);
+  await assert.rejects(transport.call(1000, utf8("x"), READ), withCode("RAY_TICKET"));
+  assert.equal(gateway.requests.length, 4, "two handshakes, two refusals");
+  await assert.rejects(transport.call(1000, utf8("x"), WRITE), withCode("OUTCOME_UNKNOWN"));
+  transport.close();
+});
+
+Deno.test("a restarted server with the same secret goes on with old tickets", async () => {
+  const [secrets, epochs] = [[crypto.getRandomValues(new Uint8Array(32))], memoryEpochs()];
+  const first = await serveGateway(echo, { secrets, epochs });
+  const second = await serveGateway(echo, { secrets, epochs });
+  let target = first.url;
+  const moving: typeof fetch = (_input, init) => fetch(`${target}/raystream`, init);
+  const transport = connect(first, moving);
+  await transport.call(1000, utf8("x"), WRITE);
+  await first[Symbol.asyncDispose]();
+  target = second.url;
+  assert.deepEqual(await transport.call(1000, utf8("x"), WRITE), utf8("x"));
+  assert.equal(second.requests.length, 1, "no new handshake");
+  transport.close();
+  await second[Symbol.asyncDispose]();
+});
