@@ -1,0 +1,247 @@
+/**
+ * The storage engine: sessions, calls with retry, change feed. Round trips: one to open a session, one
+ * per read, one to commit; nothing else.
+ *
+ * Truth changes in one place, the `commit` statement. Where its outcome is unknown (the connection
+ * broke after sending) it is sent again if the call has an effect identity, since the database applies
+ * it once; otherwise the caller is told so.
+ *
+ * @module
+ */
+import type { TableDef } from "../_internal/manifest.ts";
+import type { ShapeTable } from "../_internal/shape.ts";
+import { errorFrom } from "../_internal/error_classes.ts";
+import { KontractError } from "../_internal/errors.ts";
+import type {
+  CallOptions,
+  CallOutcome,
+  ChangeBatch,
+  ChangesOptions,
+  StorageEngine,
+  StorageSession,
+  Transaction,
+} from "./contract.ts";
+import { type Database, SqlError, type SqlRow } from "./database.ts";
+import { translateFailure } from "./failure.ts";
+import { STORAGE_LIMITS } from "./limits.ts";
+import { readChanges } from "./changes.ts";
+import { checkAlive, Replayed, within } from "./read_context.ts";
+import { Attempt } from "./transaction.ts";
+
+/** What an engine is made from. */
+export interface StorageEngineOptions {
+  readonly database: Database;
+  /** The app's tables and Kontract's own. */
+  readonly tables: readonly TableDef[];
+  /** Named shapes the tables refer to. */
+  readonly types?: ShapeTable;
+  /** Milliseconds since the epoch; `Date.now` where missing. */
+  readonly now?: () => number;
+  /** From 0 to 1, for jitter; `Math.random` where missing. */
+  readonly random?: () => number;
+}
+
+/** First back-off in milliseconds; doubled per attempt. */
+const BACKOFF_MS = 4;
+const BACKOFF_MOST_MS = 250;
+/** How often a commit of unknown outcome is sent again. */
+const RESEND = 3;
+/** A commit under way is waited for this long past the deadline: its outcome matters more. */
+const COMMIT_GRACE_MS = 5_000;
+
+/** Makes the engine. No round trip. */
+export function storageEngine(options: StorageEngineOptions): StorageEngine {
+  return new Engine(options);
+}
+
+class Engine implements StorageEngine {
+  readonly #database: Database;
+  readonly #tables: ReadonlyMap<string, TableDef>;
+  readonly #types: ShapeTable;
+  readonly #now: () => number;
+  readonly #random: () => number;
+
+  constructor(options: StorageEngineOptions) {
+    this.#database = options.database;
+    this.#tables = new Map(options.tables.map((table) => [table.name, table]));
+    this.#types = options.types ?? {};
+    this.#now = options.now ?? Date.now;
+    this.#random = options.random ?? Math.random;
+  }
+
+  async openSession(databaseToken: string): Promise<StorageSession> {
+    const row = await this.#one("open_session", [databaseToken]);
+    return {
+      sid: String(row.sid),
+      owner: String(row.owner),
+      tenant: String(row.tenant),
+      ugroups: row.ugroups as readonly string[],
+      system: row.system === true,
+      expiresAt: Number(row.expires_ms),
+    };
+  }
+
+  async revokeFamily(system: StorageSession, family: string, until: number): Promise<void> {
+    await this.#one("revoke_family", [system.sid, family, until]);
+  }
+
+  async changes(options: ChangesOptions): Promise<ChangeBatch> {
+    const table = this.#tables.get(options.table);
+    if (table === undefined) {
+      throw new KontractError("SCHEMA_MISMATCH", `There is no table '${options.table}'.`);
+    }
+    return await readChanges(this.#database, table, this.#types, options);
+  }
+
+  async run(
+    options: CallOptions,
+    body: (transaction: Transaction) => Promise<Uint8Array>,
+  ): Promise<CallOutcome> {
+    for (let attempt = 1;; attempt++) {
+      checkAlive(options, this.#now);
+      try {
+        return await this.#attempt(options, body, attempt);
+      } catch (error) {
+        const may = !options.readOnly && attempt <= options.retry && isRetryable(error);
+        if (!may) throw error instanceof Retry ? error.reason : error;
+        await this.#backOff(attempt, options);
+      }
+    }
+  }
+
+  async #attempt(
+    options: CallOptions,
+    body: (transaction: Transaction) => Promise<Uint8Array>,
+    attempts: number,
+  ): Promise<CallOutcome> {
+    const attempt = new Attempt({
+      database: this.#database,
+      tables: this.#tables,
+      types: this.#types,
+      call: options,
+      now: this.#now,
+    });
+    const stored = (answer: Uint8Array): CallOutcome => ({
+      answer,
+      replayed: true,
+      wrote: false,
+      attempts,
+    });
+    try {
+      const answer = await body(attempt);
+      await attempt.drain();
+      const { replayed, failure } = attempt.reads;
+      if (replayed !== null) return stored(replayed.answer);
+      // A read that failed for a stale snapshot spoils the attempt, even where the body went on.
+      if (failure !== null) throw new Retry(failure);
+      if (!attempt.dirty) return { answer, replayed: false, wrote: false, attempts };
+      const row = await this.#commit(attempt, options, answer);
+      if (row.replayed === true) return stored(row.answer as Uint8Array);
+      return { answer, replayed: false, wrote: true, attempts };
+    } catch (error) {
+      attempt.end();
+      const { replayed, failure } = attempt.reads;
+      if (replayed !== null) return stored(replayed.answer);
+      if (error instanceof Replayed) return stored(error.answer);
+      if (failure !== null) throw new Retry(failure);
+      throw error;
+    }
+  }
+
+  async #commit(attempt: Attempt, options: CallOptions, answer: Uint8Array): Promise<SqlRow> {
+    checkAlive(options, this.#now);
+    if (answer.length > STORAGE_LIMITS.answerBytes) {
+      throw errorFrom("TOO_LARGE", "The answer is too large to be stored with its effect.");
+    }
+    const { session, perm, ugroup, effect } = options;
+    const snapshot = attempt.reads.snapshot;
+    const params = [
+      session.sid,
+      perm,
+      ugroup,
+      snapshot?.snap ?? null,
+      snapshot?.incarnation ?? null,
+      effect?.lane ?? null,
+      effect?.reqno ?? null,
+      effect === null ? null : answer,
+      attempt.payload(),
+    ];
+    for (let sent = 1;; sent++) {
+      try {
+        return await this.#awaitCommit(this.#one("commit", params), options);
+      } catch (error) {
+        const unsure = isLost(error);
+        if (!unsure && !(error instanceof KontractError && error.code === "OUTCOME_UNKNOWN")) {
+          if (isRetryable(error)) throw new Retry(error as KontractError);
+          throw error;
+        }
+        if (!unsure || effect === null || sent >= RESEND) {
+          throw unsure ? new KontractError("OUTCOME_UNKNOWN", undefined, { cause: error }) : error;
+        }
+        await this.#backOff(sent, options);
+      }
+    }
+  }
+
+  /** Past the deadline the outcome is awaited a little longer, then it is unknown. */
+  async #awaitCommit(work: Promise<SqlRow>, options: CallOptions): Promise<SqlRow> {
+    try {
+      return await within(
+        work,
+        { deadline: options.deadline + COMMIT_GRACE_MS },
+        this.#now,
+      );
+    } catch (error) {
+      if (error instanceof KontractError && error.code === "DEADLINE_EXCEEDED") {
+        throw new KontractError("OUTCOME_UNKNOWN", undefined, { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  async #one(statement: string, params: Parameters<Database["execute"]>[1]): Promise<SqlRow> {
+    let rows: readonly SqlRow[];
+    try {
+      rows = await this.#database.execute(statement, params);
+    } catch (error) {
+      throw translateFailure(error);
+    }
+    if (rows[0] === undefined) throw new KontractError("INTERNAL");
+    return rows[0];
+  }
+
+  /** Full jitter, never past the deadline. */
+  async #backOff(attempt: number, options: CallOptions): Promise<void> {
+    const most = Math.min(BACKOFF_MS * 2 ** attempt, BACKOFF_MOST_MS);
+    const wait = this.#random() * most;
+    if (this.#now() + wait >= options.deadline) throw new KontractError("DEADLINE_EXCEEDED");
+    await new Promise((resolve) => setTimeout(resolve, wait));
+  }
+}
+
+/** A failure of the attempt, not of the body: another attempt may succeed. */
+class Retry extends Error {
+  readonly reason: KontractError;
+  constructor(reason: KontractError) {
+    super(reason.message, { cause: reason });
+    this.name = "Retry";
+    this.reason = reason;
+  }
+}
+
+function isRetryable(error: unknown): boolean {
+  const reason = error instanceof Retry ? error.reason : error;
+  if (!(reason instanceof KontractError)) return false;
+  if (reason.code === "CONFLICT" || reason.code === "SNAPSHOT_TOO_OLD") {
+    // The body's own ConflictError is its answer, not a reason to run again.
+    return error instanceof Retry || reason.cause instanceof SqlError;
+  }
+  return reason.cause instanceof SqlError && reason.cause.failure.notSent &&
+    reason.code === "DATABASE_UNAVAILABLE";
+}
+
+/** The connection broke while the statement may have been under way. */
+function isLost(error: unknown): boolean {
+  return error instanceof KontractError && error.cause instanceof SqlError &&
+    error.cause.failure.sqlstate === "08006" && !error.cause.failure.notSent;
+}

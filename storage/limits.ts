@@ -1,0 +1,23 @@
+/**
+ * Bounds of storage, each with what it bounds.
+ *
+ * @module
+ */
+export const STORAGE_LIMITS = {
+  /** UTF-8 bytes of a key: it stands in index pages of 8 kB. */
+  keyBytes: 1024,
+  /** UTF-8 bytes of one row's JSON: memory per row in gateway and database. */
+  rowBytes: 4 * 1024 * 1024,
+  /** UTF-8 bytes of one commit: one parameter of one statement. */
+  commitBytes: 32 * 1024 * 1024,
+  /** Bytes of a stored answer. */
+  answerBytes: 16 * 1024 * 1024,
+  /** Keys read and written by one call: the time its locks are held. */
+  callKeys: 20_000,
+  /** Rows of a query without a limit: memory; iteration has no such bound. */
+  queryRows: 10_000,
+  /** Rows of one piece of an iteration. */
+  pieceRows: 500,
+  /** Rows of a page where none is said. */
+  pageRows: 50,
+} as const;

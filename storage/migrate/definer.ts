@@ -1,0 +1,44 @@
+/**
+ * The clauses every SECURITY DEFINER function carries, and the names of the two schemas.
+ *
+ * Each SET closes something that an attack with the runtime role's connection string had opened:
+ * the search path (shadowing), the debug and notice settings (they print parameters and plans to the
+ * attacker), `lock_timeout` (a squatted lock may delay, never hang), `row_security` (cannot be used
+ * to make a function fail).
+ *
+ * @module
+ */
+
+/** Schema of `storage`, `trxs` and the functions the gateway may call. */
+export const PUBLIC_SCHEMA = "kontract";
+
+/** Schema of everything the gateway has no USAGE on: data, keys, effects, helpers. */
+export const PRIVATE_SCHEMA = "kontract_private";
+
+/** Role that owns everything; NOLOGIN. */
+export const OWNER_ROLE = "kontract_owner";
+
+/** Clauses for helpers that run inside a definer function already. */
+export const SETTINGS = `
+  set search_path = pg_catalog, kontract, kontract_private, pg_temp
+  set client_min_messages = warning
+  set debug_print_plan = off
+  set debug_print_parse = off
+  set debug_print_rewritten = off
+  set plpgsql.print_strict_params = off
+  set lock_timeout = '2s'
+  set row_security = on`;
+
+/** Clauses for functions the gateway may call. */
+export const DEFINER = `security definer${SETTINGS}`;
+
+/** A text constant; only for names and JSON that come from a checked manifest. */
+export function literal(text: string): string {
+  const quoted = `'${text.replaceAll("'", "''")}'`;
+  return text.includes("\\") ? ` E${quoted.replaceAll("\\", "\\\\")}` : quoted;
+}
+
+/** A quoted identifier. */
+export function identifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}

@@ -1,0 +1,146 @@
+/**
+ * Turning a checked filter into SQL, inside the database.
+ *
+ * A filter arrives as data, `[[path, op, kind, value], …]`, all of which must hold. Field names are
+ * taken only from the table's own list and quoted; values are never put into text: they stay in
+ * parameter `$1` and are addressed by position. The same `field_expr` builds index expressions, so a
+ * filter and its index always agree, lazy defaults included.
+ *
+ * Text compares by code point (collation C), as the gateway does for its buffered writes.
+ *
+ * @module
+ */
+import { SETTINGS } from "./definer.ts";
+
+/** Functions in the private schema, in order of dependence. */
+export const FILTER_HELPERS: readonly string[] = [
+  `create or replace function kontract_private.field_expr(p_lazy jsonb, p_path jsonb, p_kind text, p_at text)
+   returns text language plpgsql immutable ${SETTINGS} as $f$
+   declare top text := p_path->>0; j text; t text; e text;
+   begin
+     if jsonb_array_length(p_path) = 1 then
+       j := format('%s->%L', p_at, top);
+       t := format('%s->>%L', p_at, top);
+       if p_lazy ? top then
+         j := format('case when %s ? %L then %s else %L::jsonb end', p_at, top, j, (p_lazy->top)::text);
+         t := format('case when %s ? %L then %s else %L::text end', p_at, top, t, p_lazy->>top);
+       end if;
+     else
+       j := format('%s #> %L::text[]', p_at, array(select jsonb_array_elements_text(p_path)));
+       t := format('%s #>> %L::text[]', p_at, array(select jsonb_array_elements_text(p_path)));
+     end if;
+     return case p_kind
+       when 'text' then format('((%s) collate "C")', t)
+       when 'number' then format('((%s)::numeric)', t)
+       when 'boolean' then format('((%s)::boolean)', t)
+       when 'json' then format('(%s)', j) end;
+   end $f$`,
+
+  // Refuses a field that does not exist or that this call may not read.
+  `create or replace function kontract_private.check_path(
+     p_fields jsonb, p_bits jsonb, p_grants jsonb, p_path jsonb, p_kind text)
+   returns void language plpgsql immutable ${SETTINGS} as $f$
+   declare top text := p_path->>0;
+   begin
+     if jsonb_typeof(p_path) is distinct from 'array' or jsonb_array_length(p_path) not between 1 and 16
+        or top is null or not p_fields ? top then
+       raise exception 'field' using errcode = '22023', detail = json_build_object('field', top)::text;
+     end if;
+     if coalesce(p_kind, '') not in ('text', 'number', 'boolean', 'json') then
+       raise exception 'kind' using errcode = '22023', detail = json_build_object('field', top)::text;
+     end if;
+     if ((coalesce((p_bits->>top)::int, 7) | coalesce((p_grants->>top)::int, 0)) & 4) = 0 then
+       raise exception 'field' using errcode = '42501', detail = json_build_object('field', top)::text;
+     end if;
+   end $f$`,
+
+  // " and (…)" per condition; values are $1->i->3.
+  `create or replace function kontract_private.where_sql(
+     p_fields jsonb, p_bits jsonb, p_lazy jsonb, p_grants jsonb, p_where jsonb)
+   returns text language plpgsql immutable ${SETTINGS} as $f$
+   declare
+     c jsonb; i int := 0; sql text := ''; e text; v text; list text; op text; kind text; cast_to text;
+   begin
+     if jsonb_typeof(p_where) is distinct from 'array' or jsonb_array_length(p_where) > 64 then
+       raise exception 'filter' using errcode = '22023';
+     end if;
+     for c in select jsonb_array_elements(p_where) loop
+       op := c->>1; kind := c->>2;
+       perform check_path(p_fields, p_bits, p_grants, c->0, kind);
+       e := field_expr(p_lazy, c->0, kind, 'u.data');
+       cast_to := case kind when 'number' then '::numeric' when 'boolean' then '::boolean' else '' end;
+       v := case kind when 'json' then format('($1->%s->3)', i) else format('($1->%s->>3)%s', i, cast_to) end;
+       list := case kind
+         when 'json' then format('array(select jsonb_array_elements($1->%s->3))', i)
+         else format('array(select jsonb_array_elements_text($1->%s->3)%s)', i, cast_to) end;
+       sql := sql || ' and ' || case
+         when op = 'eq' and c->3 = 'null' then format('coalesce(%s %s, true)', e,
+           case kind when 'json' then '= ''null''' else 'is null' end)
+         when op = 'ne' and c->3 = 'null' then format('not coalesce(%s %s, true)', e,
+           case kind when 'json' then '= ''null''' else 'is null' end)
+         when op = 'eq' then format('%s = %s', e, v)
+         when op = 'ne' then format('%s is distinct from %s', e, v)
+         when op = 'gt' and kind <> 'json' then format('%s > %s', e, v)
+         when op = 'gte' and kind <> 'json' then format('%s >= %s', e, v)
+         when op = 'lt' and kind <> 'json' then format('%s < %s', e, v)
+         when op = 'lte' and kind <> 'json' then format('%s <= %s', e, v)
+         when op = 'in' then format('%s = any (%s)', e, list)
+         when op = 'prefix' and kind = 'text' then format(
+           '%s like replace(replace(replace(%s, ''\\'', ''\\\\''), ''%%'', ''\\%%''), ''_'', ''\\_'') || ''%%''', e, v)
+         when op = 'contains' and kind = 'text' then format('strpos(%s, %s) > 0', e, v)
+         when op = 'contains' and kind = 'json' then format('%s @> jsonb_build_array($1->%s->3)', e, i)
+         end;
+       if sql is null then
+         raise exception 'operator' using errcode = '22023', detail = json_build_object('field', c->0->>0)::text;
+       end if;
+       i := i + 1;
+     end loop;
+     return sql;
+   end $f$`,
+
+  // ORDER BY list; insertion order breaks every tie, so pages never overlap.
+  `create or replace function kontract_private.order_sql(
+     p_fields jsonb, p_bits jsonb, p_lazy jsonb, p_grants jsonb, p_order jsonb, p_backward boolean)
+   returns text language plpgsql immutable ${SETTINGS} as $f$
+   declare o jsonb; sql text := '';
+   begin
+     if jsonb_typeof(p_order) is distinct from 'array' or jsonb_array_length(p_order) > 8 then
+       raise exception 'order' using errcode = '22023';
+     end if;
+     for o in select jsonb_array_elements(p_order) loop
+       perform check_path(p_fields, p_bits, p_grants, o->0, o->>2);
+       if o->>2 = 'json' then raise exception 'order' using errcode = '22023'; end if;
+       sql := sql || field_expr(p_lazy, o->0, o->>2, 'u.data')
+         || case when o->>1 = 'desc' then ' desc' else ' asc' end || ', ';
+     end loop;
+     return sql || 'u._order' || case when p_backward then ' desc' else '' end;
+   end $f$`,
+
+  // " and (row is after the cursor)"; values are $3->i, the last one is the insertion order.
+  `create or replace function kontract_private.after_sql(
+     p_lazy jsonb, p_order jsonb, p_after jsonb, p_backward boolean)
+   returns text language plpgsql immutable ${SETTINGS} as $f$
+   declare o jsonb; i int := 0; ties text := ''; sql text := ''; e text; v text; cast_to text; later text;
+   begin
+     if p_after is null or p_after = 'null' then return ''; end if;
+     if jsonb_typeof(p_after) is distinct from 'array'
+        or jsonb_array_length(p_after) <> jsonb_array_length(p_order) + 1 then
+       raise exception 'cursor' using errcode = '22023';
+     end if;
+     for o in select jsonb_array_elements(p_order) loop
+       e := field_expr(p_lazy, o->0, o->>2, 'u.data');
+       cast_to := case o->>2 when 'number' then '::numeric' when 'boolean' then '::boolean' else '' end;
+       v := format('($3->>%s)%s', i, cast_to);
+       later := case
+         when o->>1 = 'desc' and p_after->i = 'null' then format('%s is not null', e)
+         when o->>1 = 'desc' then format('%s < %s', e, v)
+         when p_after->i = 'null' then 'false'
+         else format('(%s > %s or %s is null)', e, v, e) end;
+       sql := sql || format('(%s%s) or ', ties, later);
+       ties := ties || format('%s is not distinct from %s and ', e, v);
+       i := i + 1;
+     end loop;
+     return format(' and (%s(%su._order %s ($3->>%s)::numeric))', sql, ties,
+       case when p_backward then '<' else '>' end, i);
+   end $f$`,
+];

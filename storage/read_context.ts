@@ -1,0 +1,166 @@
+/**
+ * The snapshot of one call: taken by its first read, passed to every later one. While the first read is
+ * under way the others wait for it, so all of a call's reads see one state however they run.
+ *
+ * @module
+ */
+import { KontractError } from "../_internal/errors.ts";
+import type { CallOptions } from "./contract.ts";
+import type { Database, SqlParam, SqlRow } from "./database.ts";
+import { translateFailure } from "./failure.ts";
+
+/** Thrown inside the body where the request turns out to have been applied before. */
+export class Replayed extends Error {
+  /** The stored answer. */
+  readonly answer: Uint8Array;
+  /** With the stored answer. */
+  constructor(answer: Uint8Array) {
+    super("The request was applied before.");
+    this.name = "Replayed";
+    this.answer = answer;
+  }
+}
+
+/** A snapshot and the life of the cluster it belongs to. */
+export interface Snapshot {
+  readonly snap: string;
+  readonly incarnation: string;
+}
+
+/** Reads of one attempt of a call. */
+export class ReadContext {
+  readonly #database: Database;
+  readonly #options: CallOptions;
+  readonly #now: () => number;
+  #snapshot: Snapshot | null = null;
+  #first: Promise<unknown> | null = null;
+  #replayed: Replayed | null = null;
+  /** First failure that makes the attempt worthless, whatever the body made of it. */
+  #failure: KontractError | null = null;
+
+  /** Reads through `database` for the call that `options` describe. */
+  constructor(database: Database, options: CallOptions, now: () => number) {
+    this.#database = database;
+    this.#options = options;
+    this.#now = now;
+  }
+
+  /** The call's snapshot, once there is one. */
+  get snapshot(): Snapshot | null {
+    return this.#snapshot;
+  }
+
+  /** Set where the request had been applied before. */
+  get replayed(): Replayed | null {
+    return this.#replayed;
+  }
+
+  /** A read failed in a way that only a new attempt can mend. */
+  get failure(): KontractError | null {
+    return this.#failure;
+  }
+
+  /** One round trip. `rest` follows the parameters every read function has. */
+  async read(
+    statement: string,
+    grants: string | null,
+    rest: readonly SqlParam[],
+  ): Promise<SqlRow> {
+    while (this.#snapshot === null && this.#first !== null) {
+      await this.#first.then(() => {}, () => {});
+    }
+    if (this.#replayed !== null) throw this.#replayed;
+    const run = this.#send(statement, grants, rest);
+    if (this.#snapshot === null) {
+      this.#first = run;
+      try {
+        return await run;
+      } finally {
+        this.#first = null;
+      }
+    }
+    return await run;
+  }
+
+  async #send(
+    statement: string,
+    grants: string | null,
+    rest: readonly SqlParam[],
+  ): Promise<SqlRow> {
+    const { session, perm, ugroup, effect, readOnly } = this.#options;
+    const snapshot = this.#snapshot;
+    const lane = snapshot === null && !readOnly ? effect : null;
+    let rows: readonly SqlRow[];
+    try {
+      rows = await within(
+        this.#database.execute(statement, [
+          session.sid,
+          perm,
+          ugroup,
+          grants,
+          snapshot?.snap ?? null,
+          snapshot?.incarnation ?? null,
+          lane?.lane ?? null,
+          lane?.reqno ?? null,
+          ...rest,
+        ]),
+        this.#options,
+        this.#now,
+      );
+    } catch (error) {
+      const failure = translateFailure(error);
+      if (failure.code === "SNAPSHOT_TOO_OLD" || failure.code === "CONFLICT") {
+        this.#failure ??= failure;
+      }
+      throw failure;
+    }
+    const row = rows[0];
+    if (row === undefined) throw new KontractError("INTERNAL");
+    if (row.replay instanceof Uint8Array) {
+      this.#replayed = new Replayed(row.replay);
+      throw this.#replayed;
+    }
+    this.#snapshot ??= { snap: String(row.snap), incarnation: String(row.inc) };
+    return row;
+  }
+}
+
+/**
+ * Waits for work until the call's deadline or its signal.
+ *
+ * @throws {KontractError} `DEADLINE_EXCEEDED`, `CANCELLED`
+ */
+export async function within<T>(
+  work: Promise<T>,
+  options: Pick<CallOptions, "deadline" | "signal">,
+  now: () => number,
+): Promise<T> {
+  // The work may still fail after we stopped waiting: that is nobody's unhandled rejection.
+  work.catch(() => {});
+  checkAlive(options, now);
+  const stop = Promise.withResolvers<never>();
+  const onAbort = (): void => stop.reject(new KontractError("CANCELLED"));
+  const left = options.deadline - now();
+  const timer = Number.isFinite(left)
+    ? setTimeout(
+      () => stop.reject(new KontractError("DEADLINE_EXCEEDED")),
+      Math.min(left, 2_147_483_647),
+    )
+    : undefined;
+  options.signal?.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([work, stop.promise]);
+  } finally {
+    clearTimeout(timer);
+    options.signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+/** Throws where the deadline has passed or the call was cancelled. */
+export function checkAlive(
+  options: Pick<CallOptions, "deadline" | "signal">,
+  now: () => number,
+): void {
+  if (options.signal?.aborted === true) throw new KontractError("CANCELLED");
+  if (now() >= options.deadline) throw new KontractError("DEADLINE_EXCEEDED");
+}

@@ -1,0 +1,37 @@
+/**
+ * All statements the gateway ever sends, by name. Names of per-table statements are `get:<key>` and
+ * `get_many:<key>`; the key is checked here, so no name can carry text into SQL.
+ *
+ * @module
+ */
+import { CHANGES } from "./changes.sql.ts";
+import { COMMIT } from "./commit.sql.ts";
+import { getManyStatement, getStatement } from "./get.sql.ts";
+import { OPEN_SESSION } from "./open_session.sql.ts";
+import { COUNT, QUERY } from "./query.sql.ts";
+import { REVOKE_FAMILY } from "./revoke_family.sql.ts";
+
+const STATEMENTS: ReadonlyMap<string, string> = new Map([
+  ["open_session", OPEN_SESSION],
+  ["revoke_family", REVOKE_FAMILY],
+  ["query", QUERY],
+  ["count", COUNT],
+  ["commit", COMMIT],
+  ["changes", CHANGES],
+  ["ping", "select 1 as ok"],
+]);
+
+const PER_TABLE: ReadonlyMap<string, (key: string) => string> = new Map([
+  ["get", getStatement],
+  ["get_many", getManyStatement],
+]);
+
+/** Text of a registered statement, or null. */
+export function statementText(name: string): string | null {
+  const fixed = STATEMENTS.get(name);
+  if (fixed !== undefined) return fixed;
+  const colon = name.indexOf(":");
+  const make = PER_TABLE.get(name.slice(0, colon));
+  const key = name.slice(colon + 1);
+  return make !== undefined && /^[0-9a-f]{16}$/.test(key) ? make(key) : null;
+}

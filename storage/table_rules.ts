@@ -1,0 +1,181 @@
+/**
+ * What one call may do with one table: pure, from the table's declaration and the route's bits. The
+ * database decides again in every statement; this is for early, clear errors and for shaping rows.
+ *
+ * @module
+ */
+import type { Bits, FieldDef, TableDef } from "../_internal/manifest.ts";
+import type { ShapeTable } from "../_internal/shape.ts";
+import { PermissionError, ValidationError } from "../_internal/error_classes.ts";
+import {
+  decodeValue,
+  encodeValue,
+  fromPairs,
+  isStorableText,
+  type Json,
+  type JsonObject,
+} from "./row_codec.ts";
+import { STORAGE_LIMITS } from "./limits.ts";
+
+const READ = 4;
+const WRITE = 2;
+
+/** Rules of one table in one call. */
+export class TableRules {
+  readonly table: TableDef;
+  readonly types: ShapeTable;
+  /** Table bits ∧ route bits. */
+  readonly bits: number;
+  /** Bits beyond the fields' own, as the database takes them, or null. */
+  readonly grants: string | null;
+  readonly #fields: ReadonlyMap<string, { readonly def: FieldDef; readonly bits: number }>;
+
+  /** Rules for `table` under a route. */
+  constructor(
+    table: TableDef,
+    types: ShapeTable,
+    perm: Bits,
+    grants: Readonly<Record<string, Bits>>,
+  ) {
+    this.table = table;
+    this.types = types;
+    this.bits = table.perm & perm;
+    const own: Record<string, number> = {};
+    for (const [path, bits] of Object.entries(grants)) {
+      if (path.startsWith(`${table.name}.`)) own[path.slice(table.name.length + 1)] = bits;
+    }
+    this.grants = Object.keys(own).length > 0 ? JSON.stringify(own) : null;
+    this.#fields = new Map(table.fields.map((def) => [def.name, {
+      def,
+      bits: def.name === table.primkey ? 7 : def.perm | (own[def.name] ?? 0),
+    }]));
+  }
+
+  /** True where some field may not be read or not be written by this call. */
+  get guarded(): boolean {
+    return [...this.#fields.values()].some(({ bits }) => (bits & 6) !== 6);
+  }
+
+  /** May this call read the field? */
+  readonly readable = (field: string): boolean =>
+    ((this.#fields.get(field)?.bits ?? 0) & READ) !== 0;
+
+  /** Throws where the table ∧ route bits lack one of `bits`. */
+  demand(bits: number): void {
+    if ((this.bits & bits) === bits) return;
+    throw new PermissionError(
+      `The permission bits of table '${this.table.name}' do not allow this operation.`,
+      { data: { table: this.table.name } },
+    );
+  }
+
+  /** Checks a key. */
+  key(id: unknown): string {
+    if (
+      typeof id !== "string" || id === "" || !isStorableText(id) ||
+      id.length > STORAGE_LIMITS.keyBytes ||
+      new TextEncoder().encode(id).length > STORAGE_LIMITS.keyBytes
+    ) {
+      throw new ValidationError(
+        `A key of table '${this.table.name}' must be text of 1 to ${STORAGE_LIMITS.keyBytes} bytes.`,
+      );
+    }
+    return id;
+  }
+
+  /** A whole row from what `set` was given and, where the table is guarded, from the row before. */
+  encodeRow(id: string, value: unknown, before: JsonObject | null): JsonObject {
+    const given = this.#given(value);
+    const { primkey } = this.table;
+    if (given.get(primkey) !== undefined && given.get(primkey) !== id) {
+      throw new ValidationError(
+        `'${this.table.name}.${primkey}' must be the key the row is stored under.`,
+      );
+    }
+    given.set(primkey, id);
+    return this.#assemble((name) => given.get(name), before, (name) => this.#absent(name, before));
+  }
+
+  /** The row after a patch. */
+  encodePatch(id: string, patch: unknown, before: JsonObject): JsonObject {
+    const given = this.#given(patch);
+    const { primkey } = this.table;
+    if (given.get(primkey) !== undefined && given.get(primkey) !== id) {
+      throw new ValidationError(`'${this.table.name}.${primkey}' cannot change.`);
+    }
+    given.delete(primkey);
+    return this.#assemble(
+      (name) => given.get(name),
+      before,
+      (name) => given.has(name) ? this.#absent(name, null) : before[name],
+    );
+  }
+
+  /** A row as the author gets it. */
+  decodeRow(data: JsonObject): Record<string, unknown> {
+    const pairs: [string, unknown][] = [];
+    for (const [name, { def }] of this.#fields) {
+      if (!Object.hasOwn(data, name) || !this.readable(name)) continue;
+      pairs.push([name, decodeValue(def.shape, data[name]!, this.types)]);
+    }
+    return Object.fromEntries(pairs);
+  }
+
+  #given(value: unknown): Map<string, unknown> {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      throw new ValidationError(`A row of table '${this.table.name}' must be an object.`);
+    }
+    const given = new Map(Object.entries(value));
+    for (const [name, item] of given) {
+      if (item !== undefined && !this.#fields.has(name)) {
+        throw new ValidationError(`Table '${this.table.name}' has no field '${name}'.`);
+      }
+    }
+    return given;
+  }
+
+  /** A field that was not given: protected ones keep what they have, others get their default. */
+  #absent(name: string, before: JsonObject | null): Json | undefined {
+    const { def, bits } = this.#fields.get(name)!;
+    if ((bits & WRITE) === 0 && before !== null) return before[name];
+    if ((bits & READ) === 0) return undefined;
+    return def.default as Json | undefined;
+  }
+
+  #assemble(
+    given: (name: string) => unknown,
+    before: JsonObject | null,
+    absent: (name: string) => Json | undefined,
+  ): JsonObject {
+    const pairs: [string, Json][] = [];
+    for (const [name, { def, bits }] of this.#fields) {
+      const value = given(name);
+      const at = `${this.table.name}.${name}`;
+      const encoded = value === undefined
+        ? absent(name)
+        : encodeValue(def.shape, value, at, this.types);
+      if (encoded === undefined) {
+        // What this call may not read or write is the database's to keep or to fill.
+        if (def.optional || (bits & 6) !== 6) continue;
+        throw new ValidationError(`'${at}' is missing.`, { data: { path: at } });
+      }
+      if (value !== undefined && (bits & WRITE) === 0) this.#keep(def, encoded, before);
+      pairs.push([name, encoded]);
+    }
+    return fromPairs(pairs);
+  }
+
+  /** A field without W may be named only with the value it has. */
+  #keep(def: FieldDef, encoded: Json, before: JsonObject | null): void {
+    if (!this.readable(def.name)) return this.#refuse(def.name);
+    const current = before === null ? def.default : before[def.name];
+    if (JSON.stringify(current) !== JSON.stringify(encoded)) this.#refuse(def.name);
+  }
+
+  #refuse(field: string): never {
+    throw new PermissionError(
+      `The permission bits of field '${field}' of table '${this.table.name}' do not allow this operation.`,
+      { data: { table: this.table.name, field } },
+    );
+  }
+}

@@ -1,0 +1,254 @@
+/**
+ * What one attempt of a call knows of one table: rows it has read (by version), predicates it has
+ * evaluated, writes it has buffered. Reads are answered from here first.
+ *
+ * @module
+ */
+import { errorFrom, ValidationError } from "../_internal/error_classes.ts";
+import { KontractError } from "../_internal/errors.ts";
+import { compareRows, type Condition, matches, type OrderKey } from "./filter.ts";
+import { STORAGE_LIMITS } from "./limits.ts";
+import type { ReadContext } from "./read_context.ts";
+import type { Json, JsonObject } from "./row_codec.ts";
+import type { TableRules } from "./table_rules.ts";
+import { tableKey } from "./table_key.ts";
+
+/** A row as read or as buffered. */
+export interface Row {
+  readonly id: string;
+  readonly data: JsonObject;
+  readonly owner: string;
+  /** Position in insertion order; rows that are only buffered come last. */
+  readonly order: number;
+}
+
+interface Version extends Row {
+  readonly txid: string;
+}
+
+interface Write {
+  /** Null for a delete. */
+  readonly data: JsonObject | null;
+  /** Position where the row is new. */
+  readonly sequence: number;
+}
+
+/** A query, parsed. */
+export interface Selection {
+  readonly where: readonly Condition[];
+  readonly order: readonly OrderKey[];
+  readonly limit: number;
+  /** Order values and insertion order of the row to begin after, or null. */
+  readonly after: readonly Json[] | null;
+  readonly backward: boolean;
+}
+
+/** One table's part of a commit, as it travels. */
+export interface TableOps {
+  readonly t: string;
+  readonly g: Json;
+  readonly r: readonly (readonly [string, string | null])[];
+  readonly q: readonly (readonly Condition[])[];
+  readonly w: readonly (readonly [string, JsonObject | null])[];
+}
+
+/** Buffered rows sort after all stored ones. */
+const AFTER_STORED = 2 ** 52;
+
+/** State of one table in one attempt. */
+export class TableState {
+  readonly rules: TableRules;
+  readonly #reads: ReadContext;
+  readonly #owner: string;
+  readonly #versions = new Map<string, Version | null>();
+  readonly #predicates = new Map<string, readonly Condition[]>();
+  readonly #writes = new Map<string, Write>();
+  #sequence = AFTER_STORED;
+
+  /** Empty state; `owner` owns the rows this call makes. */
+  constructor(rules: TableRules, reads: ReadContext, owner: string) {
+    this.rules = rules;
+    this.#reads = reads;
+    this.#owner = owner;
+  }
+
+  /** True where something is to be written. */
+  get dirty(): boolean {
+    return this.#writes.size > 0;
+  }
+
+  /** Keys read or written. */
+  get size(): number {
+    return this.#versions.size + this.#writes.size;
+  }
+
+  /** This table's part of the commit, or null where it was not touched. */
+  ops(): TableOps | null {
+    if (this.#versions.size + this.#predicates.size + this.#writes.size === 0) return null;
+    return {
+      t: this.rules.table.name,
+      g: this.rules.grants === null ? null : JSON.parse(this.rules.grants) as Json,
+      r: [...this.#versions].map(([id, version]) => [id, version?.txid ?? null]),
+      q: [...this.#predicates.values()],
+      w: [...this.#writes].map(([id, write]) => [id, write.data]),
+    };
+  }
+
+  /** Buffers a row or, with null, a delete. */
+  write(id: string, data: JsonObject | null): void {
+    const sequence = this.#writes.get(id)?.sequence ?? this.#sequence++;
+    this.#writes.set(id, { data, sequence });
+  }
+
+  /** The row as this call sees it. */
+  async get(id: string): Promise<Row | null> {
+    const write = this.#writes.get(id);
+    if (write !== undefined) return this.#buffered(id, write);
+    return await this.stored(id);
+  }
+
+  /** The stored row in the call's snapshot, read at most once. */
+  async stored(id: string): Promise<Row | null> {
+    const known = this.#versions.get(id);
+    if (known !== undefined) return known;
+    const row = await this.#reads.read(
+      `get:${tableKey(this.rules.table.name)}`,
+      this.rules.grants,
+      [
+        id,
+      ],
+    );
+    const version = row.txid === null ? null : {
+      id,
+      data: row.data as JsonObject,
+      txid: String(row.txid),
+      owner: String(row.owner),
+      order: Number(row.ord),
+    };
+    return this.#remember(id, version);
+  }
+
+  /** Reads those of `ids` that are not known yet, in one round trip. */
+  async load(ids: readonly string[]): Promise<void> {
+    const missing = [...new Set(ids)].filter((id) => !this.#versions.has(id));
+    if (missing.length === 0) return;
+    const row = await this.#reads.read(
+      `get_many:${tableKey(this.rules.table.name)}`,
+      this.rules.grants,
+      [JSON.stringify(missing)],
+    );
+    const found = this.#take(row.rows);
+    for (const id of missing) {
+      if (!found.some((version) => version.id === id)) this.#remember(id, null);
+    }
+  }
+
+  /** Rows that match, as this call sees them. */
+  async select(selection: Selection): Promise<readonly Row[]> {
+    this.#predicate(selection.where);
+    const exclude = [...this.#writes.keys()];
+    const row = await this.#reads.read("query", this.rules.grants, [
+      this.rules.table.name,
+      JSON.stringify({ ...selection, exclude }),
+    ]);
+    const stored = this.#take(row.rows);
+    const buffered = await this.#overlay(exclude, selection);
+    if (buffered.length === 0) return stored;
+    return [...stored, ...buffered]
+      .sort((a, b) => compareRows(a, b, selection.order, selection.backward))
+      .slice(0, selection.limit);
+  }
+
+  /** How many rows match, as this call sees them. */
+  async count(where: readonly Condition[]): Promise<number> {
+    this.#predicate(where);
+    const exclude = [...this.#writes];
+    const row = await this.#reads.read("count", this.rules.grants, [
+      this.rules.table.name,
+      JSON.stringify({ where, exclude: exclude.map(([id]) => id) }),
+    ]);
+    const own = exclude.filter(([, write]) => write.data !== null && matches(write.data, where));
+    return Number(row.total) + own.length;
+  }
+
+  #predicate(where: readonly Condition[]): void {
+    this.#predicates.set(JSON.stringify(where), where);
+  }
+
+  /** Buffered rows that belong to a selection; where they stand among stored rows is looked up. */
+  async #overlay(ids: readonly string[], selection: Selection): Promise<readonly Row[]> {
+    const matching = ids.filter((id) => {
+      const data = this.#writes.get(id)?.data ?? null;
+      return data !== null && matches(data, selection.where);
+    });
+    if (matching.length === 0) return [];
+    await this.load(matching);
+    const rows: Row[] = [];
+    for (const id of matching) {
+      const row = this.#buffered(id, this.#writes.get(id)!);
+      if (row !== null && isAfter(row, selection)) rows.push(row);
+    }
+    return rows;
+  }
+
+  #buffered(id: string, write: Write): Row | null {
+    if (write.data === null) return null;
+    const before = this.#versions.get(id);
+    return {
+      id,
+      data: write.data,
+      owner: before?.owner ?? this.#owner,
+      order: before?.order ?? write.sequence,
+    };
+  }
+
+  #take(rows: unknown): readonly Version[] {
+    return (rows as readonly [string, JsonObject, string, string, number][]).map((item) => {
+      const [id, data, txid, owner, order] = item;
+      const version: Version = { id, data, txid, owner, order };
+      return this.#remember(id, version) as Version;
+    });
+  }
+
+  #remember(id: string, version: Version | null): Version | null {
+    // Two reads of one snapshot that disagree would be a broken promise, not a conflict.
+    const known = this.#versions.get(id);
+    if (known !== undefined && known?.txid !== version?.txid) throw new KontractError("INTERNAL");
+    this.#versions.set(id, version);
+    if (this.#versions.size > STORAGE_LIMITS.callKeys * 50) {
+      throw errorFrom("TOO_LARGE", "The call reads too many rows.");
+    }
+    return version;
+  }
+}
+
+function isAfter(row: Row, selection: Selection): boolean {
+  if (selection.after === null) return true;
+  const { order, after, backward } = selection;
+  const data = after.slice(0, -1);
+  const last = after.at(-1);
+  if (data.length !== order.length || typeof last !== "number") {
+    throw new ValidationError("The cursor does not fit this order.");
+  }
+  // A stand-in row with the cursor's values under the same paths.
+  const stand = data.map((value, i) => nest(order[i]![0], value));
+  const merged = stand.reduce<JsonObject>((all, part) => mergeDeep(all, part), {});
+  return compareRows(row, { data: merged, order: last }, order, backward) > 0;
+}
+
+function nest(path: readonly string[], value: Json): JsonObject {
+  return path.reduceRight<Json>((inner, part) => ({ [part]: inner }), value) as JsonObject;
+}
+
+function mergeDeep(a: JsonObject, b: JsonObject): JsonObject {
+  const result: Record<string, Json> = { ...a };
+  for (const [key, value] of Object.entries(b)) {
+    const old = result[key];
+    result[key] = isObject(old) && isObject(value) ? mergeDeep(old, value) : value;
+  }
+  return result;
+}
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

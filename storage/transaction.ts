@@ -1,0 +1,133 @@
+/**
+ * One attempt of a call: its tables, its open operations, its end.
+ *
+ * Life: open (operations run) → draining (the body has returned; what it did not await is waited for) →
+ * ended (everything throws `CONTEXT_ENDED`).
+ *
+ * @module
+ */
+import type { TableDef } from "../_internal/manifest.ts";
+import type { ShapeTable } from "../_internal/shape.ts";
+import { errorFrom, PermissionError } from "../_internal/error_classes.ts";
+import { KontractError } from "../_internal/errors.ts";
+import type { CallOptions, Transaction } from "./contract.ts";
+import type { Database } from "./database.ts";
+import { STORAGE_LIMITS } from "./limits.ts";
+import { checkAlive, ReadContext } from "./read_context.ts";
+import { tableHandle } from "./table_handle.ts";
+import { TableRules } from "./table_rules.ts";
+import { type TableOps, TableState } from "./table_state.ts";
+
+/** What an attempt is made from. */
+export interface AttemptOptions {
+  readonly database: Database;
+  readonly tables: ReadonlyMap<string, TableDef>;
+  readonly types: ShapeTable;
+  readonly call: CallOptions;
+  readonly now: () => number;
+}
+
+/** One attempt. */
+export class Attempt implements Transaction {
+  readonly storage: Readonly<Record<string, unknown>>;
+  readonly reads: ReadContext;
+  readonly #options: AttemptOptions;
+  readonly #states = new Map<string, TableState>();
+  readonly #open = new Set<Promise<unknown>>();
+  #ended = false;
+
+  /** Begins; no round trip. */
+  constructor(options: AttemptOptions) {
+    this.#options = options;
+    this.reads = new ReadContext(options.database, options.call, options.now);
+    this.storage = this.#proxy();
+  }
+
+  /** True where something is to be committed. */
+  get dirty(): boolean {
+    return [...this.#states.values()].some((state) => state.dirty);
+  }
+
+  /** Waits for operations the body did not await, then refuses new ones. Their failure is the call's. */
+  async drain(): Promise<void> {
+    while (this.#open.size > 0) await Promise.all(this.#open);
+    this.#ended = true;
+  }
+
+  /** Refuses all further operations. */
+  end(): void {
+    this.#ended = true;
+  }
+
+  /** The commit's payload. @throws {KontractError} `TOO_LARGE` */
+  payload(): string {
+    const ops = [...this.#states.values()].map((state) => state.ops())
+      .filter((part): part is TableOps => part !== null);
+    const written = ops.reduce((sum, part) => sum + part.w.length, 0);
+    if (written > STORAGE_LIMITS.callKeys) {
+      throw errorFrom("TOO_LARGE", `A call writes at most ${STORAGE_LIMITS.callKeys} rows.`);
+    }
+    for (const part of ops) {
+      for (const [id, data] of part.w) {
+        if (data !== null && JSON.stringify(data).length > STORAGE_LIMITS.rowBytes) {
+          throw errorFrom("TOO_LARGE", `Row '${id}' of table '${part.t}' is too large.`);
+        }
+      }
+    }
+    const text = JSON.stringify(ops);
+    if (text.length > STORAGE_LIMITS.commitBytes) {
+      throw errorFrom("TOO_LARGE", "The call writes too much at once.");
+    }
+    return text;
+  }
+
+  #operate<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#ended) return Promise.reject(new KontractError("CONTEXT_ENDED"));
+    const run = (async () => {
+      checkAlive(this.#options.call, this.#options.now);
+      return await work();
+    })();
+    this.#open.add(run);
+    // What the body does not await must not end the process; a failure still fails the body that does.
+    run.then(() => this.#open.delete(run), () => this.#open.delete(run));
+    return run;
+  }
+
+  #state(table: TableDef): TableState {
+    let state = this.#states.get(table.name);
+    if (state === undefined) {
+      const { call, types } = this.#options;
+      const rules = new TableRules(table, types, call.perm, call.grants);
+      state = new TableState(rules, this.reads, call.session.owner);
+      this.#states.set(table.name, state);
+    }
+    return state;
+  }
+
+  #proxy(): Readonly<Record<string, unknown>> {
+    const handles = new Map<string, unknown>();
+    const owner = {
+      operate: <T>(work: () => Promise<T>): Promise<T> => this.#operate(work),
+      demandWrite: (): void => {
+        if (this.#options.call.readOnly) {
+          throw new PermissionError("A read-only function cannot write.");
+        }
+      },
+    };
+    return new Proxy(Object.freeze(Object.create(null)), {
+      get: (_target, name): unknown => {
+        if (typeof name !== "string" || name === "then") return undefined;
+        const table = this.#options.tables.get(name);
+        if (table === undefined || (name.startsWith("_") && !this.#options.call.session.system)) {
+          throw new KontractError("SCHEMA_MISMATCH", `There is no table '${name}'.`);
+        }
+        let handle = handles.get(name);
+        if (handle === undefined) {
+          handle = tableHandle(this.#state(table), owner);
+          handles.set(name, handle);
+        }
+        return handle;
+      },
+    });
+  }
+}

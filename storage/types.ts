@@ -1,0 +1,112 @@
+/**
+ * `env.storage` as an app's author sees it. The compiler declares one property per table:
+ * `interface StorageRegistry { users: Table<User, { key: "id"; defaults: "role" }> }`.
+ *
+ * @module
+ */
+
+/** What the compiler knows of a table beside its row type. */
+export interface TableMeta {
+  /** Name of the primary key field. */
+  readonly key: string;
+  /** Names of the fields with a default, as a union; `never` where there are none. */
+  readonly defaults: string;
+}
+
+/** A row as `set` takes it: key and defaulted fields may be left out. */
+export type NewRow<T, M extends TableMeta> =
+  & Omit<T, M["key"] | M["defaults"]>
+  & Partial<Pick<T, Extract<keyof T, M["key"] | M["defaults"]>>>;
+
+/** Values that are compared as a whole. */
+type Scalar = string | number | boolean | bigint | Date | Uint8Array;
+
+/** Comparison of one field. */
+export interface Comparison<V> {
+  readonly eq?: V;
+  readonly ne?: V | null;
+  readonly gt?: V;
+  readonly gte?: V;
+  readonly lt?: V;
+  readonly lte?: V;
+  readonly in?: readonly V[];
+  /** Text that begins with this. */
+  readonly prefix?: V extends string ? string : never;
+  /** Text that holds this. */
+  readonly contains?: V extends string ? string : never;
+}
+
+/** What a filter may say of a field. `null` matches a missing value. */
+export type FieldFilter<V> = [V] extends [Scalar | null | undefined]
+  ? V | null | Comparison<NonNullable<V>>
+  : NonNullable<V> extends readonly (infer E)[] | ReadonlySet<infer E> ? {
+      readonly contains?: E;
+      readonly eq?: V;
+      readonly ne?: V | null;
+    }
+  : Filter<NonNullable<V>>;
+
+/** Conditions that must all hold; objects reach into nested fields. */
+export type Filter<T> = { readonly [K in keyof T]?: FieldFilter<T[K]> };
+
+/** One or more fields to sort by; insertion order breaks ties. */
+export type OrderBy<T> =
+  | (keyof T & string)
+  | { readonly [K in keyof T]?: "asc" | "desc" }
+  | readonly ((keyof T & string) | { readonly [K in keyof T]?: "asc" | "desc" })[];
+
+/** Options of `query`. */
+export interface QueryOptions<T> {
+  /** Insertion order where missing. */
+  readonly orderBy?: OrderBy<T>;
+  /** Rows at most. Without it, more than 10,000 rows are an error: iterate instead. */
+  readonly limit?: number;
+}
+
+/** Options of `page`. */
+export interface PageOptions<T> extends QueryOptions<T> {
+  /** Where the page before ended; its `cursor`. */
+  readonly cursor?: string | null;
+}
+
+/** One page of rows. */
+export interface Page<T> {
+  readonly rows: T[];
+  /** For the next page, or null at the end. */
+  readonly cursor: string | null;
+}
+
+/**
+ * One table. Reads of a call share one snapshot and see the call's own writes; writes are applied
+ * together when the call returns. Iterating goes through all rows in insertion order, in pieces.
+ */
+export interface Table<T extends object, M extends TableMeta = TableMeta> extends AsyncIterable<T> {
+  /** The row, or null. */
+  get(id: string): Promise<T | null>;
+  /** The rows in the order of `ids`, null for each that is missing. One round trip. */
+  getMany(ids: readonly string[]): Promise<(T | null)[]>;
+  /** Does the row exist? */
+  has(id: string): Promise<boolean>;
+  /** Owner of the session that first stored the row, or null where there is no row. */
+  ownerOf(id: string): Promise<string | null>;
+  /** Stores a whole row; answers with it, defaults filled in. */
+  set(id: string, row: NewRow<T, M>): Promise<T>;
+  /** Changes some fields; `undefined` removes an optional one. Throws `NOT_FOUND`. */
+  update(id: string, patch: Partial<T>): Promise<T>;
+  /** Removes the row; no error where there is none. */
+  delete(id: string): Promise<void>;
+  /** All rows that match. */
+  query(filter?: Filter<T> | null, options?: QueryOptions<T>): Promise<T[]>;
+  /** A page of rows that match; 50 where `limit` is missing. */
+  page(filter?: Filter<T> | null, options?: PageOptions<T>): Promise<Page<T>>;
+  /** The first row that matches, or null. */
+  first(filter?: Filter<T> | null, options?: QueryOptions<T>): Promise<T | null>;
+  /** How many rows match. */
+  count(filter?: Filter<T> | null): Promise<number>;
+  /** Adds a row at the end under a new id (or the one it has). */
+  push(row: NewRow<T, M>): Promise<T>;
+  /** Takes the last row out, or null. */
+  pop(): Promise<T | null>;
+  /** Takes the first row out, or null. */
+  shift(): Promise<T | null>;
+}
