@@ -121,17 +121,19 @@ export function putValue(value: unknown, slot: number): void {
 }
 
 function putObject(value: object, slot: number): void {
-  down();
-  if (Array.isArray(value)) putItems(value, value.length, KIND.array, slot);
-  else if (value instanceof Date) {
+  if (value instanceof Date) {
     const p = open(NUMBER, 0, slot);
     putTag(p + 4, KIND.date);
-    putDate(p + 8, value);
-  } else if (value instanceof Uint8Array) {
+    return putDate(p + 8, value);
+  }
+  if (value instanceof Uint8Array) {
     const p = open(BYTES, 0, slot);
     putTag(p + 8, KIND.bytes);
-    putBytes(p + 4, value);
-  } else if (value instanceof Set) putItems(value, value.size, KIND.set, slot);
+    return putBytes(p + 4, value);
+  }
+  down();
+  if (Array.isArray(value)) putItems(value, value.length, KIND.array, slot);
+  else if (value instanceof Set) putItems(value, value.size, KIND.set, slot);
   else if (value instanceof Map) putItems(flat(value), value.size * 2, KIND.map, slot);
   else putPlain(value, slot);
   up();
