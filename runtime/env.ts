@@ -11,8 +11,8 @@ import type { ContextAdditions, StorageRegistry } from "./registry.ts";
 import { checkHeader } from "./response.ts";
 import { type SharedStore, sharedStore } from "./shared_store.ts";
 
-/** `env.storage`: one table handle per table of the app. */
-export type EnvStorage = { readonly [K in keyof StorageRegistry]: StorageRegistry[K] };
+/** `env.storage`: one table handle per table of the app, as `.kontract/types.d.ts` declares them. */
+export type EnvStorage = Readonly<StorageRegistry>;
 
 /** Custom topics. */
 export interface EnvEvents {
@@ -118,7 +118,8 @@ function handle(table: string): unknown {
   if (known !== undefined) return known;
   const find = (): object | ((...args: unknown[]) => unknown) => {
     const { storage } = currentCall("env.storage").options;
-    const found = Object.hasOwn(storage, table) || table in storage ? storage[table] : undefined;
+    // Names with '_' are Kontract's own; the database refuses them as well.
+    const found = !table.startsWith("_") && table in storage ? storage[table] : undefined;
     if ((typeof found !== "object" && typeof found !== "function") || found === null) {
       throw new KontractError("CONFIG", `There is no table '${table}' in this build.`);
     }
@@ -126,6 +127,9 @@ function handle(table: string): unknown {
   };
   const made = new Proxy(function () {}, {
     get(_target, name): unknown {
+      if (name === Symbol.asyncIterator) {
+        return () => (find() as AsyncIterable<unknown>)[Symbol.asyncIterator]();
+      }
       if (typeof name !== "string" || name === "then") return undefined;
       return (...args: unknown[]): unknown => {
         const target = find() as Record<string, unknown>;

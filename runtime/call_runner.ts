@@ -1,0 +1,279 @@
+/**
+ * Runs one call of a route: session, group, rate limit, one storage transaction with the function
+ * inside its context, then what a commit brings with it (wake the followers, publish messages).
+ *
+ * The answer that leaves is the one that the commit carries: bytes made inside the transaction, so that
+ * a repeated request gets the very same ones.
+ *
+ * @module
+ */
+import { KontractError } from "../_internal/errors.ts";
+import type { Principal } from "../auth/contract.ts";
+import type { TopicHub } from "../events/mod.ts";
+import type {
+  CallOptions,
+  CallOutcome,
+  StorageEngine,
+  StorageSession,
+} from "../storage/contract.ts";
+import type { RouteCode, RouteEntry } from "./app.ts";
+import { CallBounds } from "./call_bounds.ts";
+import { CallContext, type CallRequest, streamOf } from "./context.ts";
+import type { Ports } from "./ports.ts";
+import type { SessionCache } from "./session_cache.ts";
+
+/** One call, decoded but for its arguments. */
+export interface Call {
+  readonly route: RouteEntry;
+  readonly code: RouteCode;
+  readonly principal: Principal;
+  readonly requestId: string;
+  readonly request: CallRequest;
+  readonly signal: AbortSignal;
+  /** Identity for exactly-once, or null. */
+  readonly effect: { readonly lane: string; readonly reqno: bigint } | null;
+  /** Fresh, checked arguments: a call that is run again must not see what its first run did to them. */
+  arguments(): unknown[];
+  /** The answer (or one element of a stream) as bytes. */
+  encode(value: unknown, context: CallContext): Uint8Array;
+}
+
+/** What a {@link CallRunner} is made from. */
+export interface CallRunnerParts {
+  readonly engine: Pick<StorageEngine, "run">;
+  readonly sessions: SessionCache;
+  readonly topics: TopicHub;
+  readonly ports: Ports;
+}
+
+/** How often a session is opened anew to look for a missing group. */
+const RENEWALS = 20;
+const RENEWAL_WINDOW_MS = 10_000;
+
+const NOTHING = new Uint8Array(0);
+
+/** Runs calls. */
+export class CallRunner {
+  readonly #parts: CallRunnerParts;
+
+  /** Keeps its parts. */
+  constructor(parts: CallRunnerParts) {
+    this.#parts = parts;
+  }
+
+  /** A call with one answer. @throws {KontractError} or what the function threw */
+  async value(call: Call): Promise<CallOutcome> {
+    await this.#limit(call);
+    call.arguments(); // refuses wrong ones before anything is opened
+    return await this.#inSession(call, async (session) => {
+      const bounds = new CallBounds(call.signal, call.route.meta.timeout);
+      try {
+        const run = new Run(this.#parts, call, session, bounds);
+        const outcome = await bounds.race(run.start(async (context) => {
+          const result = await context.run(() => call.code.invoke(call.arguments()));
+          return call.encode(result, context);
+        }));
+        run.settle(outcome);
+        return outcome;
+      } finally {
+        bounds.close();
+      }
+    });
+  }
+
+  /**
+   * A call whose answer is a stream. Resolves when the function has returned its stream; the
+   * transaction lasts until the stream's end and commits then, so a stream never runs twice.
+   */
+  async stream(call: Call): Promise<AsyncIterable<Uint8Array>> {
+    await this.#limit(call);
+    call.arguments();
+    return await this.#inSession(call, (session) => this.#startStream(call, session));
+  }
+
+  async #startStream(call: Call, session: StorageSession): Promise<AsyncIterable<Uint8Array>> {
+    const gone = new AbortController();
+    const signal = AbortSignal.any([call.signal, gone.signal]);
+    const bounds = new CallBounds(signal, call.route.meta.timeout);
+    const run = new Run(this.#parts, call, session, bounds);
+    const pipe = new TransformStream<Uint8Array, Uint8Array>();
+    const writer = pipe.writable.getWriter();
+    writer.closed.catch(() => {}); // told by the reader's side
+    const started = Promise.withResolvers<void>();
+    const work = bounds.race(run.start(async (context) => {
+      const result = await context.run(() => call.code.invoke(call.arguments()));
+      const elements = streamOf(context, result);
+      started.resolve();
+      for await (const element of elements) {
+        bounds.check();
+        await writer.write(call.encode(element, context));
+      }
+      return NOTHING;
+    }));
+    const ended = work.then(async (outcome) => {
+      run.settle(outcome);
+      if (outcome.replayed) throw new KontractError("REPLAY", "A stream is given once.");
+      started.resolve();
+      await writer.close();
+    }).catch(async (error: unknown) => {
+      started.reject(error);
+      run.abandon();
+      await writer.abort(error).catch(() => {});
+    }).finally(() => bounds.close());
+    this.#parts.ports.background(ended);
+    await started.promise;
+    return readAll(pipe.readable, () => gone.abort());
+  }
+
+  /** Runs `body` with the caller's session; one that has just ended is opened again, once. */
+  async #inSession<T>(call: Call, body: (session: StorageSession) => Promise<T>): Promise<T> {
+    const { sessions } = this.#parts;
+    const { principal, route } = call;
+    let session = await sessions.get(principal);
+    const { ugroup } = route.meta;
+    if (ugroup !== null && !session.ugroups.includes(ugroup)) {
+      session = await this.#renew(call, session);
+      if (!session.ugroups.includes(ugroup)) {
+        throw new KontractError("FORBIDDEN", `'${route.name}' is for the group '${ugroup}'.`);
+      }
+    }
+    try {
+      return await body(session);
+    } catch (error) {
+      if (!(error instanceof KontractError)) throw error;
+      if (error.code !== "SESSION_EXPIRED" && error.code !== "SESSION_REVOKED") throw error;
+      sessions.drop(principal, session);
+      if (error.code === "SESSION_REVOKED") throw error;
+      return await body(await sessions.get(principal));
+    }
+  }
+
+  /** Groups may have changed since the session was opened; bounded, since each look makes a row. */
+  async #renew({ principal }: Call, session: StorageSession): Promise<StorageSession> {
+    const { sessions, ports } = this.#parts;
+    const key = `g:${principal.tenant}:${principal.family}`;
+    const { allowed } = await ports.shared.rateLimit(key, RENEWALS, RENEWAL_WINDOW_MS);
+    if (!allowed) return session;
+    sessions.drop(principal, session);
+    return await sessions.get(principal);
+  }
+
+  async #limit({ route, principal }: Call): Promise<void> {
+    const { rateLimit } = route.meta;
+    if (rateLimit === null) return;
+    const key = `r:${principal.tenant}:${route.name}:${principal.family}`;
+    const answer = await this.#parts.ports.shared.rateLimit(
+      key,
+      rateLimit.limit,
+      rateLimit.windowMs,
+    );
+    if (answer.allowed) return;
+    throw new KontractError("RATE_LIMITED", undefined, {
+      data: { retryAfter: answer.retryAfter },
+    });
+  }
+}
+
+/** One call in storage: however often its body runs, the last run's context counts. */
+class Run {
+  readonly #parts: CallRunnerParts;
+  readonly #call: Call;
+  readonly #session: StorageSession;
+  readonly #bounds: CallBounds;
+  #context: CallContext | null = null;
+
+  constructor(parts: CallRunnerParts, call: Call, session: StorageSession, bounds: CallBounds) {
+    this.#parts = parts;
+    this.#call = call;
+    this.#session = session;
+    this.#bounds = bounds;
+  }
+
+  async start(body: (context: CallContext) => Promise<Uint8Array>): Promise<CallOutcome> {
+    const bounds = this.#bounds;
+    const { meta, stream } = this.#call.route;
+    const deadline = this.#parts.ports.clock.now() + meta.timeout;
+    const options: CallOptions = {
+      session: this.#session,
+      perm: meta.perm,
+      grants: meta.grants,
+      ugroup: meta.ugroup,
+      readOnly: meta.readOnly,
+      retry: meta.readOnly || stream ? 0 : meta.retry,
+      deadline,
+      signal: bounds.signal,
+      effect: meta.readOnly ? null : this.#call.effect,
+    };
+    return await this.#parts.engine.run(options, async (transaction) => {
+      bounds.committing = false;
+      bounds.check();
+      const context = this.#open(transaction.storage, deadline);
+      const giveUp = (): void => context.end();
+      bounds.signal.addEventListener("abort", giveUp, { once: true });
+      try {
+        const answer = await body(context);
+        bounds.check();
+        bounds.committing = true;
+        return answer;
+      } finally {
+        bounds.signal.removeEventListener("abort", giveUp);
+        context.end();
+      }
+    });
+  }
+
+  /** What a commit brings with it. */
+  settle(outcome: CallOutcome): void {
+    const { ports, topics } = this.#parts;
+    if (outcome.wrote) ports.changes.wake();
+    if (outcome.replayed) return;
+    for (const { topic, data } of this.#context?.emitted ?? []) {
+      topics.publish(this.#session.tenant, topic, data);
+    }
+  }
+
+  /** Closes whatever context is still open. */
+  abandon(): void {
+    this.#context?.end();
+  }
+
+  #open(storage: Readonly<Record<string, unknown>>, deadline: number): CallContext {
+    const { ports, topics } = this.#parts;
+    const { route, principal, requestId, request } = this.#call;
+    const context = new CallContext({
+      route: route.name,
+      requestId,
+      owner: principal.owner,
+      tenant: principal.tenant,
+      isAnonymous: principal.anonymous,
+      ugroups: this.#session.ugroups,
+      signal: this.#bounds.signal,
+      deadline,
+      request,
+      storage,
+      shared: ports.shared,
+      log: ports.log,
+      checkMessage: (topic, data) => topics.check(topic, data),
+      secret: (name) => ports.secret(name),
+    });
+    this.#context = context;
+    return context;
+  }
+}
+
+async function* readAll(
+  readable: ReadableStream<Uint8Array>,
+  onEnd: () => void,
+): AsyncGenerator<Uint8Array, void, void> {
+  const reader = readable.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    onEnd();
+    await reader.cancel().catch(() => {});
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * `GET /events?source=<table or topic:name>&filter=<JSON>`: server-sent events for any EventSource.
+ *
+ * The session token comes in the `Authorization` header, or as `access_token` in the query where a
+ * browser's own EventSource can set no header; it lives 15 minutes and the answer is never cached.
+ * `Last-Event-ID` (or `resume` in the query) goes on where an earlier stream stopped.
+ *
+ * @module
+ */
+import { KontractError } from "../_internal/errors.ts";
+import { parseSubscribeRequest, sseResponse } from "../events/mod.ts";
+import { bearerToken, requireCaller } from "./caller.ts";
+import { openSubscription } from "./subscriptions.ts";
+import type { Incoming, Services } from "./services.ts";
+
+/** Answers with the stream. @throws {KontractError} what the first read throws */
+export async function answerEvents(services: Services, incoming: Incoming): Promise<Response> {
+  const { request, url } = incoming;
+  if (request.method !== "GET") {
+    throw new KontractError("METHOD_NOT_ALLOWED", "Events are followed with GET.");
+  }
+  const token = bearerToken(request.headers.get("authorization")) ??
+    url.searchParams.get("access_token");
+  const principal = await requireCaller(services.auth, token);
+  const { source, filter, resume } = parseSubscribeRequest({
+    source: url.searchParams.get("source") ?? undefined,
+    filter: parseFilter(url.searchParams.get("filter")),
+    resume: request.headers.get("last-event-id") ?? url.searchParams.get("resume"),
+  });
+  const gone = new AbortController();
+  const events = openSubscription({
+    engine: services.engine,
+    session: await services.sessions.get(principal),
+    changes: services.ports.changes,
+    topics: services.topics,
+    source,
+    ...(filter === undefined ? {} : { filter }),
+    resume: resume ?? null,
+    sealer: services.sealer,
+    signal: AbortSignal.any([request.signal, gone.signal]),
+    now: () => services.ports.clock.now(),
+  });
+  return await sseResponse(events, { onClose: () => gone.abort() });
+}
+
+function parseFilter(text: string | null): unknown {
+  if (text === null || text === "") return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new KontractError("VALIDATION", "'filter' is not JSON.", { cause });
+  }
+}

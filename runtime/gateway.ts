@@ -1,0 +1,221 @@
+/**
+ * The gateway: one plain `fetch` handler, the same on every host.
+ *
+ * | path | what |
+ * | --- | --- |
+ * | `GET /health` | alive; with `?database` also that the database answers |
+ * | `POST /raystream` | the sealed channel |
+ * | `POST /rpc/<name>` | a function, as plain JSON |
+ * | `POST /auth/<name>`, `GET /auth/me` | auth, as plain JSON |
+ * | `GET /events` | server-sent events |
+ *
+ * The order of a call: origin, (opened by raystream,) session token verified, route found, its chunk
+ * loaded, arguments decoded and checked, rate limit, database session, group, then the inlined middleware
+ * and the function inside one storage transaction, commit, answer. Nothing that fails leaves the server
+ * other than through `failure.ts`.
+ *
+ * @module
+ */
+import { KontractError } from "../_internal/errors.ts";
+import type { AuthOptions } from "../auth/options.ts";
+import { createAuthService, type KontractAuth } from "../auth/service.ts";
+import { AUTH_TABLES } from "../auth/tables.ts";
+import { TopicHub } from "../events/mod.ts";
+import { createRaystreamServer, RAY_PATH, type RayLimits } from "../protocol/mod.ts";
+import { storageEngine } from "../storage/engine.ts";
+import type { AppDefinition } from "./app.ts";
+import { answerAuth } from "./auth_surface.ts";
+import { createAuthStore } from "./auth_store.ts";
+import { CallRunner } from "./call_runner.ts";
+import { answerEvents } from "./event_surface.ts";
+import { reportFailure } from "./failure.ts";
+import { MAX_JSON } from "./json_body.ts";
+import { answerRpc, failureResponse, jsonResponse } from "./json_surface.ts";
+import { checkOrigin, corsHeaders, type OriginList, preflight } from "./origins.ts";
+import type { Ports } from "./ports.ts";
+import { rayDispatch } from "./ray_surface.ts";
+import { createResumeSealer } from "./resume_sealer.ts";
+import { RouteTable } from "./routes.ts";
+import type { Incoming, Services } from "./services.ts";
+import { SessionCache } from "./session_cache.ts";
+
+/** Tenant of callers of an app that has only one. */
+export const DEFAULT_TENANT = "main";
+
+/** What a deployment may choose; all have safe defaults. */
+export interface GatewayOptions {
+  /** Web origins that may call, beside the gateway's own. */
+  readonly origins?: OriginList;
+  /** Bytes of a JSON body; 1 MiB where missing. */
+  readonly maxBody?: number;
+  /** Limits of raystream. */
+  readonly limits?: Partial<RayLimits>;
+  /** False switches `/rpc` off: calls come through raystream only. */
+  readonly json?: boolean;
+  /**
+   * False on hosts where a promise of one request must not be awaited by another (Workers). True
+   * where missing.
+   */
+  readonly shareOpening?: boolean;
+  /** Tenant of a caller without a session; `main` where missing. */
+  readonly tenantOf?: (request: Request) => string;
+  /** Mail, lifetimes, password rules. */
+  readonly auth?: Omit<AuthOptions, "secrets" | "store" | "limiter" | "clock" | "background">;
+}
+
+/** Where a request came from, as the host knows it. */
+export interface RequestOrigin {
+  /** Client address. */
+  readonly address?: string;
+}
+
+/** A running gateway. */
+export interface Gateway {
+  /** Answers one request. Never rejects. */
+  fetch(request: Request, from?: RequestOrigin): Promise<Response>;
+  /** True where the gateway answers this path; everything else is the front end's. */
+  handles(pathname: string): boolean;
+  /** Administration of accounts, for the host's own code. */
+  readonly auth: KontractAuth;
+}
+
+/**
+ * Makes the gateway of an app, without I/O. On Workers call it inside the first request: it draws
+ * randoms, which module scope may not.
+ *
+ * @throws {KontractError} `CONFIG`
+ */
+export function createGateway(
+  app: AppDefinition,
+  ports: Ports,
+  options: GatewayOptions = {},
+): Gateway {
+  const services = createServices(app, ports, options);
+  const json = options.json ?? true;
+  return {
+    auth: services.auth,
+    handles: isGatewayPath,
+    async fetch(request, from = {}): Promise<Response> {
+      const requestId = crypto.randomUUID();
+      let origin: string | null = null;
+      let response: Response;
+      try {
+        origin = checkOrigin(request, services.origins);
+        const incoming: Incoming = {
+          request,
+          url: new URL(request.url),
+          requestId,
+          address: from.address ?? "unknown",
+          origin,
+        };
+        response = await answer(services, incoming, json);
+      } catch (error) {
+        const path = new URL(request.url).pathname.slice(0, 200);
+        response = failureResponse(reportFailure(ports.log, error, requestId, { path }));
+      }
+      return withHeaders(response, { "x-request-id": requestId, ...corsHeaders(origin) });
+    },
+  };
+}
+
+/** True for the paths in the table above. */
+export function isGatewayPath(pathname: string): boolean {
+  return pathname === "/health" || pathname === RAY_PATH || pathname === "/events" ||
+    pathname.startsWith("/rpc/") || pathname.startsWith("/auth/");
+}
+
+async function answer(services: Services, incoming: Incoming, json: boolean): Promise<Response> {
+  const { request, url, origin } = incoming;
+  const { pathname } = url;
+  if (request.method === "OPTIONS" && origin !== null) return preflight(origin);
+  if (pathname === "/health") return await answerHealth(services, incoming);
+  if (pathname === RAY_PATH) {
+    return await services.ray.handle(request, rayDispatch(services, incoming));
+  }
+  if (pathname === "/events") return await answerEvents(services, incoming);
+  if (pathname.startsWith("/rpc/") && json) {
+    return await answerRpc(services, incoming, nameIn(pathname, "/rpc/"));
+  }
+  if (pathname.startsWith("/auth/")) {
+    return await answerAuth(services, incoming, nameIn(pathname, "/auth/"));
+  }
+  throw new KontractError("NOT_FOUND");
+}
+
+function nameIn(pathname: string, prefix: string): string {
+  const name = pathname.slice(prefix.length);
+  if (!/^[\w$.-]{1,128}$/.test(name)) throw new KontractError("ROUTE_NOT_FOUND");
+  return name;
+}
+
+async function answerHealth(services: Services, { request, url }: Incoming): Promise<Response> {
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    throw new KontractError("METHOD_NOT_ALLOWED");
+  }
+  if (url.searchParams.has("database")) {
+    try {
+      await services.ports.database.execute("ping", []);
+    } catch (cause) {
+      throw new KontractError("DATABASE_UNAVAILABLE", undefined, { cause });
+    }
+  }
+  const { app, build } = services.app;
+  return jsonResponse(200, { status: "ok", app, build });
+}
+
+function createServices(app: AppDefinition, ports: Ports, options: GatewayOptions): Services {
+  const { clock, secrets, shared } = ports;
+  const now = (): number => clock.now();
+  const own = new Set(AUTH_TABLES.map((table) => table.name));
+  const engine = storageEngine({
+    database: ports.database,
+    tables: [...AUTH_TABLES, ...app.tables.filter((table) => !own.has(table.name))],
+    ...(app.types === undefined ? {} : { types: app.types }),
+    now,
+  });
+  const sessions: SessionCache = new SessionCache({
+    engine,
+    databaseToken: (subject) => auth.databaseToken(subject),
+    clock,
+    shareOpening: options.shareOpening ?? true,
+  });
+  const auth: KontractAuth = createAuthService({
+    audit: ({ type, at: _at, ...event }) => ports.log.info(`auth_${type}`, event),
+    ...options.auth,
+    secrets,
+    store: createAuthStore({ engine, sessions, clock }),
+    limiter: (key, limit, windowMs) => shared.rateLimit(key, limit, windowMs),
+    clock: now,
+    background: (work) => ports.background(work),
+  });
+  const topics = new TopicHub();
+  return {
+    app,
+    ports,
+    engine,
+    auth,
+    sessions,
+    routes: new RouteTable(app),
+    runner: new CallRunner({ engine, sessions, topics, ports }),
+    topics,
+    sealer: createResumeSealer(secrets),
+    ray: createRaystreamServer({
+      app: app.app,
+      secrets,
+      epochs: ports.epochs,
+      clock,
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
+      onFailure: (error) => ports.log.info("raystream_refused", { error }),
+    }),
+    origins: options.origins ?? [],
+    maxBody: options.maxBody ?? MAX_JSON,
+    tenantOf: options.tenantOf ?? (() => DEFAULT_TENANT),
+  };
+}
+
+function withHeaders(response: Response, headers: Readonly<Record<string, string>>): Response {
+  for (const [name, value] of Object.entries(headers)) {
+    if (!response.headers.has(name)) response.headers.set(name, value);
+  }
+  return response;
+}

@@ -1,0 +1,143 @@
+/**
+ * Calls that come through raystream: routes by number, Kontract's own operations, answers as bytes.
+ *
+ * @module
+ */
+import { KontractError } from "../_internal/errors.ts";
+import type { AuthFunction } from "../auth/contract.ts";
+import { AUTH_FUNCTIONS } from "../auth/service.ts";
+import { parseSubscribeRequest } from "../events/mod.ts";
+import { decodeValue, encodeValue } from "../protocol/codec/mod.ts";
+import {
+  type Dispatch,
+  FIRST_APP_OP,
+  type RpcCall,
+  type RpcReply,
+  SYSTEM_OPS,
+} from "../protocol/rpc.ts";
+import { optionalCaller, requireCaller } from "./caller.ts";
+import type { Call } from "./call_runner.ts";
+import { reportFailure } from "./failure.ts";
+import type { Incoming, Services } from "./services.ts";
+import { openSubscription } from "./subscriptions.ts";
+
+/** The dispatcher for the calls of one request. */
+export function rayDispatch(services: Services, incoming: Incoming): Dispatch {
+  return async (call) => {
+    // Several calls may share one request: each has an id of its own.
+    const requestId = crypto.randomUUID();
+    try {
+      return await dispatch(services, { ...incoming, requestId }, call);
+    } catch (error) {
+      const { error: wire } = reportFailure(services.ports.log, error, requestId, { op: call.op });
+      return { kind: "error", error: wire };
+    }
+  };
+}
+
+async function dispatch(services: Services, incoming: Incoming, call: RpcCall): Promise<RpcReply> {
+  if (call.op >= FIRST_APP_OP) return await callRoute(services, incoming, call);
+  switch (call.op) {
+    case SYSTEM_OPS.AUTH:
+      return await callAuth(services, incoming, call);
+    case SYSTEM_OPS.SUBSCRIBE:
+      return await subscribe(services, incoming, call);
+    default:
+      throw new KontractError("ROUTE_NOT_FOUND");
+  }
+}
+
+async function callRoute(services: Services, incoming: Incoming, rpc: RpcCall): Promise<RpcReply> {
+  const { auth, routes, runner } = services;
+  const principal = await requireCaller(auth, rpc.token);
+  const route = routes.numbered(rpc.op);
+  const code = await routes.code(route);
+  const { requestId, address, origin } = incoming;
+  const call: Call = {
+    route,
+    code,
+    principal,
+    requestId,
+    request: { address, origin, sealed: true },
+    signal: rpc.signal,
+    effect: { lane: rpc.lane, reqno: rpc.reqno },
+    arguments: () => code.decodeArguments(rpc.payload),
+    encode: (value) => code.encodeResult(value),
+  };
+  if (!route.stream) {
+    return { kind: "value", payload: (await runner.value(call)).answer };
+  }
+  return {
+    kind: "stream",
+    elements: reported(services, requestId, route.name, await runner.stream(call)),
+  };
+}
+
+async function callAuth(services: Services, incoming: Incoming, call: RpcCall): Promise<RpcReply> {
+  const given = decodeValue(call.payload);
+  if (!Array.isArray(given) || given.length !== 2 || !isAuthFunction(given[0])) {
+    throw new KontractError("BAD_REQUEST", "An auth call is [name, argument].");
+  }
+  const [name, argument] = given as [AuthFunction, unknown];
+  const principal = await optionalCaller(services.auth, call.token, name);
+  const answer = await services.auth.call(name, argument, {
+    tenant: principal?.tenant ?? services.tenantOf(incoming.request),
+    address: incoming.address,
+    principal,
+  });
+  return { kind: "value", payload: encodeValue(answer ?? null) };
+}
+
+function isAuthFunction(name: unknown): name is AuthFunction {
+  return typeof name === "string" && (AUTH_FUNCTIONS as readonly string[]).includes(name);
+}
+
+async function subscribe(services: Services, incoming: Incoming, call: RpcCall): Promise<RpcReply> {
+  const principal = await requireCaller(services.auth, call.token);
+  const { source, filter, resume } = parseSubscribeRequest(decodeValue(call.payload));
+  const events = openSubscription({
+    engine: services.engine,
+    session: await services.sessions.get(principal),
+    changes: services.ports.changes,
+    topics: services.topics,
+    source,
+    ...(filter === undefined ? {} : { filter }),
+    resume: resume ?? null,
+    sealer: services.sealer,
+    signal: call.signal,
+    now: () => services.ports.clock.now(),
+  });
+  const elements = (async function* (): AsyncGenerator<Uint8Array, void, void> {
+    for await (const event of events) yield encodeValue(event);
+  })();
+  return {
+    kind: "stream",
+    elements: reported(services, incoming.requestId, "subscribe", elements),
+  };
+}
+
+/** A stream's failure as its caller may see it, and in the log. */
+async function* reported(
+  services: Services,
+  requestId: string,
+  route: string,
+  elements: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, void> {
+  try {
+    yield* elements;
+  } catch (error) {
+    const { error: wire } = reportFailure(services.ports.log, error, requestId, { route });
+    throw publicError(error, wire);
+  }
+}
+
+/** raystream writes a KontractError as it is: make sure that what it gets may leave. */
+function publicError(
+  error: unknown,
+  wire: { readonly code: string; readonly message: string; readonly data?: unknown },
+): unknown {
+  if (error instanceof KontractError && error.code === wire.code) {
+    return new KontractError(error.code, wire.message, { data: wire.data });
+  }
+  return new KontractError("INTERNAL");
+}

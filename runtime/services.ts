@@ -1,0 +1,45 @@
+/**
+ * Everything a gateway works with, put together once.
+ *
+ * @module
+ */
+import type { KontractAuth } from "../auth/service.ts";
+import type { ResumeSealer, TopicHub } from "../events/mod.ts";
+import type { RaystreamServer } from "../protocol/mod.ts";
+import type { StorageEngine } from "../storage/contract.ts";
+import type { AppDefinition } from "./app.ts";
+import type { CallRunner } from "./call_runner.ts";
+import type { OriginList } from "./origins.ts";
+import type { Ports } from "./ports.ts";
+import type { RouteTable } from "./routes.ts";
+import type { SessionCache } from "./session_cache.ts";
+
+/** The parts of a running gateway. */
+export interface Services {
+  readonly app: AppDefinition;
+  readonly ports: Ports;
+  readonly engine: StorageEngine;
+  readonly auth: KontractAuth;
+  readonly sessions: SessionCache;
+  readonly routes: RouteTable;
+  readonly runner: CallRunner;
+  readonly topics: TopicHub;
+  readonly sealer: ResumeSealer;
+  readonly ray: RaystreamServer;
+  readonly origins: OriginList;
+  /** Bytes of a JSON body. */
+  readonly maxBody: number;
+  /** Tenant of a caller that has no session yet. */
+  tenantOf(request: Request): string;
+}
+
+/** One request on its way through. */
+export interface Incoming {
+  readonly request: Request;
+  readonly url: URL;
+  readonly requestId: string;
+  /** Client address, or "unknown". */
+  readonly address: string;
+  /** Allowed origin, or null. */
+  readonly origin: string | null;
+}
