@@ -47,8 +47,8 @@ export const SUBSCRIBE_LIMITS = {
   source: 200,
   /** Characters of `filter` as JSON: it travels into a statement. */
   filter: 8192,
-  /** Characters of `resume`: ours are a few hundred. */
-  resume: 4096,
+  /** Characters of `resume`: ours hold two snapshots, a few hundred; thousands under heavy writing. */
+  resume: 8192,
 } as const;
 
 const SOURCE = /^(?:topic:)?[A-Za-z0-9][A-Za-z0-9_.\/-]*$/;
@@ -68,6 +68,32 @@ export function parseSubscribeRequest(value: unknown): SubscribeRequest {
     ...(filter === undefined || filter === null ? {} : { filter: parseFilter(filter) }),
     ...(resume === undefined || resume === null ? {} : { resume: parseResume(resume) }),
   };
+}
+
+/**
+ * The request of `GET /events?source=…&filter={…}`, with the `Last-Event-ID` that an `EventSource`
+ * sends when it reconnects.
+ *
+ * @throws {KontractError} `VALIDATION`
+ */
+export function subscribeRequestOf(request: Request): SubscribeRequest {
+  const { searchParams } = new URL(request.url);
+  const filter = searchParams.get("filter");
+  return parseSubscribeRequest({
+    source: searchParams.get("source"),
+    filter: filter === null ? undefined : parseJson(filter),
+    // An EventSource that has seen no id sends none; others may send an empty one.
+    resume: request.headers.get("last-event-id") || undefined,
+  });
+}
+
+function parseJson(text: string): unknown {
+  if (text.length > SUBSCRIBE_LIMITS.filter) return text; // refused as no object
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }
 
 function parseSource(value: unknown): string {

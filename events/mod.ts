@@ -11,6 +11,7 @@ export {
   type ServerEvent,
   SUBSCRIBE_LIMITS,
   type SubscribeRequest,
+  subscribeRequestOf,
 } from "./event.ts";
 export { sseFrame, sseResponse, type SseResponseOptions } from "./response.ts";
 export {

@@ -122,7 +122,10 @@ export class ClientSession {
   }
 
   async #renewAlone(stale: string | null): Promise<StoredSession> {
-    const session = await this.current();
+    const { latest } = this.#storage;
+    const session = latest === undefined
+      ? await this.current()
+      : parseStored(await latest.call(this.#storage, this.#key));
     if (session === null) return await this.adopt(await this.#auth("anonymous", null));
     if (session.access !== stale) return session; // another tab was faster
     try {

@@ -66,12 +66,17 @@ export class TestServer {
   });
   readonly #open = new Set<AbortController>();
 
+  /** The keys that clients pin. */
+  async pins(): Promise<readonly string[]> {
+    return (await this.#ray.keys()).pins;
+  }
+
   /** A client of this server. */
   async client(settings: Partial<ClientOptions> = {}): Promise<Client> {
     return createClient({
       app: "test",
       build: "b",
-      pins: (await this.#ray.keys()).pins,
+      pins: await this.pins(),
       url: "http://gateway.test",
       fetch: (input, init) => this.fetch(input, init),
       ...settings,

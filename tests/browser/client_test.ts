@@ -1,0 +1,115 @@
+/**
+ * The client in a real browser over the real channel: its crypto, its storage, its locks.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import type { BrowserContext, Page } from "playwright-core";
+import { TestServer } from "../../runtime/client/testing/server.ts";
+import { findChromium, launchChromium } from "./chromium.ts";
+
+const chromium = findChromium();
+if (chromium === null) {
+  console.warn("SKIPPED: the browser tests need Chromium (Debian: apt-get install chromium).");
+}
+
+/** Bundles the page's script as a browser needs it. */
+async function bundle(folder: string): Promise<void> {
+  const root = new URL("../../", import.meta.url).pathname;
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "bundle",
+      "--quiet",
+      "--platform=browser",
+      "--code-splitting",
+      `--outdir=${folder}`,
+      "tests/browser/client_page.ts",
+    ],
+    cwd: root,
+  }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+}
+
+function serve(server: TestServer, folder: string): Deno.HttpServer<Deno.NetAddr> {
+  return Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => undefined },
+    async (request) => {
+      const { pathname } = new URL(request.url);
+      if (pathname === "/raystream") return await server.fetch(request);
+      if (pathname === "/pins") return Response.json(await server.pins());
+      if (pathname === "/") {
+        const html = `<!doctype html><script type="module" src="/client_page.js"></script>`;
+        return new Response(html, { headers: { "content-type": "text/html" } });
+      }
+      const file = await Deno.readFile(`${folder}/${pathname.slice(1).replaceAll("/", "")}`)
+        .catch(() => null);
+      return new Response(file, {
+        status: file === null ? 404 : 200,
+        headers: { "content-type": "text/javascript" },
+      });
+    },
+  );
+}
+
+async function openTab(context: BrowserContext, url: string): Promise<Page> {
+  const page = await context.newPage();
+  page.on("pageerror", (error) => console.error("page error:", error.message));
+  await page.goto(url);
+  await page.waitForFunction("globalThis.ready");
+  return page;
+}
+
+const read = "client.call('read', [])";
+
+Deno.test({
+  name: "in Chromium two tabs share one session, one renewal and every event",
+  ignore: chromium === null,
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    const folder = await Deno.makeTempDir({ prefix: "kontract_browser_" });
+    const server = new TestServer();
+    server.handlers.set(1001, (_args, _call, owner) => owner);
+    const http = serve(server, folder);
+    try {
+      await bundle(folder);
+      const browser = await launchChromium(chromium!);
+      try {
+        const context = await browser.newContext();
+        const url = `http://127.0.0.1:${http.addr.port}/`;
+        const [one, two] = await Promise.all([openTab(context, url), openTab(context, url)]);
+        await useBothTabs(server, one, two);
+        const seen = JSON.stringify(server.requests);
+        for (const token of server.tokens) assert.ok(!seen.includes(token), "a token in the open");
+      } finally {
+        await browser.close();
+      }
+    } finally {
+      server.cut();
+      await http.shutdown();
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
+
+async function useBothTabs(server: TestServer, one: Page, two: Page): Promise<void> {
+  // Each tab has a subscription and a call of its own, all of them at once.
+  const [first, second] = await Promise.all([one.evaluate(read), two.evaluate(read)]);
+  assert.equal(first, second);
+  assert.deepEqual(server.authCalls, ["anonymous"]);
+
+  server.expire();
+  assert.deepEqual(await Promise.all([one.evaluate(read), two.evaluate(read)]), [first, first]);
+  assert.deepEqual(server.authCalls, ["anonymous", "refresh"]);
+
+  await Promise.all([one, two].map((page) => page.waitForFunction("events.length === 1")));
+  server.topics.publish("t", "news", { text: "hello" });
+  for (const page of [one, two]) {
+    await page.waitForFunction("events.length === 2");
+    assert.deepEqual(await page.evaluate("events[1]"), { text: "hello" });
+  }
+
+  await one.evaluate("client.auth.logout()");
+  await two.waitForFunction("states.at(-1) === 'none'");
+  assert.notEqual(await two.evaluate(read), first, "a new visitor");
+}
