@@ -63,11 +63,8 @@ for (const kind of SHAPE_KINDS) {
 Deno.test("every prefix of a message, and every single bit flip, is survived", async () => {
   const shape: Shape = { kind: "ref", name: "Tree" };
   const codec = await loadCodec(shape, RANDOM_TYPES);
-  const bytes = codec.encode({
-    label: "é",
-    children: [{ label: "a", children: [] }],
-    parent: null,
-  });
+  const value = { label: "é", children: [{ label: "a", children: [] }], parent: null };
+  const bytes = codec.encode(value);
   for (let n = 0; n < bytes.length; n++) {
     // Only padding may be cut without loss.
     if (survives(codec, bytes.subarray(0, n), "prefix")) {
