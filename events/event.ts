@@ -70,32 +70,6 @@ export function parseSubscribeRequest(value: unknown): SubscribeRequest {
   };
 }
 
-/**
- * The request of `GET /events?source=…&filter={…}`, with the `Last-Event-ID` that an `EventSource`
- * sends when it reconnects.
- *
- * @throws {KontractError} `VALIDATION`
- */
-export function subscribeRequestOf(request: Request): SubscribeRequest {
-  const { searchParams } = new URL(request.url);
-  const filter = searchParams.get("filter");
-  return parseSubscribeRequest({
-    source: searchParams.get("source"),
-    filter: filter === null ? undefined : parseJson(filter),
-    // An EventSource that has seen no id sends none; others may send an empty one.
-    resume: request.headers.get("last-event-id") || undefined,
-  });
-}
-
-function parseJson(text: string): unknown {
-  if (text.length > SUBSCRIBE_LIMITS.filter) return text; // refused as no object
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
-}
-
 function parseSource(value: unknown): string {
   if (
     typeof value !== "string" || value.length > SUBSCRIBE_LIMITS.source || !SOURCE.test(value)

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseSubscribeRequest, SUBSCRIBE_LIMITS, subscribeRequestOf } from "./event.ts";
+import { parseSubscribeRequest, SUBSCRIBE_LIMITS } from "./event.ts";
 
 Deno.test("a subscription names a table or a topic, perhaps a filter and a resume token", () => {
   assert.deepEqual(parseSubscribeRequest({ source: "entries", filter: null }), {
@@ -35,21 +35,5 @@ Deno.test("whatever is no subscription is refused with VALIDATION", () => {
   ];
   for (const value of bad) {
     assert.throws(() => parseSubscribeRequest(value), { code: "VALIDATION" });
-  }
-});
-
-Deno.test("an EventSource asks by address and goes on by Last-Event-ID", () => {
-  const url = "http://h/events?source=entries&filter=" + encodeURIComponent('{"a":1}');
-  const headers = { "last-event-id": "token" };
-  assert.deepEqual(subscribeRequestOf(new Request(url, { headers })), {
-    source: "entries",
-    filter: { a: 1 },
-    resume: "token",
-  });
-  assert.deepEqual(subscribeRequestOf(new Request("http://h/events?source=e")), { source: "e" });
-  for (const query of ["", "?source=", "?source=e&filter=%7B", "?source=e&filter=1"]) {
-    assert.throws(() => subscribeRequestOf(new Request(`http://h/events${query}`)), {
-      code: "VALIDATION",
-    });
   }
 });

@@ -11,7 +11,6 @@ export {
   type ServerEvent,
   SUBSCRIBE_LIMITS,
   type SubscribeRequest,
-  subscribeRequestOf,
 } from "./event.ts";
 export { sseFrame, sseResponse, type SseResponseOptions } from "./response.ts";
 export {
