@@ -42,7 +42,7 @@ export class Keepers {
   @backend({ perm: perms.R_X })
   static async removeAny(id: string): Promise<void> {
     if (!await isKeeper()) throw new ForbiddenError("Only a keeper of the book may do this.");
-    if (await env.storage.entries.get(id) === null) {
+    if (!await env.storage.entries.has(id)) {
       throw new NotFoundError("This entry is not in the book any more.");
     }
     await env.storage.entries.delete(id);
@@ -51,7 +51,7 @@ export class Keepers {
 
 /** Read in the same transaction as what follows: a keeper removed meanwhile is one no more. */
 async function isKeeper(): Promise<boolean> {
-  return await env.storage.keepers.get(ctx.owner) !== null;
+  return await env.storage.keepers.has(ctx.owner);
 }
 
 function keeperCode(): string {

@@ -13,9 +13,9 @@ export class Stats {
   /** How many entries the book holds, and since when. */
   @backend({ perm: perms.R__, readOnly: true })
   static async stats(): Promise<BookStats> {
-    const first = await env.storage.entries.query({}).orderBy("createdAt", "asc").first();
+    const first = await env.storage.entries.query().orderBy("createdAt").first();
     return {
-      entries: await env.storage.entries.query({}).count(),
+      entries: await env.storage.entries.count(),
       since: first === null ? null : first.createdAt,
     };
   }
