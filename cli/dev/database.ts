@@ -8,6 +8,7 @@
  * @module
  */
 import { join } from "node:path";
+import { KontractError } from "../../_internal/errors.ts";
 import { DEFAULT_GATEWAY_ROLE, gatewayUrl } from "../../storage/migrate/mod.ts";
 import { startEmbeddedPostgres } from "../embedded_postgres.ts";
 import type { AppFolder } from "./app_folder.ts";
@@ -29,18 +30,36 @@ export async function openDatabase(app: AppFolder): Promise<AppDatabase> {
   if (given !== null) return given;
   const admin = Deno.env.get("DATABASE_ADMIN_URL") ?? "";
   const password = await gatewayPassword(app);
-  if (admin !== "") return withGateway(admin, password, () => Promise.resolve());
+  if (admin !== "") {
+    return withGateway(admin, await ownRole(app, admin), password, () => Promise.resolve());
+  }
   const server = await startEmbeddedPostgres({ dataDir: app.data, durable: true });
-  return withGateway(server.url, password, () => server.stop());
+  return withGateway(server.url, DEFAULT_GATEWAY_ROLE, password, () => server.stop());
+}
+
+/** Roles belong to a whole cluster, where other apps and databases have theirs: one for each of them. */
+async function ownRole(app: AppFolder, adminUrl: string): Promise<string> {
+  const { host, pathname } = new URL(checkedUrl(adminUrl, "DATABASE_ADMIN_URL"));
+  const bytes = new TextEncoder().encode([app.root, host, pathname].join("\n"));
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return `${DEFAULT_GATEWAY_ROLE}_${digest.toHex().slice(0, 12)}`;
+}
+
+function checkedUrl(url: string, variable: string): string {
+  if (/^postgres(ql)?:/.test(url) && URL.canParse(url)) return url;
+  throw new KontractError(
+    "CONFIG",
+    `${variable} is not a PostgreSQL URL: it must look like postgres://user:password@host:5432/name.`,
+  );
 }
 
 /** What `DATABASE_URL` says, or null where it is not set. */
 export function environmentDatabase(): AppDatabase | null {
   const url = Deno.env.get("DATABASE_URL") ?? "";
   if (url === "") return null;
-  const parsed = URL.canParse(url) ? new URL(url) : null;
-  const password = decodeURIComponent(parsed?.password ?? "");
-  const role = decodeURIComponent(parsed?.username ?? "");
+  const parsed = new URL(checkedUrl(url, "DATABASE_URL"));
+  const password = decodeURIComponent(parsed.password);
+  const role = decodeURIComponent(parsed.username);
   return {
     adminUrl: Deno.env.get("DATABASE_ADMIN_URL") || null,
     url,
@@ -52,8 +71,12 @@ export function environmentDatabase(): AppDatabase | null {
   };
 }
 
-function withGateway(adminUrl: string, password: string, stop: () => Promise<void>): AppDatabase {
-  const role = DEFAULT_GATEWAY_ROLE;
+function withGateway(
+  adminUrl: string,
+  role: string,
+  password: string,
+  stop: () => Promise<void>,
+): AppDatabase {
   return { adminUrl, url: gatewayUrl(adminUrl, role, password), gateway: { role, password }, stop };
 }
 

@@ -1,0 +1,112 @@
+/**
+ * `kontract deploy`: build, migrate, hand over to wrangler.
+ *
+ * The secrets are Cloudflare's to keep: `KONTRACT_SECRET` and the database's address are set once with
+ * `wrangler secret put` (or a Hyperdrive binding) and never written into a file. The build pins the public
+ * key of the secret, so a deploy needs the very secret the Worker has: it must be in the environment.
+ *
+ * @module
+ */
+import { basename, join } from "node:path";
+import { KontractError } from "../../_internal/errors.ts";
+import { parseSecrets } from "../../_internal/keys.ts";
+import { type Command, folderOf } from "../command.ts";
+import { type AppFolder, openAppFolder } from "../dev/app_folder.ts";
+import { buildApp } from "../dev/build_app.ts";
+import { environmentDatabase } from "../dev/database.ts";
+import { migrateApp } from "../dev/migrate_app.ts";
+import { loadSecret } from "../dev/secret.ts";
+import { WORKER_ENTRY } from "../dev/workers_host.ts";
+import { parseJsonc } from "../jsonc.ts";
+import { wranglerText } from "../wrangler_config.ts";
+
+const WRANGLER = "npm:wrangler@4.155.0";
+
+/** The command. */
+export const command: Command = {
+  usage: "deploy [folder]",
+  summary: "Builds an app, migrates its database and deploys it to Cloudflare Workers.",
+  options: {
+    "dry-run": { type: "boolean", help: "Build and let wrangler check all; change nothing." },
+  },
+  positionals: 1,
+  async run(input) {
+    const dryRun = input.values["dry-run"] === true;
+    const app = await openAppFolder(folderOf(input));
+    if (!dryRun) requireDeploySettings();
+    const secrets = parseSecrets(await loadSecret(app));
+    const built = await buildApp(app, secrets, ["workers"]);
+    if (built.warnings !== "") console.error(built.warnings);
+    const config = await writeConfig(app, built.manifest.app);
+    if (!dryRun) {
+      for (const step of await migrateApp(environmentDatabase()!, built, secrets)) {
+        console.log(`migrated: ${step}`);
+      }
+    }
+    return await wrangler(config, dryRun);
+  },
+};
+
+/** A deploy with a throw-away key or to a laptop's database would only look like one. */
+function requireDeploySettings(): void {
+  const names = ["KONTRACT_SECRET", "DATABASE_URL", "DATABASE_ADMIN_URL"];
+  const missing = names.filter((name) => (Deno.env.get(name) ?? "") === "");
+  if (missing.length === 0) return;
+  throw new KontractError(
+    "CONFIG",
+    `A deploy needs ${
+      missing.join(", ")
+    } in the environment: the secret that the Worker has (its ` +
+      "public key is built into the client) and the production database. " +
+      "'deploy --dry-run' needs none of them.",
+  );
+}
+
+async function writeConfig(app: AppFolder, name: string): Promise<string> {
+  const assets = await Deno.stat(join(app.dist, "public")).then(() => true, () => false);
+  const path = join(app.dist, "wrangler.jsonc");
+  const own = await ownConfig(app);
+  await Deno.writeTextFile(
+    path,
+    wranglerText({ app: name, main: `./worker/${WORKER_ENTRY}`, assets, own }),
+  );
+  return path;
+}
+
+async function ownConfig(app: AppFolder): Promise<Record<string, unknown>> {
+  for (const name of ["wrangler.jsonc", "wrangler.json"]) {
+    const text = await Deno.readTextFile(join(app.root, name)).catch(() => null);
+    if (text !== null) return parseJsonc(text, name);
+  }
+  return {};
+}
+
+async function wrangler(config: string, dryRun: boolean): Promise<number> {
+  const { code } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--no-lock",
+      "--quiet",
+      "--allow-all",
+      WRANGLER,
+      "deploy",
+      "--config",
+      config,
+      ...(dryRun ? ["--dry-run"] : []),
+    ],
+    env: {
+      WRANGLER_SEND_METRICS: "false",
+      WRANGLER_HIDE_BANNER: "true",
+      CLOUDFLARE_CF_FETCH_ENABLED: "false",
+      ...(dryRun ? { CI: "1" } : {}),
+    },
+  }).output().then((output) => {
+    Deno.stdout.writeSync(output.stdout);
+    Deno.stderr.writeSync(output.stderr);
+    return output;
+  });
+  if (code !== 0) {
+    console.error(`wrangler ended with code ${code}; ${basename(config)} is what it was given.`);
+  }
+  return code === 0 ? 0 : 1;
+}

@@ -1,0 +1,171 @@
+/**
+ * `start` and `dev`: database, build, migration, host and front, in the order that is fastest, and their
+ * end in the opposite order.
+ *
+ * Everything that is started is registered with its end before anything else happens, so an error or a
+ * signal at any moment leaves nothing behind. A failed build ends `start`; `dev` shows it and waits for
+ * the next change, with the last good build's data untouched.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import { isErrorCode, KontractError } from "../../_internal/errors.ts";
+import { parseSecrets } from "../../_internal/keys.ts";
+import { type AppFolder, openAppFolder } from "./app_folder.ts";
+import { appEnvironment } from "./app_environment.ts";
+import { buildApp, type BuiltApp } from "./build_app.ts";
+import { type AppDatabase, openDatabase } from "./database.ts";
+import { denoHost } from "./deno_host.ts";
+import { DevFile } from "./dev_file.ts";
+import { Front } from "./front.ts";
+import type { DevHost, HostName } from "./host.ts";
+import { migrateApp } from "./migrate_app.ts";
+import { loadSecret } from "./secret.ts";
+import { watchSources } from "./watch.ts";
+import { workersHost } from "./workers_host.ts";
+
+/** What to run. */
+export interface ServeOptions {
+  readonly folder: string;
+  readonly host: HostName;
+  readonly port: number;
+  /** True: rebuild on changes and reload open pages. */
+  readonly watch: boolean;
+  /** Ends everything. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs until the signal is aborted; then all is stopped. */
+export async function serveApp(options: ServeOptions): Promise<void> {
+  const began = performance.now();
+  await using running = new AsyncDisposableStack();
+  const app = await openAppFolder(options.folder);
+  await Deno.mkdir(app.own, { recursive: true });
+  const lock = await DevFile.claim(app.devFile);
+  running.defer(() => lock.release());
+  await useTemporaryFolder(app, running);
+  const front = new Front({
+    hostname: "127.0.0.1",
+    port: options.port,
+    publicFolder: join(app.dist, "public"),
+    reload: options.watch,
+  });
+  running.defer(() => front.close());
+
+  const session = new Session(options, app, front, running);
+  const database = await session.begin();
+  if (database === null) return;
+  await lock.publish({
+    url: front.url,
+    databaseUrl: database.url,
+    databaseAdminUrl: database.adminUrl ?? "",
+  });
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  console.log(`\n  ${session.name} is at ${front.url}  (ready in ${seconds} s; Ctrl-C stops it)\n`);
+  if (options.watch) {
+    await watchSources(app.root, () => session.rebuild(), options.signal);
+  } else {
+    await aborted(options.signal);
+  }
+}
+
+/** One run: what is built again and again over one database and one host. */
+class Session {
+  readonly #options: ServeOptions;
+  readonly #app: AppFolder;
+  readonly #front: Front;
+  readonly #running: AsyncDisposableStack;
+  #secret = "";
+  #database!: AppDatabase;
+  #host!: DevHost;
+  name = "The app";
+
+  constructor(options: ServeOptions, app: AppFolder, front: Front, running: AsyncDisposableStack) {
+    this.#options = options;
+    this.#app = app;
+    this.#front = front;
+    this.#running = running;
+  }
+
+  /** First build; null where the signal came before it was done. */
+  async begin(): Promise<AppDatabase | null> {
+    this.#secret = await loadSecret(this.#app);
+    const opening = openDatabase(this.#app);
+    this.#running.defer(async () => {
+      await (await opening.catch(() => null))?.stop();
+    });
+    const building = this.#build();
+    building.catch(() => {});
+    const interrupted = aborted(this.#options.signal).then(() => null);
+    const database = await Promise.race([opening, interrupted]);
+    if (database === null) return null;
+    this.#database = database;
+    this.#host = this.#makeHost(database.url);
+    this.#running.defer(() => this.#host.stop());
+    const built = await Promise.race([this.#released(building), interrupted]);
+    return built === null || this.#options.signal.aborted ? null : database;
+  }
+
+  /** Builds, migrates and swaps; a problem is shown, and what ran before is not touched. */
+  async rebuild(): Promise<void> {
+    const began = performance.now();
+    if (await this.#released(this.#build())) {
+      console.log(`  rebuilt in ${(performance.now() - began).toFixed(0)} ms`);
+    }
+  }
+
+  #build(): Promise<BuiltApp> {
+    const secrets = parseSecrets(this.#secret);
+    return buildApp(this.#app, secrets, [this.#options.host]);
+  }
+
+  /** Migrates to a build and serves it. False where it failed and `dev` shows why. */
+  async #released(building: Promise<BuiltApp>): Promise<boolean> {
+    try {
+      const built = await building;
+      if (built.warnings !== "") console.error(built.warnings);
+      this.name = built.manifest.app;
+      const steps = await migrateApp(this.#database, built, parseSecrets(this.#secret));
+      for (const step of steps) console.log(`  migrated: ${step}`);
+      await this.#front.hold();
+      this.#front.serve(await this.#host.load());
+      return true;
+    } catch (error) {
+      if (!this.#options.watch) throw error;
+      const code = error instanceof KontractError && isErrorCode(error.code)
+        ? error.code
+        : "INTERNAL";
+      const detail = error instanceof Error ? error.message : String(error);
+      console.error(detail);
+      this.#front.fail({ code, status: 500, title: "The app cannot be served", detail });
+      return false;
+    }
+  }
+
+  #makeHost(databaseUrl: string): DevHost {
+    const options = {
+      dist: this.#app.dist,
+      state: this.#app.state,
+      env: appEnvironment({ KONTRACT_SECRET: this.#secret, DATABASE_URL: databaseUrl }),
+      output: (stream: ReadableStream<Uint8Array>) =>
+        void stream.pipeTo(Deno.stdout.writable, { preventClose: true }).catch(() => {}),
+    };
+    return this.#options.host === "deno" ? denoHost(options) : workersHost(options);
+  }
+}
+
+/** Libraries leave files behind when they are killed; here the next start finds and removes them. */
+async function useTemporaryFolder(app: AppFolder, running: AsyncDisposableStack): Promise<void> {
+  await Deno.remove(app.temporary, { recursive: true }).catch(() => {});
+  await Deno.mkdir(app.temporary, { recursive: true });
+  for (const name of ["TMPDIR", "TMP", "TEMP"]) Deno.env.set(name, app.temporary);
+  running.defer(() => Deno.remove(app.temporary, { recursive: true }).catch(() => {}));
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) =>
+    signal.addEventListener("abort", () => resolve(), { once: true })
+  );
+}

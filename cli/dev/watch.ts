@@ -1,0 +1,47 @@
+/**
+ * Watches an app's sources and says when something has settled.
+ *
+ * What Kontract writes itself is not a change: `dist`, `.kontract`, and everything whose name starts with
+ * a dot. Editors write a file in several steps, so changes are gathered until none has come for a moment.
+ *
+ * @module
+ */
+import { relative, sep } from "node:path";
+
+const SETTLE_MS = 60;
+const IGNORED = new Set(["dist", "node_modules", "coverage", "kontract.lock.json"]);
+
+/** True for a path whose change may change the app. */
+export function isSource(root: string, path: string): boolean {
+  const parts = relative(root, path).split(sep);
+  return parts.every((part) => part !== ".." && !IGNORED.has(part) && !part.startsWith(".")) &&
+    !/(~|\.swp|\.tmp)$/.test(path);
+}
+
+/** Calls `changed` after each burst of changes, one call at a time, until the signal is aborted. */
+export async function watchSources(
+  root: string,
+  changed: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const watcher = Deno.watchFs(root, { recursive: true });
+  signal.addEventListener("abort", () => watcher.close(), { once: true });
+  let dirty = false;
+  let running: Promise<void> | null = null;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const run = async (): Promise<void> => {
+    while (dirty && !signal.aborted) {
+      dirty = false;
+      await changed();
+    }
+    running = null;
+  };
+  for await (const event of watcher) {
+    if (event.kind === "access" || !event.paths.some((path) => isSource(root, path))) continue;
+    dirty = true;
+    clearTimeout(timer);
+    timer = setTimeout(() => running ??= run(), SETTLE_MS);
+  }
+  clearTimeout(timer);
+  await running;
+}

@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { wranglerConfig, wranglerText } from "./wrangler_config.ts";
+
+const input = { app: "guestbook", main: "./worker/main.js", assets: true, own: {} };
+
+Deno.test("every Durable Object is bound, and created with SQLite", () => {
+  const config = wranglerConfig(input);
+  assert.deepEqual(config.durable_objects, {
+    bindings: [
+      { name: "SESSION", class_name: "SessionDO" },
+      { name: "KVC", class_name: "KvcDO" },
+      { name: "CHANGE_HUB", class_name: "ChangeHubDO" },
+      { name: "DB_POOL", class_name: "DbPoolDO" },
+    ],
+  });
+  assert.deepEqual(config.migrations, [{
+    tag: "kontract-1",
+    new_sqlite_classes: ["SessionDO", "KvcDO", "ChangeHubDO", "DbPoolDO"],
+  }]);
+  assert.deepEqual(config.compatibility_flags, ["nodejs_compat"]);
+  assert.deepEqual(config.assets, { directory: "./public" });
+});
+
+Deno.test("an app's own settings are kept, and cannot take Kontract's away", () => {
+  const own = {
+    name: "other",
+    main: "evil.js",
+    no_bundle: false,
+    routes: ["example.com/*"],
+    compatibility_flags: ["nodejs_compat", "global_fetch_strictly_public"],
+    durable_objects: { bindings: [{ name: "MINE", class_name: "Mine" }] },
+    migrations: [{ tag: "mine-1", new_sqlite_classes: ["Mine"] }],
+  };
+  const config = wranglerConfig({ ...input, assets: false, own });
+  assert.equal(config.name, "other");
+  assert.equal(config.main, "./worker/main.js");
+  assert.equal(config.no_bundle, true);
+  assert.equal(config.assets, undefined);
+  assert.deepEqual(config.routes, ["example.com/*"]);
+  assert.deepEqual(config.compatibility_flags, ["nodejs_compat", "global_fetch_strictly_public"]);
+  assert.equal((config.durable_objects as { bindings: unknown[] }).bindings.length, 5);
+  assert.equal((config.migrations as unknown[]).length, 2);
+});
+
+Deno.test("the file holds no secret and no database address", () => {
+  assert.ok(!/KONTRACT_SECRET|DATABASE_URL|postgres:/.test(wranglerText(input)));
+});
