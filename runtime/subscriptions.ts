@@ -11,6 +11,7 @@
 import { KontractError } from "../_internal/errors.ts";
 import {
   type ChangeFeed,
+  type FeedBatch,
   type ResumeSealer,
   type ServerEvent,
   subscriptionEvents,
@@ -69,15 +70,28 @@ export function openSubscription(
 }
 
 function tableFeed({ engine, session, source, filter }: OpenSubscriptionOptions): ChangeFeed {
+  const missing = (cause?: unknown): KontractError =>
+    new KontractError("NOT_FOUND", `There is no table '${source}' to follow.`, { cause });
+  // System tables do not exist for followers, whatever the session may do.
+  if (source.startsWith("_")) throw missing();
   return {
-    changes: ({ after, limit }) =>
-      engine.changes({
-        session,
-        table: source,
-        ...(filter === undefined ? {} : { filter }),
-        after,
-        limit,
-      }),
+    async changes({ after, limit }): Promise<FeedBatch> {
+      try {
+        return await engine.changes({
+          session,
+          table: source,
+          ...(filter === undefined ? {} : { filter }),
+          after,
+          limit,
+        });
+      } catch (error) {
+        // The name came from the caller, so an unknown table is the caller's mistake, not the server's.
+        if (error instanceof KontractError && error.code === "SCHEMA_MISMATCH") {
+          throw missing(error);
+        }
+        throw error;
+      }
+    },
   };
 }
 
