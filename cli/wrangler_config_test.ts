@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { wranglerConfig, wranglerText } from "./wrangler_config.ts";
 
-const input = { app: "guestbook", main: "./worker/main.js", assets: true, own: {} };
+const input = { app: "guestbook", main: "./worker/worker.js", assets: true, own: {} };
 
 Deno.test("every Durable Object is bound, and created with SQLite", () => {
   const config = wranglerConfig(input);
@@ -33,7 +33,7 @@ Deno.test("an app's own settings are kept, and cannot take Kontract's away", () 
   };
   const config = wranglerConfig({ ...input, assets: false, own });
   assert.equal(config.name, "other");
-  assert.equal(config.main, "./worker/main.js");
+  assert.equal(config.main, "./worker/worker.js");
   assert.equal(config.no_bundle, true);
   assert.equal(config.assets, undefined);
   assert.deepEqual(config.routes, ["example.com/*"]);

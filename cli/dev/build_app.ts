@@ -6,6 +6,7 @@
  * @module
  */
 import { KontractError } from "../../_internal/errors.ts";
+import type { BuildResult } from "../../compiler/mod.ts";
 import type { Manifest } from "../../_internal/manifest.ts";
 import { deriveServerKeys } from "../../protocol/server_keys.ts";
 import type { AppFolder } from "./app_folder.ts";
@@ -18,23 +19,63 @@ export interface BuiltApp {
   readonly warnings: string;
 }
 
-/**
- * Builds an app for some hosts.
- *
- * @throws {KontractError} `BUILD_FAILED`; the message holds every diagnostic with its code frame.
- */
+/** Builds one app again and again; keeps what it has parsed in between. */
+export interface AppBuilder {
+  /**
+   * Builds what is on disk now.
+   *
+   * @throws {KontractError} `BUILD_FAILED`; the message holds every diagnostic with its code frame.
+   */
+  build(): Promise<BuiltApp>;
+  /** Ends the bundler's process. */
+  close(): Promise<void>;
+}
+
+/** Makes a builder; the compiler is loaded at once, in the background. */
+export function appBuilder(
+  app: AppFolder,
+  secrets: readonly Uint8Array[],
+  hosts: readonly HostName[],
+): AppBuilder {
+  const loading = import("../../compiler/mod.ts");
+  loading.catch(() => {});
+  const making = (async () => {
+    const { pins } = await deriveServerKeys(secrets);
+    return (await loading).createBuilder({ root: app.root, pins, hosts });
+  })();
+  making.catch(() => {});
+  return {
+    build: async () => outcome(await loading, await (await making).rebuild()),
+    close: async () => await (await loading).stopBundler(),
+  };
+}
+
+/** Builds an app once. Throws like {@link AppBuilder.build}. */
 export async function buildApp(
   app: AppFolder,
   secrets: readonly Uint8Array[],
   hosts: readonly HostName[],
 ): Promise<BuiltApp> {
-  const [compiler, { pins }] = await Promise.all([
-    import("../../compiler/mod.ts"),
-    deriveServerKeys(secrets),
-  ]);
-  const { manifest, diagnostics } = await compiler.build({ root: app.root, pins, hosts });
+  const builder = appBuilder(app, secrets, hosts);
+  try {
+    return await builder.build();
+  } finally {
+    await builder.close();
+  }
+}
+
+/** Everything a build checks, and the front end's types. Throws like {@link AppBuilder.build}. */
+export async function checkApp(app: AppFolder): Promise<BuiltApp> {
+  const compiler = await import("../../compiler/mod.ts");
+  return outcome(compiler, await compiler.check(app.root));
+}
+
+function outcome(
+  compiler: typeof import("../../compiler/mod.ts"),
+  result: BuildResult,
+): BuiltApp {
   const color = Deno.stderr.isTerminal() && !Deno.noColor;
-  const text = compiler.formatDiagnostics(diagnostics, { color });
-  if (manifest === null) throw new KontractError("BUILD_FAILED", text);
-  return { manifest, warnings: text };
+  const text = compiler.formatDiagnostics(result.diagnostics, { color });
+  if (!result.ok || result.manifest === undefined) throw new KontractError("BUILD_FAILED", text);
+  return { manifest: result.manifest, warnings: text };
 }

@@ -29,7 +29,8 @@ export function denoHost(options: HostOptions): DevHost {
           `--port=${port}`,
           join(options.dist, "deno", "server.js"),
         ],
-        env: { ...options.env, KONTRACT_STATE: options.state },
+        // The front is the one proxy before it.
+        env: { ...options.env, KONTRACT_STATE_DIR: options.state, KONTRACT_PROXY_HOPS: "1" },
         signal: "TERM",
       });
       options.output(next.stdout);

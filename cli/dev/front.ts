@@ -76,7 +76,7 @@ export class Front {
         signal: this.#aborted.signal,
         onListen: () => {},
         onError: () => new Response("Internal error\n", { status: 500 }),
-      }, (request, { completed }) => this.#handle(request, completed));
+      }, (request, info) => this.#handle(request, info));
     } catch (error) {
       if (!(error instanceof Deno.errors.AddrInUse)) throw error;
       throw new KontractError(
@@ -140,7 +140,10 @@ export class Front {
     this.#feed.changed();
   }
 
-  async #handle(request: Request, completed: Promise<void>): Promise<Response> {
+  async #handle(
+    request: Request,
+    info: Deno.ServeHandlerInfo<Deno.NetAddr>,
+  ): Promise<Response> {
     if (this.#options.reload && new URL(request.url).pathname === RELOAD_PATH) {
       return this.#feed.follow();
     }
@@ -149,13 +152,16 @@ export class Front {
     if (state === null) return problemResponse(STARTING, request, script);
     if (state.kind === "failed") return problemResponse(state.problem, request, script);
     const gone = new AbortController();
-    completed.catch((reason) => gone.abort(reason));
+    info.completed.catch((reason) => gone.abort(reason));
+    const visitor = { address: info.remoteAddr.hostname, gone: gone.signal };
     try {
       const { upstream } = state;
-      if (isWebSocket(request)) return this.#leaving(await passOnWebSocket(upstream, request));
+      if (isWebSocket(request)) {
+        return this.#leaving(await passOnWebSocket(upstream, request, visitor));
+      }
       const rewrite = script === "" ? undefined : (html: string) => html + script;
       const file = await serveFile(this.#options.publicFolder, request, rewrite);
-      return this.#leaving(file ?? await passOn(upstream, request, gone.signal));
+      return this.#leaving(file ?? await passOn(upstream, request, visitor));
     } catch {
       return this.#leaving(problemResponse(UNREACHABLE, request, script));
     }

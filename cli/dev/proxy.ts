@@ -15,6 +15,13 @@ export interface Upstream {
   readonly client: Deno.HttpClient;
 }
 
+/** Who is asking. */
+export interface Visitor {
+  readonly address: string;
+  /** Aborted when the visitor has gone before the answer was complete. */
+  readonly gone: AbortSignal;
+}
+
 /** Deno's constructor takes headers; the DOM's types, which this repository also uses, do not know. */
 const HeadedWebSocket = WebSocket as unknown as new (
   url: string,
@@ -38,20 +45,20 @@ export function isWebSocket(request: Request): boolean {
   return request.headers.get("upgrade")?.toLowerCase() === "websocket";
 }
 
-/** Sends the request on; `signal` says that the visitor is gone. Rejects where the host is unreachable. */
+/** Sends the request on. Rejects where the host is unreachable. */
 export async function passOn(
   upstream: Upstream,
   request: Request,
-  signal: AbortSignal,
+  visitor: Visitor,
 ): Promise<Response> {
-  const headers = endToEnd(request);
+  const headers = endToEnd(request, visitor);
   headers.set("accept-encoding", "identity");
   const response = await fetch(target(upstream, request, "http"), {
     method: request.method,
     headers,
     body: request.body,
     redirect: "manual",
-    signal,
+    signal: visitor.gone,
     client: upstream.client,
   });
   const out = new Headers(response.headers);
@@ -64,8 +71,12 @@ export async function passOn(
  * Joins two WebSockets. The visitor's handshake is answered only after the host has accepted, so a
  * refusal stays a refusal; the host's status cannot be seen through the WebSocket API and becomes 502.
  */
-export async function passOnWebSocket(upstream: Upstream, request: Request): Promise<Response> {
-  const headers = endToEnd(request);
+export async function passOnWebSocket(
+  upstream: Upstream,
+  request: Request,
+  visitor: Visitor,
+): Promise<Response> {
+  const headers = endToEnd(request, visitor);
   for (const name of [...headers.keys()]) {
     if (name.startsWith("sec-websocket-")) headers.delete(name);
   }
@@ -108,9 +119,10 @@ function join(from: WebSocket, to: WebSocket): void {
   from.onerror = () => to.close();
 }
 
-function endToEnd(request: Request): Headers {
+function endToEnd(request: Request, visitor: Visitor): Headers {
   const headers = new Headers(request.headers);
   for (const name of HOP_BY_HOP) headers.delete(name);
+  headers.append("x-forwarded-for", visitor.address);
   return headers;
 }
 

@@ -14,7 +14,7 @@ import { isErrorCode, KontractError } from "../../_internal/errors.ts";
 import { parseSecrets } from "../../_internal/keys.ts";
 import { type AppFolder, openAppFolder } from "./app_folder.ts";
 import { appEnvironment } from "./app_environment.ts";
-import { buildApp, type BuiltApp } from "./build_app.ts";
+import { type AppBuilder, appBuilder, type BuiltApp } from "./build_app.ts";
 import { type AppDatabase, openDatabase } from "./database.ts";
 import { denoHost } from "./deno_host.ts";
 import { DevFile } from "./dev_file.ts";
@@ -79,6 +79,7 @@ class Session {
   #secret = "";
   #database!: AppDatabase;
   #host!: DevHost;
+  #builder!: AppBuilder;
   name = "The app";
 
   constructor(options: ServeOptions, app: AppFolder, front: Front, running: AsyncDisposableStack) {
@@ -95,7 +96,10 @@ class Session {
     this.#running.defer(async () => {
       await (await opening.catch(() => null))?.stop();
     });
-    const building = this.#build();
+    const secrets = parseSecrets(this.#secret);
+    this.#builder = appBuilder(this.#app, secrets, [this.#options.host]);
+    this.#running.defer(() => this.#builder.close());
+    const building = this.#builder.build();
     building.catch(() => {});
     const interrupted = aborted(this.#options.signal).then(() => null);
     const database = await Promise.race([opening, interrupted]);
@@ -110,14 +114,9 @@ class Session {
   /** Builds, migrates and swaps; a problem is shown, and what ran before is not touched. */
   async rebuild(): Promise<void> {
     const began = performance.now();
-    if (await this.#released(this.#build())) {
+    if (await this.#released(this.#builder.build())) {
       console.log(`  rebuilt in ${(performance.now() - began).toFixed(0)} ms`);
     }
-  }
-
-  #build(): Promise<BuiltApp> {
-    const secrets = parseSecrets(this.#secret);
-    return buildApp(this.#app, secrets, [this.#options.host]);
   }
 
   /** Migrates to a build and serves it. False where it failed and `dev` shows why. */

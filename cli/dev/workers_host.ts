@@ -15,7 +15,7 @@ import type { DevHost, HostOptions } from "./host.ts";
 import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, DURABLE_OBJECTS } from "./worker_config.ts";
 
 /** Entry module of the bundle, in `dist/worker`. */
-export const WORKER_ENTRY = "main.js";
+export const WORKER_ENTRY = "worker.js";
 
 type MiniflareModule = typeof import("miniflare");
 type Miniflare = InstanceType<MiniflareModule["Miniflare"]>;

@@ -1,0 +1,23 @@
+/**
+ * `kontract types`: the types of `env.storage`, for the editor and `deno check`. Needs no database.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { type Command, folderOf } from "../command.ts";
+import { openAppFolder } from "../dev/app_folder.ts";
+import { checkApp } from "../dev/build_app.ts";
+
+/** The command. */
+export const command: Command = {
+  usage: "types [folder]",
+  summary: "Writes .kontract/types.d.ts, the types of env.storage. Needs no database.",
+  options: {},
+  positionals: 1,
+  async run(input) {
+    const app = await openAppFolder(folderOf(input));
+    await checkApp(app);
+    console.log(join(app.own, "types.d.ts"));
+    return 0;
+  },
+};
