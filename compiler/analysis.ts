@@ -1,0 +1,357 @@
+/**
+ * Sources → manifest: everything of a build that only reads.
+ *
+ * Order: the graph, tables (which need no types of `env.storage`), the program with these types,
+ * discovery, lowering, the manifest, the boundary. Each stage reports what it finds; a later one runs
+ * as long as it can say something true.
+ *
+ * @module
+ */
+import { dirname, join, sep } from "node:path";
+import { pathToFileURL } from "node:url";
+import ts from "typescript";
+import type { Manifest } from "../_internal/manifest.ts";
+import { checkBoundary } from "./boundary.ts";
+import { Diagnostics } from "./diagnostic.ts";
+import { digest } from "./digest.ts";
+import { discover, type Discovery } from "./discover.ts";
+import { tableOf } from "./discover_tables.ts";
+import { clientTypes } from "./emit/client.ts";
+import { emitStorageTypes } from "./emit/storage_types.ts";
+import { KontractSymbols } from "./kontract_symbols.ts";
+import { EMPTY_LOCK, Lock, LockError, type LockFile, parseLock } from "./lock.ts";
+import { Lowering } from "./lower/mod.ts";
+import { makeManifest } from "./manifest.ts";
+import { writeFile } from "./output.ts";
+import type { ProgramCache } from "./program.ts";
+import { appPath, type Project, readProject, sourceFiles } from "./project.ts";
+import { GraphError, type ModuleGraph, readGraph } from "./resolve.ts";
+import { placeOf, Reporter } from "./source_place.ts";
+
+/** Name of the lock file in the app's folder. */
+export const LOCK_NAME = "kontract.lock.json";
+
+/** What an analysis found. */
+export interface Analysis {
+  readonly project: Project;
+  readonly graph: ModuleGraph;
+  readonly graphFile: string;
+  readonly manifest: Manifest;
+  readonly discovery: Discovery;
+  readonly lock: LockFile;
+  readonly lockChanged: boolean;
+  /** Absolute file of the front end's script, or null. */
+  readonly webEntry: string | null;
+  /** Folder or URL of the package, as a file name with a separator at its end. */
+  readonly packageFolder: string;
+}
+
+/** Options of {@link analyze}. */
+export interface AnalyzeOptions {
+  readonly root: string;
+  readonly hosts: readonly ("workers" | "deno")[];
+  readonly cache: ProgramCache;
+  readonly diagnostics: Diagnostics;
+  /** Type problems of the front end count too. */
+  readonly checkWeb: boolean;
+  readonly time: <T>(stage: string, work: () => T) => T;
+}
+
+const WEB_ENTRIES = ["main.ts", "main.tsx", "main.js", "main.jsx"];
+
+/** Analyzes an app; null where nothing can be built, with the reasons in `diagnostics`. */
+export async function analyze(options: AnalyzeOptions): Promise<Analysis | null> {
+  const { diagnostics, time } = options;
+  const project = await readProject(options.root, diagnostics);
+  const sources = await sourceFiles(project);
+  const webEntry = await firstFile(WEB_ENTRIES.map((name) => join(project.web, name)));
+  if (sources.length === 0) {
+    diagnostics.add({
+      code: "KT1001",
+      severity: "error",
+      message: `There are no source files in '${appPath(project, project.source)}'.`,
+      hint: 'Put backend functions there, or set "source" in kontract.json.',
+    });
+    return null;
+  }
+  const graphFile = join(project.root, ".kontract", "graph.ts");
+  const graph = await time(
+    "resolve",
+    () => graphOf(project, graphFile, sources, webEntry, options),
+  );
+  if (graph === null) return null;
+  const entry = graph.resolve("@kontract/kontract", graphFile, "types");
+  if (entry.kind !== "file") {
+    diagnostics.add({
+      code: "KT1002",
+      severity: "error",
+      message: "The app does not have Kontract: '@kontract/kontract' cannot be found.",
+      hint: "deno add jsr:@kontract/kontract",
+    });
+    return null;
+  }
+  const lock = await readLock(project, diagnostics);
+  const stage = new Stage(options, project, graph, sources, webEntry, entry.file);
+  const typesFile = join(project.root, ".kontract", "types.d.ts");
+  const storageTypes = await stage.storageTypes(typesFile);
+  await writeFile(typesFile, storageTypes);
+  const found = await stage.run(new Map([[typesFile, storageTypes]]), typesFile, lock);
+  if (found === null) return null;
+  return {
+    project,
+    graph,
+    graphFile,
+    webEntry,
+    packageFolder: dirname(entry.file) + sep,
+    ...found,
+  };
+}
+
+async function firstFile(paths: readonly string[]): Promise<string | null> {
+  for (const path of paths) {
+    if ((await Deno.stat(path).catch(() => null))?.isFile === true) return path;
+  }
+  return null;
+}
+
+async function graphOf(
+  project: Project,
+  graphFile: string,
+  sources: readonly string[],
+  webEntry: string | null,
+  options: AnalyzeOptions,
+): Promise<ModuleGraph | null> {
+  const specifiers = [
+    "@kontract/kontract",
+    "@kontract/kontract/client",
+    "@kontract/kontract/codec",
+    ...options.hosts.map((host) => `@kontract/kontract/${host}`),
+    ...[...sources, ...(webEntry === null ? [] : [webEntry])].map((file) =>
+      `../${appPath(project, file)}`
+    ),
+  ];
+  const text = specifiers.map((one) => `import ${JSON.stringify(one)};\n`).join("");
+  await writeFile(graphFile, text);
+  try {
+    return await readGraph(graphFile, project.root);
+  } catch (error) {
+    if (!(error instanceof GraphError)) throw error;
+    options.diagnostics.add({ code: "KT1002", severity: "error", message: error.message });
+    return null;
+  }
+}
+
+async function readLock(project: Project, diagnostics: Diagnostics): Promise<LockFile> {
+  const text = await Deno.readTextFile(join(project.root, LOCK_NAME)).catch(() => null);
+  if (text === null) return EMPTY_LOCK;
+  try {
+    return parseLock(text);
+  } catch (error) {
+    if (!(error instanceof LockError)) throw error;
+    diagnostics.add({
+      code: "KT1005",
+      severity: "error",
+      message: `${LOCK_NAME} cannot be used: ${error.message}.`,
+      hint: "Take it from version control again; it must not be written by hand.",
+    });
+    return EMPTY_LOCK;
+  }
+}
+
+/** The stages over one graph. */
+class Stage {
+  readonly #options: AnalyzeOptions;
+  readonly #project: Project;
+  readonly #graph: ModuleGraph;
+  readonly #sources: readonly string[];
+  readonly #webEntry: string | null;
+  readonly #entry: string;
+
+  constructor(
+    options: AnalyzeOptions,
+    project: Project,
+    graph: ModuleGraph,
+    sources: readonly string[],
+    webEntry: string | null,
+    entry: string,
+  ) {
+    this.#options = options;
+    this.#project = project;
+    this.#graph = graph;
+    this.#sources = sources;
+    this.#webEntry = webEntry;
+    this.#entry = entry;
+  }
+
+  #program(roots: readonly string[], overlay: ReadonlyMap<string, string>): Promise<ts.Program> {
+    return this.#options.cache.program({
+      graph: this.#graph,
+      roots: [...this.#sources, ...roots],
+      overlay,
+      aliases: new Map([
+        ["@kontract/kontract", this.#entry],
+        ["@/client", join(this.#project.root, ".kontract", "client.d.ts")],
+      ]),
+      compilerOptions: this.#project.compilerOptions,
+    });
+  }
+
+  /** The text that types `env.storage`; made from a program that may have an older one. */
+  async storageTypes(typesFile: string): Promise<string> {
+    const old = await Deno.readTextFile(typesFile).catch(() => emitStorageTypes([]));
+    const program = await this.#options.time(
+      "parse",
+      () => this.#program([typesFile, ...this.#web()], new Map([[typesFile, old]])),
+    );
+    const kontract = new KontractSymbols(
+      program.getTypeChecker(),
+      program.getSourceFile(this.#entry),
+    );
+    // Problems are reported by the stage after this one, which sees the same classes.
+    const quiet = new Reporter(
+      this.#project.root,
+      new Diagnostics(),
+    );
+    const tables = this.#ownFiles(program).flatMap((source) =>
+      source.statements.filter(ts.isClassDeclaration).flatMap((node) => {
+        const table = tableOf(node, kontract, quiet);
+        return table === null ? [] : [{
+          name: table.name,
+          className: table.className,
+          module: appPath(this.#project, table.file),
+          primkey: table.primkey,
+          defaults: table.fields.filter((f) => f.default !== undefined).map((f) => f.name),
+        }];
+      })
+    );
+    return emitStorageTypes(tables);
+  }
+
+  #web(): readonly string[] {
+    return this.#webEntry === null ? [] : [this.#webEntry];
+  }
+
+  /** The app's own modules: not the package's, not npm's, not generated ones. */
+  #ownFiles(program: ts.Program): readonly ts.SourceFile[] {
+    const { root } = this.#project;
+    const generated = [join(root, ".kontract") + sep, join(root, "dist") + sep];
+    return program.getSourceFiles().filter((source) =>
+      source.fileName.startsWith(root + sep) && !source.isDeclarationFile &&
+      !source.fileName.includes(`${sep}node_modules${sep}`) &&
+      !generated.some((folder) => source.fileName.startsWith(folder))
+    );
+  }
+
+  async run(
+    overlay: ReadonlyMap<string, string>,
+    typesFile: string,
+    lockFile: LockFile,
+  ): Promise<Pick<Analysis, "manifest" | "discovery" | "lock" | "lockChanged"> | null> {
+    const { diagnostics, time } = this.#options;
+    const program = await time(
+      "program",
+      () => this.#program([typesFile, ...this.#web()], overlay),
+    );
+    const own = this.#ownFiles(program);
+    const inSource = own.filter((s) => s.fileName.startsWith(this.#project.source + sep));
+    if (this.#syntax(program, own)) return null;
+    time("check", () => this.#types(program, inSource));
+    const reporter = new Reporter(this.#project.root, diagnostics);
+    const kontract = new KontractSymbols(
+      program.getTypeChecker(),
+      program.getSourceFile(this.#entry),
+    );
+    const discovery = time("discover", () => discover(own, kontract, reporter));
+    const lock = new Lock(lockFile);
+    const lowering = new Lowering({
+      program,
+      kontract,
+      lock,
+      reporter,
+      tables: new Set(discovery.tables.map((table) => table.symbol)),
+    });
+    const bare = time("lower", () =>
+      makeManifest({
+        app: this.#project.name,
+        root: this.#project.root,
+        discovery,
+        lowering,
+        lock,
+        reporter,
+      }));
+    const manifest: Manifest = { ...bare, build: this.#buildHash(bare, own) };
+    if (this.#webEntry !== null) {
+      checkBoundary(this.#webEntry, {
+        program,
+        graph: this.#graph,
+        modules: discovery.modules,
+        routes: manifest.routes,
+        reporter,
+      });
+    }
+    if (this.#options.checkWeb) await this.#checkWeb(overlay, typesFile, manifest, inSource);
+    const next = lock.finish();
+    return {
+      manifest,
+      discovery,
+      lock: next,
+      lockChanged: JSON.stringify(next) !== JSON.stringify(lockFile),
+    };
+  }
+
+  /** Types of the front end, which need those of the client module. */
+  async #checkWeb(
+    overlay: ReadonlyMap<string, string>,
+    typesFile: string,
+    manifest: Manifest,
+    checked: readonly ts.SourceFile[],
+  ): Promise<void> {
+    const file = join(this.#project.root, ".kontract", "client.d.ts");
+    const withClient = new Map([...overlay, [file, clientTypes(manifest)]]);
+    const program = await this.#program([typesFile, ...this.#web(), file], withClient);
+    const done = new Set(checked.map((source) => source.fileName));
+    this.#types(program, this.#ownFiles(program).filter((s) => !done.has(s.fileName)));
+  }
+
+  #buildHash(manifest: Omit<Manifest, "build">, own: readonly ts.SourceFile[]): string {
+    const texts = [JSON.stringify(manifest)];
+    for (const source of own) texts.push(appPath(this.#project, source.fileName), source.text);
+    const base = pathToFileURL(dirname(this.#entry)).href;
+    const rest = [...this.#graph.files()].filter(([, url]) =>
+      !url.startsWith(pathToFileURL(this.#project.root + sep).href)
+    ).map(([file, url]) => [url.startsWith(base) ? url.slice(base.length) : url, file] as const);
+    for (const [name, file] of rest.sort(([a], [b]) => a < b ? -1 : 1)) {
+      if (name.startsWith("file:")) texts.push(this.#graph.read(file) ?? "");
+      else texts.push(name, this.#graph.read(file) ?? "");
+    }
+    texts.push(...this.#graph.packages());
+    return digest(texts, 16);
+  }
+
+  #syntax(program: ts.Program, own: readonly ts.SourceFile[]): boolean {
+    const found = own.flatMap((source) => program.getSyntacticDiagnostics(source));
+    for (const one of found) this.#report("KT1003", one);
+    return found.length > 0;
+  }
+
+  #types(program: ts.Program, sources: readonly ts.SourceFile[]): void {
+    for (const source of sources) {
+      for (const one of program.getSemanticDiagnostics(source)) {
+        const missing = one.code === 2307 || one.code === 2792;
+        this.#report(missing ? "KT1002" : "KT1004", one);
+      }
+    }
+  }
+
+  #report(code: "KT1002" | "KT1003" | "KT1004", one: ts.Diagnostic): void {
+    const text = ts.flattenDiagnosticMessageText(one.messageText, "\n");
+    this.#options.diagnostics.add({
+      code,
+      severity: one.category === ts.DiagnosticCategory.Error ? "error" : "warning",
+      message: `TS${one.code}: ${text}`,
+      ...(one.file === undefined || one.start === undefined
+        ? {}
+        : placeOf(this.#project.root, one.file, one.start, one.length ?? 1)),
+    });
+  }
+}

@@ -1,0 +1,292 @@
+/**
+ * One build: analysis, emitters, bundles, and the swap of the output folder.
+ *
+ * @module
+ */
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { gzipSync } from "node:zlib";
+import type { Manifest } from "../_internal/manifest.ts";
+import { type Analysis, analyze, LOCK_NAME } from "./analysis.ts";
+import { type Bundle, bundle } from "./bundle.ts";
+import { type Diagnostic, Diagnostics } from "./diagnostic.ts";
+import { emitClient } from "./emit/client.ts";
+import { emitFbs } from "./emit/fbs.ts";
+import { emitServer } from "./emit/worker.ts";
+import { buildFrontEnd, isPackageFile } from "./front_end.ts";
+import { formatLock } from "./lock.ts";
+import { writeFile, writeFolder } from "./output.ts";
+import { ProgramCache } from "./program.ts";
+
+/** A host to build for. */
+export type Host = "workers" | "deno";
+
+/** Options of a build. */
+export interface BuildOptions {
+  /** The app's folder. */
+  readonly root: string;
+  /** Public keys of the gateway that the client pins, base64url. */
+  readonly pins?: readonly string[];
+  /** Hosts to build for; both where missing. */
+  readonly hosts?: readonly Host[];
+  /** Output folder; `dist` in the app's folder where missing. */
+  readonly outDir?: string;
+  /** Short output; false where missing. */
+  readonly minify?: boolean;
+}
+
+/** Size of one output. */
+export interface OutputSize {
+  /** Path below the output folder. */
+  readonly file: string;
+  readonly bytes: number;
+  readonly gzip: number;
+}
+
+/** Sizes of what was built. */
+export interface BuildReport {
+  readonly outputs: readonly OutputSize[];
+  /** For each route the chunk that is loaded on its first call. */
+  readonly routes: readonly {
+    readonly name: string;
+    readonly file: string;
+    readonly bytes: number;
+  }[];
+}
+
+/** What a build gives. */
+export interface BuildResult {
+  /** True where the output folder holds this build. */
+  readonly ok: boolean;
+  /** Everything found out about the app; missing where that failed. */
+  readonly manifest?: Manifest;
+  readonly diagnostics: readonly Diagnostic[];
+  /** Paths of all outputs, absolute. */
+  readonly files: readonly string[];
+  /** Milliseconds by stage. */
+  readonly timings: Readonly<Record<string, number>>;
+  readonly report: BuildReport;
+}
+
+const HOSTS: readonly Host[] = ["workers", "deno"];
+const NO_REPORT: BuildReport = { outputs: [], routes: [] };
+
+/** Builds and rebuilds one app; keeps what it parsed in between. */
+export class Builder {
+  readonly #options: BuildOptions;
+  readonly #cache: ProgramCache = new ProgramCache();
+  #running: Promise<unknown> = Promise.resolve();
+
+  /** Nothing is read before the first {@link Builder.rebuild}. */
+  constructor(options: BuildOptions) {
+    this.#options = options;
+  }
+
+  /** Builds from what is on disk now. Calls wait for each other. */
+  rebuild(): Promise<BuildResult> {
+    return this.#queued((timer) => runBuild(this.#options, this.#cache, timer));
+  }
+
+  /** Everything a build checks, and the front end's types; writes nothing but `.kontract/`. */
+  check(): Promise<BuildResult> {
+    return this.#queued(async (timer) => {
+      const diagnostics = new Diagnostics();
+      const found = await analysisOf(this.#options, this.#cache, diagnostics, timer, true);
+      return result(diagnostics, found?.manifest, timer, !diagnostics.failed);
+    });
+  }
+
+  #queued(work: (timer: Timer) => Promise<BuildResult>): Promise<BuildResult> {
+    const next = this.#running.then(() => guarded(work));
+    this.#running = next;
+    return next;
+  }
+}
+
+/** A full disk or a read-only folder is a diagnostic; what is left is a bug and stays an error. */
+async function guarded(work: (timer: Timer) => Promise<BuildResult>): Promise<BuildResult> {
+  const timer = new Timer();
+  try {
+    return await work(timer);
+  } catch (error) {
+    const isDisk = error instanceof Error &&
+      (error instanceof Deno.errors.NotCapable || error instanceof Deno.errors.PermissionDenied ||
+        /os error/.test(error.message));
+    if (!isDisk) throw error;
+    const diagnostics = new Diagnostics();
+    diagnostics.add({
+      code: "KT7001",
+      severity: "error",
+      message: `The output cannot be written or a source cannot be read: ${error.message}`,
+    });
+    return result(diagnostics, undefined, timer, false);
+  }
+}
+
+class Timer {
+  readonly timings: Record<string, number> = {};
+  readonly #start: number = performance.now();
+
+  /** Runs `work` and adds its time to `stage`. */
+  readonly time = <T>(stage: string, work: () => T): T => {
+    const start = performance.now();
+    const done = <V>(value: V): V => {
+      this.timings[stage] = (this.timings[stage] ?? 0) + performance.now() - start;
+      return value;
+    };
+    const value = work();
+    return value instanceof Promise ? value.then(done) as T : done(value);
+  };
+
+  total(): Readonly<Record<string, number>> {
+    const all = { ...this.timings, total: performance.now() - this.#start };
+    return Object.fromEntries(Object.entries(all).map(([k, v]) => [k, Math.round(v * 10) / 10]));
+  }
+}
+
+function result(
+  diagnostics: Diagnostics,
+  manifest: Manifest | undefined,
+  timer: Timer,
+  ok: boolean,
+  files: readonly string[] = [],
+  report: BuildReport = NO_REPORT,
+): BuildResult {
+  return {
+    ok,
+    ...(manifest === undefined ? {} : { manifest }),
+    diagnostics: diagnostics.list(),
+    files,
+    timings: timer.total(),
+    report,
+  };
+}
+
+function analysisOf(
+  options: BuildOptions,
+  cache: ProgramCache,
+  diagnostics: Diagnostics,
+  timer: Timer,
+  checkWeb: boolean,
+): Promise<Analysis | null> {
+  const { root, hosts = HOSTS } = options;
+  return analyze({ root: resolve(root), hosts, cache, diagnostics, checkWeb, time: timer.time });
+}
+
+async function runBuild(
+  options: BuildOptions,
+  cache: ProgramCache,
+  timer: Timer,
+): Promise<BuildResult> {
+  const diagnostics = new Diagnostics();
+  const analysis = await analysisOf(options, cache, diagnostics, timer, false);
+  if (analysis === null || diagnostics.failed) {
+    return result(diagnostics, analysis?.manifest, timer, false);
+  }
+  const { manifest, project } = analysis;
+  const outDir = resolve(project.root, options.outDir ?? "dist");
+  const { hosts = HOSTS, minify = false, pins = [] } = options;
+  const files = new Map<string, string | Uint8Array>();
+  const client = timer.time("emit", () => emitClient(manifest, pins));
+  for (const [name, text] of Object.entries(client)) files.set(`client/${name}`, text);
+  files.set("manifest.json", `${JSON.stringify(manifest, null, 2)}\n`);
+  files.set("schema.fbs", timer.time("emit", () => emitFbs(manifest)));
+  const front = await timer.time(
+    "front end",
+    () => buildFrontEnd({ analysis, client, outDir, minify, diagnostics }),
+  );
+  for (const [name, bytes] of front ?? []) files.set(`public/${name}`, bytes);
+  const chunks = await timer.time(
+    "bundle",
+    () => Promise.all(hosts.map((host) => bundleHost(host, analysis, outDir, minify, diagnostics))),
+  );
+  for (const one of chunks) for (const [name, bytes] of one?.files ?? []) files.set(name, bytes);
+  if (diagnostics.failed) return result(diagnostics, manifest, timer, false);
+  if (analysis.lockChanged) {
+    await writeFile(join(project.root, LOCK_NAME), formatLock(analysis.lock));
+  }
+  await timer.time("write", () => writeFolder(outDir, files));
+  const report = timer.time("report", () => reportOf(files, chunks[0]?.routes ?? new Map()));
+  const paths = [...files.keys()].sort().map((name) => join(outDir, name));
+  return result(diagnostics, manifest, timer, true, paths, report);
+}
+
+interface HostFiles {
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  /** Route name → its chunk, below the output folder. */
+  readonly routes: ReadonlyMap<string, string>;
+}
+
+const OUTPUTS = { workers: ["worker", "worker"], deno: ["deno", "server"] } as const;
+
+async function bundleHost(
+  host: Host,
+  analysis: Analysis,
+  outDir: string,
+  minify: boolean,
+  diagnostics: Diagnostics,
+): Promise<HostFiles | null> {
+  const { project, packageFolder, manifest } = analysis;
+  const [folder, name] = OUTPUTS[host];
+  const fileOf = (module: string): string =>
+    module.startsWith(project.root) ? module : join(project.root, module);
+  const made = await bundle({
+    graph: analysis.graph,
+    graphFile: analysis.graphFile,
+    root: project.root,
+    purpose: host,
+    entries: { [name]: `kontract:${host}` },
+    virtual: emitServer({
+      manifest,
+      middleware: analysis.discovery.middleware,
+      fileOf,
+      kontract: (path) => join(packageFolder, path),
+    }),
+    aliases: new Map(),
+    overlay: new Map(),
+    pure: (file) => isPackageFile(analysis, file),
+    outdir: join(outDir, folder),
+    minify,
+    jsx: project.compilerOptions,
+  }, diagnostics);
+  if (made === null) return null;
+  const files = new Map([...made.files].map(([path, bytes]) => [`${folder}/${path}`, bytes]));
+  return { files, routes: routeChunks(made, analysis, join(outDir, folder)) };
+}
+
+/** Which chunk holds which route. */
+function routeChunks(
+  made: Bundle,
+  analysis: Analysis,
+  outdir: string,
+): ReadonlyMap<string, string> {
+  const { root } = analysis.project;
+  const chunks = new Map<string, string>();
+  const modules = [...new Set(analysis.manifest.routes.map((route) => route.module))].sort();
+  for (const [path, output] of Object.entries(made.metafile.outputs)) {
+    const match = /^kontract:kontract:module\/(\d+)$/.exec(output.entryPoint ?? "");
+    const module = match === null ? undefined : modules[Number(match[1])];
+    if (module === undefined) continue;
+    const file = relative(dirname(outdir), join(root, path)).split(sep).join("/");
+    for (const route of analysis.manifest.routes) {
+      if (route.module === module) chunks.set(route.name, file);
+    }
+  }
+  return chunks;
+}
+
+function reportOf(
+  files: ReadonlyMap<string, string | Uint8Array>,
+  routes: ReadonlyMap<string, string>,
+): BuildReport {
+  const outputs = [...files].filter(([name]) => /\.(?:js|css|html)$/.test(name)).map(
+    ([file, contents]): OutputSize => {
+      const bytes = typeof contents === "string" ? new TextEncoder().encode(contents) : contents;
+      return { file, bytes: bytes.length, gzip: gzipSync(bytes).length };
+    },
+  ).sort((a, b) => a.file < b.file ? -1 : 1);
+  const sizes = new Map(outputs.map((one) => [one.file, one.bytes]));
+  return {
+    outputs,
+    routes: [...routes].map(([name, file]) => ({ name, file, bytes: sizes.get(file) ?? 0 })),
+  };
+}

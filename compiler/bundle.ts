@@ -1,0 +1,213 @@
+/**
+ * Bundling with esbuild, over the one module graph.
+ *
+ * Nothing is resolved by esbuild itself: every import goes through the graph, a virtual module or an
+ * alias. Outputs stay in memory; the caller writes them. Errors come back as diagnostics.
+ *
+ * @module
+ */
+import { dirname, isAbsolute, join, relative, sep } from "node:path";
+import * as esbuild from "esbuild";
+import { codeFrame, type Diagnostics } from "./diagnostic.ts";
+import type { ModuleGraph, Purpose } from "./resolve.ts";
+import { legalText } from "./shadow.ts";
+
+/** What one bundle is made from. */
+export interface BundleInput {
+  readonly graph: ModuleGraph;
+  /** File that stands for virtual modules when they import something. */
+  readonly graphFile: string;
+  readonly root: string;
+  readonly purpose: Exclude<Purpose, "types">;
+  /** Output name → specifier or absolute file name. */
+  readonly entries: Readonly<Record<string, string>>;
+  /** Texts by specifier (`kontract:app`). */
+  readonly virtual: ReadonlyMap<string, string>;
+  /** Specifier → absolute file name. */
+  readonly aliases: ReadonlyMap<string, string>;
+  /** Texts of files that are not on disk yet. */
+  readonly overlay: ReadonlyMap<string, string>;
+  /** Text instead of a module, an error, or null to take it as it is. */
+  readonly guard?: (file: string) => { readonly stub: string } | { readonly refuse: string } | null;
+  /** True for a module whose import alone does nothing. */
+  readonly pure: (file: string) => boolean;
+  /** Folder that output names are relative to, absolute. */
+  readonly outdir: string;
+  readonly minify: boolean;
+  readonly jsx: Readonly<Record<string, unknown>>;
+}
+
+/** A bundle in memory. */
+export interface Bundle {
+  /** Path below `outdir` → bytes. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  /** Absolute names of the files that went in; virtual ones left out. */
+  readonly inputs: readonly string[];
+  /** Output path below `outdir` → inputs as named by esbuild. */
+  readonly metafile: esbuild.Metafile;
+}
+
+const TARGETS = {
+  workers: { platform: "neutral", target: "es2024" },
+  deno: { platform: "neutral", target: "es2024" },
+  browser: { platform: "browser", target: "es2022" },
+} as const;
+
+/** Makes a bundle; null where it failed, with the reasons in `diagnostics`. */
+export async function bundle(
+  input: BundleInput,
+  diagnostics: Diagnostics,
+): Promise<Bundle | null> {
+  active++;
+  try {
+    const result = await esbuild.build({
+      absWorkingDir: input.root,
+      entryPoints: Object.entries(input.entries).map(([out, path]) => ({ in: path, out })),
+      outdir: input.outdir,
+      bundle: true,
+      splitting: true,
+      format: "esm",
+      write: false,
+      metafile: true,
+      ...TARGETS[input.purpose],
+      chunkNames: "chunks/[name]-[hash]",
+      assetNames: "assets/[name]-[hash]",
+      loader: ASSET_LOADERS,
+      sourcemap: "linked",
+      legalComments: "none",
+      charset: "utf8",
+      minify: input.minify,
+      keepNames: false,
+      logLevel: "silent",
+      treeShaking: true,
+      tsconfigRaw: {
+        compilerOptions: {
+          useDefineForClassFields: true,
+          ...(typeof input.jsx.jsx === "string"
+            ? { jsx: input.jsx.jsx === "react" ? "react" : "react-jsx" }
+            : {}),
+          ...(typeof input.jsx.jsxImportSource === "string"
+            ? { jsxImportSource: input.jsx.jsxImportSource }
+            : {}),
+        },
+      },
+      plugins: [graphPlugin(input)],
+    });
+    const files = new Map(
+      result.outputFiles.map((file) => [
+        relative(input.outdir, file.path).split(sep).join("/"),
+        file.contents,
+      ]),
+    );
+    const inputs = Object.keys(result.metafile.inputs).flatMap((name) =>
+      /^[\w-]+:/.test(name) ? [] : [join(input.root, name)]
+    );
+    return { files, inputs, metafile: result.metafile };
+  } catch (error) {
+    report(error, input, diagnostics);
+    return null;
+  } finally {
+    active--;
+  }
+}
+
+/** Bundles under way in this process: the bundler's own process serves all of them. */
+let active = 0;
+
+const ASSET_LOADERS: Record<string, esbuild.Loader> = Object.fromEntries(
+  ["png", "jpg", "jpeg", "gif", "svg", "webp", "avif", "ico", "woff", "woff2", "ttf", "wasm"]
+    .map((ending) => [`.${ending}`, "file"]),
+);
+
+function report(error: unknown, input: BundleInput, diagnostics: Diagnostics): void {
+  const errors = (error as { errors?: readonly esbuild.Message[] }).errors;
+  if (!Array.isArray(errors)) {
+    const why = error instanceof Error ? error.message : String(error);
+    diagnostics.add({ code: "KT7001", severity: "error", message: `The bundler failed: ${why}` });
+    return;
+  }
+  for (const message of errors as readonly esbuild.Message[]) {
+    const at = message.location;
+    const boundary = (message.detail as { boundary?: boolean } | undefined)?.boundary === true;
+    const file = at === null ? null : join(input.root, at.file);
+    const text = file === null ? undefined : input.overlay.get(file) ?? input.graph.read(file);
+    diagnostics.add({
+      code: boundary ? "KT5001" : "KT7001",
+      severity: "error",
+      message: message.text,
+      ...(at === null || text === undefined ? {} : {
+        span: { file: at.file, line: at.line, column: at.column + 1 },
+        ...codeFrame(text, at.line, at.column + 1, at.length),
+      }),
+    });
+  }
+}
+
+function graphPlugin(input: BundleInput): esbuild.Plugin {
+  return {
+    name: "kontract",
+    setup(build) {
+      build.onResolve({ filter: /.*/ }, (args) => resolve(args, input));
+      build.onLoad({ filter: /.*/, namespace: "kontract" }, (args) => {
+        return { contents: input.virtual.get(args.path) ?? "", loader: "js" };
+      });
+      build.onLoad({ filter: /.*/, namespace: "kontract-stub" }, (args) => {
+        const verdict = input.guard?.(args.path) ?? null;
+        return {
+          contents: verdict !== null && "stub" in verdict ? verdict.stub : "",
+          loader: "js",
+        };
+      });
+      build.onLoad({ filter: /\.(?:[cm]?[jt]sx?)$/, namespace: "file" }, (args) => {
+        const text = input.overlay.get(args.path) ?? input.graph.read(args.path);
+        if (text === undefined) return null;
+        const ending = /\.[cm]?([jt]sx?)$/.exec(args.path)?.[1] ?? "js";
+        const typed = ending.startsWith("t");
+        return {
+          contents: typed ? legalText(args.path, text) : text,
+          loader: ending as "js" | "ts" | "jsx" | "tsx",
+        };
+      });
+    },
+  };
+}
+
+function resolve(args: esbuild.OnResolveArgs, input: BundleInput): esbuild.OnResolveResult {
+  if (input.virtual.has(args.path)) return { path: args.path, namespace: "kontract" };
+  const alias = input.aliases.get(args.path);
+  const absolute = isAbsolute(args.path) &&
+    (input.graph.has(args.path) || input.overlay.has(args.path));
+  if (alias !== undefined || absolute) return loaded(alias ?? args.path, input);
+  if (/^(?:https?:|data:)/.test(args.path) && args.kind !== "import-statement") {
+    return { path: args.path, external: true };
+  }
+  const generated = args.namespace !== "file" || input.overlay.has(args.importer);
+  const importer = generated ? input.graphFile : args.importer;
+  const beside = join(dirname(args.importer), args.path);
+  if (args.path.startsWith(".") && input.overlay.has(beside)) return loaded(beside, input);
+  const found = input.graph.resolve(args.path, importer, input.purpose);
+  if (found.kind === "file") return loaded(found.file, input);
+  if (found.kind === "missing") return { errors: [{ text: found.message }] };
+  if (input.purpose === "browser") {
+    return { errors: [{ text: `'${found.specifier}' does not exist in a browser.` }] };
+  }
+  return { path: found.specifier, external: true };
+}
+
+function loaded(file: string, input: BundleInput): esbuild.OnResolveResult {
+  const verdict = input.guard?.(file) ?? null;
+  if (verdict !== null && "refuse" in verdict) {
+    return { errors: [{ text: verdict.refuse, detail: { boundary: true } }] };
+  }
+  if (verdict !== null) {
+    // The name stands in the output: no machine path in it.
+    const path = relative(input.root, file).split(sep).join("/");
+    return { path, namespace: "kontract-stub", sideEffects: false, pluginData: verdict };
+  }
+  return { path: file, ...(input.pure(file) ? { sideEffects: false } : {}) };
+}
+
+/** Ends the bundler's process, unless another build still needs it; the next bundle starts it again. */
+export async function stopBundler(): Promise<void> {
+  if (active === 0) await esbuild.stop();
+}

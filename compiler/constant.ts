@@ -1,0 +1,83 @@
+/**
+ * Values that are known without running anything: options of decorators, defaults of fields.
+ *
+ * Literals, object and array literals of such, references to `const`s whose type is one literal
+ * (`perms.RWX`, an enum member), and `as const`/`satisfies` around them. Nothing is evaluated.
+ *
+ * @module
+ */
+import ts from "typescript";
+
+/** A known value, or the node that is none. */
+export type Constant =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly node: ts.Node };
+
+/** The value of an expression. */
+export function constantOf(node: ts.Expression, checker: ts.TypeChecker): Constant {
+  if (
+    ts.isAsExpression(node) || ts.isSatisfiesExpression(node) ||
+    ts.isParenthesizedExpression(node) ||
+    ts.isTypeAssertionExpression(node)
+  ) return constantOf(node.expression, checker);
+  if (ts.isStringLiteralLike(node)) return known(node.text);
+  if (ts.isNumericLiteral(node)) return known(Number(node.text));
+  switch (node.kind) {
+    case ts.SyntaxKind.TrueKeyword:
+      return known(true);
+    case ts.SyntaxKind.FalseKeyword:
+      return known(false);
+    case ts.SyntaxKind.NullKeyword:
+      return known(null);
+  }
+  if (ts.isPrefixUnaryExpression(node) && node.operator === ts.SyntaxKind.MinusToken) {
+    const inner = constantOf(node.operand, checker);
+    return inner.ok && typeof inner.value === "number" ? known(-inner.value) : { ok: false, node };
+  }
+  if (ts.isArrayLiteralExpression(node)) return arrayOf(node, checker);
+  if (ts.isObjectLiteralExpression(node)) return objectOf(node, checker);
+  if (ts.isIdentifier(node) || ts.isPropertyAccessExpression(node)) {
+    return literalType(node, checker);
+  }
+  return { ok: false, node };
+}
+
+function known(value: unknown): Constant {
+  return { ok: true, value };
+}
+
+function literalType(node: ts.Expression, checker: ts.TypeChecker): Constant {
+  const type = checker.getTypeAtLocation(node);
+  if (type.isStringLiteral() || type.isNumberLiteral()) return known(type.value);
+  if (type.flags & ts.TypeFlags.BooleanLiteral) {
+    return known(checker.typeToString(type) === "true");
+  }
+  return { ok: false, node };
+}
+
+function arrayOf(node: ts.ArrayLiteralExpression, checker: ts.TypeChecker): Constant {
+  const values: unknown[] = [];
+  for (const element of node.elements) {
+    const one = constantOf(element, checker);
+    if (!one.ok) return one;
+    values.push(one.value);
+  }
+  return known(values);
+}
+
+function objectOf(node: ts.ObjectLiteralExpression, checker: ts.TypeChecker): Constant {
+  const entries: [string, unknown][] = [];
+  for (const property of node.properties) {
+    if (!ts.isPropertyAssignment(property) || ts.isComputedPropertyName(property.name)) {
+      return { ok: false, node: property };
+    }
+    const value = constantOf(property.initializer, checker);
+    if (!value.ok) return value;
+    const name = property.name;
+    entries.push([
+      ts.isIdentifier(name) ? name.text : name.getText().replaceAll(/^["']|["']$/g, ""),
+      value.value,
+    ]);
+  }
+  return known(Object.fromEntries(entries));
+}

@@ -1,0 +1,424 @@
+/**
+ * Finds what an app declares: backend functions in three spellings, tables, middleware, and what each
+ * module may give to the client.
+ *
+ * Everything is recognised by symbol identity with Kontract's own exports. Every decorator or call of
+ * `backend` is either a route or an error: none is passed over in silence.
+ *
+ * @module
+ */
+import ts from "typescript";
+import { decoratorsOf, tableOf } from "./discover_tables.ts";
+import { type KontractSymbols, SERVER_ONLY_EXPORTS } from "./kontract_symbols.ts";
+import { middlewareOf, type MiddlewareSource } from "./middleware.ts";
+import { BACKEND_OPTIONS, OptionReader, readOptions, routeMeta } from "./options.ts";
+import type { ModuleClass, RouteSource, TableSource } from "./route_source.ts";
+import { authorText, functionDecorators } from "./shadow.ts";
+import { docBefore, docOf, type Reporter } from "./source_place.ts";
+
+/** What an app declares. */
+export interface Discovery {
+  /** By module, then by place. */
+  readonly routes: readonly RouteSource[];
+  readonly tables: readonly TableSource[];
+  readonly middleware: readonly MiddlewareSource[];
+  /** By absolute file name. */
+  readonly modules: ReadonlyMap<string, ModuleClass>;
+}
+
+/** Looks through the app's source files. */
+export function discover(
+  sources: readonly ts.SourceFile[],
+  kontract: KontractSymbols,
+  reporter: Reporter,
+): Discovery {
+  const routes: RouteSource[] = [];
+  const tables: TableSource[] = [];
+  const middleware: MiddlewareSource[] = [];
+  const modules = new Map<string, ModuleClass>();
+  for (const source of sources) {
+    const scan = new ModuleScan(source, kontract, reporter);
+    scan.run();
+    routes.push(...scan.routes);
+    tables.push(...scan.tables);
+    middleware.push(...scan.middleware);
+    modules.set(source.fileName, scan.routes.length > 0 ? { kind: "boundary" } : scan.classify());
+  }
+  return { routes, tables, middleware, modules };
+}
+
+const SPELLING = `Put it on a static method, which every tool keeps:\n` +
+  `export class Users {\n` +
+  `  @backend({ … })\n` +
+  `  static async createUser(name: string): Promise<User> { … }\n` +
+  `}\n` +
+  `or add the line '// deno-fmt-ignore-file' to this file.`;
+
+/** One module's declarations. */
+class ModuleScan {
+  readonly routes: RouteSource[] = [];
+  readonly tables: TableSource[] = [];
+  readonly middleware: MiddlewareSource[] = [];
+  readonly #source: ts.SourceFile;
+  readonly #kontract: KontractSymbols;
+  readonly #reporter: Reporter;
+  /** Decorator expressions and calls that have been understood. */
+  readonly #taken: Set<ts.Node> = new Set();
+  #exports: ReadonlyMap<ts.Symbol, string> | null = null;
+
+  constructor(source: ts.SourceFile, kontract: KontractSymbols, reporter: Reporter) {
+    this.#source = source;
+    this.#kontract = kontract;
+    this.#reporter = reporter;
+  }
+
+  run(): void {
+    for (const [i, statement] of this.#source.statements.entries()) {
+      if (ts.isClassDeclaration(statement)) this.#class(statement);
+      else if (ts.isVariableStatement(statement)) this.#variables(statement);
+      else if (ts.isFunctionDeclaration(statement)) this.#function(statement, i);
+    }
+    this.#strays(this.#source);
+  }
+
+  /** What the module may give to the client, for one without routes. */
+  classify(): ModuleClass {
+    const found = serverImport(this.#source, this.#kontract);
+    return found === null ? { kind: "free" } : { kind: "server", what: found };
+  }
+
+  #class(node: ts.ClassDeclaration): void {
+    const table = tableOf(node, this.#kontract, this.#reporter);
+    if (table !== null) this.tables.push(table);
+    const before = this.routes.length;
+    let marked = false;
+    for (const member of node.members) {
+      const decorator = this.#backendOf(member);
+      if (decorator === null) continue;
+      marked = true;
+      this.#taken.add(decorator.expression);
+      this.#method(node, member, decorator);
+    }
+    if (marked) this.#openMembers(node);
+    if (table !== null && this.routes.length > before) {
+      this.#reporter.error(
+        "KT4001",
+        node.name ?? node,
+        "A table class cannot have backend functions.",
+        "Move them to a class of their own.",
+      );
+    }
+  }
+
+  #backendOf(node: ts.Node): ts.Decorator | null {
+    return decoratorsOf(node, this.#kontract).find((d) => d.name === "backend")?.node ?? null;
+  }
+
+  #method(owner: ts.ClassDeclaration, member: ts.ClassElement, decorator: ts.Decorator): void {
+    const at = member.name ?? decorator;
+    const flags = ts.getCombinedModifierFlags(member);
+    if (!ts.isMethodDeclaration(member) || !ts.isIdentifier(member.name)) {
+      return this.#misplaced(at, "@backend belongs on a static method with a plain name.");
+    }
+    if (!(flags & ts.ModifierFlags.Static)) {
+      return this.#misplaced(
+        at,
+        `'${member.name.text}' must be static: there is no instance to call it on.`,
+      );
+    }
+    if (flags & (ts.ModifierFlags.Private | ts.ModifierFlags.Protected)) {
+      return this.#misplaced(at, `'${member.name.text}' must be public: clients call it.`);
+    }
+    const className = this.#exportName(owner.name);
+    if (className === null) {
+      return this.#misplaced(
+        owner.name ?? owner,
+        `Class '${owner.name?.text ?? ""}' has backend functions and must be exported by name.`,
+      );
+    }
+    this.#route({
+      node: member.name,
+      declaration: member,
+      options: argumentOf(decorator.expression),
+      className,
+      member: member.name.text,
+      doc: docOf(member),
+    });
+  }
+
+  #misplaced(node: ts.Node, message: string): void {
+    this.#reporter.error(
+      "KT2003",
+      node,
+      message,
+      "export class Users { @backend({ … }) static async createUser(name: string): Promise<User> { … } }",
+    );
+  }
+
+  /** A lost decorator would turn a server function into an unprotected one: nothing may be undecided. */
+  #openMembers(node: ts.ClassDeclaration): void {
+    for (const member of node.members) {
+      const flags = ts.getCombinedModifierFlags(member);
+      if (!(flags & ts.ModifierFlags.Static) || this.#backendOf(member) !== null) continue;
+      if (flags & (ts.ModifierFlags.Private | ts.ModifierFlags.Protected)) continue;
+      if (member.name === undefined || ts.isPrivateIdentifier(member.name)) continue;
+      const name = member.name.getText();
+      this.#reporter.error(
+        "KT2006",
+        member.name,
+        `'${name}' is public and static in a class with backend functions, but has no @backend.`,
+        `Add @backend({ … }) if clients may call it, or make it private: 'static #${name}'.`,
+      );
+    }
+  }
+
+  #variables(statement: ts.VariableStatement): void {
+    for (const declaration of statement.declarationList.declarations) {
+      const call = declaration.initializer;
+      if (call === undefined || !ts.isCallExpression(call)) continue;
+      const name = this.#kontract.calleeName(call);
+      if (name === "defineMiddleware") {
+        const found = middlewareOf(
+          declaration,
+          call,
+          this.#reporter,
+          this.#kontract.checker,
+          (n) => this.#exportName(n),
+        );
+        if (found !== null) this.middleware.push(found);
+      }
+      if (name !== "backend") continue;
+      this.#taken.add(call);
+      this.#call(statement, declaration, call);
+    }
+  }
+
+  #call(
+    statement: ts.VariableStatement,
+    declaration: ts.VariableDeclaration,
+    call: ts.CallExpression,
+  ): void {
+    if (call.arguments.length !== 2) {
+      return this.#reporter.error(
+        "KT2003",
+        call,
+        "backend(options, function) takes the function as its second argument.",
+        "export const createUser = backend({ … }, async (name: string) => { … });",
+      );
+    }
+    const exported = ts.isIdentifier(declaration.name) ? this.#exportName(declaration.name) : null;
+    if (exported === null || !(statement.declarationList.flags & ts.NodeFlags.Const)) {
+      return this.#reporter.error(
+        "KT2003",
+        declaration.name,
+        `A backend function must be exported as a const: '${declaration.name.getText()}' is not.`,
+        "export const createUser = backend({ … }, async (name: string) => { … });",
+      );
+    }
+    this.#route({
+      node: declaration.name,
+      declaration: call.arguments[1]!,
+      options: call.arguments[0],
+      className: null,
+      member: exported,
+      doc: docOf(statement),
+    });
+  }
+
+  #function(node: ts.FunctionDeclaration, index: number): void {
+    const decorators = functionDecorators(this.#source).filter((d) =>
+      d.declarationStart <= node.getStart() && node.getStart() >= d.end &&
+      this.#precedes(d.start, index)
+    );
+    for (const decorator of decorators) {
+      const expression = this.#statementAt(decorator.start);
+      if (expression === null || this.#kontract.calleeName(expression) !== "backend") continue;
+      this.#taken.add(expression);
+      if (!/^\s*\/\/ ?deno-fmt-ignore-file\b/m.test(authorText(this.#source))) {
+        this.#reporter.error(
+          "KT2001",
+          expression,
+          "'deno fmt' deletes decorators on function declarations, and this would then run in the client.",
+          SPELLING,
+        );
+        continue;
+      }
+      const exported = this.#exportName(node.name);
+      if (exported === null) {
+        this.#misplaced(node.name ?? node, "A backend function must be exported by name.");
+        continue;
+      }
+      this.#route({
+        node: node.name ?? node,
+        declaration: node,
+        options: argumentOf(expression),
+        className: null,
+        member: exported,
+        doc: docBefore(authorText(this.#source), decorator.declarationStart),
+      });
+    }
+  }
+
+  /** True where only decorators' statements stand between a position and statement `index`. */
+  #precedes(position: number, index: number): boolean {
+    for (let i = index - 1; i >= 0; i--) {
+      const statement = this.#source.statements[i]!;
+      if (statement.getStart() <= position) return true;
+      const isDecorator = ts.isEmptyStatement(statement) || ts.isExpressionStatement(statement);
+      if (!isDecorator) return false;
+    }
+    return false;
+  }
+
+  /** The expression that stands right behind a decorator's `@`. */
+  #statementAt(start: number): ts.Expression | null {
+    const found = this.#source.statements.find((statement) =>
+      ts.isExpressionStatement(statement) && statement.getStart() > start &&
+      statement.getFullStart() <= start + 1
+    );
+    return found !== undefined && ts.isExpressionStatement(found) ? found.expression : null;
+  }
+
+  #route(found: {
+    readonly node: ts.Node;
+    readonly declaration: ts.Node;
+    readonly options: ts.Expression | undefined;
+    readonly className: string | null;
+    readonly member: string;
+    readonly doc: string;
+  }): void {
+    const checker = this.#kontract.checker;
+    const options = readOptions(found.options, BACKEND_OPTIONS, checker, this.#reporter);
+    const name = new OptionReader(options, this.#reporter).take(
+      "name",
+      found.member,
+      "a text",
+      (v): v is string => typeof v === "string",
+    );
+    const signatures = checker.getTypeAtLocation(found.declaration).getCallSignatures();
+    if (signatures.length !== 1) {
+      return this.#reporter.error(
+        "KT2003",
+        found.node,
+        signatures.length === 0
+          ? `'${found.member}' is not a function.`
+          : `'${found.member}' has several overloads; a client could not tell which it calls.`,
+      );
+    }
+    this.routes.push({
+      name,
+      file: this.#source.fileName,
+      className: found.className,
+      member: found.member,
+      node: found.node,
+      signature: signatures[0]!,
+      meta: routeMeta(options, this.#reporter),
+      doc: found.doc,
+      span: this.#reporter.span(found.node),
+    });
+  }
+
+  #exportName(name: ts.Node | undefined): string | null {
+    const symbol = name === undefined
+      ? undefined
+      : this.#kontract.checker.getSymbolAtLocation(name);
+    if (symbol === undefined) return null;
+    this.#exports ??= this.#exportedSymbols();
+    return this.#exports.get(symbol) ?? null;
+  }
+
+  #exportedSymbols(): ReadonlyMap<ts.Symbol, string> {
+    const checker = this.#kontract.checker;
+    const module = checker.getSymbolAtLocation(this.#source);
+    const names = new Map<ts.Symbol, string>();
+    for (const symbol of module === undefined ? [] : checker.getExportsOfModule(module)) {
+      if (symbol.name === "default") continue;
+      const target = symbol.flags & ts.SymbolFlags.Alias
+        ? checker.getAliasedSymbol(symbol)
+        : symbol;
+      names.set(target, symbol.name);
+      const local = target.valueDeclaration;
+      const inner = local === undefined
+        ? undefined
+        : checker.getSymbolAtLocation((local as ts.NamedDeclaration).name ?? local);
+      if (inner !== undefined) names.set(inner, symbol.name);
+    }
+    return names;
+  }
+
+  /** Anything else that says `backend`: in a function, on an instance, in an array. */
+  #strays(node: ts.Node): void {
+    if (!authorText(this.#source).includes("backend")) return;
+    const visit = (at: ts.Node): void => {
+      const expression = ts.isDecorator(at) ? at.expression : ts.isCallExpression(at) ? at : null;
+      if (
+        expression !== null && !this.#taken.has(expression) &&
+        this.#kontract.calleeName(expression) === "backend"
+      ) {
+        this.#taken.add(expression);
+        this.#misplaced(
+          expression,
+          "A backend function is declared at the top level of a module, and here it would be lost.",
+        );
+      }
+      ts.forEachChild(at, visit);
+    };
+    visit(node);
+  }
+}
+
+function argumentOf(expression: ts.Expression): ts.Expression | undefined {
+  return ts.isCallExpression(expression) ? expression.arguments[0] : undefined;
+}
+
+/** The server-only export of Kontract that a module takes as a value, or null. */
+export function serverImport(source: ts.SourceFile, kontract: KontractSymbols): string | null {
+  for (const statement of source.statements) {
+    if (ts.isImportDeclaration(statement)) {
+      const clause = statement.importClause;
+      if (clause === undefined || clause.phaseModifier === ts.SyntaxKind.TypeKeyword) continue;
+      const bindings = clause.namedBindings;
+      if (bindings === undefined) continue;
+      if (ts.isNamespaceImport(bindings)) {
+        const used = namespaceUse(source, bindings.name, kontract);
+        if (used !== null) return used;
+        continue;
+      }
+      for (const element of bindings.elements) {
+        if (element.isTypeOnly) continue;
+        const name = kontract.nameOf(element.name);
+        if (name !== null && SERVER_ONLY_EXPORTS.has(name)) return name;
+      }
+    } else if (ts.isExportDeclaration(statement) && !statement.isTypeOnly) {
+      const clause = statement.exportClause;
+      if (clause === undefined || !ts.isNamedExports(clause)) continue;
+      for (const element of clause.elements) {
+        const name = element.isTypeOnly ? null : kontract.nameOf(element.name);
+        if (name !== null && SERVER_ONLY_EXPORTS.has(name)) return name;
+      }
+    }
+  }
+  return null;
+}
+
+function namespaceUse(
+  source: ts.SourceFile,
+  namespace: ts.Identifier,
+  kontract: KontractSymbols,
+): string | null {
+  const own = kontract.checker.getSymbolAtLocation(namespace);
+  let found: string | null = null;
+  const visit = (node: ts.Node): void => {
+    if (found !== null) return;
+    if (
+      ts.isPropertyAccessExpression(node) && ts.isIdentifier(node.expression) &&
+      kontract.checker.getSymbolAtLocation(node.expression) === own
+    ) {
+      const name = kontract.nameOf(node.name);
+      if (name !== null && SERVER_ONLY_EXPORTS.has(name)) found = name;
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return found;
+}

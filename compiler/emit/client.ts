@@ -1,0 +1,156 @@
+/**
+ * The client module: `client.js`, `codec.js`, `client.d.ts`.
+ *
+ * Every route is an export of its own and nothing refers to all of them but `api`, so a bundler keeps
+ * only what is called. Holds stubs, codecs and the pinned keys; no server code, no option of a route.
+ *
+ * @module
+ */
+import type { Manifest, RouteDef, RouteParameter } from "../../_internal/manifest.ts";
+import type { Shape, ShapeTable } from "../../_internal/shape.ts";
+import { emitCodecModule } from "./codec.ts";
+import { argumentsShape } from "./fbs.ts";
+import { docText, propertyName, typeText } from "./type_text.ts";
+
+const HEADER = "// Written by Kontract from the backend functions of this app. Do not edit.";
+
+/** Files of the client module, by name. */
+export function emitClient(
+  manifest: Manifest,
+  pins: readonly string[],
+): Readonly<Record<string, string>> {
+  return {
+    "client.js": clientModule(manifest, pins),
+    "client.d.ts": clientTypes(manifest),
+    "codec.js": emitCodecModule({
+      types: manifest.types,
+      entries: codecEntries(manifest.routes),
+      runtime: "@kontract/kontract/codec",
+    }),
+  };
+}
+
+/** Codec entries of routes: `a<op>` for the arguments, `r<op>` for the result or a stream's element. */
+export function codecEntries(
+  routes: readonly RouteDef[],
+): readonly { readonly name: string; readonly shape: Shape }[] {
+  return routes.flatMap((route) => [
+    { name: `a${route.op}`, shape: argumentsShape(route) },
+    { name: `r${route.op}`, shape: resultShape(route) },
+  ]);
+}
+
+/** What one message of the answer is: the result, or an element of a stream. */
+export function resultShape(route: RouteDef): Shape {
+  return route.result.kind === "stream" ? route.result.element : route.result;
+}
+
+function clientModule(manifest: Manifest, pins: readonly string[]): string {
+  const lines = [
+    HEADER,
+    `// @ts-self-types="./client.d.ts"`,
+    `import { createClient } from "@kontract/kontract/client";`,
+  ];
+  const names = manifest.routes.flatMap(({ op }) => [`decode_r${op}`, `encode_a${op}`]).sort();
+  if (names.length > 0) lines.push(`import { ${names.join(", ")} } from "./codec.js";`);
+  const settings = { app: manifest.app, build: manifest.build, pins };
+  lines.push(
+    "",
+    `export const client = /* @__PURE__ */ createClient(${JSON.stringify(settings)});`,
+  );
+  for (const route of manifest.routes) {
+    const stream = route.result.kind === "stream";
+    const head = { name: route.name, op: route.op, readOnly: route.meta.readOnly, stream };
+    const fields = Object.entries(head).map(([key, value]) => `${key}: ${JSON.stringify(value)}`);
+    fields.push(`encodeArguments: encode_a${route.op}`, `decodeResult: decode_r${route.op}`);
+    lines.push(
+      "",
+      `const r${route.op} = { ${fields.join(", ")} };`,
+      ...docText(route.doc),
+      `export function ${route.name}(...args) {`,
+      `  return client.${stream ? "stream" : "call"}(r${route.op}, args);`,
+      "}",
+    );
+  }
+  const all = manifest.routes.map((route) => route.name).sort();
+  lines.push("", `export const api = { ${all.join(", ")} };`, "");
+  return lines.join("\n");
+}
+
+/** `client.d.ts`: named types, one declaration per route, `api`, `client`. */
+export function clientTypes(manifest: Manifest): string {
+  const lines = [HEADER, `import type { Client } from "@kontract/kontract/client";`, ""];
+  for (const [name, shape] of Object.entries(manifest.types)) {
+    lines.push(...namedType(name, shape), "");
+  }
+  for (const route of manifest.routes) {
+    lines.push(
+      ...docText(route.doc),
+      `export declare function ${route.name}(${parameterList(route)}): ${
+        resultText(route.result)
+      };`,
+      "",
+    );
+  }
+  lines.push("/** All backend functions, by name. */", "export declare const api: {");
+  for (const name of manifest.routes.map((route) => route.name).sort()) {
+    lines.push(`  readonly ${name}: typeof ${name};`);
+  }
+  lines.push(
+    "};",
+    "",
+    "/** The connection to the gateway: who is signed in, events, settings. */",
+    "export declare const client: Client;",
+    "",
+  );
+  return lines.join("\n");
+}
+
+function namedType(name: string, shape: Shape): string[] {
+  if (shape.kind !== "object") return [`export type ${name} = ${typeText(shape)};`];
+  const lines = [`export interface ${name} {`];
+  for (const field of shape.fields) {
+    lines.push(
+      ...docText(field.doc, "  "),
+      `  ${propertyName(field.name)}${field.optional ? "?" : ""}: ${typeText(field.shape)};`,
+    );
+  }
+  return [...lines, "}"];
+}
+
+function parameterList(route: RouteDef): string {
+  return route.parameters.map((parameter, i) => {
+    const later = route.parameters.slice(i).every((one) => one.optional || one.rest);
+    return parameterText(parameter, later);
+  }).join(", ");
+}
+
+/** `x?` may stand only before other optional ones; else the type says that it may be missing. */
+function parameterText(parameter: RouteParameter, trailing: boolean): string {
+  const type = typeText(parameter.shape);
+  if (parameter.rest) return `...${parameter.name}: ${type}`;
+  if (!parameter.optional) return `${parameter.name}: ${type}`;
+  return trailing ? `${parameter.name}?: ${type}` : `${parameter.name}: ${type} | undefined`;
+}
+
+function resultText(shape: Shape): string {
+  if (shape.kind === "stream") return `AsyncGenerator<${typeText(shape.element)}, void, void>`;
+  return `Promise<${shape.kind === "undefined" ? "void" : typeText(shape)}>`;
+}
+
+/** The named types that shapes reach. */
+export function reachableTypes(shapes: readonly Shape[], types: ShapeTable): ShapeTable {
+  const found = new Set<string>();
+  const visit = (value: unknown): void => {
+    if (Array.isArray(value)) return value.forEach(visit);
+    if (typeof value !== "object" || value === null) return;
+    const record = value as Record<string, unknown>;
+    if (record.kind === "ref" && typeof record.name === "string" && !found.has(record.name)) {
+      found.add(record.name);
+      visit(types[record.name]);
+    }
+    Object.values(record).forEach(visit);
+  };
+  visit(shapes);
+  return Object.fromEntries(Object.entries(types).filter(([name]) => found.has(name)));
+}

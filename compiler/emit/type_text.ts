@@ -1,0 +1,108 @@
+/**
+ * Shapes → TypeScript text, flat: what the client's declarations are made of.
+ *
+ * @module
+ */
+import type { Shape, ShapeField } from "../../_internal/shape.ts";
+
+/** The type of a shape, as it stands in a declaration. */
+export function typeText(shape: Shape): string {
+  switch (shape.kind) {
+    case "string":
+    case "number":
+    case "boolean":
+    case "bigint":
+    case "null":
+    case "undefined":
+    case "unknown":
+      return shape.kind;
+    case "literal":
+      return JSON.stringify(shape.value);
+    case "enum":
+      return shape.values.map((value) => JSON.stringify(value)).join(" | ");
+    case "date":
+      return "Date";
+    case "bytes":
+      return "Uint8Array";
+    case "typed_array":
+      return TYPED_ARRAYS[shape.element];
+    case "array":
+      return `${inner(shape.element)}[]`;
+    case "tuple":
+      return tupleText(shape);
+    case "record":
+      return `Record<string, ${typeText(shape.value)}>`;
+    case "map":
+      return `Map<${typeText(shape.key)}, ${typeText(shape.value)}>`;
+    case "set":
+      return `Set<${typeText(shape.element)}>`;
+    case "object":
+      return objectText(shape.fields);
+    case "union":
+      return shape.variants.map((variant) => inner(variant.shape)).join(" | ");
+    case "nullable":
+      return [
+        inner(shape.inner),
+        ...(shape.null ? ["null"] : []),
+        ...(shape.undefined ? ["undefined"] : []),
+      ].join(" | ");
+    case "file":
+      return shape.of;
+    case "stream":
+      return `AsyncIterable<${typeText(shape.element)}>`;
+    case "error":
+      return "Error";
+    case "ref":
+      return shape.name;
+  }
+}
+
+const TYPED_ARRAYS = {
+  float64: "Float64Array",
+  float32: "Float32Array",
+  int8: "Int8Array",
+  int16: "Int16Array",
+  uint16: "Uint16Array",
+  int32: "Int32Array",
+  uint32: "Uint32Array",
+  int64: "BigInt64Array",
+  uint64: "BigUint64Array",
+} as const;
+
+/** A type that may stand before `[]` or in a union. */
+function inner(shape: Shape): string {
+  const text = typeText(shape);
+  const compound = shape.kind === "enum" || shape.kind === "union" || shape.kind === "nullable";
+  return compound ? `(${text})` : text;
+}
+
+function tupleText(shape: Extract<Shape, { kind: "tuple" }>): string {
+  const parts = shape.elements.map((e) => inner(e.shape) + (e.optional ? "?" : ""));
+  if (shape.rest !== undefined) parts.push(`...${inner(shape.rest)}[]`);
+  return `[${parts.join(", ")}]`;
+}
+
+function objectText(fields: readonly ShapeField[]): string {
+  if (fields.length === 0) return "Record<never, never>";
+  const parts = fields.map((f) =>
+    `${propertyName(f.name)}${f.optional ? "?" : ""}: ${typeText(f.shape)}`
+  );
+  return `{ ${parts.join("; ")} }`;
+}
+
+/** A property's name, quoted where it must be. */
+export function propertyName(name: string): string {
+  return /^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name);
+}
+
+/** A doc comment with an indent, or nothing. */
+export function docText(doc: string | undefined, indent = ""): string[] {
+  if (doc === undefined || doc === "") return [];
+  const lines = doc.replaceAll("*/", "*\\/").split("\n");
+  if (lines.length === 1) return [`${indent}/** ${lines[0]} */`];
+  return [
+    `${indent}/**`,
+    ...lines.map((line) => `${indent} * ${line}`.trimEnd()),
+    `${indent} */`,
+  ];
+}

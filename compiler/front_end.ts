@@ -1,0 +1,105 @@
+/**
+ * The front end: the script bundled, the page pointed at it, everything else copied.
+ *
+ * @module
+ */
+import { join, relative, sep } from "node:path";
+import type { Analysis } from "./analysis.ts";
+import { stubModule } from "./boundary.ts";
+import { bundle } from "./bundle.ts";
+import type { Diagnostics } from "./diagnostic.ts";
+import { listFiles } from "./project.ts";
+
+/** What is built from. */
+export interface FrontEndInput {
+  readonly analysis: Analysis;
+  /** Files of the client module, by name. */
+  readonly client: Readonly<Record<string, string>>;
+  readonly outDir: string;
+  readonly minify: boolean;
+  readonly diagnostics: Diagnostics;
+}
+
+const CODE = /\.(?:[cm]?[jt]sx?|d\.ts)$/;
+
+/** Files of `public/`, or null where the build failed. An app without a front end has none. */
+export async function buildFrontEnd(
+  input: FrontEndInput,
+): Promise<ReadonlyMap<string, Uint8Array> | null> {
+  const { analysis } = input;
+  const { project, webEntry } = analysis;
+  const files = new Map<string, Uint8Array>();
+  for (const file of await listFiles(project.web)) {
+    if (!CODE.test(file)) {
+      files.set(relative(project.web, file).split(sep).join("/"), await Deno.readFile(file));
+    }
+  }
+  if (webEntry === null) return files;
+  const folder = join(input.outDir, "client");
+  const clientFile = join(folder, "client.js");
+  const guard = clientGuard(analysis, clientFile);
+  const made = await bundle({
+    graph: analysis.graph,
+    graphFile: analysis.graphFile,
+    root: project.root,
+    purpose: "browser",
+    entries: { main: webEntry },
+    virtual: new Map(),
+    aliases: new Map([["@/client", clientFile]]),
+    overlay: new Map(
+      Object.entries(input.client).map(([name, text]) => [join(folder, name), text]),
+    ),
+    guard,
+    pure: (file) => isPackageFile(analysis, file),
+    outdir: join(input.outDir, "public"),
+    minify: input.minify,
+    jsx: project.compilerOptions,
+  }, input.diagnostics);
+  if (made === null) return null;
+  const leaked = made.inputs.filter((file) => guard(file) !== null);
+  if (leaked.length > 0) {
+    throw new Error("Invariant: a server module passed the load hook into the client's bundle.");
+  }
+  for (const [name, bytes] of made.files) files.set(name, bytes);
+  const page = files.get("index.html");
+  if (page !== undefined) {
+    const html = pageText(new TextDecoder().decode(page), webEntry, made.files.has("main.css"));
+    files.set("index.html", new TextEncoder().encode(html));
+  }
+  return files;
+}
+
+/** What the bundler does with a module of the app, when the client imports it. */
+export function clientGuard(
+  analysis: Analysis,
+  clientFile: string,
+): (file: string) => { readonly stub: string } | { readonly refuse: string } | null {
+  return (file) => {
+    const found = analysis.discovery.modules.get(file);
+    if (found?.kind === "server") {
+      return {
+        refuse:
+          `This module is server code (it uses '${found.what}') and cannot be part of the client.`,
+      };
+    }
+    if (found?.kind !== "boundary") return null;
+    const module = relative(analysis.project.root, file).split(sep).join("/");
+    const routes = analysis.manifest.routes.filter((route) => route.module === module);
+    return { stub: stubModule(routes, clientFile) };
+  };
+}
+
+/** True for a module of the package itself, whose imports have no side effects. */
+export function isPackageFile(analysis: Analysis, file: string): boolean {
+  return file.startsWith(analysis.packageFolder) &&
+    !file.startsWith(analysis.project.root + sep);
+}
+
+/** The page with the script's built name, and its style sheet where one was made. */
+function pageText(html: string, entry: string, css: boolean): string {
+  const name = entry.slice(entry.lastIndexOf(sep) + 1).replaceAll(".", "\\.");
+  const script = new RegExp(`(<script\\b[^>]*\\bsrc=["'])(?:\\./|/)?${name}(["'])`, "i");
+  const pointed = html.replace(script, "$1/main.js$2");
+  if (!css || /href=["'][^"']*main\.css/.test(pointed)) return pointed;
+  return pointed.replace(/<\/head>/i, `<link rel="stylesheet" href="/main.css"></head>`);
+}

@@ -1,0 +1,53 @@
+/**
+ * Which identifiers mean Kontract's own exports: by symbol, through aliases, re-exports and
+ * namespaces, never by spelling.
+ *
+ * @module
+ */
+import ts from "typescript";
+
+/** Imports that make a module server-only. */
+export const SERVER_ONLY_EXPORTS: ReadonlySet<string> = new Set([
+  "env",
+  "ctx",
+  "secret",
+  "defineMiddleware",
+  "table",
+]);
+
+/** Looks symbols up among the package's exports. */
+export class KontractSymbols {
+  readonly checker: ts.TypeChecker;
+  #names: Map<ts.Symbol, string> = new Map();
+
+  /** `entry` is the package's `mod.ts` in the program, if the app reaches it at all. */
+  constructor(checker: ts.TypeChecker, entry: ts.SourceFile | undefined) {
+    this.checker = checker;
+    const module = entry === undefined ? undefined : checker.getSymbolAtLocation(entry);
+    if (module === undefined) return;
+    for (const symbol of checker.getExportsOfModule(module)) {
+      this.#names.set(this.#target(symbol), symbol.name);
+    }
+  }
+
+  /** Kontract's name for what `node` refers to, or null. */
+  nameOf(node: ts.Node): string | null {
+    const symbol = this.checker.getSymbolAtLocation(node);
+    return symbol === undefined ? null : this.nameOfSymbol(symbol);
+  }
+
+  /** Kontract's name for a symbol, or null. */
+  nameOfSymbol(symbol: ts.Symbol): string | null {
+    return this.#names.get(this.#target(symbol)) ?? null;
+  }
+
+  /** The decorator's or call's callee: `backend` in `@backend({})` and `@backend`. */
+  calleeName(expression: ts.Expression): string | null {
+    const callee = ts.isCallExpression(expression) ? expression.expression : expression;
+    return this.nameOf(ts.isPropertyAccessExpression(callee) ? callee.name : callee);
+  }
+
+  #target(symbol: ts.Symbol): ts.Symbol {
+    return symbol.flags & ts.SymbolFlags.Alias ? this.checker.getAliasedSymbol(symbol) : symbol;
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * `kontract.lock.json`: which number stands for what on the wire, committed with the app.
+ *
+ * Append only: a number is handed out once and never again. Routes get ops from {@link FIRST_OP};
+ * fields, enum values and union variants get ids within their owner (a named type, or a place inside
+ * one). What disappears leaves a tombstone. A route that disappears is not retired silently: that is
+ * the author's decision (`kontract routes remove|rename`), since a lost decorator looks the same.
+ *
+ * @module
+ */
+import { compareText } from "./diagnostic.ts";
+
+/** First op of an app; lower ones are Kontract's own. */
+export const FIRST_OP = 1000;
+
+/** The file, as JSON. */
+export interface LockFile {
+  readonly version: 1;
+  /** Route name → op. */
+  readonly routes: Readonly<Record<string, number>>;
+  /** Ops of removed routes with their last names. */
+  readonly retiredRoutes: Readonly<Record<string, string>>;
+  /** Owner of ids → key → id. */
+  readonly ids: Readonly<Record<string, LockOwner>>;
+  /** Type name → the module that declares it. */
+  readonly names: Readonly<Record<string, string>>;
+}
+
+/** Ids of one owner. */
+export interface LockOwner {
+  readonly ids: Readonly<Record<string, number>>;
+  /** Ids that are gone. */
+  readonly retired: readonly number[];
+}
+
+/** A lock without anything in it. */
+export const EMPTY_LOCK: LockFile = {
+  version: 1,
+  routes: {},
+  retiredRoutes: {},
+  ids: {},
+  names: {},
+};
+
+/** Thrown by {@link parseLock}; the message is for the author. */
+export class LockError extends Error {
+  override readonly name = "LockError";
+}
+
+/** Reads the file's text. @throws {LockError} */
+export function parseLock(text: string): LockFile {
+  if (/^(?:<{7}|={7}|>{7})/m.test(text)) {
+    throw new LockError("it holds conflict marks of a merge: keep the numbers of both sides");
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new LockError("it is not JSON");
+  }
+  if (!isPlain(value) || value.version !== 1) throw new LockError("its version is not 1");
+  const lock = { ...EMPTY_LOCK, ...value } as LockFile;
+  const numbers = (v: unknown): boolean =>
+    isPlain(v) && Object.values(v).every((n) => Number.isInteger(n) && (n as number) >= 0);
+  const owner = (v: unknown): boolean =>
+    isPlain(v) && numbers(v.ids) && Array.isArray(v.retired) && v.retired.every(Number.isInteger);
+  if (!numbers(lock.routes)) throw new LockError("'routes' must be names with whole numbers");
+  if (!isPlain(lock.ids) || !Object.values(lock.ids).every(owner)) {
+    throw new LockError("'ids' must be owners with ids and retired");
+  }
+  if (!isPlain(lock.names) || !isPlain(lock.retiredRoutes)) {
+    throw new LockError("'names' and 'retiredRoutes' must be objects");
+  }
+  const ops = Object.values(lock.routes).concat(Object.keys(lock.retiredRoutes).map(Number));
+  if (new Set(ops).size !== ops.length) throw new LockError("two routes have the same number");
+  return lock;
+}
+
+/** The file's text: keys ordered, so that merges are small. */
+export function formatLock(lock: LockFile): string {
+  return `${JSON.stringify(ordered(lock), null, 2)}\n`;
+}
+
+function ordered(value: unknown): unknown {
+  if (!isPlain(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).sort(([a], [b]) => compareText(a, b)).map(([k, v]) => [k, ordered(v)]),
+  );
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Hands out numbers during one build; {@link Lock.finish} gives the next file. */
+export class Lock {
+  readonly #old: LockFile;
+  readonly #routes: Map<string, number> = new Map();
+  readonly #ids: Map<string, Map<string, number>> = new Map();
+  readonly #names: Map<string, string> = new Map();
+  #nextOp: number;
+
+  /** Starts from the committed file. */
+  constructor(old: LockFile) {
+    this.#old = old;
+    const used = Object.values(old.routes).concat(Object.keys(old.retiredRoutes).map(Number));
+    this.#nextOp = Math.max(FIRST_OP, ...used.map((op) => op + 1));
+  }
+
+  /** The op of a route. New names get numbers in the order asked. */
+  op(name: string): number {
+    const op = this.#routes.get(name) ?? own(this.#old.routes, name) ?? this.#nextOp++;
+    this.#routes.set(name, op);
+    return op;
+  }
+
+  /** Ids of `keys` within `owner`, in the order of `keys`; `first` is the lowest id ever used there. */
+  ids(owner: string, keys: readonly string[], first: 0 | 1): readonly number[] {
+    const old = own(this.#old.ids, owner);
+    let mine = this.#ids.get(owner);
+    if (mine === undefined) this.#ids.set(owner, mine = new Map());
+    const used = [...Object.values(old?.ids ?? {}), ...(old?.retired ?? []), ...mine.values()];
+    let next = Math.max(first, ...used.map((id) => id + 1));
+    return keys.map((key) => {
+      const id = mine.get(key) ?? (old === undefined ? undefined : own(old.ids, key)) ?? next++;
+      mine.set(key, id);
+      return id;
+    });
+  }
+
+  /** A name for a type, unique in the app; stays the same while its module does. */
+  typeName(wanted: string, module: string): string {
+    for (let n = 1;; n++) {
+      const name = n === 1 ? wanted : `${wanted}${n}`;
+      if (this.#names.has(name)) continue;
+      const from = own(this.#old.names, name);
+      const elsewhere = from !== undefined && from !== module &&
+        Object.entries(this.#old.names).some(([other, m]) =>
+          m === module && isNumbered(other, wanted) && !this.#names.has(other)
+        );
+      if (elsewhere) continue;
+      this.#names.set(name, module);
+      return name;
+    }
+  }
+
+  /** Gives a name back that turned out not to be needed. */
+  releaseName(name: string): void {
+    this.#names.delete(name);
+  }
+
+  /** Routes of the committed file that this build has not. */
+  vanished(): readonly string[] {
+    return Object.keys(this.#old.routes).filter((name) => !this.#routes.has(name)).sort(
+      compareText,
+    );
+  }
+
+  /** The next file. */
+  finish(): LockFile {
+    const ids: Record<string, LockOwner> = {};
+    for (const owner of new Set([...Object.keys(this.#old.ids), ...this.#ids.keys()])) {
+      const old = own(this.#old.ids, owner) ?? { ids: {}, retired: [] };
+      const mine = this.#ids.get(owner) ?? new Map<string, number>();
+      const gone = Object.entries(old.ids).flatMap(([key, id]) => mine.has(key) ? [] : [id]);
+      ids[owner] = {
+        ids: Object.fromEntries(mine),
+        retired: [...old.retired, ...gone].sort((a, b) => a - b),
+      };
+    }
+    return {
+      version: 1,
+      routes: { ...this.#old.routes, ...Object.fromEntries(this.#routes) },
+      retiredRoutes: this.#old.retiredRoutes,
+      ids,
+      names: { ...this.#old.names, ...Object.fromEntries(this.#names) },
+    };
+  }
+}
+
+function own<T>(record: Readonly<Record<string, T>>, key: string): T | undefined {
+  return Object.hasOwn(record, key) ? record[key] : undefined;
+}
+
+function isNumbered(name: string, base: string): boolean {
+  return name.startsWith(base) && /^\d*$/.test(name.slice(base.length));
+}
+
+/** `kontract routes rename`: the new name keeps the op. @throws {LockError} */
+export function renameRoute(lock: LockFile, from: string, to: string): LockFile {
+  const op = own(lock.routes, from);
+  if (op === undefined) throw new LockError(`there is no route '${from}'`);
+  const { [from]: _gone, ...rest } = lock.routes;
+  const taken = own(rest, to);
+  if (taken === undefined) return { ...lock, routes: { ...rest, [to]: op } };
+  throw new LockError(`there is a route '${to}' already`);
+}
+
+/** `kontract routes remove`: the op is never used again. @throws {LockError} */
+export function removeRoute(lock: LockFile, name: string): LockFile {
+  const op = own(lock.routes, name);
+  if (op === undefined) throw new LockError(`there is no route '${name}'`);
+  const { [name]: _gone, ...routes } = lock.routes;
+  return { ...lock, routes, retiredRoutes: { ...lock.retiredRoutes, [String(op)]: name } };
+}

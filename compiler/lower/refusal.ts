@@ -1,0 +1,95 @@
+/**
+ * What cannot cross, in words: for each kind of type the reason and what to use instead.
+ *
+ * @module
+ */
+
+/** Why a type is refused, and what to do. */
+export interface Refusal {
+  readonly reason: string;
+  readonly hint: string;
+}
+
+/** All refusals, by kind. */
+export const REFUSALS = {
+  any: {
+    reason: "'any' says nothing about what may arrive",
+    hint: "Declare the type, or use 'unknown' for any plain value and check it yourself.",
+  },
+  unresolved: {
+    reason: "its type could not be resolved",
+    hint: "Fix the type errors of this file first.",
+  },
+  function: {
+    reason: "a function cannot cross",
+    hint: "Send data, and call back with another backend function or an event.",
+  },
+  symbol: { reason: "a symbol cannot cross", hint: "Use a string." },
+  never: { reason: "'never' has no values", hint: "Remove it, or make it optional." },
+  object: {
+    reason: "'object' does not say which fields it has",
+    hint: "List the fields, or use Record<string, V> or 'unknown'.",
+  },
+  promise: {
+    reason: "a promise inside a value cannot cross",
+    hint: "Await it first and send the result.",
+  },
+  class: {
+    reason: "an instance of a class would arrive without its methods",
+    hint: "Use an interface or a type with the same fields.",
+  },
+  generic: {
+    reason: "a type parameter is not known at build time",
+    hint: "Write the concrete type.",
+  },
+  stream: {
+    reason: "a stream can only be the whole result",
+    hint: "Return the AsyncGenerator or ReadableStream itself, not inside another value.",
+  },
+  index: {
+    reason: "named fields and an index signature do not go together",
+    hint: "Put the open part in a field of its own: { name: string; extra: Record<string, V> }.",
+  },
+  numberIndex: {
+    reason: "an index signature with numbers is not an array",
+    hint: "Use V[] or Map<number, V>.",
+  },
+  buffer: { reason: "a bare buffer has no element type", hint: "Use Uint8Array." },
+  regexp: { reason: "a regular expression cannot cross", hint: "Send its source as a string." },
+  url: { reason: "a URL object cannot cross", hint: "Send its href as a string." },
+  weak: {
+    reason: "a weak collection or reference has no contents to send",
+    hint: "Use Map, Set or an array.",
+  },
+  host: {
+    reason: "an object of the host cannot cross",
+    hint: "Take the data you need out of it and send that.",
+  },
+  boxed: {
+    reason: "a boxed primitive cannot cross",
+    hint: "Use string, number, boolean or bigint in lower case.",
+  },
+  key: {
+    reason: "a field named by a symbol cannot cross",
+    hint: "Name it by a string.",
+  },
+  unnamedCycle: {
+    reason: "the type contains itself without a name",
+    hint: "Give the recursive part a name with 'interface' or 'type'.",
+  },
+  deep: {
+    reason: "the type is nested more than 64 levels deep or grows without end",
+    hint: "Make it finite; a recursive type must refer to itself with the same type arguments.",
+  },
+  mapKey: {
+    reason: "a key of a Map must be a string, number, bigint, boolean or a union of literals",
+    hint: "Use one of these as the key, or an array of pairs.",
+  },
+  privateMember: {
+    reason: "a private or protected field does not leave the class",
+    hint: "Use an interface with the public fields.",
+  },
+} as const satisfies Record<string, Refusal>;
+
+/** A kind of refusal. */
+export type RefusalKind = keyof typeof REFUSALS;

@@ -1,0 +1,310 @@
+/**
+ * Discovery and lowering → {@link Manifest}, with wire numbers from the lock.
+ *
+ * @module
+ */
+import ts from "typescript";
+import type {
+  FieldDef,
+  Manifest,
+  RouteDef,
+  RouteParameter,
+  TableDef,
+} from "../_internal/manifest.ts";
+import type { Shape, ShapeTable } from "../_internal/shape.ts";
+import { compareText } from "./diagnostic.ts";
+import { digest } from "./digest.ts";
+import type { Discovery } from "./discover.ts";
+import type { Lock } from "./lock.ts";
+import type { Lowering, Place } from "./lower/mod.ts";
+import { chainOf } from "./middleware.ts";
+import { appPath } from "./project.ts";
+import type { FieldSource, RouteSource, TableSource } from "./route_source.ts";
+import type { Reporter } from "./source_place.ts";
+
+/** What the client module exports besides routes, and words that cannot be a function's name. */
+const RESERVED: ReadonlySet<string> = new Set(
+  ("api client default arguments await break case catch class const continue debugger delete do else " +
+    "enum eval export extends false finally for function if implements import in instanceof interface " +
+    "let new null package private protected public return static super switch this throw true try " +
+    "typeof var void while with yield").split(" "),
+);
+
+const IDENTIFIER = /^[A-Za-z][A-Za-z0-9_$]{0,99}$/;
+
+/** What the manifest is made from. */
+export interface ManifestInput {
+  readonly app: string;
+  readonly root: string;
+  readonly discovery: Discovery;
+  readonly lowering: Lowering;
+  readonly lock: Lock;
+  readonly reporter: Reporter;
+}
+
+/** The manifest, still without its build hash. */
+export function makeManifest(input: ManifestInput): Omit<Manifest, "build"> {
+  const { discovery, reporter } = input;
+  checkNames(discovery.routes, reporter);
+  const tables = discovery.tables.map((table) => tableDef(table, input))
+    .sort((a, b) => compareText(a.name, b.name));
+  checkTableNames(discovery.tables, reporter);
+  // Ops are handed out by name, so that where a function stands means nothing.
+  for (const { name } of discovery.routes.toSorted((a, b) => compareText(a.name, b.name))) {
+    input.lock.op(name);
+  }
+  const routes = discovery.routes
+    .map((route) => routeDef(route, input))
+    .sort((a, b) => a.op - b.op);
+  checkGrants(discovery.routes, tables, reporter);
+  reportVanished(input.lock, reporter);
+  const types = input.lowering.names.table;
+  return {
+    version: 1,
+    app: input.app,
+    routes: routes.map((route) => ({ ...route, schemaHash: schemaHash(route, types) })),
+    tables,
+    types,
+  };
+}
+
+function checkNames(routes: readonly RouteSource[], reporter: Reporter): void {
+  const seen = new Map<string, RouteSource>();
+  for (const route of routes) {
+    const first = seen.get(route.name);
+    if (first !== undefined) {
+      reporter.error(
+        "KT2002",
+        route.node,
+        `Two backend functions are called '${route.name}'; the other is at ${first.span.file}:${first.span.line}.`,
+        `Names are unique in an app: give one of them another with @backend({ name: "…" }).`,
+      );
+    } else if (!IDENTIFIER.test(route.name) || RESERVED.has(route.name)) {
+      reporter.error(
+        "KT2002",
+        route.node,
+        `'${route.name}' cannot be the name of a function in the client module.`,
+        'Give it another with @backend({ name: "…" }).',
+      );
+    }
+    seen.set(route.name, first ?? route);
+  }
+}
+
+function checkTableNames(tables: readonly TableSource[], reporter: Reporter): void {
+  const seen = new Map<string, TableSource>();
+  for (const table of tables) {
+    const first = seen.get(table.name);
+    if (first !== undefined) {
+      reporter.error(
+        "KT4001",
+        table.node.name ?? table.node,
+        `Two table classes are called '${table.name}'; the other is at ${first.span.file}:${first.span.line}.`,
+      );
+    }
+    seen.set(table.name, first ?? table);
+  }
+}
+
+function checkGrants(
+  routes: readonly RouteSource[],
+  tables: readonly TableDef[],
+  reporter: Reporter,
+): void {
+  for (const route of routes) {
+    for (const grant of Object.keys(route.meta.grants)) {
+      const [name, ...rest] = grant.split(".");
+      const table = tables.find((one) => one.name === name);
+      if (table?.fields.some((field) => field.name === rest.join(".")) === true) continue;
+      reporter.error(
+        "KT2005",
+        route.node,
+        table === undefined
+          ? `'grants' of '${route.name}' names the table '${name}', which does not exist.`
+          : `'grants' of '${route.name}' names '${grant}', but '${name}' has no such field.`,
+      );
+    }
+  }
+}
+
+function reportVanished(lock: Lock, reporter: Reporter): void {
+  for (const name of lock.vanished()) {
+    reporter.diagnostics.add({
+      code: "KT2007",
+      severity: "error",
+      message:
+        `The backend function '${name}' is in kontract.lock.json, but not in the source any more.`,
+      hint: `If its decorator got lost, put it back. Otherwise:\n` +
+        `kontract routes remove ${name}          it is gone for good\n` +
+        `kontract routes rename ${name} <new>    it has another name now`,
+    });
+  }
+}
+
+function routeDef(route: RouteSource, input: ManifestInput): RouteDef {
+  const { lowering, lock } = input;
+  const op = lock.op(route.name);
+  const parameters = route.signature.parameters.map((symbol, i) =>
+    parameterOf(symbol, i, op, route, input)
+  );
+  if ((route.signature.typeParameters?.length ?? 0) > 0) {
+    input.reporter.error(
+      "KT2008",
+      route.node,
+      `'${route.name}' has type parameters; what crosses must be known at build time.`,
+      "Write concrete types, or one backend function per type.",
+    );
+  }
+  const declaration = route.signature.getDeclaration() as ts.SignatureDeclaration | undefined;
+  const place: Place = {
+    node: declaration?.type ?? route.node,
+    subject: `'${route.name}' cannot return`,
+    path: "",
+    owner: `${op}=`,
+    depth: 0,
+  };
+  const chain = chainOf(input.discovery.middleware, {
+    name: route.name,
+    egroup: route.meta.egroup,
+  });
+  return {
+    name: route.name,
+    op,
+    module: appPath(input, route.file),
+    export: { className: route.className, name: route.member },
+    meta: route.meta,
+    parameters,
+    result: resultOf(route.signature.getReturnType(), lowering, place),
+    throws: [...route.doc.matchAll(/@throws\s+(?:\{([^}]+)\}|([\w.]+))/g)]
+      .map((match) => (match[1] ?? match[2] ?? "").trim()),
+    middleware: chain.map((one) => one.name),
+    schemaHash: "",
+    doc: route.doc,
+    source: route.span,
+  };
+}
+
+function parameterOf(
+  symbol: ts.Symbol,
+  index: number,
+  op: number,
+  route: RouteSource,
+  input: ManifestInput,
+): RouteParameter {
+  const declaration = symbol.valueDeclaration;
+  const node = declaration ?? route.node;
+  const parameter = declaration !== undefined && ts.isParameter(declaration) ? declaration : null;
+  const named = parameter !== null && ts.isIdentifier(parameter.name);
+  const name = named ? symbol.name : `argument${index + 1}`;
+  const optional = parameter !== null &&
+    (parameter.questionToken !== undefined || parameter.initializer !== undefined);
+  const place: Place = {
+    node,
+    subject: `'${route.name}' cannot take`,
+    path: name,
+    owner: `${op}(${index})`,
+    depth: 0,
+  };
+  const type = input.lowering.checker.getTypeOfSymbolAtLocation(symbol, node);
+  const rest = parameter?.dotDotDotToken !== undefined;
+  if (rest && !input.lowering.checker.isArrayType(type)) {
+    input.reporter.error(
+      "KT2009",
+      node,
+      `The rest parameter '...${name}' must be an array type such as string[].`,
+    );
+  }
+  const text = ts.displayPartsToString(symbol.getDocumentationComment(input.lowering.checker));
+  return {
+    name,
+    shape: input.lowering.lowerMember(type, optional, place),
+    optional,
+    rest,
+    ...(text === "" ? {} : { doc: text }),
+  };
+}
+
+const STREAMS: ReadonlySet<string> = new Set([
+  "AsyncGenerator",
+  "AsyncIterable",
+  "AsyncIterableIterator",
+  "AsyncIteratorObject",
+  "ReadableStream",
+]);
+
+function resultOf(type: ts.Type, lowering: Lowering, place: Place): Shape {
+  const { checker } = lowering;
+  const awaited = checker.getAwaitedType(type) ?? type;
+  if (awaited.flags & ts.TypeFlags.Never) return { kind: "undefined" };
+  const symbol = awaited.getSymbol();
+  if (symbol !== undefined && STREAMS.has(symbol.name) && lowering.isLibrary(symbol)) {
+    const element = checker.getTypeArguments(awaited as ts.TypeReference)[0];
+    const at = { ...place, path: "<element>", owner: `${place.owner}*` };
+    return {
+      kind: "stream",
+      element: element === undefined ? { kind: "unknown" } : lowering.lower(element, at),
+    };
+  }
+  return lowering.lower(awaited, place);
+}
+
+function tableDef(table: TableSource, input: ManifestInput): TableDef {
+  return {
+    name: table.name,
+    className: table.className,
+    primkey: table.primkey,
+    perm: table.perm,
+    rows: table.rows,
+    fields: table.fields.map((field) => fieldDef(field, table, input)),
+    indexes: table.indexes.map(({ fields, unique, oracle }) => ({ fields, unique, oracle })),
+    doc: table.doc,
+    source: table.span,
+  };
+}
+
+function fieldDef(field: FieldSource, table: TableSource, input: ManifestInput): FieldDef {
+  const place: Place = {
+    node: field.node,
+    subject: `Table '${table.name}' cannot store`,
+    path: field.name,
+    owner: `table ${table.name}.${field.name}`,
+    depth: 0,
+  };
+  const type = input.lowering.checker.getTypeOfSymbol(field.symbol);
+  return {
+    name: field.name,
+    shape: input.lowering.lowerMember(type, field.optional, place),
+    optional: field.optional,
+    ...(field.default === undefined ? {} : { default: field.default }),
+    perm: field.perm,
+    doc: field.doc,
+  };
+}
+
+/** Same hash: both sides mean the same bytes. Docs and source places do not count. */
+function schemaHash(route: RouteDef, types: ShapeTable): string {
+  const used = new Map<string, Shape>();
+  const plain = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(plain);
+    if (typeof value !== "object" || value === null) return value;
+    const record = value as Record<string, unknown>;
+    if (record.kind === "ref" && typeof record.name === "string") {
+      const name = record.name;
+      const target = types[name];
+      if (target !== undefined && !used.has(name)) {
+        used.set(name, target);
+        used.set(name, plain(target) as Shape);
+      }
+    }
+    return Object.fromEntries(
+      Object.entries(record).filter(([key]) => key !== "doc")
+        .sort(([a], [b]) => compareText(a, b)).map(([key, inner]) => [key, plain(inner)]),
+    );
+  };
+  const own = plain({
+    parameters: route.parameters.map(({ shape, optional, rest }) => ({ shape, optional, rest })),
+    result: route.result,
+  });
+  const named = [...used].sort(([a], [b]) => compareText(a, b));
+  return digest([JSON.stringify(own), JSON.stringify(named)], 16);
+}

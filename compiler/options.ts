@@ -1,0 +1,213 @@
+/**
+ * `@backend({...})` and friends: constants → checked options with defaults.
+ *
+ * The type checker already knows these types, but a build may go on where types fail, and ranges are
+ * no types: everything is checked here again, each problem at its own property.
+ *
+ * @module
+ */
+import ts from "typescript";
+import type { Bits, RouteMeta } from "../_internal/manifest.ts";
+import { constantOf } from "./constant.ts";
+import type { Reporter } from "./source_place.ts";
+
+/** Defaults that a route has where its options are silent. */
+export const ROUTE_DEFAULTS: RouteMeta = {
+  ugroup: null,
+  perm: 7,
+  egroup: null,
+  grants: {},
+  readOnly: false,
+  retry: 8,
+  timeout: 15_000,
+  rateLimit: null,
+  http: null,
+  cache: null,
+};
+
+const GROUP = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/;
+const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/** An options object as read: values by key, with the node of each. */
+export type Options = ReadonlyMap<string, { readonly value: unknown; readonly node: ts.Node }>;
+
+/** Reads an options argument; what is no constant is reported and left out. */
+export function readOptions(
+  argument: ts.Expression | undefined,
+  allowed: readonly string[],
+  checker: ts.TypeChecker,
+  reporter: Reporter,
+): Options {
+  const options = new Map<string, { value: unknown; node: ts.Node }>();
+  if (argument === undefined) return options;
+  let at = argument;
+  while (
+    ts.isAsExpression(at) || ts.isSatisfiesExpression(at) || ts.isParenthesizedExpression(at)
+  ) at = at.expression;
+  if (!ts.isObjectLiteralExpression(at)) {
+    notConstant(at, reporter);
+    return options;
+  }
+  for (const property of at.properties) {
+    const name = property.name !== undefined && !ts.isComputedPropertyName(property.name)
+      ? property.name.getText().replaceAll(/^["']|["']$/g, "")
+      : null;
+    const value = ts.isPropertyAssignment(property)
+      ? property.initializer
+      : ts.isShorthandPropertyAssignment(property)
+      ? property.name
+      : null;
+    if (name === null || value === null) {
+      notConstant(property, reporter);
+      continue;
+    }
+    if (!allowed.includes(name)) {
+      reporter.error(
+        "KT2005",
+        property.name ?? property,
+        `There is no option '${name}'.`,
+        `Known options: ${allowed.join(", ")}.`,
+      );
+      continue;
+    }
+    const constant = constantOf(value, checker);
+    if (constant.ok) options.set(name, { value: constant.value, node: value });
+    else notConstant(constant.node, reporter);
+  }
+  return options;
+}
+
+function notConstant(node: ts.Node, reporter: Reporter): void {
+  reporter.error(
+    "KT2004",
+    node,
+    "Options are read at build time, so this must be a literal or a constant such as perms.RWX.",
+    "Write the value here itself; the compiler does not run code.",
+  );
+}
+
+/** Takes one option, checked; the fallback where it is missing or wrong. */
+export class OptionReader {
+  readonly #options: Options;
+  readonly #reporter: Reporter;
+
+  /** Wraps what was read. */
+  constructor(options: Options, reporter: Reporter) {
+    this.#options = options;
+    this.#reporter = reporter;
+  }
+
+  /** The option where `test` holds; else the rule is reported. */
+  take<T>(
+    name: string,
+    fallback: T,
+    rule: string,
+    test: (value: unknown) => value is NonNullable<T>,
+  ): T {
+    const found = this.#options.get(name);
+    if (found === undefined) return fallback;
+    if (test(found.value)) return found.value;
+    this.#reporter.error(
+      "KT2005",
+      found.node,
+      `'${name}' must be ${rule}: current value is ${JSON.stringify(found.value)}.`,
+    );
+    return fallback;
+  }
+
+  /** A flag. */
+  flag(name: string, fallback: boolean): boolean {
+    return this.take(name, fallback, "true or false", (v): v is boolean => typeof v === "boolean");
+  }
+
+  /** Permission bits. */
+  bits(name: string, fallback: Bits): Bits {
+    return this.take(name, fallback, "bits from 0 to 7, such as perms.RW_", isBits);
+  }
+
+  /** A whole number in a range. */
+  whole<T extends number | null>(name: string, fallback: T, low: number, high: number): T | number {
+    return this.take<number | T>(
+      name,
+      fallback,
+      `a whole number from ${low} to ${high}`,
+      (v): v is NonNullable<number | T> =>
+        typeof v === "number" && Number.isInteger(v) && v >= low && v <= high,
+    );
+  }
+
+  /** The node of an option, for problems found later. */
+  node(name: string): ts.Node | undefined {
+    return this.#options.get(name)?.node;
+  }
+}
+
+/** True for 0 to 7. */
+export function isBits(value: unknown): value is Bits {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 7;
+}
+
+/** Names of all `@backend` options. */
+export const BACKEND_OPTIONS: readonly string[] = ["name", ...Object.keys(ROUTE_DEFAULTS)];
+
+/** Checks `@backend`'s options. */
+export function routeMeta(options: Options, reporter: Reporter): RouteMeta {
+  const read = new OptionReader(options, reporter);
+  const group = (name: string): string | null =>
+    read.take<string | null>(
+      name,
+      null,
+      "a name of letters, digits, '_', '.' or '-'",
+      (v): v is string => typeof v === "string" && GROUP.test(v),
+    );
+  const readOnly = read.flag("readOnly", false);
+  const meta: RouteMeta = {
+    ugroup: group("ugroup"),
+    perm: read.bits("perm", ROUTE_DEFAULTS.perm),
+    egroup: group("egroup"),
+    grants: read.take(
+      "grants",
+      ROUTE_DEFAULTS.grants,
+      'an object of "table.field" to bits',
+      (v): v is Record<string, Bits> =>
+        isPlain(v) &&
+        Object.entries(v).every(([key, bits]) => /^[^.]+\..+$/.test(key) && isBits(bits)),
+    ),
+    readOnly,
+    retry: read.whole("retry", readOnly ? 0 : ROUTE_DEFAULTS.retry, 0, 100),
+    timeout: read.whole("timeout", ROUTE_DEFAULTS.timeout, 1, 900_000),
+    rateLimit: read.take<RouteMeta["rateLimit"]>(
+      "rateLimit",
+      null,
+      "{ limit, windowMs } with whole numbers from 1",
+      (v): v is { limit: number; windowMs: number } =>
+        isPlain(v) && Object.keys(v).length === 2 && isCount(v.limit) && isCount(v.windowMs),
+    ),
+    http: read.take<RouteMeta["http"]>(
+      "http",
+      null,
+      `{ method, path } with one of ${METHODS.join(", ")} and a path that starts with '/'`,
+      (v): v is { method: string; path: string } =>
+        isPlain(v) && Object.keys(v).length === 2 && METHODS.includes(String(v.method)) &&
+        typeof v.path === "string" && v.path.startsWith("/"),
+    ),
+    cache: read.whole("cache", null, 1, 31_536_000),
+  };
+  const cacheNode = read.node("cache");
+  if (meta.cache !== null && !readOnly && cacheNode !== undefined) {
+    reporter.error(
+      "KT2005",
+      cacheNode,
+      "'cache' needs 'readOnly: true': a call that may write cannot be cached.",
+    );
+  }
+  return meta;
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 1;
+}

@@ -1,0 +1,76 @@
+/**
+ * Writing results: all or nothing.
+ *
+ * A folder is written beside its place and swapped in by renames; a file is written beside its place
+ * and renamed. A reader sees the old or the new, never a mixture; a crash leaves at most a folder
+ * whose name ends in `.kontract-<n>`, which the next build removes.
+ *
+ * @module
+ */
+import { basename, dirname, join } from "node:path";
+
+let counter = 0;
+
+function beside(path: string, kind: "new" | "old"): string {
+  return join(dirname(path), `.${basename(path)}.kontract-${kind}-${Deno.pid}-${counter++}`);
+}
+
+/** Replaces a folder by `files` (paths below it → contents). */
+export async function writeFolder(
+  folder: string,
+  files: ReadonlyMap<string, string | Uint8Array>,
+): Promise<void> {
+  await Deno.mkdir(dirname(folder), { recursive: true });
+  const fresh = beside(folder, "new");
+  const old = beside(folder, "old");
+  try {
+    for (const [path, contents] of files) {
+      const target = join(fresh, path);
+      await Deno.mkdir(dirname(target), { recursive: true });
+      if (typeof contents === "string") await Deno.writeTextFile(target, contents);
+      else await Deno.writeFile(target, contents);
+    }
+    const existed = await renamed(folder, old);
+    try {
+      await Deno.rename(fresh, folder);
+    } catch (error) {
+      if (existed) await Deno.rename(old, folder);
+      throw error;
+    }
+  } finally {
+    await removed(fresh);
+    await removed(old);
+  }
+}
+
+/** Writes a file if its text is another; true where it was written. */
+export async function writeFile(path: string, text: string): Promise<boolean> {
+  if (await Deno.readTextFile(path).catch(() => null) === text) return false;
+  await Deno.mkdir(dirname(path), { recursive: true });
+  const fresh = beside(path, "new");
+  try {
+    await Deno.writeTextFile(fresh, text);
+    await Deno.rename(fresh, path);
+  } finally {
+    await removed(fresh);
+  }
+  return true;
+}
+
+async function renamed(from: string, to: string): Promise<boolean> {
+  try {
+    await Deno.rename(from, to);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+async function removed(path: string): Promise<void> {
+  try {
+    await Deno.remove(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * The TypeScript program over an app, fed by the module graph.
+ *
+ * Settings fit both hosts: the DOM's libraries, ECMAScript's newest and Deno's own globals, strict. A
+ * {@link ProgramCache} keeps parsed files between builds by their text, so that a rebuild parses only
+ * what changed; a program itself is a picture of one moment.
+ *
+ * @module
+ */
+import { dirname, join } from "node:path";
+import ts from "typescript";
+import type { ModuleGraph } from "./resolve.ts";
+import { parseShadowed } from "./shadow.ts";
+
+/** Name of the file that declares Deno's globals. */
+const DENO_LIB = "/kontract-lib/deno.d.ts";
+/** Name of the file that declares modules which hosts have and Deno's types do not. */
+const AMBIENT = "/kontract-lib/ambient.d.ts";
+const AMBIENT_TEXT = [
+  'declare module "node:*";',
+  'declare module "cloudflare:*";',
+  'declare module "*.css";',
+  "",
+].join("\n");
+const LIBS = ["esnext", "dom", "dom.iterable", "dom.asynciterable"];
+
+/** What a program is made from. */
+export interface ProgramInput {
+  readonly graph: ModuleGraph;
+  /** Root files, absolute. */
+  readonly roots: readonly string[];
+  /** Texts that are not on disk, or not yet, by file name. */
+  readonly overlay: ReadonlyMap<string, string>;
+  /** Specifiers resolved to a file whatever the graph says. */
+  readonly aliases: ReadonlyMap<string, string>;
+  /** `compilerOptions` of the app's `deno.json`. */
+  readonly compilerOptions: Readonly<Record<string, unknown>>;
+}
+
+/** Parsed files and the last program, for the next one. Owned by one builder. */
+export class ProgramCache {
+  #parsed: Map<string, { readonly text: string; readonly source: ts.SourceFile }> = new Map();
+  #last: ts.Program | undefined;
+  #denoLib: string | null = null;
+
+  /** A program for this moment. */
+  async program(input: ProgramInput): Promise<ts.Program> {
+    this.#denoLib ??= await denoTypes();
+    const options = compilerOptions(input.compilerOptions);
+    const host = this.#host(input, options);
+    const program = ts.createProgram({
+      rootNames: [...input.roots, DENO_LIB, AMBIENT],
+      options,
+      host,
+      ...(this.#last === undefined ? {} : { oldProgram: this.#last }),
+    });
+    this.#last = program;
+    this.#forget(program);
+    return program;
+  }
+
+  #host(input: ProgramInput, options: ts.CompilerOptions): ts.CompilerHost {
+    const fixed = new Map([[DENO_LIB, this.#denoLib ?? ""], [AMBIENT, AMBIENT_TEXT]]);
+    const read = (file: string): string | undefined =>
+      input.overlay.get(file) ?? fixed.get(file) ?? input.graph.read(file);
+    const libFolder = dirname(ts.getDefaultLibFilePath(options));
+    return {
+      fileExists: (file) => read(file) !== undefined,
+      readFile: read,
+      getSourceFile: (file, languageVersion) => {
+        const text = read(file);
+        return text === undefined ? undefined : this.#parse(file, text, languageVersion);
+      },
+      getDefaultLibFileName: () => join(libFolder, "lib.esnext.full.d.ts"),
+      getDefaultLibLocation: () => libFolder,
+      writeFile: () => {},
+      getCurrentDirectory: () => "/",
+      getCanonicalFileName: (file) => file,
+      useCaseSensitiveFileNames: () => true,
+      getNewLine: () => "\n",
+      resolveModuleNameLiterals: (literals, importer) =>
+        literals.map((literal) => ({
+          resolvedModule: resolveTypes(literal.text, importer, input),
+        })),
+      resolveTypeReferenceDirectiveReferences: (references) =>
+        references.map(() => ({ resolvedTypeReferenceDirective: undefined })),
+    };
+  }
+
+  #parse(
+    file: string,
+    text: string,
+    version: ts.ScriptTarget | ts.CreateSourceFileOptions,
+  ): ts.SourceFile {
+    const known = this.#parsed.get(file);
+    if (known !== undefined && known.text === text) return known.source;
+    const source = parseShadowed(file, text, version);
+    (source as { version?: string }).version = `${text.length}:${hash(text)}`;
+    this.#parsed.set(file, { text, source });
+    return source;
+  }
+
+  #forget(program: ts.Program): void {
+    for (const file of this.#parsed.keys()) {
+      if (program.getSourceFile(file) === undefined) this.#parsed.delete(file);
+    }
+  }
+}
+
+/** FNV-1a over code units: tells versions of one file apart, nothing more. */
+function hash(text: string): number {
+  let h = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  return h >>> 0;
+}
+
+function resolveTypes(
+  specifier: string,
+  importer: string,
+  input: ProgramInput,
+): ts.ResolvedModuleFull | undefined {
+  const alias = input.aliases.get(specifier);
+  if (alias !== undefined) return resolved(alias);
+  const found = input.graph.resolve(specifier, importer, "types");
+  return found.kind === "file" ? resolved(found.file) : undefined;
+}
+
+const EXTENSIONS: readonly (readonly [string, ts.Extension])[] = [
+  [".d.ts", ts.Extension.Dts],
+  [".d.mts", ts.Extension.Dmts],
+  [".d.cts", ts.Extension.Dcts],
+  [".tsx", ts.Extension.Tsx],
+  [".mts", ts.Extension.Mts],
+  [".cts", ts.Extension.Cts],
+  [".ts", ts.Extension.Ts],
+  [".jsx", ts.Extension.Jsx],
+  [".mjs", ts.Extension.Mjs],
+  [".js", ts.Extension.Js],
+  [".json", ts.Extension.Json],
+];
+
+function resolved(file: string): ts.ResolvedModuleFull | undefined {
+  const extension = EXTENSIONS.find(([ending]) => file.endsWith(ending))?.[1];
+  return extension === undefined ? undefined : { resolvedFileName: file, extension };
+}
+
+function compilerOptions(own: Readonly<Record<string, unknown>>): ts.CompilerOptions {
+  const libFolder = dirname(ts.getDefaultLibFilePath({}));
+  const jsx = own.jsx === "react-jsx" || own.jsx === "precompile"
+    ? ts.JsxEmit.ReactJSX
+    : own.jsx === "react"
+    ? ts.JsxEmit.React
+    : undefined;
+  const flag = (name: string, fallback: boolean): boolean =>
+    typeof own[name] === "boolean" ? own[name] : fallback;
+  return {
+    target: ts.ScriptTarget.ESNext,
+    module: ts.ModuleKind.ESNext,
+    moduleResolution: ts.ModuleResolutionKind.Bundler,
+    moduleDetection: ts.ModuleDetectionKind.Force,
+    lib: LIBS.map((name) => `lib.${name}.d.ts`).filter((name) =>
+      ts.sys.fileExists(join(libFolder, name))
+    ),
+    types: [],
+    strict: true,
+    noEmit: true,
+    skipLibCheck: true,
+    allowImportingTsExtensions: true,
+    allowJs: false,
+    resolveJsonModule: true,
+    useDefineForClassFields: true,
+    noImplicitOverride: flag("noImplicitOverride", true),
+    noUncheckedIndexedAccess: flag("noUncheckedIndexedAccess", false),
+    ...(jsx === undefined ? {} : { jsx }),
+    ...(typeof own.jsxImportSource === "string" ? { jsxImportSource: own.jsxImportSource } : {}),
+  };
+}
+
+let denoTypesText: Promise<string> | null = null;
+
+/** Deno's own declarations, without the library references that only Deno's checker knows. */
+function denoTypes(): Promise<string> {
+  denoTypesText ??= (async () => {
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["types"],
+      env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
+      stdout: "piped",
+      stderr: "null",
+    }).output();
+    const text = new TextDecoder().decode(stdout);
+    return text.replaceAll(/^\/\/\/ <reference (?:no-default-lib|lib)=.*$/gm, "");
+  })();
+  return denoTypesText;
+}

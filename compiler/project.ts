@@ -1,0 +1,153 @@
+/**
+ * An app on disk: its folder, its configuration and its source files.
+ *
+ * `kontract.json` is optional: the name defaults to the folder's, sources to `src`, the front end to
+ * `web`. Paths in the result are absolute; everything that leaves the compiler is made relative again.
+ *
+ * @module
+ */
+import { basename, join, relative, resolve, sep } from "node:path";
+import { compareText, type Diagnostics } from "./diagnostic.ts";
+
+/** An app's configuration, defaults filled in. */
+export interface Project {
+  /** Absolute folder. */
+  readonly root: string;
+  /** App id: letters, digits and dashes. */
+  readonly name: string;
+  /** Absolute folder of backend sources. */
+  readonly source: string;
+  /** Absolute folder of the front end. */
+  readonly web: string;
+  /** JSX settings and the like of the app's `deno.json`. */
+  readonly compilerOptions: Readonly<Record<string, unknown>>;
+}
+
+const SOURCE_FILE = /\.(?:ts|tsx|mts)$/;
+const TEST_FILE = /(?:^|[._])test\.(?:ts|tsx|mts)$|\.bench\.ts$/;
+
+/** Reads the configuration; problems are added to `diagnostics` and defaults used instead. */
+export async function readProject(root: string, diagnostics: Diagnostics): Promise<Project> {
+  const folder = resolve(root);
+  const own = await readJson(join(folder, "kontract.json"), "kontract.json", diagnostics);
+  const deno = await readJson(join(folder, "deno.json"), "deno.json", diagnostics) ??
+    await readJson(join(folder, "deno.jsonc"), "deno.jsonc", diagnostics);
+  const text = (key: string, fallback: string): string => {
+    const value = own?.[key];
+    if (value === undefined) return fallback;
+    if (typeof value === "string" && value !== "") return value;
+    diagnostics.add({
+      code: "KT1001",
+      severity: "error",
+      message: `'${key}' in kontract.json must be a text: current value is ${
+        JSON.stringify(value)
+      }.`,
+    });
+    return fallback;
+  };
+  const name = text("name", appName(basename(folder)));
+  if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(name)) {
+    diagnostics.add({
+      code: "KT1001",
+      severity: "error",
+      message: `The app's name must be lower-case letters, digits and dashes: it is '${name}'.`,
+      hint: 'Set "name" in kontract.json.',
+    });
+  }
+  const options = deno?.compilerOptions;
+  return {
+    root: folder,
+    name,
+    source: inside(folder, "source", text("source", "src"), diagnostics),
+    web: inside(folder, "web", text("web", "web"), diagnostics),
+    compilerOptions: typeof options === "object" && options !== null
+      ? options as Record<string, unknown>
+      : {},
+  };
+}
+
+function appName(folder: string): string {
+  const name = folder.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-").replaceAll(/^-+|-+$/g, "");
+  return name === "" ? "app" : name.slice(0, 63);
+}
+
+function inside(root: string, key: string, path: string, diagnostics: Diagnostics): string {
+  const full = resolve(root, path);
+  if (full !== root && full.startsWith(root + sep)) return full;
+  diagnostics.add({
+    code: "KT1001",
+    severity: "error",
+    message:
+      `'${key}' in kontract.json must be a folder inside the app: current value is '${path}'.`,
+  });
+  return join(root, key === "web" ? "web" : "src");
+}
+
+async function readJson(
+  path: string,
+  name: string,
+  diagnostics: Diagnostics,
+): Promise<Record<string, unknown> | null> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    diagnostics.add({ code: "KT1001", severity: "error", message: `${name} cannot be read.` });
+    return null;
+  }
+  try {
+    const value: unknown = JSON.parse(stripComments(text));
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+      return value as Record<string, unknown>;
+    }
+    diagnostics.add({ code: "KT1001", severity: "error", message: `${name} must be an object.` });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : "";
+    diagnostics.add({ code: "KT1001", severity: "error", message: `${name} is not JSON: ${why}.` });
+  }
+  return null;
+}
+
+/** Blanks comments and trailing commas outside of texts: enough for `deno.jsonc`. */
+function stripComments(text: string): string {
+  return text
+    .replaceAll(/("(?:[^"\\]|\\.)*")|\/\/[^\n]*|\/\*[\s\S]*?\*\//g, (_, quoted) => quoted ?? " ")
+    .replaceAll(/("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])/g, (_, quoted) => quoted ?? "");
+}
+
+/** All backend source files, absolute and in a fixed order; tests are none. */
+export async function sourceFiles(project: Project): Promise<readonly string[]> {
+  const files = await listFiles(project.source);
+  return files.filter((file) => SOURCE_FILE.test(file) && !TEST_FILE.test(basename(file)));
+}
+
+/** All files under a folder, absolute, ordered by path; an absent folder is empty. */
+export async function listFiles(folder: string): Promise<readonly string[]> {
+  const found: string[] = [];
+  const pending = [folder];
+  for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
+    try {
+      for await (const entry of Deno.readDir(at)) {
+        const path = join(at, entry.name);
+        if (entry.isFile) found.push(path);
+        else if (entry.isDirectory && entry.name !== "node_modules") pending.push(path);
+        else if (entry.isSymlink && (await Deno.stat(path).catch(() => null))?.isFile) {
+          found.push(path);
+        }
+      }
+    } catch (error) {
+      if (
+        !(error instanceof Deno.errors.NotFound) && !(error instanceof Deno.errors.NotADirectory)
+      ) {
+        throw error;
+      }
+    }
+  }
+  return found.sort(compareText);
+}
+
+/** Path relative to the app's folder, with `/`. */
+export function appPath(project: Pick<Project, "root">, file: string): string {
+  return relative(project.root, file).split(sep).join("/");
+}

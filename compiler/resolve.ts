@@ -1,0 +1,302 @@
+/**
+ * One resolver for TypeScript and esbuild: the module graph as `deno info --json` sees it.
+ *
+ * Deno alone knows import maps, workspaces, `npm:`, `jsr:` and `https:`; its answer holds, for each
+ * import of each module, what it resolves to, and where each module lies on disk. A module is named by
+ * an absolute file name here: the real path of a `file:` module, and a made-up one below
+ * {@link REMOTE} that keeps the ending for a remote one. Files of npm packages resolve by
+ * `npm_exports.ts` against the package folders that Deno names.
+ *
+ * Not cached across graphs: a {@link ModuleGraph} is a picture of one moment.
+ *
+ * @module
+ */
+import { readFileSync, statSync } from "node:fs";
+import { dirname, join, sep } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import {
+  type EntryOptions,
+  packageEntry,
+  packageImport,
+  type PackageJson,
+  probe,
+} from "./npm_exports.ts";
+
+/** Folder under which remote modules are named. */
+export const REMOTE = `${sep}kontract-remote${sep}`;
+
+interface InfoDependency {
+  readonly specifier: string;
+  readonly code?: { readonly specifier?: string };
+  readonly type?: { readonly specifier?: string };
+  readonly npmPackage?: string;
+}
+
+interface InfoModule {
+  readonly kind?: string;
+  readonly specifier: string;
+  readonly local?: string | null;
+  readonly error?: string;
+  readonly mediaType?: string;
+  readonly npmPackage?: string;
+  readonly dependencies?: readonly InfoDependency[];
+  readonly typesDependency?: { readonly dependency?: { readonly specifier?: string } };
+}
+
+interface InfoPackage {
+  readonly name: string;
+  readonly localPath?: string;
+  readonly dependencies: readonly string[];
+}
+
+/** The parts of `deno info --json` (version 1) that are read. */
+export interface DenoInfo {
+  readonly modules: readonly InfoModule[];
+  readonly redirects: Readonly<Record<string, string>>;
+  readonly npmPackages?: Readonly<Record<string, InfoPackage>>;
+}
+
+/** What a resolution is for: conditions differ, the graph does not. */
+export type Purpose = "types" | "workers" | "deno" | "browser";
+
+const JS_ENDINGS = [".js", ".mjs", ".cjs", ".json"];
+const CONDITIONS: Readonly<Record<Purpose, Omit<EntryOptions, "isFile">>> = {
+  types: {
+    conditions: ["types", "import", "module-sync"],
+    mainFields: ["types", "typings", "module", "main"],
+    extensions: [".d.ts", ".d.mts", ".ts", ...JS_ENDINGS],
+  },
+  workers: {
+    conditions: ["workerd", "worker", "browser", "import", "module"],
+    mainFields: ["module", "main"],
+    extensions: JS_ENDINGS,
+  },
+  deno: {
+    conditions: ["deno", "node", "import", "module"],
+    mainFields: ["module", "main"],
+    extensions: JS_ENDINGS,
+  },
+  browser: {
+    conditions: ["browser", "import", "module"],
+    mainFields: ["browser", "module", "main"],
+    extensions: JS_ENDINGS,
+  },
+};
+
+/** What an import leads to. */
+export type Resolution =
+  | { readonly kind: "file"; readonly file: string }
+  /** `node:` and `cloudflare:` modules: the host has them. */
+  | { readonly kind: "builtin"; readonly specifier: string }
+  | { readonly kind: "missing"; readonly message: string };
+
+/** The graph of one moment. */
+export class ModuleGraph {
+  #files: Map<string, InfoModule> = new Map();
+  #byUrl: Map<string, InfoModule> = new Map();
+  #redirects: Readonly<Record<string, string>>;
+  #packages: Readonly<Record<string, InfoPackage>>;
+  #folders: readonly { readonly folder: string; readonly id: string }[];
+  #packageJson: Map<string, PackageJson> = new Map();
+
+  /** Wraps what Deno said. */
+  constructor(info: DenoInfo) {
+    this.#redirects = info.redirects;
+    this.#packages = info.npmPackages ?? {};
+    for (const module of info.modules) {
+      this.#byUrl.set(module.specifier, module);
+      if (module.kind === "esm" || module.kind === "asserted" || module.local != null) {
+        this.#files.set(fileName(module.specifier), module);
+      }
+    }
+    this.#folders = Object.entries(this.#packages)
+      .flatMap(([id, p]) => p.localPath === undefined ? [] : [{ folder: p.localPath + sep, id }])
+      .sort((a, b) => b.folder.length - a.folder.length);
+  }
+
+  /** All modules' file names with their specifiers, npm packages' files not included. */
+  files(): ReadonlyMap<string, string> {
+    return new Map([...this.#files].map(([file, module]) => [file, module.specifier]));
+  }
+
+  /** Names and versions of all npm packages. */
+  packages(): readonly string[] {
+    return Object.keys(this.#packages).sort();
+  }
+
+  /** Text of a module by its file name, or undefined. Deno's cache note at a remote file's end is cut off. */
+  read(file: string): string | undefined {
+    const path = file.startsWith(REMOTE) ? this.#files.get(file)?.local ?? undefined : file;
+    if (path === undefined) return undefined;
+    try {
+      const text = readFileSync(path, "utf8");
+      return path === file ? text : text.replace(/\n\/\/ denoCacheMetadata=.*\s*$/, "\n");
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** True where {@link read} gives something. */
+  has(file: string): boolean {
+    const path = file.startsWith(REMOTE) ? this.#files.get(file)?.local ?? null : file;
+    return path !== null && isFile(path);
+  }
+
+  /** Resolves an import as it stands in `importer` (a file name of this graph or of an npm package). */
+  resolve(specifier: string, importer: string, purpose: Purpose): Resolution {
+    if (/^(?:node|cloudflare|workerd|bun):/.test(specifier)) return { kind: "builtin", specifier };
+    const module = this.#files.get(importer);
+    const dependency = module?.dependencies?.find((d) => d.specifier === specifier);
+    if (dependency !== undefined) {
+      const target = purpose === "types"
+        ? dependency.type?.specifier ?? dependency.code?.specifier
+        : dependency.code?.specifier ?? dependency.type?.specifier;
+      if (target !== undefined) return this.#target(target, purpose);
+    }
+    const owner = this.#folders.find((one) => importer.startsWith(one.folder));
+    if (owner !== undefined) return this.#fromPackage(specifier, importer, owner, purpose);
+    if (/^\.{0,2}\//.test(specifier) && !importer.startsWith(REMOTE)) {
+      const file = join(dirname(importer), specifier);
+      if (isFile(file)) return { kind: "file", file };
+    }
+    return missing(specifier);
+  }
+
+  /** Resolves an absolute specifier (`file:`, `https:`, `npm:`). */
+  #target(specifier: string, purpose: Purpose): Resolution {
+    const url = this.#redirects[specifier] ?? specifier;
+    if (/^(?:node|cloudflare|workerd):/.test(url)) return { kind: "builtin", specifier: url };
+    const module = this.#byUrl.get(url);
+    if (url.startsWith("npm:")) return this.#npm(url, module?.npmPackage, purpose);
+    if (module?.error !== undefined && module.local == null && !url.startsWith("file:")) {
+      return { kind: "missing", message: firstLine(module.error) };
+    }
+    const types = module?.typesDependency?.dependency?.specifier;
+    if (purpose === "types" && types !== undefined && types !== url) {
+      return this.#target(types, purpose);
+    }
+    const file = fileName(url);
+    if (!this.has(file)) return missing(specifier);
+    return { kind: "file", file };
+  }
+
+  #npm(url: string, id: string | undefined, purpose: Purpose): Resolution {
+    const match = /^npm:\/?((?:@[^/]+\/)?[^/@]+)(?:@[^/]*)?(\/.*)?$/.exec(url);
+    const folder = id === undefined ? undefined : this.#packages[id]?.localPath;
+    if (match === null || folder === undefined) return missing(url);
+    return this.#entry(folder, `.${match[2] ?? ""}`, url, purpose);
+  }
+
+  #entry(folder: string, subpath: string, wanted: string, purpose: Purpose): Resolution {
+    const options = { ...CONDITIONS[purpose], isFile };
+    const file = packageEntry(folder, this.#json(folder), subpath, options);
+    if (file === null) return missing(wanted);
+    if (purpose !== "types") return { kind: "file", file };
+    return { kind: "file", file: declarationOf(file) };
+  }
+
+  #fromPackage(
+    specifier: string,
+    importer: string,
+    owner: { readonly folder: string; readonly id: string },
+    purpose: Purpose,
+  ): Resolution {
+    const options = { ...CONDITIONS[purpose], isFile };
+    if (/^\.{1,2}(?:\/|$)/.test(specifier)) {
+      const file = probe(join(dirname(importer), specifier), options);
+      if (file === null) {
+        const declared = join(dirname(importer), specifier).replace(/\.([cm]?)js$/, ".d.$1ts");
+        return isFile(declared) ? { kind: "file", file: declared } : missing(specifier);
+      }
+      return { kind: "file", file: purpose === "types" ? declarationOf(file) : file };
+    }
+    if (specifier.startsWith("#")) {
+      const json = this.#json(owner.folder.slice(0, -1));
+      const target = packageImport(json, specifier, options.conditions);
+      const file = target === null ? null : probe(join(owner.folder, target), options);
+      return file === null ? missing(specifier) : { kind: "file", file };
+    }
+    const match = /^((?:@[^/]+\/)?[^/]+)(\/.*)?$/.exec(specifier);
+    if (match === null) return missing(specifier);
+    const name = match[1]!;
+    const own = this.#packages[owner.id];
+    const id = own?.name === name
+      ? owner.id
+      : own?.dependencies.find((one) => one.startsWith(`${name}@`));
+    const folder = id === undefined ? undefined : this.#packages[id]?.localPath;
+    if (folder === undefined) {
+      return BUILTIN.has(name)
+        ? { kind: "builtin", specifier: `node:${specifier}` }
+        : missing(specifier);
+    }
+    return this.#entry(folder, `.${match[2] ?? ""}`, specifier, purpose);
+  }
+
+  #json(folder: string): PackageJson {
+    let json = this.#packageJson.get(folder);
+    if (json === undefined) {
+      try {
+        json = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as PackageJson;
+      } catch {
+        json = {};
+      }
+      this.#packageJson.set(folder, json);
+    }
+    return json;
+  }
+}
+
+/** Bare names of Node's modules that older packages still import without `node:`. */
+const BUILTIN: ReadonlySet<string> = new Set(
+  ("assert async_hooks buffer child_process cluster crypto dgram diagnostics_channel dns events fs " +
+    "http http2 https inspector module net os path perf_hooks process punycode querystring readline " +
+    "repl stream string_decoder timers tls tty url util v8 vm worker_threads zlib").split(" "),
+);
+
+function missing(specifier: string): Resolution {
+  return { kind: "missing", message: `Cannot find module '${specifier}'.` };
+}
+
+function firstLine(text: string): string {
+  return text.split("\n")[0] ?? text;
+}
+
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+function declarationOf(file: string): string {
+  const declared = file.replace(/\.([cm]?)js$/, ".d.$1ts");
+  return declared !== file && isFile(declared) ? declared : file;
+}
+
+/** The file name that stands for a specifier. */
+export function fileName(specifier: string): string {
+  if (specifier.startsWith("file:")) return fileURLToPath(specifier);
+  const url = URL.canParse(specifier) ? new URL(specifier) : null;
+  if (url === null || url.host === "") return REMOTE + specifier.replaceAll(/[^\w.@-]+/g, "_");
+  return REMOTE + join(url.protocol.slice(0, -1), url.host, decodeURIComponent(url.pathname));
+}
+
+/** Asks Deno for the graph of one root module. */
+export async function readGraph(rootFile: string, cwd: string): Promise<ModuleGraph> {
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", pathToFileURL(rootFile).href],
+    cwd,
+    env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
+    stdout: "piped",
+    stderr: "piped",
+  });
+  const { success, stdout, stderr } = await command.output();
+  if (!success) throw new GraphError(firstLine(new TextDecoder().decode(stderr).trim()));
+  return new ModuleGraph(JSON.parse(new TextDecoder().decode(stdout)) as DenoInfo);
+}
+
+/** Deno refused to make a graph: the app's configuration is broken. */
+export class GraphError extends Error {
+  override readonly name = "GraphError";
+}

@@ -1,0 +1,86 @@
+/**
+ * From syntax nodes to places, code frames and doc comments.
+ *
+ * @module
+ */
+import ts from "typescript";
+import type { SourceSpan } from "../_internal/manifest.ts";
+import { codeFrame, type Diagnostic, type DiagnosticCode, type Diagnostics } from "./diagnostic.ts";
+import { appPath } from "./project.ts";
+import { authorText } from "./shadow.ts";
+
+/** Reports problems at nodes of one app. */
+export class Reporter {
+  readonly root: string;
+  readonly diagnostics: Diagnostics;
+
+  /** Wraps where to report to. */
+  constructor(root: string, diagnostics: Diagnostics) {
+    this.root = root;
+    this.diagnostics = diagnostics;
+  }
+
+  /** Adds an error at `node`. */
+  error(code: DiagnosticCode, node: ts.Node, message: string, hint?: string): void {
+    const source = node.getSourceFile();
+    const start = node.getStart(source);
+    const at = placeOf(this.root, source, start, node.getEnd() - start);
+    this.diagnostics.add({
+      code,
+      severity: "error",
+      message,
+      ...(hint === undefined ? {} : { hint }),
+      ...at,
+    });
+  }
+
+  /** Where `node` stands. */
+  span(node: ts.Node): SourceSpan {
+    const source = node.getSourceFile();
+    const { line, character } = source.getLineAndCharacterOfPosition(node.getStart(source));
+    return { file: appPath(this, source.fileName), line: line + 1, column: character + 1 };
+  }
+}
+
+/** Span and code frame of a position. */
+export function placeOf(
+  root: string,
+  source: ts.SourceFile,
+  start: number,
+  length: number,
+): Pick<Diagnostic, "span" | "frame" | "frameStart" | "length"> {
+  const { line, character } = source.getLineAndCharacterOfPosition(start);
+  return {
+    span: { file: appPath({ root }, source.fileName), line: line + 1, column: character + 1 },
+    ...codeFrame(authorText(source), line + 1, character + 1, length),
+  };
+}
+
+/** The doc comment before a declaration: a block of `/** *\/` or lines of `///`; empty where none. */
+export function docOf(node: ts.Node): string {
+  return docBefore(authorText(node.getSourceFile()), node.getFullStart());
+}
+
+/** The doc comment that begins at a position where trivia begins. */
+export function docBefore(text: string, position: number): string {
+  const ranges = ts.getLeadingCommentRanges(text, position) ?? [];
+  const last = ranges.at(-1);
+  if (last === undefined) return "";
+  if (last.kind === ts.SyntaxKind.MultiLineCommentTrivia) {
+    const raw = text.slice(last.pos, last.end);
+    return raw.startsWith("/**") ? blockText(raw) : "";
+  }
+  const lines: string[] = [];
+  for (const range of ranges.toReversed()) {
+    const raw = text.slice(range.pos, range.end);
+    if (!raw.startsWith("///") || raw.startsWith("////")) break;
+    lines.unshift(raw.slice(3).replace(/^ /, "").trimEnd());
+  }
+  return lines.join("\n").trim();
+}
+
+function blockText(raw: string): string {
+  return raw.slice(3, -2).split(/\r\n|\r|\n/)
+    .map((line) => line.replace(/^\s*\* ?/, "").trimEnd())
+    .join("\n").trim();
+}
