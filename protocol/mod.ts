@@ -6,11 +6,14 @@
  */
 export {
   createRaystreamServer,
+  type PersistSocket,
   RAY_CONTENT_TYPE,
   RAY_PATH,
   type RaystreamServer,
   type RaystreamServerOptions,
 } from "./server.ts";
+export { type SavedSocket, SocketSession } from "./socket_session.ts";
+export { CloseCode, type RaySocket } from "./socket_link.ts";
 export { deriveServerKeys, type ServerKey, type ServerKeys } from "./server_keys.ts";
 export { EPOCH_MS, type EpochStore, type TicketClock } from "./tickets.ts";
 export { DEFAULT_LIMITS, MAX_MESSAGE, type RayLimits } from "./limits.ts";

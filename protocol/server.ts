@@ -1,6 +1,6 @@
 /**
- * raystream over HTTP at the gateway: one POST finishes a handshake, one POST carries calls; nothing is
- * kept between them.
+ * raystream at the gateway. Over HTTP one POST finishes a handshake, one POST carries calls, and nothing is
+ * kept between them; over WebSocket a session lives as long as its socket (`socket_session.ts`).
  *
  * Whatever fails before a body is authentic gets one and the same answer: status 400 and 16 fixed bytes.
  * (413 and 429 depend on nothing but length and address.) Whatever fails after it is an RPC_ERROR inside
@@ -18,13 +18,14 @@ import { MAX_INIT, type RayLimits, resolveLimits } from "./limits.ts";
 import { responseKey, SALT_LENGTH } from "./message_keys.ts";
 import { MessageSealer } from "./message_state.ts";
 import { readBody } from "./read_body.ts";
-import type { Dispatch, RpcCall, RpcReply } from "./rpc.ts";
+import type { Dispatch } from "./rpc.ts";
 import { grantSession, respond } from "./server_handshake.ts";
 import { deriveServerKeys, type ServerKeys } from "./server_keys.ts";
-import { replyBody, type RunningCall } from "./server_reply.ts";
+import { replyBody, type RunningCall, settle } from "./server_reply.ts";
 import { type OpenedRequest, openRequest } from "./server_request.ts";
+import type { RaySocket } from "./socket_link.ts";
+import { type SavedSocket, SocketSession, type SocketSessionOptions } from "./socket_session.ts";
 import { EPOCH_MS, type EpochStore, TicketBox, type TicketClock } from "./tickets.ts";
-import { toWireError } from "./wire_error.ts";
 
 /** Media type of every raystream body. */
 export const RAY_CONTENT_TYPE = "application/raystream";
@@ -53,10 +54,25 @@ export interface RaystreamServerOptions {
   readonly onFailure?: (error: unknown) => void;
 }
 
-/** A raystream server over HTTP. */
+/** Stores a hibernating socket's state, before it returns. */
+export type PersistSocket = (saved: SavedSocket) => void;
+
+/** A raystream server. */
 export interface RaystreamServer {
   /** Answers one POST. Never rejects. */
   handle(request: Request, dispatch: Dispatch): Promise<Response>;
+  /**
+   * A session for one accepted WebSocket: hand it every message with `receive`, and `gone` at the end.
+   * Origin and rate limits are checked on the upgrade, by the gateway.
+   */
+  socket(socket: RaySocket, dispatch: Dispatch, persist?: PersistSocket): SocketSession;
+  /** The same after hibernation. */
+  restoreSocket(
+    socket: RaySocket,
+    dispatch: Dispatch,
+    persist: PersistSocket,
+    saved: SavedSocket,
+  ): Promise<SocketSession>;
   /** The static keys; `pins` is what clients are built with. */
   keys(): Promise<ServerKeys>;
 }
@@ -87,6 +103,30 @@ class HttpServer implements RaystreamServer {
 
   async keys(): Promise<ServerKeys> {
     return (await this.#load()).keys;
+  }
+
+  socket(socket: RaySocket, dispatch: Dispatch, persist?: PersistSocket): SocketSession {
+    return new SocketSession(this.#socketOptions(socket, dispatch, persist));
+  }
+
+  restoreSocket(
+    socket: RaySocket,
+    dispatch: Dispatch,
+    persist: PersistSocket,
+    saved: SavedSocket,
+  ): Promise<SocketSession> {
+    return SocketSession.restore(this.#socketOptions(socket, dispatch, persist), saved);
+  }
+
+  #socketOptions(
+    socket: RaySocket,
+    dispatch: Dispatch,
+    persist: PersistSocket | undefined,
+  ): SocketSessionOptions {
+    const { app, clock, onFailure } = this.#options;
+    const ready = (): Promise<Ready> => this.#load();
+    const options = { app, clock, ready, socket, dispatch, limits: this.#limits };
+    return { ...options, ...(persist && { persist }), ...(onFailure && { onFailure }) };
   }
 
   async handle(request: Request, dispatch: Dispatch): Promise<Response> {
@@ -170,14 +210,6 @@ class HttpServer implements RaystreamServer {
     const lifetime = Math.min(this.#options.ticketLifetime ?? EPOCH_MS, EPOCH_MS);
     const tickets = new TicketBox({ crypto, secrets: named, epochs, clock, lifetime, authEpoch });
     return { crypto, keys, tickets };
-  }
-}
-
-async function settle(dispatch: Dispatch, call: RpcCall): Promise<RpcReply> {
-  try {
-    return await dispatch(call);
-  } catch (error) {
-    return { kind: "error", error: toWireError(error) };
   }
 }
 

@@ -11,7 +11,7 @@ import { FrameOutlet } from "./frame_outlet.ts";
 import { FrameType } from "./frames.ts";
 import type { RayLimits } from "./limits.ts";
 import type { MessageSealer, RayMessage } from "./message_state.ts";
-import type { RpcReply, WireError } from "./rpc.ts";
+import type { Dispatch, RpcCall, RpcReply, WireError } from "./rpc.ts";
 import { encodeWireError, toWireError } from "./wire_error.ts";
 
 /** A call that has been handed to the dispatcher. */
@@ -66,6 +66,15 @@ export async function replyBody(
   }
 }
 
+/** Runs the dispatcher; should it throw all the same, that is an opaque error reply. */
+export async function settle(dispatch: Dispatch, call: RpcCall): Promise<RpcReply> {
+  try {
+    return await dispatch(call);
+  } catch (error) {
+    return { kind: "error", error: toWireError(error) };
+  }
+}
+
 /** RPC_RESPONSE or RPC_ERROR for a reply. */
 export function finalMessage(
   call: { readonly stream: number; readonly op: number },
@@ -106,7 +115,8 @@ async function pump(
   return errorMessage(call, toWireError(new KontractError("CANCELLED")));
 }
 
-function errorMessage(
+/** RPC_ERROR for a call. */
+export function errorMessage(
   call: { readonly stream: number; readonly op: number },
   error: WireError,
 ): RayMessage {
@@ -119,7 +129,7 @@ function tooLarge(): KontractError {
 }
 
 /** The next element, or null once `signal` is aborted. Leaves no listener behind. */
-function nextUnlessAborted<T>(
+export function nextUnlessAborted<T>(
   iterator: AsyncIterator<T>,
   signal: AbortSignal,
 ): Promise<IteratorResult<T> | null> {

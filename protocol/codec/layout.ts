@@ -9,24 +9,39 @@
  * @module
  */
 
+/** A vtable that was read and checked. */
+export interface ReadVtable {
+  /** Its position. */
+  vtable: number;
+  /** Inline size it gives its tables. */
+  inline: number;
+  /** Offset per field id, 0 where absent. */
+  readonly offsets: Uint16Array;
+}
+
+/** Vtables of one type that a reader keeps: rows with and without optional fields alternate. */
+const KEPT = 8;
+
 /** Offsets, sizes and the caches of one table type; index is the FlatBuffers field id. */
 export class Layout {
   /** Message in which `mask`, `at` and `known` are valid. */
   writeEpoch = -1;
   /** Presence mask of the vtable at `at`. */
   mask = 0;
+  /** The same, or its words joined where one number does not hold it. */
+  key: number | string = 0;
   /** Position of the vtable written last. */
   at = 0;
-  /** All vtables of this message, by mask. */
-  known: Map<number | string, number> = new Map();
-  /** Message in which `vtable`, `found` and `inline` are valid. */
+  /** All vtables of this message by mask, once there are two. */
+  known: Map<number | string, number> | null = null;
+  /** Message in which `found`, `seen` and `vtables` are valid. */
   readEpoch = -1;
-  /** Position of the vtable read last. */
-  vtable = 0;
-  /** Its inline size. */
-  inline = 0;
-  /** Its checked offsets, 0 where absent. */
-  readonly found: Uint16Array;
+  /** How many vtables were read in this message. */
+  seen = 0;
+  /** The last few of them. */
+  readonly vtables: ReadVtable[] = [];
+  /** The one read last. */
+  found: ReadVtable = { vtable: -1, inline: 0, offsets: new Uint16Array(0) };
 
   /**
    * @param offsets Inline offset per field id; 0 for an id that is not in use.
@@ -41,7 +56,15 @@ export class Layout {
     readonly bits: readonly number[],
     readonly size: number,
     readonly align: number,
-  ) {
-    this.found = new Uint16Array(offsets.length);
+  ) {}
+
+  /** The entry that the next vtable goes to; the oldest one gives way. */
+  next(): ReadVtable {
+    const i = this.seen++ % KEPT;
+    return this.vtables[i] ??= {
+      vtable: -1,
+      inline: 0,
+      offsets: new Uint16Array(this.sizes.length),
+    };
   }
 }

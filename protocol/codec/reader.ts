@@ -23,15 +23,20 @@ let epoch = 0;
 /** The ASCII heap as one string, from `heapStart` to the end; Infinity where there is none. */
 let heap = "";
 let heapStart = Infinity;
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+// Fatal decoding is several times slower in some hosts: decode leniently, and again where it replaced.
+const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
+const fatal = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const REPLACED = "\ufffd";
+/** Below this many bytes a call into the decoder costs more than a loop. */
+const SMALL = 48;
 
 /** Decodes one message: `read` gets the root table's position. Throws `RAY_DECODE`. */
 export function decodeWith<T>(read: (at: number) => T, message: Uint8Array): T {
   try {
-    // Always a plain view: a Node Buffer's slice() would alias.
-    bytes = new Uint8Array(message.buffer, message.byteOffset, message.byteLength) as Uint8Array<
-      ArrayBuffer
-    >;
+    // A plain view: a Node Buffer's slice() would alias.
+    bytes = (message.constructor === Uint8Array
+      ? message
+      : new Uint8Array(message.buffer, message.byteOffset, message.byteLength)) as typeof bytes;
     view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     end = bytes.length;
     budget = 2 * end + 64;
@@ -50,19 +55,23 @@ export function decodeWith<T>(read: (at: number) => T, message: Uint8Array): T {
 
 const EMPTY = new Uint8Array(0);
 
-/** Decodes the ASCII heap in one call, where the hint of bytes 4–7 proves right: valid UTF-8 with as many units as bytes is ASCII. */
+/** Decodes the ASCII heap in one call, where the hint of bytes 4–7 proves right: as many units as bytes and none replaced is ASCII. */
 function openHeap(): void {
   heapStart = Infinity;
   const start = view.getUint32(4, true);
-  if (start < 8 || start >= end) return;
-  try {
-    const text = decoder.decode(bytes.subarray(start));
-    if (text.length !== end - start) return;
-    heap = text;
-    heapStart = start;
-  } catch {
-    return; // not a heap: strings are decoded one by one
+  const length = end - start;
+  if (start < 8 || length <= 0) return;
+  const part = bytes.subarray(start);
+  if (length < SMALL) {
+    let any = 0;
+    for (let i = 0; i < length; i++) any |= part[i]!;
+    if (any > 127) return;
+    heap = String.fromCharCode.apply(null, part as unknown as number[]);
+  } else {
+    heap = lenient.decode(part);
+    if (heap.length !== length || heap.includes(REPLACED)) return;
   }
+  heapStart = start;
 }
 
 /** Bytes that are not a value; no stack is taken for them. */
@@ -87,31 +96,49 @@ export function reference(at: number): number {
   return at + offset;
 }
 
-/** Offsets of the fields of the table at `p`, checked; valid until the next table of the type is read. */
+/** Offsets of the fields of the table at `p`, checked; to be read before the next table is. */
 export function fields(layout: Layout, p: number): Uint16Array {
   if ((budget -= 8) < 0) bad("budget");
   const vtable = p - view.getInt32(p, true);
-  if (layout.readEpoch !== epoch || layout.vtable !== vtable) load(layout, vtable);
-  if (p + layout.inline > end) bad("table");
-  return layout.found;
+  if (layout.readEpoch !== epoch) {
+    layout.readEpoch = epoch;
+    layout.seen = 0;
+    load(layout, vtable);
+  } else if (layout.found.vtable !== vtable) find(layout, vtable);
+  const { found } = layout;
+  if (p + found.inline > end) bad("table");
+  return found.offsets;
+}
+
+/** Looks a vtable up among the last few of this message. */
+function find(layout: Layout, vtable: number): void {
+  const known = Math.min(layout.seen, layout.vtables.length);
+  for (let i = 0; i < known; i++) {
+    const one = layout.vtables[i]!;
+    if (one.vtable === vtable) {
+      layout.found = one;
+      return;
+    }
+  }
+  load(layout, vtable);
 }
 
 function load(layout: Layout, vtable: number): void {
-  layout.readEpoch = -1;
   if (vtable < 0 || vtable + 4 > end || vtable & 1) bad("vtable");
   const size = view.getUint16(vtable, true);
   const inline = view.getUint16(vtable + 2, true);
   if (size < 4 || size & 1 || vtable + size > end || inline < 4) bad("vtable");
-  const { found, sizes } = layout;
+  const { sizes } = layout;
+  const one = layout.next();
+  one.vtable = vtable;
+  one.inline = inline;
   for (let i = 0; i < sizes.length; i++) {
     const width = sizes[i]!;
     const at = width > 0 && 4 + 2 * i < size ? view.getUint16(vtable + 4 + 2 * i, true) : 0;
     if (at !== 0 && (at < 4 || at + width > inline)) bad("field");
-    found[i] = at;
+    one.offsets[i] = at;
   }
-  layout.vtable = vtable;
-  layout.inline = inline;
-  layout.readEpoch = epoch;
+  layout.found = one;
 }
 
 /** Follows the offset at `at` to a vector of elements of `size` bytes; returns the position of its length. */
@@ -136,7 +163,9 @@ export function getString(at: number): string {
   const stop = start + length;
   if (offset < 4 || stop >= end || (budget -= length + 4) < 0) bad("string");
   if (start >= heapStart) return heap.substring(start - heapStart, stop - heapStart);
-  return decoder.decode(bytes.subarray(start, stop));
+  const part = bytes.subarray(start, stop);
+  const text = lenient.decode(part);
+  return text.includes(REPLACED) ? fatal.decode(part) : text;
 }
 
 /** Reads a string that matches `pattern`. */
@@ -261,9 +290,12 @@ export function toMap<K, V>(pairs: readonly (readonly [K, V])[]): Map<K, V> {
 /** A plain object; a key that repeats and `__proto__` are refused. */
 export function toRecord<V>(pairs: readonly (readonly [string, V])[]): Record<string, V> {
   const record: Record<string, V> = {};
-  for (const [key, value] of pairs) {
-    if (key === "__proto__" || Object.hasOwn(record, key)) bad("key");
-    record[key] = value;
-  }
+  for (const [key, value] of pairs) setKey(record, key, value);
   return record;
+}
+
+/** Sets a key that is not there yet. */
+export function setKey<V>(record: Record<string, V>, key: string, value: V): void {
+  if (key === "__proto__" || Object.hasOwn(record, key)) bad("key");
+  record[key] = value;
 }

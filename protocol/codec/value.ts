@@ -28,9 +28,9 @@ import {
   lengthOf,
   missing,
   reference,
+  setKey,
   shallower,
   toMap,
-  toRecord,
   toSet,
   vectorAt,
 } from "./reader.ts";
@@ -64,6 +64,9 @@ const KIND = {
   map: 12,
   set: 13,
 } as const;
+
+/** Field that a kind needs beside `kind` itself; 0 for none. */
+const FIELD = [undefined, 0, 0, 0, 0, 1, 2, 3, 1, 3, 4, 4, 4, 4] as const;
 
 // One inline layout per group of kinds; ids 0 kind, 1 number, 2 text, 3 bytes, 4 items, 5 keys.
 const SIZES = [1, 8, 4, 4, 4, 4];
@@ -167,34 +170,36 @@ function putPlain(value: object, slot: number): void {
   if (prototype !== Object.prototype && prototype !== null) {
     throw new Broken("plain data", "an instance of a class");
   }
-  const entries = Object.entries(value);
+  const names = Object.keys(value);
   const p = open(KEYED, 0, slot);
   putTag(p + 12, KIND.object);
-  const keys = vector(p + 8, entries.length, 4);
-  const items = vector(p + 4, entries.length, 4);
-  for (const [i, [key, item]] of entries.entries()) {
-    if (key === "__proto__") throw new Broken("free of a key '__proto__'", "not");
-    try {
-      putString(keys + 4 * i, key);
-      putValue(item, items + 4 * i);
-    } catch (error) {
-      atKey(error, key);
+  const keys = vector(p + 8, names.length, 4);
+  const items = vector(p + 4, names.length, 4);
+  let i = 0;
+  try {
+    for (; i < names.length; i++) {
+      const name = names[i]!;
+      if (name === "__proto__") throw new Broken("left out", "a key that reaches a prototype");
+      putString(keys + 4 * i, name);
+      putValue((value as Record<string, unknown>)[name], items + 4 * i);
     }
+  } catch (error) {
+    atKey(error, names[i]);
   }
 }
 
 /** Reads the Value table at `p`. */
 export function getValue(p: number): unknown {
-  const [kindAt, number, text, bytes, items, keys] = fields(READ, p) as unknown as readonly [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  const at = (offset: number): number => offset === 0 ? missing() : p + offset;
-  switch (getUint8(at(kindAt))) {
+  const o = fields(READ, p);
+  const number = p + o[1]!;
+  const text = p + o[2]!;
+  const bytes = p + o[3]!;
+  const items = p + o[4]!;
+  const keys = p + o[5]!;
+  const kind = o[0] === 0 ? missing() : getUint8(p + o[0]!);
+  const field = FIELD[kind];
+  if (field === undefined || (field > 0 && o[field] === 0)) bad("kind");
+  switch (kind) {
     case KIND.undefined:
       return undefined;
     case KIND.null:
@@ -204,28 +209,28 @@ export function getValue(p: number): unknown {
     case KIND.true:
       return true;
     case KIND.number:
-      return getFloat64(at(number));
+      return getFloat64(number);
     case KIND.string:
-      return getString(at(text));
+      return getString(text);
     case KIND.bigint:
-      return getBigint(at(bytes));
+      return getBigint(bytes);
     case KIND.date:
-      return getDate(at(number));
+      return getDate(number);
     case KIND.bytes:
-      return getBytes(at(bytes));
+      return getBytes(bytes);
     case KIND.array:
-      return getItems(at(items));
+      return getItems(items);
     case KIND.object:
-      return getPlain(at(keys), at(items));
+      return o[5] === 0 ? missing() : getPlain(keys, items);
     case KIND.map: {
-      const flat = getItems(at(items));
+      const flat = getItems(items);
       if (flat.length % 2 === 1) bad("map");
       const pairs: [unknown, unknown][] = [];
       for (let i = 0; i < flat.length; i += 2) pairs.push([flat[i], flat[i + 1]]);
       return toMap(pairs);
     }
     case KIND.set:
-      return toSet(getItems(at(items)));
+      return toSet(getItems(items));
     default:
       return bad("kind");
   }
@@ -242,8 +247,15 @@ function getItems(at: number): unknown[] {
 }
 
 function getPlain(keysAt: number, itemsAt: number): Record<string, unknown> {
-  const v = vectorAt(keysAt, 4);
-  const items = getItems(itemsAt);
-  if (items.length !== lengthOf(v)) bad("keys");
-  return toRecord(items.map((item, i): [string, unknown] => [getString(v + 4 + 4 * i), item]));
+  deeper();
+  const keys = vectorAt(keysAt, 4);
+  const items = vectorAt(itemsAt, 4);
+  const count = lengthOf(keys);
+  if (count !== lengthOf(items)) bad("keys");
+  const record: Record<string, unknown> = {};
+  for (let i = 4; i < 4 + 4 * count; i += 4) {
+    setKey(record, getString(keys + i), getValue(reference(items + i)));
+  }
+  shallower();
+  return record;
 }

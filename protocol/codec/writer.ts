@@ -76,9 +76,15 @@ function finish(): Uint8Array<ArrayBuffer> {
     view.setUint32(slot, pos + patches[i + 1]! - slot, true);
   }
   const out = new Uint8Array(pos + heapEnd);
-  out.set(bytes.subarray(0, pos));
-  if (heapEnd > 0) out.set(heap.subarray(0, heapEnd), pos);
+  copy(bytes, pos, out, 0);
+  copy(heap, heapEnd, out, pos);
   return out;
+}
+
+/** Below some size a loop beats making a view. */
+function copy(from: Uint8Array, length: number, to: Uint8Array, at: number): void {
+  if (length > 64) to.set(from.subarray(0, length), at);
+  else for (let i = 0; i < length; i++) to[at + i] = from[i]!;
 }
 
 function release(): void {
@@ -129,18 +135,19 @@ export function openWide(layout: Layout, words: readonly number[], slot: number)
 }
 
 function vtableFor(layout: Layout, mask: number | readonly number[]): number {
+  const key = typeof mask === "number" ? mask : mask.join();
   if (layout.writeEpoch !== epoch) {
     layout.writeEpoch = epoch;
-    layout.known.clear();
-  }
-  const key = typeof mask === "number" ? mask : mask.join();
-  let at = layout.known.get(key);
+    layout.known = null;
+  } else if (layout.known === null) layout.known = new Map([[layout.key, layout.at]]);
+  let at = layout.known?.get(key);
   if (at === undefined) {
     at = pos;
     writeVtable(layout, mask);
-    layout.known.set(key, at);
+    layout.known?.set(key, at);
   }
   layout.mask = typeof mask === "number" ? mask : -1;
+  layout.key = key;
   layout.at = at;
   return at;
 }
@@ -179,18 +186,19 @@ export function putString(slot: number, value: unknown): void {
   if (length < SHORT) {
     const at = heapEnd;
     if (at + length + 8 > heap.length) growHeap();
+    const into = heap;
     const start = at + 4;
     let i = 0;
     for (; i < length; i++) {
       const unit = value.charCodeAt(i);
       if (unit > 127) break;
-      heap[start + i] = unit;
+      into[start + i] = unit;
     }
     if (i === length) {
-      heap[at] = length;
-      heap[at + 1] = heap[at + 2] = heap[at + 3] = 0;
+      into[at] = length;
+      into[at + 1] = into[at + 2] = into[at + 3] = 0;
       let end = start + length;
-      do heap[end++] = 0; while (end & 3);
+      do into[end++] = 0; while (end & 3);
       heapEnd = end;
       if (patchEnd + 2 > patches.length) growPatches();
       patches[patchEnd++] = slot;

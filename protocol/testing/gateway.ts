@@ -46,6 +46,8 @@ export interface TestGateway extends AsyncDisposable {
   readonly pins: readonly string[];
   /** Requests seen so far. */
   readonly requests: readonly Request[];
+  /** WebSockets accepted so far. */
+  readonly sockets: readonly WebSocket[];
 }
 
 /** Serves `dispatch` until disposed. `wrap` stands between network and server, as a proxy would. */
@@ -59,8 +61,18 @@ export async function serveGateway(
 ): Promise<TestGateway> {
   const server = makeServer(options);
   const requests: Request[] = [];
+  const sockets: WebSocket[] = [];
   const http = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
     requests.push(request);
+    if (request.headers.get("upgrade") === "websocket") {
+      const { socket, response } = Deno.upgradeWebSocket(request);
+      socket.binaryType = "arraybuffer";
+      const session = server.socket(socket, dispatch);
+      socket.onmessage = ({ data }) => void session.receive(data);
+      socket.onclose = () => session.gone();
+      sockets.push(socket);
+      return response;
+    }
     return wrap(request, (inner) => server.handle(inner, dispatch));
   });
   const { pins } = await server.keys();
@@ -69,7 +81,9 @@ export async function serveGateway(
     server,
     pins,
     requests,
+    sockets,
     async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.close();
       await http.shutdown();
     },
   };

@@ -1,0 +1,46 @@
+/**
+ * Elements of a stream between the socket that brings them and the caller who takes them. Bounded: a peer
+ * that sends more than its credit breaks the protocol.
+ *
+ * @module
+ */
+import { KontractError } from "../_internal/errors.ts";
+import { MAX_MESSAGE } from "./limits.ts";
+import { INITIAL_CREDIT } from "./socket_control.ts";
+
+/** One producer, one consumer. */
+export class ElementQueue {
+  readonly #elements: Uint8Array[] = [];
+  #held = 0;
+  #end: { readonly error: unknown } | null | undefined;
+  #wake: (() => void) | undefined;
+
+  /** One more element. Throws `RAY_PROTOCOL` where the peer had no credit for it. */
+  push(element: Uint8Array): void {
+    this.#held += element.length;
+    // The last element may go past the credit by its own length.
+    if (this.#held > INITIAL_CREDIT + MAX_MESSAGE) throw new KontractError("RAY_PROTOCOL");
+    this.#elements.push(element);
+    this.#wake?.();
+  }
+
+  /** Nothing follows; with `error`, taking past the last element throws it. */
+  end(error: { readonly error: unknown } | null): void {
+    if (this.#end === undefined) this.#end = error;
+    this.#wake?.();
+  }
+
+  /** The next element, or null at the end. */
+  async take(): Promise<Uint8Array | null> {
+    while (true) {
+      const element = this.#elements.shift();
+      if (element !== undefined) {
+        this.#held -= element.length;
+        return element;
+      }
+      if (this.#end === null) return null;
+      if (this.#end !== undefined) throw this.#end.error;
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+}

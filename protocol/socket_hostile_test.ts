@@ -1,0 +1,309 @@
+import assert from "node:assert/strict";
+import { type Bytes, concat, EMPTY, randomBytes, utf8 } from "./bytes.ts";
+import { initiate } from "./client_handshake.ts";
+import { loadProvider } from "./crypto/select.ts";
+import { FrameFlag, FrameSplitter, FrameType } from "./frames.ts";
+import { RayTransport } from "./hello.ts";
+import type { RayMessage } from "./message_state.ts";
+import type { Dispatch } from "./rpc.ts";
+import { encodeCredit, encodeNumber } from "./socket_control.ts";
+import { CloseCode, type RaySocket } from "./socket_link.ts";
+import type { SavedSocket, SocketSession } from "./socket_session.ts";
+import { REKEY_INTERVAL, StreamOpener, StreamSealer } from "./stream_state.ts";
+import { makeServer } from "./testing/gateway.ts";
+
+const crypto = await loadProvider();
+
+const echo: Dispatch = (call) =>
+  Promise.resolve({ kind: "value", payload: new Uint8Array(call.payload) });
+
+/** A socket whose other end is the test itself. */
+class Wire implements RaySocket {
+  readonly sent: Bytes[] = [];
+  code: number | undefined;
+  send(bytes: Bytes): void {
+    assert.equal(this.code, undefined, "nothing is sent after close");
+    this.sent.push(bytes);
+  }
+  close(code: number): void {
+    this.code ??= code;
+  }
+}
+
+interface Peer {
+  readonly wire: Wire;
+  readonly session: SocketSession;
+  readonly sealer: StreamSealer;
+  readonly opener: StreamOpener;
+  /** Seals and delivers one frame. */
+  send(message: Partial<RayMessage>, flags?: number): Promise<void>;
+  /** Opens the frames that have arrived since. */
+  answers(): RayMessage[];
+}
+
+async function connect(
+  dispatch: Dispatch = echo,
+  persist?: (saved: SavedSocket) => void,
+  server = makeServer(),
+): Promise<Peer> {
+  const key = (await server.keys()).keys[0];
+  assert.ok(key !== undefined);
+  const pin = { kid: key.kid, publicKey: key.pair.publicKey };
+  const initiated = await initiate(crypto, pin, RayTransport.WEBSOCKET, "test-app");
+  const wire = new Wire();
+  const session = server.socket(wire, dispatch, persist);
+  await session.receive(initiated.init);
+  const [response] = new FrameSplitter().push(wire.sent.shift() ?? EMPTY);
+  assert.ok(response !== undefined);
+  const { result } = await initiated.finish(response);
+  const sealer = new StreamSealer(crypto, { key: result.initiatorKey, next: 0 });
+  const opener = new StreamOpener(crypto, { key: result.responderKey, next: 0 });
+  return {
+    ...{ wire, session, sealer, opener },
+    send: (message, flags = 0) => session.receive(sealer.seal({ ...call(1), ...message, flags })),
+    answers: () =>
+      wire.sent.splice(0).flatMap((bytes) =>
+        new FrameSplitter().push(bytes).map((raw) => opener.open(raw))
+      ),
+  };
+}
+
+function call(stream: number): RayMessage {
+  return { type: FrameType.RPC_CALL, stream, op: 1000, payload: utf8("x") };
+}
+
+const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
+
+Deno.test("a flipped bit, a lost, doubled or swapped frame breaks the socket before anything runs", async () => {
+  let ran = 0;
+  const counting: Dispatch = (request) => {
+    ran++;
+    return echo(request);
+  };
+  const sample = (await connect()).sealer.seal({ ...call(1), flags: 0 });
+  for (let bit = 0; bit < sample.length * 8; bit++) {
+    const peer = await connect(counting);
+    const frame = peer.sealer.seal({ ...call(1), flags: 0 });
+    frame[bit >> 3] = (frame[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+    await peer.session.receive(frame);
+    assert.equal(peer.wire.code, CloseCode.PROTOCOL, `bit ${bit}`);
+  }
+  assert.equal(ran, 0);
+  for (const order of [[1], [1, 0], [0, 0], [0, 2]]) {
+    const peer = await connect();
+    const frames = [1, 3, 5].map((stream) => peer.sealer.seal({ ...call(stream), flags: 0 }));
+    for (const index of order) await peer.session.receive(frames[index] ?? EMPTY);
+    assert.equal(peer.wire.code, CloseCode.PROTOCOL, order.join());
+  }
+});
+
+Deno.test("frames of another session, direction or transport break the socket", async () => {
+  const other = await connect();
+  const peer = await connect();
+  await peer.session.receive(other.sealer.seal({ ...call(1), flags: 0 }));
+  assert.equal(peer.wire.code, CloseCode.PROTOCOL, "another session");
+  const mirror = await connect();
+  await mirror.send({});
+  await settled();
+  await mirror.session.receive(mirror.wire.sent[0] ?? EMPTY);
+  assert.equal(mirror.wire.code, CloseCode.PROTOCOL, "the server's own frame");
+  const server = makeServer();
+  const key = (await server.keys()).keys[0];
+  assert.ok(key !== undefined);
+  const pin = { kid: key.kid, publicKey: key.pair.publicKey };
+  const http = await initiate(crypto, pin, RayTransport.HTTP, "test-app");
+  const wire = new Wire();
+  await server.socket(wire, echo).receive(http.init);
+  assert.equal(wire.code, CloseCode.PROTOCOL, "a handshake for HTTP");
+});
+
+Deno.test("text, empty messages, cut frames and frames before the handshake break the socket", async () => {
+  for (const data of ["text", EMPTY, new Uint8Array(15), randomBytes(100)]) {
+    const peer = await connect();
+    await peer.session.receive(data);
+    assert.equal(peer.wire.code, CloseCode.PROTOCOL);
+    const wire = new Wire();
+    await makeServer().socket(wire, echo).receive(data);
+    assert.equal(wire.code, CloseCode.PROTOCOL);
+    assert.equal(wire.sent.length, 0);
+  }
+  const peer = await connect();
+  const frame = peer.sealer.seal({ ...call(1), flags: 0 });
+  await peer.session.receive(concat(frame, new Uint8Array(1)));
+  assert.equal(peer.wire.code, CloseCode.PROTOCOL);
+});
+
+Deno.test("wrong streams, types, flags and control messages break the socket", async () => {
+  const wrong: [string, Partial<RayMessage>, number?][] = [
+    ["even stream", { stream: 2 }],
+    ["unknown control", { stream: 0, op: 77 }],
+    ["short number", { stream: 0, op: 3, payload: new Uint8Array(15) }],
+    ["token without UTF-8", { stream: 0, op: 0, payload: new Uint8Array([0xff]) }],
+    ["cancel of a stream that never was", { type: FrameType.CANCEL, stream: 1 }],
+    ["credit for a stream that never was", { type: FrameType.CREDIT, payload: encodeCredit(1) }],
+    ["END", {}, FrameFlag.END],
+    ["a fragment too small", {}, FrameFlag.MORE],
+    ...[0x01, 0x02, 0x03, 0x04, 0x11, 0x12, 0x20, 0x21, 0x22].map((
+      type,
+    ): [string, Partial<RayMessage>] => [`type ${type}`, { type: type as FrameType }]),
+  ];
+  for (const [what, message, flags] of wrong) {
+    const peer = await connect();
+    await peer.send(message, flags);
+    assert.equal(peer.wire.code, CloseCode.PROTOCOL, what);
+  }
+  const twice = await connect();
+  await twice.send({ stream: 3 });
+  await twice.send({ stream: 1 });
+  assert.equal(twice.wire.code, CloseCode.PROTOCOL, "a stream that goes back");
+});
+
+Deno.test("more calls or bytes than were announced break the socket", async () => {
+  const waiting: Dispatch = () => new Promise(() => {});
+  const server = makeServer({ limits: { streams: 3, message: 100_000, reassembly: 150_000 } });
+  const many = await connect(waiting, undefined, server);
+  for (const stream of [1, 3, 5]) await many.send({ stream });
+  assert.equal(many.wire.code, undefined);
+  await many.send({ stream: 7 });
+  assert.equal(many.wire.code, CloseCode.PROTOCOL);
+  const large = await connect(waiting, undefined, server);
+  const payload = new Uint8Array(60_000);
+  await large.send({ payload }, FrameFlag.MORE);
+  await large.send({ payload }, FrameFlag.MORE);
+  assert.equal(large.wire.code, CloseCode.TOO_LARGE, "one message");
+  const spread = await connect(waiting, undefined, server);
+  for (const stream of [1, 3, 5]) await spread.send({ stream, payload }, FrameFlag.MORE);
+  assert.equal(spread.wire.code, CloseCode.TOO_LARGE, "all together");
+});
+
+Deno.test("cancelling twice, or what has ended, is fine", async () => {
+  const peer = await connect((request) =>
+    new Promise((resolve) => {
+      request.signal.addEventListener(
+        "abort",
+        () => resolve({ kind: "error", error: { code: "CANCELLED", message: "" } }),
+      );
+    })
+  );
+  await peer.send({});
+  for (let round = 0; round < 3; round++) {
+    await peer.send({ type: FrameType.CANCEL, payload: EMPTY });
+    await settled();
+  }
+  assert.deepEqual(peer.answers().map(({ type }) => type), [FrameType.RPC_ERROR]);
+  await peer.send({ type: FrameType.HEARTBEAT, stream: 0, op: 0, payload: EMPTY });
+  assert.deepEqual(peer.answers().map(({ op }) => op), [1]);
+  assert.equal(peer.wire.code, undefined);
+});
+
+Deno.test("NUMBER sets lane and number of the next calls", async () => {
+  const seen: string[] = [];
+  const peer = await connect((request) => {
+    seen.push(`${request.lane}:${request.reqno}`);
+    return echo(request);
+  });
+  const lane = new Uint8Array(8);
+  await peer.send({ stream: 0, op: 3, payload: encodeNumber(lane, 41n) });
+  await peer.send({ stream: 1 });
+  await peer.send({ stream: 3 });
+  await peer.send({ stream: 0, op: 3, payload: encodeNumber(lane, 7n) });
+  await peer.send({ stream: 5 });
+  assert.deepEqual(seen, ["AAAAAAAAAAA:41", "AAAAAAAAAAA:42", "AAAAAAAAAAA:7"]);
+});
+
+Deno.test("a socket hibernates and wakes between frames, and no nonce is ever used twice", async () => {
+  const server = makeServer();
+  let saved: SavedSocket | undefined;
+  const nonces = new Set<string>();
+  const persist = (now: SavedSocket): void => {
+    saved = structuredClone(now);
+  };
+  const peer = await connect(echo, persist, server);
+  await peer.send({ stream: 0, op: 0, payload: utf8("token") });
+  await peer.send({ stream: 0, op: 3, payload: encodeNumber(new Uint8Array(8), 9n) });
+  const seen: string[] = [];
+  for (let round = 0; round < 20; round++) {
+    assert.ok(saved !== undefined);
+    // Everything in memory is gone; only what was persisted comes back.
+    const wire = new Wire();
+    const dispatch: Dispatch = (request) => {
+      seen.push(`${request.token}:${request.reqno}`);
+      return echo(request);
+    };
+    const woken = await server.restoreSocket(wire, dispatch, persist, saved);
+    await woken.receive(peer.sealer.seal({ ...call(2 * round + 1), flags: 0 }));
+    await settled();
+    assert.equal(wire.code, undefined);
+    assert.equal(woken.busy, false);
+    for (const bytes of wire.sent) {
+      const [raw] = new FrameSplitter().push(bytes);
+      assert.ok(raw !== undefined);
+      const nonce = String(raw.header.sequence);
+      assert.ok(!nonces.has(nonce), `sequence ${nonce} was sent twice`);
+      nonces.add(nonce);
+      assert.deepEqual(peer.opener.open(raw).payload, utf8("x"));
+    }
+  }
+  assert.deepEqual(seen, Array.from({ length: 20 }, (_, index) => `token:${9 + index}`));
+});
+
+Deno.test("state is persisted before a frame leaves", async () => {
+  let persisted = -1;
+  const server = makeServer();
+  const wire = new Wire();
+  const check: RaySocket = {
+    send(bytes) {
+      const [raw] = new FrameSplitter().push(bytes);
+      if (raw?.header.type !== FrameType.HANDSHAKE_RESPONSE) {
+        assert.ok(persisted > (raw?.header.sequence ?? Infinity), "sent before it was stored");
+      }
+      wire.send(bytes);
+    },
+    close: (code) => wire.close(code),
+  };
+  const key = (await server.keys()).keys[0];
+  assert.ok(key !== undefined);
+  const pin = { kid: key.kid, publicKey: key.pair.publicKey };
+  const initiated = await initiate(crypto, pin, RayTransport.WEBSOCKET, "test-app");
+  const session = server.socket(check, echo, (now) => {
+    persisted = now.positions.send.next;
+  });
+  await session.receive(initiated.init);
+  const [response] = new FrameSplitter().push(wire.sent[0] ?? EMPTY);
+  assert.ok(response !== undefined);
+  const { result } = await initiated.finish(response);
+  const sealer = new StreamSealer(crypto, { key: result.initiatorKey, next: 0 });
+  for (let stream = 1; stream < 20; stream += 2) {
+    await session.receive(sealer.seal({ ...call(stream), flags: 0 }));
+  }
+  await settled();
+  assert.equal(wire.sent.length, 11);
+});
+
+Deno.test("both sides rekey at the same frame, and the last frame of a session is the last", () => {
+  const key = randomBytes(32);
+  const [sealer, opener] = [
+    new StreamSealer(crypto, { key, next: 0 }),
+    new StreamOpener(crypto, { key, next: 0 }),
+  ];
+  for (let index = 0; index < REKEY_INTERVAL + 3; index++) {
+    const [raw] = new FrameSplitter().push(sealer.seal({ ...call(1), flags: 0 }));
+    assert.ok(raw !== undefined);
+    opener.open(raw);
+  }
+  assert.notDeepEqual(sealer.position.key, key);
+  assert.deepEqual(sealer.position, opener.position);
+  const last = new StreamSealer(crypto, { key, next: 2 ** 32 - 1 });
+  const [raw] = new FrameSplitter().push(last.seal({ ...call(1), flags: 0 }));
+  assert.equal(raw?.header.sequence, 2 ** 32 - 1);
+  assert.throws(() => last.seal({ ...call(1), flags: 0 }));
+});
+
+Deno.test("a session older than a day is ended with the code that asks for a new one", async () => {
+  let now = Date.now();
+  const peer = await connect(echo, undefined, makeServer({ clock: { now: () => now } }));
+  await peer.send({ stream: 1 });
+  now += 25 * 3_600_000;
+  await peer.send({ stream: 3 });
+  assert.equal(peer.wire.code, CloseCode.RENEW);
+});

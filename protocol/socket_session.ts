@@ -1,0 +1,273 @@
+/**
+ * The server's side of one WebSocket: handshake, then calls side by side until either end goes.
+ *
+ * Over an abstract socket, so the same code serves `Deno.upgradeWebSocket` and a hibernating Durable
+ * Object. `save` gives all that must survive hibernation; where the host cannot give it back, it closes
+ * the socket and never guesses.
+ *
+ * Calls: client streams are odd and only go up. Exactly one RPC_RESPONSE or RPC_ERROR closes each, also
+ * after CANCEL. A stream's EVENTs wait for CREDIT.
+ *
+ * @module
+ */
+import { KontractError } from "../_internal/errors.ts";
+import { EMPTY, toBase64Url } from "./bytes.ts";
+import type { CryptoProvider } from "./crypto/provider.ts";
+import { FrameType } from "./frames.ts";
+import { RayTransport } from "./hello.ts";
+import { type RayLimits, resolveLimits } from "./limits.ts";
+import type { RayMessage } from "./message_state.ts";
+import type { Dispatch } from "./rpc.ts";
+import { errorMessage, finalMessage, nextUnlessAborted, settle } from "./server_reply.ts";
+import { readToken } from "./server_request.ts";
+import { respond } from "./server_handshake.ts";
+import type { ServerKeys } from "./server_keys.ts";
+import { ControlOp, CreditGate, decodeCredit, decodeNumber } from "./socket_control.ts";
+import { CloseCode, type LinkPositions, type RaySocket, SocketLink } from "./socket_link.ts";
+import { toWireError } from "./wire_error.ts";
+
+/** Provider and static keys of a server. */
+export interface SocketKeys {
+  readonly crypto: CryptoProvider;
+  readonly keys: ServerKeys;
+}
+
+/** What a session is made from. */
+export interface SocketSessionOptions {
+  readonly app: string;
+  /** Provider and static keys; asked for once, when the first message comes. */
+  readonly ready: () => Promise<SocketKeys>;
+  readonly socket: RaySocket;
+  readonly dispatch: Dispatch;
+  readonly clock: { now(): number };
+  readonly limits?: Partial<RayLimits>;
+  /** See `socket_link.ts`; called with what {@link SocketSession.restore} takes. */
+  readonly persist?: (saved: SavedSocket) => void;
+  /** Told why a socket was broken off: for the log. */
+  readonly onFailure?: (error: unknown) => void;
+}
+
+/** All that must survive hibernation. Holds keys: store it like a secret. */
+export interface SavedSocket {
+  readonly positions: LinkPositions;
+  readonly startedAt: number;
+  readonly lastStream: number;
+  readonly token: string | null;
+  readonly lane: string;
+  readonly reqno: bigint;
+}
+
+// Design: a session ends after a day, whatever it sent.
+const MAX_AGE = 24 * 3_600_000;
+
+interface OpenCall {
+  readonly abort: AbortController;
+  readonly credit: CreditGate;
+}
+
+/** One WebSocket at the server. */
+export class SocketSession {
+  readonly #options: SocketSessionOptions;
+  readonly #limits: RayLimits;
+  readonly #calls = new Map<number, OpenCall>();
+  #phase: "new" | "handshake" | "open" | "closed" = "new";
+  #link: SocketLink | undefined;
+  #startedAt = 0;
+  #lastStream = -1;
+  #token: string | null = null;
+  #lane: string = toBase64Url(crypto.getRandomValues(new Uint8Array(8)));
+  #reqno = 0n;
+
+  /** A session that waits for INIT. */
+  constructor(options: SocketSessionOptions) {
+    this.#options = options;
+    this.#limits = resolveLimits(options.limits);
+  }
+
+  /** A session that goes on where `saved` stands. */
+  static async restore(options: SocketSessionOptions, saved: SavedSocket): Promise<SocketSession> {
+    const { crypto } = await options.ready();
+    const session = new SocketSession(options);
+    session.#startedAt = saved.startedAt;
+    session.#lastStream = saved.lastStream;
+    session.#token = saved.token;
+    session.#lane = saved.lane;
+    session.#reqno = saved.reqno;
+    session.#open(crypto, saved.positions);
+    return session;
+  }
+
+  /** True while a call runs: the host must not hibernate. */
+  get busy(): boolean {
+    return this.#phase === "handshake" || this.#calls.size > 0 || this.#link?.unfinished === true;
+  }
+
+  /** One WebSocket message. Text is refused. Never rejects; the promise only says when it is done. */
+  async receive(data: Uint8Array | ArrayBuffer | string): Promise<void> {
+    try {
+      if (typeof data === "string") throw new KontractError("RAY_PROTOCOL");
+      const bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
+      if (this.#phase === "new") await this.#handshake(bytes);
+      else if (this.#phase === "open") this.#frames(bytes);
+      else if (this.#phase === "handshake") throw new KontractError("RAY_PROTOCOL");
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** The socket has gone: every call is cancelled. */
+  gone(): void {
+    this.#end(CloseCode.NORMAL);
+  }
+
+  async #handshake(bytes: Uint8Array): Promise<void> {
+    this.#phase = "handshake";
+    const { app, socket, clock } = this.#options;
+    const { crypto, keys } = await this.#options.ready();
+    const responder = { crypto, app, keys, limits: this.#limits };
+    const { response, result } = await respond(responder, RayTransport.WEBSOCKET, bytes);
+    if ((this.#phase as string) !== "handshake") return;
+    this.#startedAt = clock.now();
+    this.#open(crypto, {
+      send: { key: result.responderKey, next: 0 },
+      receive: { key: result.initiatorKey, next: 0 },
+    });
+    socket.send(response);
+  }
+
+  #open(crypto: CryptoProvider, positions: LinkPositions): void {
+    const { socket, persist } = this.#options;
+    this.#phase = "open";
+    this.#link = new SocketLink({
+      ...{ crypto, socket, positions, limits: this.#limits },
+      persist: persist && ((now) => persist(this.#saved(now))),
+    });
+    persist?.(this.#saved(positions));
+  }
+
+  #saved(positions: LinkPositions): SavedSocket {
+    return {
+      positions,
+      startedAt: this.#startedAt,
+      lastStream: this.#lastStream,
+      token: this.#token,
+      lane: this.#lane,
+      reqno: this.#reqno,
+    };
+  }
+
+  #frames(bytes: Uint8Array): void {
+    const link = this.#link;
+    if (link === undefined) return;
+    if (this.#options.clock.now() - this.#startedAt > MAX_AGE) return this.#end(CloseCode.RENEW);
+    for (const message of link.receive(bytes)) this.#message(message, link);
+    // Control messages change what is saved; the link saved before they were read.
+    if (!link.closed) this.#options.persist?.(this.#saved(link.positions));
+  }
+
+  #message(message: RayMessage, link: SocketLink): void {
+    const { type, stream } = message;
+    switch (type) {
+      case FrameType.RPC_CALL:
+        return stream === 0 ? this.#control(message) : this.#begin(message, link);
+      case FrameType.CANCEL:
+        this.#known(stream)?.abort.abort();
+        return;
+      case FrameType.CREDIT:
+        this.#known(stream)?.credit.grant(decodeCredit(message.payload));
+        return;
+      case FrameType.HEARTBEAT:
+        if (stream !== 0 || message.op !== 0) throw new KontractError("RAY_PROTOCOL");
+        return link.send({ type, stream: 0, op: 1, payload: EMPTY });
+      case FrameType.CLOSE:
+        return this.#end(CloseCode.NORMAL);
+      default:
+        throw new KontractError("RAY_PROTOCOL");
+    }
+  }
+
+  // A stream that has ended is fine, since the peer may not know yet; one that never was is not.
+  #known(stream: number): OpenCall | undefined {
+    if (stream % 2 !== 1 || stream > this.#lastStream) throw new KontractError("RAY_PROTOCOL");
+    return this.#calls.get(stream);
+  }
+
+  #control(message: RayMessage): void {
+    if (message.op === ControlOp.AUTHENTICATE) this.#token = readToken(message);
+    else if (message.op === ControlOp.NUMBER) {
+      const { lane, reqno } = decodeNumber(message.payload);
+      this.#lane = lane;
+      this.#reqno = reqno;
+    } else throw new KontractError("RAY_PROTOCOL");
+  }
+
+  #begin(message: RayMessage, link: SocketLink): void {
+    const { stream, op, payload } = message;
+    const fresh = stream % 2 === 1 && stream > this.#lastStream;
+    if (!fresh || this.#calls.size >= this.#limits.streams) throw new KontractError("RAY_PROTOCOL");
+    this.#lastStream = stream;
+    const reqno = this.#reqno++;
+    if (reqno > 0xffff_ffff_ffff_fffen) throw new KontractError("RAY_PROTOCOL");
+    const call: OpenCall = { abort: new AbortController(), credit: new CreditGate() };
+    this.#calls.set(stream, call);
+    const { signal } = call.abort;
+    const identity = { token: this.#token, lane: this.#lane, reqno };
+    this.#run(call, { op, payload, signal, ...identity }, stream, link).catch((error: unknown) => {
+      this.#fail(error);
+    });
+  }
+
+  async #run(
+    call: OpenCall,
+    request: Parameters<Dispatch>[0],
+    stream: number,
+    link: SocketLink,
+  ): Promise<void> {
+    const target = { stream, op: request.op };
+    const reply = await settle(this.#options.dispatch, request);
+    const final = reply.kind === "stream"
+      ? await this.#pump(call, target, reply.elements, link)
+      : finalMessage(target, reply, this.#limits);
+    this.#calls.delete(stream);
+    link.send(final);
+  }
+
+  async #pump(
+    { abort: { signal }, credit }: OpenCall,
+    target: { readonly stream: number; readonly op: number },
+    elements: AsyncIterable<Uint8Array>,
+    link: SocketLink,
+  ): Promise<RayMessage> {
+    const iterator = elements[Symbol.asyncIterator]();
+    const leave = (error: unknown): RayMessage => {
+      iterator.return?.()?.catch(() => {});
+      return errorMessage(target, toWireError(error));
+    };
+    try {
+      while (true) {
+        const next = await nextUnlessAborted(iterator, signal);
+        if (next === null) return leave(new KontractError("CANCELLED"));
+        if (next.done === true) return { type: FrameType.RPC_RESPONSE, ...target, payload: EMPTY };
+        if (next.value.length > this.#limits.message) throw new KontractError("TOO_LARGE");
+        await credit.spend(next.value.length, signal);
+        if (!signal.aborted) link.send({ type: FrameType.EVENT, ...target, payload: next.value });
+      }
+    } catch (error) {
+      return leave(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#options.onFailure?.(error);
+    const large = error instanceof KontractError && error.code === "TOO_LARGE";
+    this.#end(large ? CloseCode.TOO_LARGE : CloseCode.PROTOCOL);
+  }
+
+  #end(code: number): void {
+    if (this.#phase === "closed") return;
+    this.#phase = "closed";
+    if (this.#link === undefined) this.#options.socket.close(code);
+    else this.#link.close(code);
+    for (const call of this.#calls.values()) call.abort.abort();
+  }
+}

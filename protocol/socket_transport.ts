@@ -1,0 +1,212 @@
+/**
+ * The client's transport over one WebSocket: many calls side by side, streams with back-pressure, a new
+ * connection when the old one is lost or old.
+ *
+ * After a loss a read is sent once more; a state-changing call is reported as `OUTCOME_UNKNOWN`, never
+ * repeated here. Failed connections are followed by a jittered, growing pause.
+ *
+ * @module
+ */
+import { KontractError } from "../_internal/errors.ts";
+import { randomBytes } from "./bytes.ts";
+import { parsePins, type Pin } from "./client_handshake.ts";
+import type { CryptoProvider } from "./crypto/provider.ts";
+import { loadProvider } from "./crypto/select.ts";
+import { ElementQueue } from "./element_queue.ts";
+import { PostError } from "./http_channel.ts";
+import { LANE_LENGTH } from "./message_keys.ts";
+import { failureOf, PendingCall, watchCall } from "./pending_call.ts";
+import { SocketClient } from "./socket_client.ts";
+import { CloseCode } from "./socket_link.ts";
+import type { Transport, TransportCallOptions, TransportOptions } from "./transport.ts";
+
+/** Options of {@link createSocketTransport}. */
+export interface SocketTransportOptions extends TransportOptions {
+  /** Milliseconds a call waits where it says nothing itself: one minute by default. */
+  readonly timeout?: number;
+  /** The platform's by default. */
+  readonly webSocket?: typeof WebSocket;
+}
+
+/** A transport over WebSocket. Nothing is opened before the first call. */
+export function createSocketTransport(options: SocketTransportOptions): Transport {
+  return new SocketTransport(options);
+}
+
+const CONNECT_TIMEOUT = 15_000;
+const MAX_PAUSE = 30_000;
+const CREDIT_STEP = 64 << 10;
+
+class SocketTransport implements Transport {
+  readonly #options: SocketTransportOptions;
+  readonly #url: string;
+  readonly #lane = randomBytes(LANE_LENGTH);
+  readonly #closed = new AbortController();
+  #connection: Promise<SocketClient> | undefined;
+  #failures = 0;
+  #pauseUntil = 0;
+  #reqno = 0n;
+
+  constructor(options: SocketTransportOptions) {
+    if (!URL.canParse("/raystream", options.url)) {
+      throw new KontractError("CONFIG", "The gateway's url must be an absolute http or https URL.");
+    }
+    const url = new URL("/raystream", options.url);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    this.#url = url.href;
+    this.#options = options;
+  }
+
+  call(op: number, payload: Uint8Array, options: TransportCallOptions): Promise<Uint8Array> {
+    const timeout = this.#options.timeout ?? 60_000;
+    const pending = new PendingCall(op, payload, options, timeout, this.#closed.signal);
+    if (!pending.settled) void this.#send(pending);
+    return pending.result;
+  }
+
+  async *stream(
+    op: number,
+    payload: Uint8Array,
+    options: TransportCallOptions,
+  ): AsyncGenerator<Uint8Array, void> {
+    const { token, mutation, signal, timeout } = options;
+    const queue = new ElementQueue();
+    let left = false;
+    let begun: { client: SocketClient; stream: number } | undefined;
+    const stop = (error: KontractError): void => queue.end({ error });
+    const unwatch = watchCall({ timeout, signal, closed: this.#closed.signal }, stop);
+    this.#connected().then((client) => {
+      if (left) return;
+      const stream = client.begin({ op, payload, token }, {
+        event: (element) => queue.push(element),
+        done: () => queue.end(null),
+        fail: (error) => queue.end({ error: failureOf(error, mutation) }),
+      });
+      begun = { client, stream };
+    }).catch((error) => queue.end({ error: failureOf(new PostError(error, false), mutation) }));
+    let consumed = 0;
+    try {
+      for (let element = await queue.take(); element !== null; element = await queue.take()) {
+        yield element;
+        consumed += element.length;
+        if (consumed < CREDIT_STEP) continue;
+        begun?.client.credit(begun.stream, consumed);
+        consumed = 0;
+      }
+    } finally {
+      left = true;
+      unwatch();
+      begun?.client.cancel(begun.stream);
+    }
+  }
+
+  close(): void {
+    this.#closed.abort();
+    const error = new KontractError("CANCELLED");
+    this.#connection?.then((client) => client.close(CloseCode.NORMAL, error), () => {});
+  }
+
+  async #send(pending: PendingCall): Promise<void> {
+    const { op, payload, options } = pending;
+    let client: SocketClient;
+    let stream: number;
+    try {
+      client = await this.#connected();
+      if (pending.settled) return;
+      stream = client.begin({ op, payload, token: options.token }, {
+        event: null,
+        done: (answer) => pending.resolve(answer),
+        fail: (error) => this.#fail(pending, error),
+      });
+    } catch (error) {
+      return pending.reject(failureOf(new PostError(error, false), options.mutation));
+    }
+    pending.onAbandoned = () => client.cancel(stream);
+  }
+
+  #fail(pending: PendingCall, error: unknown): void {
+    const lost = error instanceof KontractError && error.code === "NETWORK";
+    if (lost && pending.mayRepeat && !pending.settled && !this.#closed.signal.aborted) {
+      pending.mayRepeat = false;
+      void this.#send(pending);
+    } else pending.reject(failureOf(error, pending.options.mutation));
+  }
+
+  async #connected(): Promise<SocketClient> {
+    const known = this.#connection;
+    if (known !== undefined) {
+      const client = await known;
+      if (!client.stale) return client;
+      if (this.#connection === known) this.#connection = undefined;
+      retire(client);
+    }
+    if (this.#closed.signal.aborted) throw new KontractError("CANCELLED");
+    if (this.#connection === undefined) {
+      const fresh = this.#connect();
+      this.#connection = fresh;
+      fresh.then(() => {
+        this.#failures = 0;
+      }, () => {
+        if (this.#connection === fresh) this.#connection = undefined;
+        const pause = Math.min(MAX_PAUSE, 250 * 2 ** this.#failures++);
+        this.#pauseUntil = performance.now() + pause * (0.5 + Math.random() / 2);
+      });
+    }
+    return await this.#connection;
+  }
+
+  async #connect(): Promise<SocketClient> {
+    const wait = this.#pauseUntil - performance.now();
+    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+    if (this.#closed.signal.aborted) throw new KontractError("CANCELLED");
+    const crypto = await loadProvider();
+    for (const pin of parsePins(crypto, this.#options.pins)) {
+      const client = await this.#connectTo(crypto, pin);
+      if (client !== null) return client;
+    }
+    throw new KontractError("RAY_SERVER_KEY");
+  }
+
+  // Null where the server broke off the handshake: it may hold another of the pins.
+  #connectTo(crypto: CryptoProvider, pin: Pin): Promise<SocketClient | null> {
+    return new Promise((resolve, reject) => {
+      const Socket = this.#options.webSocket ?? WebSocket;
+      const socket = new Socket(this.#url);
+      socket.binaryType = "arraybuffer";
+      const client = new SocketClient({
+        ...{ crypto, pin, socket, app: this.#options.app, lane: this.#lane },
+        takeNumber: () => this.#reqno++,
+      });
+      const lose = (error: KontractError): void => client.close(CloseCode.NORMAL, error);
+      const timer = setTimeout(() => {
+        const error = new KontractError("NETWORK", "The gateway does not answer.");
+        lose(error);
+        reject(error);
+      }, CONNECT_TIMEOUT);
+      let connected = false;
+      socket.onopen = () => {
+        client.start().then(() => {
+          connected = true;
+          clearTimeout(timer);
+          resolve(client);
+        }, reject);
+      };
+      socket.onmessage = ({ data }) => {
+        void client.receive(typeof data === "string" ? data : new Uint8Array(data));
+      };
+      socket.onclose = ({ code }) => {
+        clearTimeout(timer);
+        if (!connected && code === CloseCode.PROTOCOL) resolve(null);
+        const error = new KontractError("NETWORK", "The connection was lost.");
+        lose(error);
+        reject(error); // matters only before the handshake is done
+      };
+    });
+  }
+}
+
+function retire(client: SocketClient): void {
+  const error = new KontractError("NETWORK", "The connection was replaced.");
+  if (client.open === 0) client.close(CloseCode.NORMAL, error);
+  else setTimeout(() => retire(client), 1000);
+}

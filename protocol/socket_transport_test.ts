@@ -1,0 +1,179 @@
+import assert from "node:assert/strict";
+import { type ErrorCode, KontractError } from "../_internal/errors.ts";
+import { randomBytes, toBase64Url, utf8 } from "./bytes.ts";
+import type { Dispatch, RpcCall } from "./rpc.ts";
+import { createSocketTransport } from "./socket_transport.ts";
+import { serveGateway, type TestGateway } from "./testing/gateway.ts";
+
+const READ = { token: null, mutation: false } as const;
+const WRITE = { token: null, mutation: true } as const;
+
+const echo: Dispatch = (call) =>
+  Promise.resolve({ kind: "value", payload: new Uint8Array(call.payload) });
+
+function connect(gateway: TestGateway) {
+  return createSocketTransport({ url: gateway.url, app: "test-app", pins: gateway.pins });
+}
+
+const withCode = (code: ErrorCode) => (error: unknown): boolean => {
+  assert.ok(error instanceof KontractError, `no KontractError: ${error}`);
+  assert.equal(error.code, code);
+  return true;
+};
+
+Deno.test("many calls share one socket, each with its own answer and number", async () => {
+  const seen: RpcCall[] = [];
+  await using gateway = await serveGateway((call) => {
+    seen.push(call);
+    return echo(call);
+  });
+  const transport = connect(gateway);
+  const sizes = [0, 1, 1000, 65_511, 65_512, 300_000, ...Array(50).fill(100)];
+  await Promise.all(sizes.map(async (size) => {
+    const payload = new Uint8Array(size).fill(size % 251);
+    assert.deepEqual(await transport.call(1000, payload, READ), payload);
+  }));
+  await transport.call(1000, utf8("x"), { token: "a-token", mutation: true });
+  transport.close();
+  assert.equal(gateway.sockets.length, 1);
+  assert.deepEqual(
+    seen.map((call) => call.reqno).toSorted((a, b) => Number(a - b)),
+    seen.map((_, index) => BigInt(index)),
+  );
+  assert.equal(new Set(seen.map((call) => call.lane)).size, 1);
+  assert.equal(seen[0]?.token, null);
+  assert.equal(seen.at(-1)?.token, "a-token");
+});
+
+Deno.test("streams and calls run side by side, and a stream waits for its reader", async () => {
+  let produced = 0;
+  await using gateway = await serveGateway((call) =>
+    call.op === 1000 ? echo(call) : Promise.resolve({
+      kind: "stream",
+      elements: (async function* () {
+        for (; produced < 400; produced++) yield new Uint8Array(10_000).fill(produced % 251);
+      })(),
+    })
+  );
+  const transport = connect(gateway);
+  const iterator = transport.stream(1001, utf8("x"), READ)[Symbol.asyncIterator]();
+  await iterator.next();
+  for (let round = 0; round < 20; round++) {
+    assert.deepEqual(await transport.call(1000, utf8("x"), READ), utf8("x"));
+  }
+  assert.ok(produced < 40, `${produced} elements came for one that was taken: credit is 26`);
+  let got = 1;
+  for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) {
+    assert.equal(next.value[0], got++ % 251);
+  }
+  assert.equal(got, 400);
+  transport.close();
+});
+
+Deno.test("leaving a stream or aborting a call cancels it on the server, and the socket lives on", async () => {
+  const returned = Promise.withResolvers<void>();
+  const aborted = Promise.withResolvers<void>();
+  const started = Promise.withResolvers<void>();
+  await using gateway = await serveGateway((call) => {
+    if (call.op === 1000) return echo(call);
+    if (call.op === 1001) {
+      const elements = (async function* () {
+        try {
+          for (;;) yield randomBytes(100);
+        } finally {
+          returned.resolve();
+        }
+      })();
+      return Promise.resolve({ kind: "stream", elements });
+    }
+    started.resolve();
+    return new Promise((resolve) => {
+      call.signal.addEventListener("abort", () => {
+        aborted.resolve();
+        resolve({ kind: "error", error: { code: "CANCELLED", message: "" } });
+      });
+    });
+  });
+  const transport = connect(gateway);
+  for await (const _ of transport.stream(1001, utf8("x"), READ)) break;
+  await returned.promise;
+  const abort = new AbortController();
+  const call = transport.call(1002, utf8("x"), { ...READ, signal: abort.signal });
+  const rejected = assert.rejects(call, withCode("CANCELLED"));
+  await started.promise;
+  abort.abort();
+  await rejected;
+  await aborted.promise;
+  assert.deepEqual(await transport.call(1000, utf8("x"), READ), utf8("x"));
+  assert.equal(gateway.sockets.length, 1);
+  transport.close();
+});
+
+Deno.test("errors are typed, and an error in a stream comes after its elements", async () => {
+  await using gateway = await serveGateway((call) => {
+    if (call.op === 1000) throw new Error("internal detail");
+    const elements = (async function* () {
+      yield utf8("first");
+      throw new KontractError("FORBIDDEN", "Not the second.");
+    })();
+    return Promise.resolve({ kind: "stream", elements });
+  });
+  const transport = connect(gateway);
+  await assert.rejects(transport.call(1000, utf8("x"), READ), (error) => {
+    assert.ok(error instanceof KontractError);
+    assert.doesNotMatch(error.message, /detail/);
+    return error.code === "INTERNAL";
+  });
+  const got: Uint8Array[] = [];
+  await assert.rejects(async () => {
+    for await (const element of transport.stream(1001, utf8("x"), READ)) got.push(element);
+  }, withCode("FORBIDDEN"));
+  assert.deepEqual(got, [utf8("first")]);
+  transport.close();
+});
+
+Deno.test("a lost socket: reads are sent again, a mutation's outcome is unknown", async () => {
+  await using gateway = await serveGateway((call) => {
+    if (gateway.sockets.length > 1) return echo(call);
+    gateway.sockets[0]?.close();
+    return new Promise((resolve) => {
+      call.signal.addEventListener(
+        "abort",
+        () => resolve({ kind: "error", error: { code: "CANCELLED", message: "" } }),
+      );
+    });
+  });
+  const transport = connect(gateway);
+  const [read, write] = [
+    transport.call(1001, utf8("r"), READ),
+    transport.call(1001, utf8("w"), WRITE),
+  ];
+  await assert.rejects(write, withCode("OUTCOME_UNKNOWN"));
+  assert.deepEqual(await read, utf8("r"));
+  assert.equal(gateway.sockets.length, 2);
+  transport.close();
+});
+
+Deno.test("a server without the pinned key is refused, the second pin is tried", async () => {
+  await using gateway = await serveGateway(echo);
+  const other = toBase64Url(randomBytes(32));
+  const { url } = gateway;
+  const wrong = createSocketTransport({ url, app: "test-app", pins: [other] });
+  await assert.rejects(wrong.call(1000, utf8("x"), WRITE), withCode("RAY_SERVER_KEY"));
+  wrong.close();
+  const pins = [other, ...gateway.pins];
+  const right = createSocketTransport({ url, app: "test-app", pins });
+  assert.deepEqual(await right.call(1000, utf8("x"), WRITE), utf8("x"));
+  right.close();
+});
+
+Deno.test("a server that is not there is NETWORK, and a closed transport is CANCELLED", async () => {
+  const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+  const { port } = listener.addr;
+  listener.close();
+  const pins = [toBase64Url(randomBytes(32))];
+  const transport = createSocketTransport({ url: `http://127.0.0.1:${port}`, app: "a", pins });
+  await assert.rejects(transport.call(1000, utf8("x"), WRITE), withCode("NETWORK"));
+  transport.close();
+  await assert.rejects(transport.call(1000, utf8("x"), WRITE), withCode("CANCELLED"));
+});
