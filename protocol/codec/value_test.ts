@@ -73,7 +73,7 @@ Deno.test("what is not plain data is refused with its path", () => {
     [["ok", "\ud800"], "[1]"],
     [{ "\udfff": 1 }, '["\\udfff"]'],
     [new Date(NaN), ""],
-    [JSON.parse('{"x": {"__proto__": 1}}'), "x"],
+    [JSON.parse('{"x": {"__proto__": 1}}'), "x.__proto__"],
     [[new Error("x")], "[0]"],
     [new Float64Array(1), ""],
   ];
