@@ -48,6 +48,8 @@ export class Harness {
   readonly events: AuditEvent[] = [];
   /** Iterations and scrypt costs, in order. */
   readonly work: string[] = [];
+  /** Runs once, in the middle of the next password derivation: what happens meanwhile elsewhere. */
+  meanwhile: (() => Promise<unknown>) | null = null;
   readonly auth: KontractAuth;
   readonly #under: StoreUnderTest;
   readonly #counts = new Map<string, number>();
@@ -76,9 +78,12 @@ export class Harness {
       registration: "immediate",
       password: { scheme: "pbkdf2", iterations: 100_000 },
       primitive: {
-        pbkdf2: (password, salt, iterations, length) => {
+        pbkdf2: async (password, salt, iterations, length) => {
           this.work.push(`pbkdf2 ${iterations}`);
-          return platformPrimitive.pbkdf2(password, salt, iterations, length);
+          const { meanwhile } = this;
+          this.meanwhile = null;
+          await meanwhile?.();
+          return await platformPrimitive.pbkdf2(password, salt, iterations, length);
         },
         scrypt: (password, salt, cost, length) => {
           this.work.push(`scrypt ${cost.logN}`);
