@@ -7,7 +7,7 @@
  * @module
  */
 export { atKey, no } from "./failure.ts";
-export { Layout } from "./layout.ts";
+export { Layout, type ReadVtable } from "./layout.ts";
 export {
   bad,
   decodeWith,

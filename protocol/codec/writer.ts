@@ -20,7 +20,7 @@ import type { Layout } from "./layout.ts";
 /** Largest message, in bytes: bounds what a value that shares sub-objects can unfold to. */
 export const MAX_BYTES: number = 64 << 20;
 /** Deepest nesting of recursive types. Bounds the stack; a cycle runs into it. */
-export const MAX_DEPTH = 64;
+export const MAX_DEPTH: number = 64;
 /** Attempts at variants of unions without discriminator. Bounds backtracking. */
 const MAX_TRIES = 10_000;
 /** Scratch kept between messages. */
