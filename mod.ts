@@ -52,6 +52,16 @@ export {
 export { HttpResp, type HttpRespOptions } from "./runtime/response.ts";
 export type { RateLimitResult, SharedSetOptions, SharedStore } from "./runtime/shared_store.ts";
 export type {
+  Comparison,
+  FieldFilter,
+  Filter,
+  NewRow,
+  Page,
+  Query,
+  Table,
+  TableMeta,
+} from "./storage/types.ts";
+export type {
   Float32,
   Float64,
   Int16,

@@ -119,7 +119,7 @@ function handle(table: string): unknown {
   const find = (): object | ((...args: unknown[]) => unknown) => {
     const { storage } = currentCall("env.storage").options;
     // Names with '_' are Kontract's own; the database refuses them as well.
-    const found = !table.startsWith("_") && table in storage ? storage[table] : undefined;
+    const found = table.startsWith("_") ? undefined : storage[table];
     if ((typeof found !== "object" && typeof found !== "function") || found === null) {
       throw new KontractError("CONFIG", `There is no table '${table}' in this build.`);
     }

@@ -1,0 +1,233 @@
+/**
+ * A small app as the compiler would define it, written by hand: tests of the runtime need routes whose
+ * every step they control.
+ *
+ * @module
+ */
+import { AppError } from "../../_internal/app_error.ts";
+import { KontractError } from "../../_internal/errors.ts";
+import type { Bits, RouteMeta, TableDef } from "../../_internal/manifest.ts";
+import { decodeValue, encodeValue } from "../../protocol/codec/mod.ts";
+import type { AppDefinition, RouteCode, RouteEntry } from "../app.ts";
+import { ctx, env, secret } from "../env.ts";
+import { HttpResp } from "../response.ts";
+
+/** A note, as the table holds it. */
+export interface Note {
+  readonly id: string;
+  readonly text: string;
+  readonly author: string;
+}
+
+interface NotesStorage {
+  readonly notes: import("../../storage/types.ts").Table<Note>;
+}
+
+const notes = (): NotesStorage["notes"] => (env.storage as unknown as NotesStorage).notes;
+
+/** The app's one table. */
+export const NOTES: TableDef = {
+  name: "notes",
+  className: "Note",
+  primkey: "id",
+  perm: 7,
+  rows: "all",
+  fields: ["id", "text", "author"].map((name) => ({
+    name,
+    shape: { kind: "string" },
+    optional: false,
+    perm: 7 as Bits,
+    doc: "",
+  })),
+  indexes: [],
+  doc: "",
+  source: { file: "notes.ts", line: 1, column: 1 },
+};
+
+/** How often each route's body ran. */
+export const runs = new Map<string, number>();
+
+/** Resolvers of calls that wait for the test. */
+export const gates = new Map<string, () => void>();
+
+type Body = (...args: never[]) => unknown;
+
+interface Spec {
+  readonly meta?: Partial<RouteMeta>;
+  readonly types: readonly ("string" | "number")[];
+  readonly stream?: boolean;
+  readonly body: Body;
+}
+
+let kept: (() => unknown) | null = null;
+
+class NoteFull extends AppError<"NOTE_FULL", { limit: number }> {
+  constructor() {
+    super("NOTE_FULL", "The note is full.", { status: 422, data: { limit: 3 } });
+  }
+}
+
+async function* countTo(n: number): AsyncGenerator<unknown, void, void> {
+  for (let i = 1; i <= n; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    yield { i, owner: ctx.owner };
+  }
+}
+
+const SPECS: Readonly<Record<string, Spec>> = {
+  add: {
+    types: ["string", "string"],
+    body: async (id: string, text: string): Promise<Note> => {
+      const note = await notes().set(id, { text, author: ctx.owner } as Note);
+      return HttpResp.created(note, { headers: { location: `/notes/${id}` } });
+    },
+  },
+  read: {
+    meta: { readOnly: true },
+    types: ["string"],
+    body: async (id: string): Promise<Note> => {
+      const note = await notes().get(id);
+      if (note === null) throw new KontractError("NOT_FOUND", `There is no note '${id}'.`);
+      return note;
+    },
+  },
+  append: {
+    types: ["string", "string"],
+    body: async (id: string, text: string): Promise<string> => {
+      const note = await notes().get(id);
+      const whole = `${note?.text ?? ""}${text}`;
+      await notes().update(id, { text: whole });
+      return whole;
+    },
+  },
+  who: {
+    meta: { readOnly: true },
+    types: [],
+    body: () => ({ owner: ctx.owner, anonymous: ctx.isAnonymous, route: ctx.route }),
+  },
+  adminOnly: { meta: { ugroup: "admin" }, types: [], body: () => "secret of admins" },
+  limited: {
+    meta: { rateLimit: { limit: 2, windowMs: 60_000 }, readOnly: true },
+    types: [],
+    body: () => "ok",
+  },
+  slow: {
+    meta: { timeout: 80 },
+    types: ["string"],
+    body: async (id: string): Promise<void> => {
+      await new Promise<void>((resolve) => gates.set(id, resolve));
+      await notes().set(id, { text: "late", author: ctx.owner } as Note);
+    },
+  },
+  crash: {
+    types: [],
+    body: () => {
+      throw new Error("password=hunter2 at postgres://gateway:pw@10.0.0.1/db");
+    },
+  },
+  full: {
+    types: [],
+    body: () => {
+      throw new NoteFull();
+    },
+  },
+  config: { types: [], body: () => secret("NO_SUCH_SECRET") },
+  keep: {
+    types: [],
+    body: (): void => {
+      const table = notes();
+      const who = ctx;
+      kept = async () => {
+        await table.set("kept", { text: "", author: who.owner } as Note);
+        return await table.ownerOf("kept");
+      };
+    },
+  },
+  useKept: { types: [], body: () => kept?.() },
+  leave: {
+    types: [],
+    body: (): string => {
+      const late = async (): Promise<void> => {
+        await new Promise<void>((resolve) => gates.set("leave", resolve));
+        await notes().get("x");
+      };
+      leftover = late().then(() => null, (error: unknown) => error);
+      return "left";
+    },
+  },
+  count: { meta: { readOnly: true }, types: ["number"], stream: true, body: countTo },
+  emit: {
+    types: ["string"],
+    body: async (text: string): Promise<void> => {
+      env.events.emit("news", { text });
+      await notes().set("emitted", { text, author: ctx.owner } as Note);
+      if (text === "fail") throw new KontractError("FORBIDDEN");
+    },
+  },
+  gone: { types: [], body: () => HttpResp.noContent() },
+  away: { types: [], body: () => HttpResp.redirect("/elsewhere") },
+};
+
+/** What a call left running came to. */
+export let leftover: Promise<unknown> = Promise.resolve(null);
+
+const META: RouteMeta = {
+  ugroup: null,
+  perm: 7,
+  egroup: null,
+  grants: {},
+  readOnly: false,
+  retry: 5,
+  timeout: 10_000,
+  rateLimit: null,
+  http: null,
+  cache: null,
+};
+
+function check(types: Spec["types"], value: unknown, code: "VALIDATION" | "RAY_DECODE"): unknown[] {
+  if (!Array.isArray(value) || value.length !== types.length) {
+    throw new KontractError(code, `Takes ${types.length} arguments.`);
+  }
+  value.forEach((given, i) => {
+    if (typeof given !== types[i]) throw new KontractError(code, `[${i}] must be a ${types[i]}.`);
+  });
+  return value;
+}
+
+function codeOf(name: string, spec: Spec): RouteCode {
+  return {
+    decodeArguments: (bytes) => check(spec.types, decodeValue(bytes), "RAY_DECODE"),
+    encodeResult: (value) => encodeValue(value),
+    argumentsFromJson: (value) => check(spec.types, value, "VALIDATION"),
+    resultToJson: (value) => value,
+    invoke: (args) => {
+      runs.set(name, (runs.get(name) ?? 0) + 1);
+      return (spec.body as (...args: unknown[]) => unknown)(...args);
+    },
+  };
+}
+
+const names = Object.keys(SPECS);
+
+/** The app. */
+export const NOTES_APP: AppDefinition = {
+  app: "notes",
+  build: "test",
+  tables: [NOTES],
+  routes: names.map((name, i): RouteEntry => ({
+    name,
+    op: 1000 + i,
+    module: 0,
+    meta: { ...META, ...SPECS[name]?.meta },
+    schemaHash: name,
+    stream: SPECS[name]?.stream === true,
+  })),
+  modules: [
+    () =>
+      Promise.resolve({
+        routes: Object.fromEntries(
+          Object.entries(SPECS).map(([name, spec]) => [name, codeOf(name, spec)]),
+        ),
+      }),
+  ],
+};
