@@ -48,7 +48,9 @@ function elementOf(shape: Shape): Shape {
 
 /** A schema and the FlatBuffers names of its roots, by entry. */
 export interface FbsSchema {
+  /** The schema. */
   readonly text: string;
+  /** Name of the root table, by entry. */
   readonly roots: ReadonlyMap<string, string>;
 }
 

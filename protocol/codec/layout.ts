@@ -25,7 +25,7 @@ const KEPT = 8;
 /** Offsets, sizes and the caches of one table type; index is the FlatBuffers field id. */
 export class Layout {
   /** Message in which `mask`, `at` and `known` are valid. */
-  writeEpoch = -1;
+  writeEpoch: number = -1;
   /** Presence mask of the vtable at `at`. */
   mask = 0;
   /** The same, or its words joined where one number does not hold it. */
@@ -35,7 +35,7 @@ export class Layout {
   /** All vtables of this message by mask, once there are two. */
   known: Map<number | string, number> | null = null;
   /** Message in which `found`, `seen` and `vtables` are valid. */
-  readEpoch = -1;
+  readEpoch: number = -1;
   /** How many vtables were read in this message. */
   seen = 0;
   /** The last few of them. */
@@ -44,6 +44,8 @@ export class Layout {
   found: ReadVtable = { vtable: -1, inline: 0, offsets: new Uint16Array(0) };
 
   /**
+   * Describes a table type.
+   *
    * @param offsets Inline offset per field id; 0 for an id that is not in use.
    * @param sizes Inline size per field id; 0 for an id that is not in use.
    * @param bits Bit of the presence mask per field id; -1 for a field that is always there.
