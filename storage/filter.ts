@@ -155,21 +155,9 @@ function condition(
   }
 }
 
-/** Parses `orderBy`: a field name, `{ field: "asc" | "desc" }`, or an array of these. */
-export function parseOrder(order: unknown, scope: FilterScope): readonly OrderKey[] {
-  if (order === undefined || order === null) return [];
-  const items = Array.isArray(order) ? order : [order];
-  const keys = items.flatMap((item): OrderKey[] => {
-    if (typeof item === "string") return [orderKey(item, "asc", scope)];
-    if (!isPlainObject(item)) throw new ValidationError("'orderBy' must name fields.");
-    return Object.entries(item).filter(([, direction]) => direction !== undefined)
-      .map(([name, direction]) => orderKey(name, direction, scope));
-  });
-  if (keys.length > 8) throw new ValidationError("'orderBy' has at most 8 fields.");
-  return keys;
-}
-
-function orderKey(name: string, direction: unknown, scope: FilterScope): OrderKey {
+/** Order by one field. @throws {KontractError} `VALIDATION`, `PERMISSION_DENIED` */
+export function orderKey(name: unknown, direction: unknown, scope: FilterScope): OrderKey {
+  if (typeof name !== "string") throw new ValidationError("'orderBy' must name a field.");
   const { path, kind } = resolve(name, scope);
   if (direction !== "asc" && direction !== "desc") {
     throw new ValidationError(`'orderBy': direction of '${name}' must be 'asc' or 'desc'.`);

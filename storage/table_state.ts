@@ -60,7 +60,10 @@ export class TableState {
   readonly rules: TableRules;
   readonly #reads: ReadContext;
   readonly #owner: string;
+  /** Rows known from this snapshot, so that none is read twice. */
   readonly #versions = new Map<string, Version | null>();
+  /** Keys read as such: validated by version identity. Rows a query found are its predicate's matter. */
+  readonly #points = new Set<string>();
   readonly #predicates = new Map<string, readonly Condition[]>();
   readonly #writes = new Map<string, Write>();
   #sequence = AFTER_STORED;
@@ -77,18 +80,13 @@ export class TableState {
     return this.#writes.size > 0;
   }
 
-  /** Keys read or written. */
-  get size(): number {
-    return this.#versions.size + this.#writes.size;
-  }
-
   /** This table's part of the commit, or null where it was not touched. */
   ops(): TableOps | null {
-    if (this.#versions.size + this.#predicates.size + this.#writes.size === 0) return null;
+    if (this.#points.size + this.#predicates.size + this.#writes.size === 0) return null;
     return {
       t: this.rules.table.name,
       g: this.rules.grants === null ? null : JSON.parse(this.rules.grants) as Json,
-      r: [...this.#versions].map(([id, version]) => [id, version?.txid ?? null]),
+      r: [...this.#points].map((id) => [id, this.#versions.get(id)?.txid ?? null]),
       q: [...this.#predicates.values()],
       w: [...this.#writes].map(([id, write]) => [id, write.data]),
     };
@@ -111,6 +109,7 @@ export class TableState {
   async stored(id: string): Promise<Row | null> {
     const known = this.#versions.get(id);
     if (known !== undefined) return known;
+    this.#demandRoom(1);
     const row = await this.#reads.read(
       `get:${tableKey(this.rules.table.name)}`,
       this.rules.grants,
@@ -125,6 +124,7 @@ export class TableState {
       owner: String(row.owner),
       order: Number(row.ord),
     };
+    this.#points.add(id);
     return this.#remember(id, version);
   }
 
@@ -132,6 +132,8 @@ export class TableState {
   async load(ids: readonly string[]): Promise<void> {
     const missing = [...new Set(ids)].filter((id) => !this.#versions.has(id));
     if (missing.length === 0) return;
+    this.#demandRoom(missing.length);
+    for (const id of missing) this.#points.add(id);
     const row = await this.#reads.read(
       `get_many:${tableKey(this.rules.table.name)}`,
       this.rules.grants,
@@ -205,8 +207,7 @@ export class TableState {
   #take(rows: unknown): readonly Version[] {
     return (rows as readonly [string, JsonObject, string, string, number][]).map((item) => {
       const [id, data, txid, owner, order] = item;
-      const version: Version = { id, data, txid, owner, order };
-      return this.#remember(id, version) as Version;
+      return this.#remember(id, { id, data, txid, owner, order }) as Version;
     });
   }
 
@@ -214,11 +215,16 @@ export class TableState {
     // Two reads of one snapshot that disagree would be a broken promise, not a conflict.
     const known = this.#versions.get(id);
     if (known !== undefined && known?.txid !== version?.txid) throw new KontractError("INTERNAL");
-    this.#versions.set(id, version);
-    if (this.#versions.size > STORAGE_LIMITS.callKeys * 50) {
-      throw errorFrom("TOO_LARGE", "The call reads too many rows.");
+    // A cache only: past its bound (a long iteration) rows are not kept.
+    if (this.#versions.size < STORAGE_LIMITS.callKeys || this.#points.has(id)) {
+      this.#versions.set(id, version);
     }
     return version;
+  }
+
+  #demandRoom(keys: number): void {
+    if (this.#points.size + keys <= STORAGE_LIMITS.callKeys) return;
+    throw errorFrom("TOO_LARGE", `A call reads at most ${STORAGE_LIMITS.callKeys} keys.`);
   }
 }
 

@@ -37,8 +37,8 @@ export interface Comparison<V> {
 }
 
 /** What a filter may say of a field. `null` matches a missing value. */
-export type FieldFilter<V> = [V] extends [Scalar | null | undefined]
-  ? V | null | Comparison<NonNullable<V>>
+export type FieldFilter<V> = unknown extends V ? unknown
+  : [V] extends [Scalar | null | undefined] ? V | null | Comparison<NonNullable<V>>
   : NonNullable<V> extends readonly (infer E)[] | ReadonlySet<infer E> ? {
       readonly contains?: E;
       readonly eq?: V;
@@ -49,31 +49,36 @@ export type FieldFilter<V> = [V] extends [Scalar | null | undefined]
 /** Conditions that must all hold; objects reach into nested fields. */
 export type Filter<T> = { readonly [K in keyof T]?: FieldFilter<T[K]> };
 
-/** One or more fields to sort by; insertion order breaks ties. */
-export type OrderBy<T> =
-  | (keyof T & string)
-  | { readonly [K in keyof T]?: "asc" | "desc" }
-  | readonly ((keyof T & string) | { readonly [K in keyof T]?: "asc" | "desc" })[];
-
-/** Options of `query`. */
-export interface QueryOptions<T> {
-  /** Insertion order where missing. */
-  readonly orderBy?: OrderBy<T>;
-  /** Rows at most. Without it, more than 10,000 rows are an error: iterate instead. */
-  readonly limit?: number;
-}
-
-/** Options of `page`. */
-export interface PageOptions<T> extends QueryOptions<T> {
-  /** Where the page before ended; its `cursor`. */
-  readonly cursor?: string | null;
-}
-
 /** One page of rows. */
 export interface Page<T> {
   readonly rows: T[];
   /** For the next page, or null at the end. */
   readonly cursor: string | null;
+}
+
+/**
+ * A query, built step by step and run when it is awaited, iterated or asked for a page. Each step gives
+ * a new query.
+ *
+ * @example
+ * ```ts
+ * const newest = await env.storage.entries.query({ topic: "deno" })
+ *   .orderBy("createdAt", "desc").limit(20);
+ * ```
+ */
+export interface Query<T> extends Promise<T[]>, AsyncIterable<T> {
+  /** Sorts by a field, after those named before; insertion order breaks ties and is the default. */
+  orderBy(field: keyof T & string, direction?: "asc" | "desc"): Query<T>;
+  /** Rows at most. Awaiting without it, more than 10,000 rows are an error: iterate instead. */
+  limit(rows: number): Query<T>;
+  /** Begins after the page that gave this cursor; null begins at the start. */
+  after(cursor: string | null | undefined): Query<T>;
+  /** One page of `limit` rows (50 where not said) and where the next one begins. */
+  page(): Promise<Page<T>>;
+  /** The first row, or null. */
+  first(): Promise<T | null>;
+  /** How many rows match; `limit` and `after` do not count. */
+  count(): Promise<number>;
 }
 
 /**
@@ -95,12 +100,10 @@ export interface Table<T extends object, M extends TableMeta = TableMeta> extend
   update(id: string, patch: Partial<T>): Promise<T>;
   /** Removes the row; no error where there is none. */
   delete(id: string): Promise<void>;
-  /** All rows that match. */
-  query(filter?: Filter<T> | null, options?: QueryOptions<T>): Promise<T[]>;
-  /** A page of rows that match; 50 where `limit` is missing. */
-  page(filter?: Filter<T> | null, options?: PageOptions<T>): Promise<Page<T>>;
-  /** The first row that matches, or null. */
-  first(filter?: Filter<T> | null, options?: QueryOptions<T>): Promise<T | null>;
+  /** The rows that match; all of them without a filter. */
+  query(filter?: Filter<T> | null): Query<T>;
+  /** The first row that matches, in insertion order, or null. */
+  first(filter?: Filter<T> | null): Promise<T | null>;
   /** How many rows match. */
   count(filter?: Filter<T> | null): Promise<number>;
   /** Adds a row at the end under a new id (or the one it has). */

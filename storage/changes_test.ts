@@ -1,0 +1,169 @@
+import assert from "node:assert/strict";
+import { testDatabase } from "../tests/postgres.ts";
+import type { Change } from "./contract.ts";
+import { storageEngine } from "./engine.ts";
+import { postgresDatabase } from "./postgres_database.ts";
+import { ACCOUNTS, call, NOTES, PEOPLE, run } from "./testing/tables.ts";
+
+const tables = [ACCOUNTS, NOTES, PEOPLE];
+const db = await testDatabase(tables);
+const database = postgresDatabase({ url: db.gatewayUrl });
+const engine = storageEngine({ database, tables });
+
+const brief = (changes: readonly Change[]): string[] =>
+  changes.map(({ type, id }) => `${type} ${id}`);
+
+Deno.test({
+  name: "change feed",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn(t) {
+    const test = (name: string, fn: () => Promise<void>): Promise<boolean> => t.step(name, fn);
+    const session = await engine.openSession(await db.token({ owner: "alice" }));
+    const start = async (table = "accounts"): Promise<string> =>
+      (await engine.changes({ session, table, after: null, limit: 10 })).position;
+    try {
+      await test("inserts, updates and deletes come in commit order, each once", async () => {
+        const after = await start();
+        await run(engine, call(session), (s) => s.accounts!.set("a", { balance: 1 }));
+        await run(engine, call(session), (s) => s.accounts!.set("b", { balance: 1 }));
+        await run(engine, call(session), (s) => s.accounts!.update("a", { balance: 2 }));
+        await run(engine, call(session), (s) => s.accounts!.delete("b"));
+        const batch = await engine.changes({ session, table: "accounts", after, limit: 10 });
+        assert.deepEqual(brief(batch.changes), ["insert a", "insert b", "update a", "delete b"]);
+        assert.deepEqual(batch.changes[2]!.data, { id: "a", balance: 2, city: "Ulm" });
+        assert.deepEqual([batch.reset, batch.more], [false, false]);
+        const next = await engine.changes({
+          session,
+          table: "accounts",
+          after: batch.position,
+          limit: 10,
+        });
+        assert.deepEqual(next.changes, []);
+      });
+
+      await test("a limit cuts between transactions, never inside, and resumes exactly", async () => {
+        const after = await start();
+        for (const n of [1, 2, 3]) {
+          await run(engine, call(session), async (s) => {
+            await s.accounts!.set(`l${n}a`, { balance: n });
+            await s.accounts!.set(`l${n}b`, { balance: n });
+          });
+        }
+        const seen: string[][] = [];
+        let position = after;
+        for (;;) {
+          const batch = await engine.changes({
+            session,
+            table: "accounts",
+            after: position,
+            limit: 1,
+          });
+          seen.push(batch.changes.map(({ id }) => id));
+          position = batch.position;
+          if (!batch.more) break;
+          if (seen.length > 1) continue;
+          await run(engine, call(session), (s) => s.accounts!.set("later", { balance: 0 }));
+        }
+        assert.deepEqual(seen.slice(0, 3), [["l1a", "l1b"], ["l2a", "l2b"], ["l3a", "l3b"]]);
+        assert.deepEqual(seen.slice(3), [["later"]]);
+      });
+
+      await test("a filter tells of rows that enter and leave it", async () => {
+        const after = await start();
+        const filter = { city: "Rome" };
+        await run(engine, call(session), (s) => s.accounts!.set("f", { balance: 1, city: "Ulm" }));
+        await run(engine, call(session), (s) => s.accounts!.update("f", { city: "Rome" }));
+        await run(engine, call(session), (s) => s.accounts!.update("f", { balance: 2 }));
+        await run(engine, call(session), (s) => s.accounts!.update("f", { city: "Ulm" }));
+        await run(engine, call(session), (s) => s.accounts!.delete("f"));
+        const batch = await engine.changes({
+          session,
+          table: "accounts",
+          filter,
+          after,
+          limit: 10,
+        });
+        assert.deepEqual(brief(batch.changes), ["insert f", "update f", "delete f"]);
+        await assert.rejects(
+          engine.changes({ session, table: "people", filter: { pin: "1" }, after: null, limit: 1 }),
+          { code: "PERMISSION_DENIED" },
+        );
+      });
+
+      await test("an owner hears of its own rows only; hidden fields fire nothing", async () => {
+        const bob = await engine.openSession(await db.token({ owner: "bob" }));
+        const notes = await start("notes");
+        const people = await start("people");
+        await run(engine, call(bob), (s) => s.notes!.set("n", { text: "secret" }));
+        await run(engine, call(session), (s) => s.notes!.set("n", { text: "mine" }));
+        const own = await engine.changes({ session, table: "notes", after: notes, limit: 10 });
+        assert.deepEqual(own.changes.map(({ data }) => data), [{ id: "n", text: "mine" }]);
+        await run(engine, call(session), (s) => s.people!.set("p", { name: "P" }));
+        await run(engine, call(session), (s) => s.people!.update("p", { pin: "1" }));
+        await run(engine, call(session), (s) => s.people!.update("p", { name: "Q" }));
+        const batch = await engine.changes({ session, table: "people", after: people, limit: 10 });
+        assert.deepEqual(brief(batch.changes), ["insert p", "update p"]);
+        assert.deepEqual(batch.changes[1]!.data, { id: "p", name: "Q", role: "member" });
+      });
+
+      await test("a transaction that began before and ends after a position is not lost", async () => {
+        const slow = Promise.withResolvers<void>();
+        const open = db.admin.begin(async (tx) => {
+          const [row] = await tx`select ptr from kontract.storage where id = 'accounts'`;
+          await tx.unsafe(`insert into kontract_private.${row!.ptr} (id, data, _owner, _order)
+            values ('slow', '{"id":"slow","balance":1,"city":"Ulm"}', 'x', nextval('kontract_private.${
+            row!.ptr
+          }_seq'))`);
+          await slow.promise;
+        });
+        let batch = { position: await start() } as Awaited<ReturnType<typeof engine.changes>>;
+        await run(engine, call(session), (s) => s.accounts!.set("quick", { balance: 1 }));
+        batch = await engine.changes({
+          session,
+          table: "accounts",
+          after: batch.position,
+          limit: 9,
+        });
+        const first = brief(batch.changes);
+        slow.resolve();
+        await open;
+        batch = await engine.changes({
+          session,
+          table: "accounts",
+          after: batch.position,
+          limit: 9,
+        });
+        const all = [...first, ...brief(batch.changes)].sort();
+        assert.deepEqual(all, ["insert quick", "insert slow"]);
+      });
+
+      await test("a foreign or damaged position resets", async () => {
+        const position = await start();
+        for (
+          const after of [
+            "",
+            "x",
+            `other|${position.split("|")[1]}`,
+            `${position}|1`,
+            `${position}9999`,
+          ]
+        ) {
+          const batch = await engine.changes({ session, table: "accounts", after, limit: 10 });
+          assert.deepEqual([batch.reset, batch.changes.length], [true, 0], after);
+        }
+        await db.admin`truncate kontract_private.incarnation`;
+        const batch = await engine.changes({
+          session,
+          table: "accounts",
+          after: position,
+          limit: 10,
+        });
+        assert.equal(batch.reset, true);
+      });
+    } finally {
+      await database.close();
+      await db.close();
+    }
+  },
+});

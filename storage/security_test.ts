@@ -1,0 +1,390 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import postgres from "postgres";
+import { deriveKey, KEY_LABELS, keyId } from "../_internal/keys.ts";
+import { databaseToken, signToken, testDatabase } from "../tests/postgres.ts";
+import { SqlError, type SqlParam } from "./database.ts";
+import { storageEngine } from "./engine.ts";
+import { postgresDatabase } from "./postgres_database.ts";
+import { tableKey } from "./table_key.ts";
+import { ACCOUNTS, call, field, NOTES, PEOPLE, run, string, table } from "./testing/tables.ts";
+
+const USERS = table("_users", [field("ugroups", { kind: "array", element: string })]);
+const tables = [ACCOUNTS, NOTES, PEOPLE, USERS];
+const db = await testDatabase(tables);
+const database = postgresDatabase({ url: db.gatewayUrl });
+const engine = storageEngine({ database, tables });
+/** A thief with the runtime's connection string. */
+const thief = postgres(db.gatewayUrl, { max: 1, onnotice: () => {}, fetch_types: false });
+
+function state(...expected: string[]): (error: unknown) => boolean {
+  return (error) => {
+    const found = error instanceof SqlError
+      ? error.failure.sqlstate
+      : (error as { code?: string }).code;
+    assert.ok(expected.includes(String(found)), `${found}: ${(error as Error).message}`);
+    return true;
+  };
+}
+
+Deno.test({
+  name: "what PostgreSQL itself refuses the gateway",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn(t) {
+    const test = (name: string, fn: () => Promise<void>): Promise<boolean> => t.step(name, fn);
+    try {
+      const alice = await engine.openSession(await db.token({ owner: "alice" }));
+      await run(engine, call(alice), async (s) => {
+        await s.people!.set("p", { name: "P" });
+        await s.notes!.set("n", { text: "mine" });
+      });
+
+      await test("the gateway role has privileges on exactly two tables", async () => {
+        const rows = await db.admin`
+          select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+           where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
+             and c.relkind in ('r', 'v', 'm', 'p', 'f', 'S')
+             and (has_table_privilege(${db.gatewayRole}, c.oid, 'select,insert,update,delete,truncate,references,trigger')
+               or has_any_column_privilege(${db.gatewayRole}, c.oid, 'select,insert,update,references'))
+           order by 1`;
+        assert.deepEqual(rows.map((row) => row.name), ["kontract.storage", "kontract.trxs"]);
+        const [flags] = await db.admin`
+          select rolsuper or rolinherit or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls as any,
+                 has_database_privilege(${db.gatewayRole}, current_database(), 'temp') as temp,
+                 has_database_privilege(${db.gatewayRole}, current_database(), 'create') as make,
+                 has_schema_privilege(${db.gatewayRole}, 'kontract', 'create') as inside,
+                 has_schema_privilege(${db.gatewayRole}, 'kontract_private', 'usage') as private,
+                 has_schema_privilege(${db.gatewayRole}, 'public', 'usage') as public,
+                 pg_has_role(${db.gatewayRole}, 'kontract_owner', 'member') as member
+            from pg_roles where rolname = ${db.gatewayRole}`;
+        assert.deepEqual(Object.values(flags!), Array(7).fill(false));
+      });
+
+      await test("EXECUTE is given one by one, never to PUBLIC, never on a helper", async () => {
+        const rows = await db.admin`
+          select p.proname as name, n.nspname as schema,
+                 has_function_privilege(${db.gatewayRole}, p.oid, 'execute') as may,
+                 coalesce(array_to_string(p.proacl, ','), 'default') as acl, p.prosecdef as definer,
+                 pg_get_userbyid(p.proowner) as owner, array_to_string(p.proconfig, ',') as config
+            from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname like 'kontract%'`;
+        const may = rows.filter((row) => row.may).map((row) => String(row.name)).sort();
+        const perTable = tables.flatMap(({ name }) => [
+          `get_${tableKey(name)}`,
+          `get_many_${tableKey(name)}`,
+        ]);
+        assert.deepEqual(
+          may,
+          [
+            "changes",
+            "commit",
+            "count",
+            "cur",
+            "open_session",
+            "query",
+            "revoke_family",
+            ...perTable,
+          ].sort(),
+        );
+        for (const row of rows) {
+          assert.ok(
+            !/(^|,)=/.test(String(row.acl)) && row.acl !== "default",
+            `${row.name}: ${row.acl}`,
+          );
+          assert.equal(row.owner, "kontract_owner");
+          assert.match(String(row.config), /search_path=pg_catalog, kontract/);
+          assert.equal(row.definer, row.schema === "kontract");
+        }
+      });
+
+      await test("it reads no data table, no key, no effect and no row of the two tables", async () => {
+        const rows = await db.admin`
+          select c.oid::regclass::text as name from pg_class c where c.relkind = 'r'
+             and c.relnamespace in ('kontract_private'::regnamespace)`;
+        assert.ok(rows.length > 8);
+        for (const { name } of rows) {
+          await assert.rejects(thief.unsafe(`select * from ${name}`), state("42501"));
+        }
+        await assert.rejects(thief`select * from kontract.storage`, state("42501"));
+        await assert.rejects(thief`select sid from kontract.trxs`, state("42501"));
+        assert.equal((await thief`select id, owner, permissions from kontract.storage`).length, 0);
+        assert.equal((await thief`select owner, tenant from kontract.trxs`).length, 0);
+        await assert.rejects(thief`create temp table x (a int)`, state("42501"));
+        await assert.rejects(thief`set role kontract_owner`, state("42501"));
+        await assert.rejects(thief`select lo_create(0)`, state("42501"));
+      });
+
+      await test("without a session id no function answers", async () => {
+        for (const sid of ["", "x", null, randomBytes(32).toString("base64url")]) {
+          const head: SqlParam[] = [sid, 7, null, null, null, null, null, null];
+          await assert.rejects(
+            database.execute(`get:${tableKey("people")}`, [...head, "p"]),
+            state("28000"),
+          );
+          await assert.rejects(
+            database.execute("query", [...head, "people", `{"where":[],"order":[],"limit":9}`]),
+            state("28000"),
+          );
+          await assert.rejects(
+            database.execute("changes", [sid, "people", "[]", null, 5]),
+            state("28000"),
+          );
+          await assert.rejects(
+            database.execute("commit", [
+              ...head.slice(0, 3),
+              null,
+              null,
+              "l",
+              1,
+              new Uint8Array(),
+              "[]",
+            ]),
+            state("28000"),
+          );
+          await assert.rejects(database.execute("revoke_family", [sid, "f", 0]), state("28000"));
+        }
+      });
+
+      await test("a forged, stretched, foreign or repeated token opens nothing", async () => {
+        const secret = db.secrets[0]!;
+        const key = await deriveKey(secret, KEY_LABELS.databaseToken);
+        const kid = await keyId(key);
+        const header = `{"alg":"HS256","kid":"${kid}"}`;
+        const now = Math.floor(Date.now() / 1000);
+        const claims = {
+          iss: "kontract",
+          aud: "kontract-db",
+          sub: "eve",
+          ten: "main",
+          fam: "f",
+          iat: now,
+          exp: now + 30,
+        };
+        const jti = (): string => randomBytes(16).toString("hex");
+        const good = await db.token();
+        const [h, p, s] = good.split(".") as [string, string, string];
+        const changed = (over: Record<string, unknown>): string =>
+          signToken(key, header, { ...claims, jti: jti(), ...over });
+        const bad: (string | null)[] = [
+          null,
+          "",
+          ".",
+          "..",
+          good.slice(0, -1),
+          `${h}.${p}.`,
+          `${h}.${p}.${s}A`,
+          `${h}.${p}.${s}.${s}`,
+          `${h}.${p}.${"A".repeat(43)}`,
+          `${h}.${p}e.${s}`,
+          "x".repeat(5000),
+          signToken(new Uint8Array(32), header, { ...claims, jti: jti() }),
+          signToken(new Uint8Array(0), header, { ...claims, jti: jti() }),
+          signToken(key, `{"alg":"none","kid":"${kid}"}`, { ...claims, jti: jti() }),
+          signToken(key, `{"kid":"${kid}","alg":"HS256"}`, { ...claims, jti: jti() }),
+          signToken(key, `{"alg":"HS256","kid":""}`, { ...claims, jti: jti() }),
+          signToken(key, header, "text"),
+          signToken(key, header, null),
+          signToken(key, header, []),
+          changed({ aud: "kontract" }),
+          changed({ iss: "x" }),
+          changed({ exp: now - 1 }),
+          changed({ exp: now + 3600 }),
+          changed({ exp: String(now + 30) }),
+          changed({ exp: null }),
+          changed({ iat: undefined }),
+          changed({ iat: now + 3600, exp: now + 3630 }),
+          changed({ sub: 5 }),
+          changed({ sub: undefined }),
+          changed({ ten: null }),
+          changed({ jti: "short" }),
+          changed({ jti: undefined }),
+          changed({ nbf: now + 600 }),
+          changed({ nbf: "0" }),
+          changed({ sys: "true" }),
+          changed({ exp: 1e400 }),
+          await databaseToken(new Uint8Array(randomBytes(32))),
+        ];
+        for (const token of bad) {
+          await assert.rejects(database.execute("open_session", [token]), (error) => {
+            state("28000")(error);
+            assert.equal((error as SqlError).failure.message, "token", String(token));
+            return true;
+          });
+        }
+        await database.execute("open_session", [good]);
+        await assert.rejects(database.execute("open_session", [good]), state("28000"));
+      });
+
+      await test("debug settings print neither key nor expected signature", async () => {
+        const notices: string[] = [];
+        const loud = postgres(db.gatewayUrl, {
+          max: 1,
+          fetch_types: false,
+          onnotice: (notice) => notices.push(JSON.stringify(notice)),
+        });
+        await loud.unsafe(`set client_min_messages = debug5; set debug_print_plan = on;
+          set debug_print_parse = on; set debug_print_rewritten = on`);
+        await assert.rejects(
+          loud`select * from kontract.open_session(${(await db.token()).slice(0, -2) + "AA"})`,
+          state("28000"),
+        );
+        await loud.end({ timeout: 2 });
+        const [stored] = await db
+          .admin`select encode(ipad, 'hex') as ipad from kontract_private.keys`;
+        assert.ok(!notices.join().includes(String(stored!.ipad)));
+      });
+
+      await test("a session without sys reaches no system table, by any function", async () => {
+        const head: SqlParam[] = [alice.sid, 7, null, null, null, null, null, null];
+        await assert.rejects(
+          database.execute(`get:${tableKey("_users")}`, [...head, "alice"]),
+          state("42501"),
+        );
+        await assert.rejects(
+          database.execute("query", [...head, "_users", `{"where":[],"order":[],"limit":9}`]),
+          state("42501"),
+        );
+        await assert.rejects(
+          database.execute("changes", [alice.sid, "_users", "[]", null, 5]),
+          state("42501"),
+        );
+        const ops = [{
+          t: "_users",
+          g: null,
+          r: [],
+          q: [],
+          w: [["alice", { id: "alice", ugroups: ["admin"] }]],
+        }];
+        await assert.rejects(
+          database.execute("commit", [
+            ...head.slice(0, 3),
+            null,
+            null,
+            null,
+            null,
+            null,
+            JSON.stringify(ops),
+          ]),
+          state("42501"),
+        );
+      });
+
+      await test("a required group is found in the database, and changes at once", async () => {
+        const system = await engine.openSession(await db.token({ owner: "k", system: true }));
+        const admin = call(alice, { ugroup: "admin" });
+        const read = (): Promise<unknown> =>
+          run(engine, { ...admin, effect: null }, (s) => s.people!.get("p"));
+        await assert.rejects(read(), { code: "FORBIDDEN" });
+        await run(
+          engine,
+          call(system),
+          (s) => s._users!.set("alice", { ugroups: ["admin", 'a "b", c'] }),
+        );
+        await read();
+        const again = await engine.openSession(await db.token({ owner: "alice" }));
+        assert.deepEqual(again.ugroups, ["admin", 'a "b", c']);
+        await run(engine, call(system), (s) => s._users!.update("alice", { ugroups: [] }));
+        await assert.rejects(read(), { code: "FORBIDDEN" });
+        await assert.rejects(
+          run(engine, admin, (s) => s.people!.set("q", { name: "Q" })),
+          { code: "FORBIDDEN" },
+        );
+        await run(engine, call(system), (s) => s._users!.set("alice", { ugroups: ["admin"] }));
+        await read();
+        await run(engine, call(system), (s) => s._users!.delete("alice"));
+        await assert.rejects(read(), { code: "FORBIDDEN" });
+      });
+
+      await test("the database itself refuses hidden fields and protected writes", async () => {
+        const head: SqlParam[] = [alice.sid, 7, null, null, null, null, null, null];
+        const query = (
+          where: unknown,
+          order: unknown = [],
+          after: unknown = null,
+        ): Promise<unknown> =>
+          database.execute("query", [
+            ...head,
+            "people",
+            JSON.stringify({ where, order, after, limit: 9 }),
+          ]);
+        await assert.rejects(query([[["pin"], "eq", "text", "0000"]]), state("42501"));
+        await assert.rejects(query([[["pin"], "prefix", "text", "0"]]), state("42501"));
+        await assert.rejects(query([], [[["hash"], "asc", "text"]]), state("42501"));
+        await assert.rejects(query([[["pin", "x"], "eq", "text", "0"]]), state("42501"));
+        await assert.rejects(query([[["nope"], "eq", "text", "0"]]), state("22023"));
+        await assert.rejects(query([[["name"], "= any", "text", "0"]]), state("22023"));
+        await assert.rejects(query([[["name"], "eq", "text) or true --", "0"]]), state("22023"));
+        await assert.rejects(query([[["name"], "gt", "number", "x"]]), state("22P02"));
+        await assert.rejects(query([], [], ["x", 1, 2]), state("22023"));
+        const commit = (data: unknown, grants: unknown = null): Promise<unknown> =>
+          database.execute("commit", [
+            ...head.slice(0, 3),
+            null,
+            null,
+            null,
+            null,
+            null,
+            JSON.stringify([{ t: "people", g: grants, r: [], q: [], w: [["p", data]] }]),
+          ]);
+        const row = { id: "p", name: "P" };
+        await assert.rejects(commit({ ...row, role: "admin" }), state("42501"));
+        await assert.rejects(commit({ ...row, hash: "h" }), state("42501"));
+        await assert.rejects(commit({ ...row, extra: 1 }), state("23514"));
+        await assert.rejects(commit({ id: "other", name: "P" }), state("23514"));
+        await commit({ ...row, role: "member", pin: "9" });
+        await commit({ ...row, role: "admin" }, { role: 6 });
+        await commit(row);
+        const [seen] = await database.execute(`get:${tableKey("people")}`, [...head, "p"]);
+        assert.deepEqual(seen!.data, { id: "p", name: "P", role: "admin" });
+      });
+
+      await test("a commit insists on its isolation and on durability", async () => {
+        const run = (settings: string): Promise<unknown> =>
+          thief.begin(async (tx) => {
+            await tx.unsafe(settings);
+            await tx`select * from kontract.commit(${alice.sid}, 7, null, null, null, null, null, null, '[]')`;
+          });
+        await assert.rejects(
+          run("set transaction isolation level repeatable read"),
+          state("25001"),
+        );
+        await assert.rejects(run("set local synchronous_commit = off"), state("25001"));
+      });
+
+      await test("a future or unaccompanied snapshot is refused", async () => {
+        const [row] = await database.execute(`get:${tableKey("people")}`, [
+          alice.sid,
+          7,
+          null,
+          null,
+          null,
+          null,
+          null,
+          null,
+          "p",
+        ]);
+        const get = (snap: string, inc: string | null): Promise<unknown> =>
+          database.execute(`get:${tableKey("people")}`, [
+            alice.sid,
+            7,
+            null,
+            null,
+            snap,
+            inc,
+            null,
+            null,
+            "p",
+          ]);
+        await get(String(row!.snap), String(row!.inc));
+        await assert.rejects(get("9999999:9999999:", String(row!.inc)), state("72000"));
+        await assert.rejects(get("3:3:", String(row!.inc)), state("72000"));
+        await assert.rejects(get(String(row!.snap), null), state("72000"));
+        await assert.rejects(get(String(row!.snap), "other"), state("72000"));
+      });
+    } finally {
+      await thief.end({ timeout: 2 });
+      await database.close();
+      await db.close();
+    }
+  },
+});
