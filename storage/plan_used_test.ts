@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { testDatabase } from "../tests/postgres.ts";
+import { ACCOUNTS, THINGS } from "./testing/tables.ts";
+
+Deno.test({
+  name: "declared indexes serve filters and the feed's indexes serve validation",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    const db = await testDatabase([ACCOUNTS, THINGS]);
+    try {
+      const plan = async (table: string, where: unknown): Promise<string> => {
+        const [st] = await db
+          .admin`select ptr, fields, bits, lazy from kontract.storage where id = ${table}`;
+        await db.admin.unsafe(`insert into kontract_private.${st!.ptr} (id, data, _owner, _order)
+          select 'r' || i, jsonb_build_object('id', 'r' || i, 'balance', i, 'city', 'c' || i % 500,
+                   'email', 'e' || i, 'big', i::text, 'at', 'x' || i, 'home', jsonb_build_object('city', 'h' || i)),
+                 'o', i from generate_series(1, 5000) i`);
+        await db.admin.unsafe(`analyze kontract_private.${st!.ptr}`);
+        const text = JSON.stringify(where);
+        const [sql] = await db.admin`select kontract_private.where_sql(${
+          JSON.stringify(st!.fields)
+        }::text::jsonb,
+          ${JSON.stringify(st!.bits)}::text::jsonb, ${
+          JSON.stringify(st!.lazy)
+        }::text::jsonb, null, ${text}::text::jsonb) as w`;
+        const literal = `'${text.replaceAll("'", "''")}'::jsonb`;
+        const rows = await db.admin.unsafe(`explain select * from kontract_private.${st!.ptr} u
+          where pg_visible_in_snapshot(u._txid, pg_current_snapshot())
+            and (u._deleted_txid is null or not pg_visible_in_snapshot(u._deleted_txid, pg_current_snapshot()))
+            ${String(sql!.w).replaceAll("$1", literal)}`);
+        await db.admin.unsafe(`truncate kontract_private.${st!.ptr}`);
+        return rows.map((row) => row["QUERY PLAN"]).join("\n");
+      };
+      for (
+        const [table, where] of [
+          ["accounts", [[["city"], "eq", "text", "c7"]]],
+          ["accounts", [[["email"], "in", "text", ["e1", "e2"]]]],
+          ["accounts", [[["email"], "prefix", "text", "e12"]]],
+          ["things", [[["home", "city"], "eq", "text", "h7"]]],
+          ["things", [[["big"], "lt", "number", "20"]]],
+          ["things", [[["at"], "gte", "text", "x99"]]],
+        ] as const
+      ) {
+        const text = await plan(table, where);
+        assert.match(text, /Index Scan|Bitmap Index Scan/, `${JSON.stringify(where)}\n${text}`);
+        assert.match(text, /_[iu][0-9a-f]{12}/, text);
+      }
+    } finally {
+      await db.close();
+    }
+  },
+});
