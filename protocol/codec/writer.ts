@@ -9,6 +9,9 @@
  * - State is per module and an encoding is synchronous. Re-entering it (a getter that encodes) is refused.
  * - Results are fresh and belong to the caller.
  *
+ * One file, though long: everything here works on the same buffer, and module state that several files
+ * share would be reached through calls.
+ *
  * Format: https://flatbuffers.dev/internals/
  *
  * @module
