@@ -227,8 +227,6 @@ async function bundleHost(
 ): Promise<HostFiles | null> {
   const { project, packageFolder, manifest } = analysis;
   const [folder, name] = OUTPUTS[host];
-  const fileOf = (module: string): string =>
-    module.startsWith(project.root) ? module : join(project.root, module);
   const made = await bundle({
     graph: analysis.graph,
     graphFile: analysis.graphFile,
@@ -238,9 +236,9 @@ async function bundleHost(
     virtual: emitServer({
       manifest,
       middleware: analysis.discovery.middleware,
-      fileOf,
-      kontract: (path) => join(packageFolder, path),
+      root: project.root,
     }),
+    packageFolder,
     aliases: new Map(),
     overlay: new Map(),
     pure: (file) => isPackageFile(analysis, file),

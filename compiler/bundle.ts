@@ -21,8 +21,10 @@ export interface BundleInput {
   readonly purpose: Exclude<Purpose, "types">;
   /** Output name → specifier or absolute file name. */
   readonly entries: Readonly<Record<string, string>>;
-  /** Texts by specifier (`kontract:app`). */
+  /** Texts by specifier (`kontract:app`); they name files by {@link appFile} and {@link packageFile}. */
   readonly virtual: ReadonlyMap<string, string>;
+  /** Folder of the package, for {@link packageFile}. */
+  readonly packageFolder: string;
   /** Specifier → absolute file name. */
   readonly aliases: ReadonlyMap<string, string>;
   /** Texts of files that are not on disk yet. */
@@ -174,7 +176,7 @@ function graphPlugin(input: BundleInput): esbuild.Plugin {
 
 function resolve(args: esbuild.OnResolveArgs, input: BundleInput): esbuild.OnResolveResult {
   if (input.virtual.has(args.path)) return { path: args.path, namespace: "kontract" };
-  const alias = input.aliases.get(args.path);
+  const alias = input.aliases.get(args.path) ?? locate(args.path, input);
   const absolute = isAbsolute(args.path) &&
     (input.graph.has(args.path) || input.overlay.has(args.path));
   if (alias !== undefined || absolute) return loaded(alias ?? args.path, input);
@@ -192,6 +194,25 @@ function resolve(args: esbuild.OnResolveArgs, input: BundleInput): esbuild.OnRes
     return { errors: [{ text: `'${found.specifier}' does not exist in a browser.` }] };
   }
   return { path: found.specifier, external: true };
+}
+
+const APP = "kontract-app:";
+const PACKAGE = "kontract-package:";
+
+/** Specifier of a file of the app in generated code: no machine path gets into an output. */
+export function appFile(path: string): string {
+  return APP + path;
+}
+
+/** Specifier of one of the package's own files in generated code. */
+export function packageFile(path: string): string {
+  return PACKAGE + path;
+}
+
+function locate(specifier: string, input: BundleInput): string | undefined {
+  if (specifier.startsWith(APP)) return join(input.root, specifier.slice(APP.length));
+  if (!specifier.startsWith(PACKAGE)) return undefined;
+  return join(input.packageFolder, specifier.slice(PACKAGE.length));
 }
 
 function loaded(file: string, input: BundleInput): esbuild.OnResolveResult {

@@ -37,7 +37,7 @@ export async function buildFrontEnd(
   if (webEntry === null) return files;
   const folder = join(input.outDir, "client");
   const clientFile = join(folder, "client.js");
-  const guard = clientGuard(analysis, clientFile);
+  const guard = clientGuard(analysis);
   const made = await bundle({
     graph: analysis.graph,
     graphFile: analysis.graphFile,
@@ -45,6 +45,7 @@ export async function buildFrontEnd(
     purpose: "browser",
     entries: { main: webEntry },
     virtual: new Map(),
+    packageFolder: analysis.packageFolder,
     aliases: new Map([["@/client", clientFile]]),
     overlay: new Map(
       Object.entries(input.client).map(([name, text]) => [join(folder, name), text]),
@@ -72,7 +73,6 @@ export async function buildFrontEnd(
 /** What the bundler does with a module of the app, when the client imports it. */
 export function clientGuard(
   analysis: Analysis,
-  clientFile: string,
 ): (file: string) => { readonly stub: string } | { readonly refuse: string } | null {
   return (file) => {
     const found = analysis.discovery.modules.get(file);
@@ -85,7 +85,7 @@ export function clientGuard(
     if (found?.kind !== "boundary") return null;
     const module = relative(analysis.project.root, file).split(sep).join("/");
     const routes = analysis.manifest.routes.filter((route) => route.module === module);
-    return { stub: stubModule(routes, clientFile) };
+    return { stub: stubModule(routes, "@/client") };
   };
 }
 

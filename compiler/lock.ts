@@ -128,19 +128,25 @@ export class Lock {
     });
   }
 
-  /** A name for a type, unique in the app; stays the same while its module does. */
-  typeName(wanted: string, module: string): string {
+  /**
+   * A name for a type, unique in the app: the one it had, or that of a declaration that is gone (a type
+   * moved to another module), or a new one. `isThere` tells whether a module still declares the type.
+   */
+  typeName(wanted: string, module: string, isThere: (module: string) => boolean): string {
+    const free = Object.entries(this.#old.names).filter(([name]) =>
+      isNumbered(name, wanted) && !this.#names.has(name)
+    ).sort(([a], [b]) => a.length - b.length || compareText(a, b));
+    const mine = free.find(([, from]) => from === module) ??
+      free.find(([, from]) => !isThere(from));
+    const name = mine?.[0] ?? this.#newName(wanted);
+    this.#names.set(name, module);
+    return name;
+  }
+
+  #newName(wanted: string): string {
     for (let n = 1;; n++) {
       const name = n === 1 ? wanted : `${wanted}${n}`;
-      if (this.#names.has(name)) continue;
-      const from = own(this.#old.names, name);
-      const elsewhere = from !== undefined && from !== module &&
-        Object.entries(this.#old.names).some(([other, m]) =>
-          m === module && isNumbered(other, wanted) && !this.#names.has(other)
-        );
-      if (elsewhere) continue;
-      this.#names.set(name, module);
-      return name;
+      if (!this.#names.has(name) && own(this.#old.names, name) === undefined) return name;
     }
   }
 

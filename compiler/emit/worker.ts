@@ -8,7 +8,9 @@
  */
 import type { Manifest, RouteDef } from "../../_internal/manifest.ts";
 import type { RouteEntry } from "../../runtime/app.ts";
+import { appFile, packageFile } from "../bundle.ts";
 import type { MiddlewareSource } from "../middleware.ts";
+import { appPath } from "../project.ts";
 import { codecEntries, reachableTypes, resultShape } from "./client.ts";
 import { emitCodecModule } from "./codec.ts";
 import { argumentsShape } from "./fbs.ts";
@@ -17,10 +19,8 @@ import { argumentsShape } from "./fbs.ts";
 export interface ServerInput {
   readonly manifest: Manifest;
   readonly middleware: readonly MiddlewareSource[];
-  /** Absolute file name → specifier that the bundler resolves. */
-  readonly fileOf: (module: string) => string;
-  /** Specifier of one of the package's own files, such as `runtime/workers/mod.ts`. */
-  readonly kontract: (path: string) => string;
+  /** The app's folder. */
+  readonly root: string;
 }
 
 /** Names of the Durable Object classes that the Workers entry exports. */
@@ -30,8 +30,8 @@ export const DURABLE_OBJECTS: readonly string[] = ["SessionDO", "KvcDO", "Change
 export function emitServer(input: ServerInput): ReadonlyMap<string, string> {
   const modules = routeModules(input.manifest.routes);
   const out = new Map<string, string>();
-  out.set("kontract:workers", workersEntry(input));
-  out.set("kontract:deno", denoEntry(input));
+  out.set("kontract:workers", workersEntry());
+  out.set("kontract:deno", denoEntry());
   out.set("kontract:app", appModule(input, modules));
   for (const [i, module] of modules.entries()) {
     const routes = input.manifest.routes.filter((route) => route.module === module);
@@ -41,7 +41,7 @@ export function emitServer(input: ServerInput): ReadonlyMap<string, string> {
       emitCodecModule({
         types: input.manifest.types,
         entries: codecEntries(routes),
-        runtime: input.kontract("protocol/codec/mod.ts"),
+        runtime: packageFile("protocol/codec/mod.ts"),
       }),
     );
   }
@@ -53,8 +53,8 @@ export function routeModules(routes: readonly RouteDef[]): readonly string[] {
   return [...new Set(routes.map((route) => route.module))].sort();
 }
 
-function workersEntry(input: ServerInput): string {
-  const runtime = text(input.kontract("runtime/workers/mod.ts"));
+function workersEntry(): string {
+  const runtime = text(packageFile("runtime/workers/mod.ts"));
   return `import { createWorker } from ${runtime};
 import app from "kontract:app";
 export { ${DURABLE_OBJECTS.join(", ")} } from ${runtime};
@@ -62,8 +62,8 @@ export default createWorker(app);
 `;
 }
 
-function denoEntry(input: ServerInput): string {
-  return `import { createServer } from ${text(input.kontract("runtime/deno/mod.ts"))};
+function denoEntry(): string {
+  return `import { createServer } from ${text(packageFile("runtime/deno/mod.ts"))};
 import app from "kontract:app";
 export default createServer(app);
 `;
@@ -109,13 +109,13 @@ function routeModule(
   const shapes = routes.flatMap((route) => [argumentsShape(route), resultShape(route)]);
   const lines = [
     `import { ${names.map((n) => `${n} as ${local(n)}`).join(", ")} } from ${
-      text(input.fileOf(module))
+      text(appFile(module))
     };`,
     `import { ${codecs.join(", ")} } from "kontract:codec/${index}";`,
-    `import { jsonDecode, jsonEncode } from ${text(input.kontract("_internal/json_codec.ts"))};`,
+    `import { jsonDecode, jsonEncode } from ${text(packageFile("_internal/json_codec.ts"))};`,
     ...used.map((one) =>
       `import { ${one.member} as ${middlewareName(one, input)} } from ${
-        text(input.fileOf(one.file))
+        text(appFile(appPath(input, one.file)))
       };`
     ),
     `const types = ${json(reachableTypes(shapes, input.manifest.types))};`,

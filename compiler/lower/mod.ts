@@ -44,6 +44,8 @@ export class Lowering {
   readonly #reporter: Reporter;
   readonly #tables: ReadonlySet<ts.Symbol>;
   readonly #active: Set<ts.Type> = new Set();
+  /** Node whose type was given up as endless. */
+  #given: ts.Node | null = null;
 
   /** `tables` are the symbols of table classes: the only classes whose instances may cross. */
   constructor(options: {
@@ -59,12 +61,17 @@ export class Lowering {
     this.lock = options.lock;
     this.#reporter = options.reporter;
     this.#tables = options.tables;
-    this.names = new TypeNames(options.lock, options.reporter.root);
+    this.names = new TypeNames(options.lock, options.reporter.root, options.program);
   }
 
   /** The shape of `type`. */
   lower(type: ts.Type, place: Place): Shape {
-    if (place.depth > MAX_DEPTH) return this.refuse("deep", place);
+    if (place.node === this.#given) return UNKNOWN;
+    if (place.depth > MAX_DEPTH) {
+      // Each level may branch: going on elsewhere in a type without end could take for ever.
+      this.#given = place.node;
+      return this.refuse("deep", { ...place, path: `${place.path.slice(0, 60)}…` });
+    }
     const simple = this.#primitive(type, place);
     if (simple !== null) return simple;
     if (type.isUnion()) return this.#named(type, place, (at) => lowerUnion(this, type, at));
@@ -160,7 +167,7 @@ export class Lowering {
       return this.#guarded(type, place, (at) => this.#tuple(type as ts.TupleTypeReference, at));
     }
     const symbol = type.getSymbol();
-    if (symbol !== undefined && this.isLibrary(symbol)) {
+    if (symbol !== undefined && !symbol.name.startsWith("__") && this.isLibrary(symbol)) {
       return this.#guarded(type, place, (at) => this.#builtin(symbol.name, type, at));
     }
     if (this.#isError(type)) return { kind: "error" };

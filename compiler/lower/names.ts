@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { join } from "node:path";
 import ts from "typescript";
 import type { Shape } from "../../_internal/shape.ts";
 import { compareText } from "../diagnostic.ts";
@@ -22,12 +23,14 @@ export interface WantedName {
 export class TypeNames {
   readonly #lock: Lock;
   readonly #root: string;
+  readonly #program: ts.Program;
   readonly #names: Map<ts.Type, string> = new Map();
   readonly #shapes: Map<string, Shape> = new Map();
   readonly #used: Set<string> = new Set();
 
   /** Names come from and go to `lock`. */
-  constructor(lock: Lock, root: string) {
+  constructor(lock: Lock, root: string, program: ts.Program) {
+    this.#program = program;
     this.#lock = lock;
     this.#root = root;
   }
@@ -41,9 +44,20 @@ export class TypeNames {
 
   /** A new name, before its body is known: the body may refer to it. */
   reserve(type: ts.Type, wanted: WantedName): string {
-    const name = this.#lock.typeName(wanted.name, appPath({ root: this.#root }, wanted.file));
+    const module = appPath({ root: this.#root }, wanted.file);
+    const base = wanted.name.split("_")[0] ?? wanted.name;
+    const name = this.#lock.typeName(wanted.name, module, (one) => this.#declares(one, base));
     this.#names.set(type, name);
     return name;
+  }
+
+  #declares(module: string, name: string): boolean {
+    const source = this.#program.getSourceFile(join(this.#root, module));
+    return source?.statements.some((statement) =>
+      (ts.isInterfaceDeclaration(statement) || ts.isTypeAliasDeclaration(statement) ||
+        ts.isClassDeclaration(statement) || ts.isEnumDeclaration(statement)) &&
+      statement.name?.text === name
+    ) ?? false;
   }
 
   /** Puts the body in; what deserves no entry of its own is given back as it is. */

@@ -1,0 +1,218 @@
+/** What a build promises: nothing of the server in the client, the same bytes again, all or nothing. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { build, type BuildResult, createBuilder, formatDiagnostics, stopBundler } from "./mod.ts";
+import { makeApp, type TestApp } from "./testing/app.ts";
+import { listFiles } from "./project.ts";
+
+const SOURCES: Readonly<Record<string, string>> = {
+  "src/schema.ts": `import { primkey, table } from "@kontract/kontract";
+@table("notes")
+export class Note {
+  @primkey
+  id!: string;
+  text = "MARKER_DEFAULT";
+}
+`,
+  "src/limits.ts": `export const SHARED = "MARKER_SHARED";\n`,
+  "src/secrets.ts": `import { secret } from "@kontract/kontract";
+export const key = (): string => secret("MARKER_SECRET");
+`,
+  "src/notes.ts": `import { backend, env } from "@kontract/kontract";
+import type { Note } from "./schema.ts";
+import { key } from "./secrets.ts";
+import { SHARED } from "./limits.ts";
+export class Notes {
+  /** Doubles. */
+  @backend({ ugroup: "MARKER_GROUP", readOnly: true })
+  static async double(n: number, label: string = "MARKER_PARAMETER"): Promise<string> {
+    return await Promise.resolve(\`MARKER_BODY \${label} \${n * 2} \${SHARED}\`);
+  }
+  @backend({})
+  static async save(note: Note): Promise<Note> {
+    void key;
+    void env;
+    return await Promise.resolve(note);
+  }
+}
+`,
+  "src/call.ts": `import { backend } from "@kontract/kontract";
+export const triple = backend({}, async (n: number) => await Promise.resolve(n * 3));
+export const listen = backend({ readOnly: true }, async function* (n: number) {
+  for (let i = 0; i < n; i++) yield await Promise.resolve({ i, text: "MARKER_STREAM" });
+});
+`,
+  "src/decorated.ts": `// deno-fmt-ignore-file
+import { backend } from "@kontract/kontract";
+/** Greets. */
+@backend({ readOnly: true })
+export async function greet(name: string): Promise<string> {
+  return await Promise.resolve("MARKER_GREETING " + name);
+}
+`,
+  "web/main.ts": `import { double } from "@/client";
+import type { Note } from "../src/schema.ts";
+import { Notes } from "../src/notes.ts";
+import { greet } from "../src/decorated.ts";
+import { triple } from "../src/call.ts";
+import { SHARED } from "../src/limits.ts";
+const note: Note = { id: "1", text: SHARED };
+console.log(double, triple, greet, Notes.save, note, "PLANTED_IN_FRONT_END");
+`,
+  "web/index.html": `<!doctype html><head></head><script type="module" src="./main.ts"></script>\n`,
+  "web/style.css": "body { color: red; }\n",
+};
+
+async function built(app: TestApp): Promise<BuildResult> {
+  const result = await build({ root: app.root, hosts: ["deno"], pins: ["a-pin"] });
+  assert.equal(formatDiagnostics(result.diagnostics), "");
+  assert.equal(result.ok, true);
+  return result;
+}
+
+async function contents(folder: string): Promise<Readonly<Record<string, string>>> {
+  const files = await listFiles(folder);
+  return Object.fromEntries(
+    await Promise.all(files.map(async (file) => [
+      file.slice(folder.length + 1),
+      await Deno.readTextFile(file),
+    ])),
+  );
+}
+
+Deno.test("nothing that stands only on the server reaches the client or its source maps", async () => {
+  await using app = await makeApp(SOURCES);
+  await built(app);
+  const client = await contents(join(app.root, "dist", "client"));
+  const front = await contents(join(app.root, "dist", "public"));
+  const all = Object.values({ ...client, ...front }).join("\n");
+  assert.match(all, /PLANTED_IN_FRONT_END/);
+  assert.match(all, /MARKER_SHARED/);
+  const markers = all.match(/MARKER_\w+/g)?.filter((marker) => marker !== "MARKER_SHARED");
+  assert.deepEqual(markers ?? [], []);
+  assert.match(client["client.js"] ?? "", /"pins":\["a-pin"\]/);
+});
+
+Deno.test("the page points at the built script and other files are copied", async () => {
+  await using app = await makeApp(SOURCES);
+  await built(app);
+  assert.match(await app.read("dist/public/index.html"), /src="\/main\.js"/);
+  assert.equal(await app.read("dist/public/style.css"), SOURCES["web/style.css"]);
+});
+
+Deno.test("the same sources in another folder give the same bytes", async () => {
+  await using one = await makeApp(SOURCES);
+  await using two = await makeApp(SOURCES);
+  await built(one);
+  await built(two);
+  const first = await contents(join(one.root, "dist"));
+  const second = await contents(join(two.root, "dist"));
+  assert.deepEqual(Object.keys(first), Object.keys(second));
+  for (const [name, text] of Object.entries(first)) {
+    assert.equal(text === second[name], true, `${name} differs`);
+    assert.equal(text.includes(one.root), false, `${name} holds the path of this machine`);
+  }
+});
+
+Deno.test("the server's chunks hold routes that decode, run and encode", async () => {
+  await using app = await makeApp(SOURCES);
+  const result = await built(app);
+  const route = async (name: string) => {
+    const file = result.report.routes.find((one) => one.name === name)?.file;
+    assert.ok(file !== undefined, `the report names no chunk of ${name}`);
+    const module = await import(`file://${join(app.root, "dist", file)}`);
+    return module.routes[name];
+  };
+  const double = await route("double");
+  const args = double.argumentsFromJson([21, "x"]);
+  assert.deepEqual(args, [21, "x"]);
+  assert.equal(await double.invoke(args), "MARKER_BODY x 42 MARKER_SHARED");
+  assert.equal(
+    await double.invoke(double.argumentsFromJson([1])),
+    "MARKER_BODY MARKER_PARAMETER 2 MARKER_SHARED",
+  );
+  assert.throws(() => double.argumentsFromJson(["no number"]), { code: "VALIDATION" });
+  assert.throws(() => double.decodeArguments(new Uint8Array([1, 2, 3])), { code: "RAY_DECODE" });
+  assert.equal(await (await route("triple")).invoke([3]), 9);
+  assert.equal(await (await route("greet")).invoke(["Ada"]), "MARKER_GREETING Ada");
+  const listen = await route("listen");
+  const seen: unknown[] = [];
+  for await (const element of listen.invoke([2])) seen.push(listen.resultToJson(element));
+  assert.deepEqual(seen, [{ i: 0, text: "MARKER_STREAM" }, { i: 1, text: "MARKER_STREAM" }]);
+});
+
+Deno.test("client and server mean the same bytes", async () => {
+  await using app = await makeApp(SOURCES);
+  await app.write("web/main.ts", `export * from "../dist-codec.js";\nexport {};\n`);
+  await app.write("web/main.ts", `import * as all from "@/client";\nconsole.log(all);\n`);
+  const result = await built(app);
+  const file = result.report.routes.find((one) => one.name === "save")?.file ?? "";
+  const { routes } = await import(`file://${join(app.root, "dist", file)}`);
+  const op = result.manifest?.routes.find((one) => one.name === "save")?.op;
+  const codec = (await app.read("dist/client/codec.js")).replaceAll(
+    `"@kontract/kontract/codec"`,
+    JSON.stringify(new URL("../protocol/codec/mod.ts", import.meta.url).href),
+  );
+  await app.write("codec.js", codec);
+  const client = await import(`file://${join(app.root, "codec.js")}`);
+  const note = { id: "1", text: "größer 名前" };
+  const bytes = client[`encode_a${op}`]([note]);
+  assert.deepEqual(routes.save.decodeArguments(bytes), [note]);
+  assert.deepEqual(client[`decode_r${op}`](routes.save.encodeResult(note)), note);
+});
+
+Deno.test("a failed build leaves the last good output and lock as they are", async () => {
+  await using app = await makeApp(SOURCES);
+  await built(app);
+  const before = await contents(join(app.root, "dist"));
+  const lock = await app.read("kontract.lock.json");
+  await app.write("web/main.ts", `import { key } from "../src/secrets.ts";\nconsole.log(key);\n`);
+  const failed = await build({ root: app.root, hosts: ["deno"] });
+  assert.equal(failed.ok, false);
+  assert.deepEqual(failed.diagnostics.map((one) => one.code), ["KT5001"]);
+  assert.deepEqual(await contents(join(app.root, "dist")), before);
+  assert.equal(await app.read("kontract.lock.json"), lock);
+  const left = [...Deno.readDirSync(app.root)].map((entry) => entry.name).sort();
+  assert.deepEqual(left, [".kontract", "deno.json", "dist", "kontract.lock.json", "src", "web"]);
+});
+
+Deno.test("a builder that saw many edits gives what a clean build gives", async () => {
+  await using app = await makeApp(SOURCES);
+  const builder = createBuilder({ root: app.root, hosts: ["deno"] });
+  try {
+    assert.equal((await builder.rebuild()).ok, true);
+    await app.write(
+      "src/extra.ts",
+      SOURCES["src/call.ts"]!.replaceAll("triple", "four").replaceAll("listen", "hear"),
+    );
+    assert.equal((await builder.rebuild()).ok, true);
+    await app.write("src/limits.ts", `export const SHARED = 5;\n`);
+    const wrong = await builder.rebuild();
+    assert.deepEqual(wrong.diagnostics.map((one) => one.code), []);
+    await app.write("src/limits.ts", `export const OTHER = 5;\n`);
+    assert.equal((await builder.rebuild()).ok, false);
+    await app.write("src/limits.ts", `export const SHARED = "again";\n`);
+    assert.equal((await builder.rebuild()).ok, true);
+  } finally {
+    await stopBundler();
+  }
+  const incremental = await contents(join(app.root, "dist"));
+  await build({ root: app.root, hosts: ["deno"] });
+  assert.deepEqual(incremental, await contents(join(app.root, "dist")));
+});
+
+Deno.test("the front end is checked against the generated client", async () => {
+  await using app = await makeApp(SOURCES);
+  await app.write(
+    "web/main.ts",
+    `import { double } from "@/client";\nconst n: number = await double("2");\nconsole.log(n);\n`,
+  );
+  const { check } = await import("./mod.ts");
+  const result = await check(app.root);
+  assert.deepEqual(
+    result.diagnostics.map((
+      one,
+    ) => [one.code, one.span?.file, one.span?.line, one.message.split(":")[0]]),
+    [["KT1004", "web/main.ts", 2, "TS2322"], ["KT1004", "web/main.ts", 2, "TS2345"]],
+  );
+});

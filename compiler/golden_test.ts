@@ -1,0 +1,73 @@
+/** Exact answers of the compiler to small programs: errors as a person reads them, shapes as data. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { Manifest } from "../_internal/manifest.ts";
+import { analyze } from "./analysis.ts";
+import { Diagnostics, formatDiagnostics } from "./diagnostic.ts";
+import { clientTypes } from "./emit/client.ts";
+import { ProgramCache } from "./program.ts";
+import { makeApp } from "./testing/app.ts";
+import { goldenCases, updateGolden } from "./testing/golden.ts";
+
+const cache = new ProgramCache();
+
+async function answer(
+  files: Readonly<Record<string, string>>,
+): Promise<{ readonly text: string; readonly manifest: Manifest | undefined }> {
+  await using app = await makeApp(files);
+  const diagnostics = new Diagnostics();
+  const found = await analyze({
+    root: app.root,
+    hosts: [],
+    cache,
+    diagnostics,
+    checkWeb: false,
+    time: (_stage, work) => work(),
+  });
+  return { text: formatDiagnostics(diagnostics.list()), manifest: found?.manifest };
+}
+
+function compare(
+  one: Parameters<typeof updateGolden>[0],
+  actual: string,
+): void {
+  if (Deno.env.get("UPDATE_GOLDEN") !== undefined) updateGolden(one, actual);
+  else assert.equal(actual, one.expected, one.path);
+}
+
+for (const one of goldenCases("errors")) {
+  Deno.test(`the compiler explains: ${one.name}`, async () => {
+    const { text } = await answer(one.files);
+    assert.notEqual(text, "", "a case of this folder has an error");
+    compare(one, text);
+  });
+}
+
+for (const one of goldenCases("shapes")) {
+  Deno.test(`the compiler understands: ${one.name}`, async () => {
+    const { text, manifest } = await answer(one.files);
+    assert.equal(text, "", join("errors in", one.path));
+    assert.ok(manifest !== undefined);
+    const { types, routes, tables } = manifest;
+    const plain = routes.map((
+      { name, op, export: from, meta, parameters, result, doc, middleware },
+    ) => ({
+      name,
+      op,
+      from,
+      meta,
+      parameters,
+      result,
+      doc,
+      middleware,
+    }));
+    const lines = [
+      ...plain.map((route) => `route ${JSON.stringify(route)}`),
+      ...tables.map((table) => `table ${JSON.stringify(table)}`),
+      ...Object.entries(types).map(([name, shape]) => `type ${name} ${JSON.stringify(shape)}`),
+      "client.d.ts",
+      clientTypes(manifest).split("\n").slice(3).join("\n"),
+    ];
+    compare(one, lines.join("\n"));
+  });
+}

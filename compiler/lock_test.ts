@@ -1,0 +1,85 @@
+/** The lock's promise: a number once given means the same thing for ever. */
+import assert from "node:assert/strict";
+import {
+  EMPTY_LOCK,
+  formatLock,
+  Lock,
+  LockError,
+  type LockFile,
+  parseLock,
+  removeRoute,
+  renameRoute,
+} from "./lock.ts";
+
+function step(old: LockFile, use: (lock: Lock) => void): LockFile {
+  const lock = new Lock(old);
+  use(lock);
+  return parseLock(formatLock(lock.finish()));
+}
+
+Deno.test("routes get numbers from 1000, and keep them whatever else comes", () => {
+  const first = step(EMPTY_LOCK, (lock) => ["b", "a"].forEach((name) => lock.op(name)));
+  assert.deepEqual(first.routes, { a: 1001, b: 1000 });
+  const second = step(first, (lock) => ["c", "a", "b"].forEach((name) => lock.op(name)));
+  assert.deepEqual(second.routes, { a: 1001, b: 1000, c: 1002 });
+});
+
+Deno.test("the order of fields means nothing, and new ones come after old ones", () => {
+  const first = step(EMPTY_LOCK, (lock) => {
+    assert.deepEqual(lock.ids("User", ["id", "name"], 0), [0, 1]);
+  });
+  step(first, (lock) => assert.deepEqual(lock.ids("User", ["age", "name", "id"], 0), [2, 1, 0]));
+});
+
+Deno.test("the id of a removed field is never used again, even by a field of that name", () => {
+  const first = step(EMPTY_LOCK, (lock) => lock.ids("User", ["id", "name"], 0));
+  const second = step(first, (lock) => lock.ids("User", ["id"], 0));
+  assert.deepEqual(second.ids.User, { ids: { id: 0 }, retired: [1] });
+  step(second, (lock) => assert.deepEqual(lock.ids("User", ["id", "name"], 0), [0, 2]));
+});
+
+Deno.test("a renamed route keeps its number, and a removed one takes its number along", () => {
+  const first = step(EMPTY_LOCK, (lock) => ["a", "b"].forEach((name) => lock.op(name)));
+  assert.deepEqual(renameRoute(first, "a", "c").routes, { b: 1001, c: 1000 });
+  const removed = removeRoute(first, "b");
+  assert.deepEqual(removed.retiredRoutes, { 1001: "b" });
+  const next = step(removed, (lock) => ["a", "b"].forEach((name) => lock.op(name)));
+  assert.deepEqual(next.routes, { a: 1000, b: 1002 });
+  assert.throws(() => renameRoute(first, "x", "y"), LockError);
+  assert.throws(() => renameRoute(first, "a", "b"), LockError);
+  assert.throws(() => removeRoute(first, "x"), LockError);
+});
+
+Deno.test("a route that is gone from the source is named", () => {
+  const first = step(EMPTY_LOCK, (lock) => ["a", "b"].forEach((name) => lock.op(name)));
+  const lock = new Lock(first);
+  lock.op("b");
+  assert.deepEqual(lock.vanished(), ["a"]);
+});
+
+Deno.test("names such as __proto__ and constructor are names like any other", () => {
+  const names = ["__proto__", "constructor", "toString"];
+  const first = step(EMPTY_LOCK, (lock) => {
+    assert.deepEqual(lock.ids("__proto__", names, 0), [0, 1, 2]);
+  });
+  step(first, (lock) => assert.deepEqual(lock.ids("__proto__", names.toReversed(), 0), [2, 1, 0]));
+});
+
+Deno.test("two types of one name keep their numbers when a third comes before them", () => {
+  const first = step(EMPTY_LOCK, (lock) => {
+    assert.equal(lock.typeName("Item", "src/b.ts", () => true), "Item");
+    assert.equal(lock.typeName("Item", "src/c.ts", () => true), "Item2");
+  });
+  step(first, (lock) => {
+    assert.equal(lock.typeName("Item", "src/a.ts", () => true), "Item3");
+    assert.equal(lock.typeName("Item", "src/b.ts", () => true), "Item");
+    assert.equal(lock.typeName("Item", "src/c.ts", () => true), "Item2");
+  });
+});
+
+Deno.test("a type that moved to another module keeps its name and so its numbers", () => {
+  const first = step(EMPTY_LOCK, (lock) => {
+    assert.equal(lock.typeName("Item", "src/b.ts", () => true), "Item");
+  });
+  step(first, (lock) => assert.equal(lock.typeName("Item", "src/z.ts", () => false), "Item"));
+});
