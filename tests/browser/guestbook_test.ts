@@ -66,26 +66,38 @@ async function keepPicture(page: Page, name: string): Promise<void> {
   console.log(`picture: ${path}`);
 }
 
-Deno.test({
-  name: "two visitors see one book: live entries, own edits, refused strangers, a keeper",
-  ignore: chromium === null,
-  sanitizeOps: false,
-  sanitizeResources: false,
-  async fn(t) {
-    let app: RunningApp | undefined;
-    let browser: Browser | undefined;
-    try {
-      app = await startApp({ folder: "examples/guestbook", env: { KEEPER_CODE } });
-      browser = await launchChromium(chromium!);
-      await useTheBook(t, browser, app.url);
-    } finally {
-      await browser?.close();
-      await app?.stop();
-    }
-  },
-});
+for (const host of ["workers", "deno"]) {
+  Deno.test({
+    name:
+      `two visitors see one book on ${host}: live entries, own edits, refused strangers, a keeper`,
+    ignore: chromium === null,
+    sanitizeOps: false,
+    sanitizeResources: false,
+    async fn(t) {
+      let app: RunningApp | undefined;
+      let browser: Browser | undefined;
+      try {
+        app = await startApp({
+          folder: "examples/guestbook",
+          env: { KEEPER_CODE },
+          args: ["--host", host],
+        });
+        browser = await launchChromium(chromium!);
+        await useTheBook(t, browser, app.url, host);
+      } finally {
+        await browser?.close();
+        await app?.stop();
+      }
+    },
+  });
+}
 
-async function useTheBook(t: Deno.TestContext, browser: Browser, url: string): Promise<void> {
+async function useTheBook(
+  t: Deno.TestContext,
+  browser: Browser,
+  url: string,
+  host: string,
+): Promise<void> {
   const ada = await visit(browser, url);
   const bob = await visit(browser, url, true);
   const step = async (name: string, work: () => Promise<void>): Promise<void> => {
@@ -154,8 +166,8 @@ async function useTheBook(t: Deno.TestContext, browser: Browser, url: string): P
     await ada.reload();
     await entry(ada, "A lovely place").getByRole("button", { name: /^Edit/ }).waitFor();
     await entry(ada, XSS).waitFor();
-    await keepPicture(ada, "guestbook");
-    await keepPicture(bob, "guestbook_dark");
+    await keepPicture(ada, `guestbook_${host}`);
+    await keepPicture(bob, `guestbook_${host}_dark`);
   });
 
   await step("what the author deletes goes from every window", async () => {
