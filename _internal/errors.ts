@@ -11,7 +11,8 @@
  * @module
  */
 
-interface CodeInfo {
+/** What a code means. */
+export interface CodeInfo {
   /** HTTP status of the plain JSON surface. */
   readonly status: number;
   /** True where the same bytes may be sent again without asking anyone. */
@@ -26,8 +27,46 @@ const code = (status: number, message: string, retryable = false): CodeInfo => (
   message,
 });
 
+/** A stable, public error code. */
+export type ErrorCode =
+  | "BAD_REQUEST"
+  | "VALIDATION"
+  | "UNAUTHORIZED"
+  | "SESSION_EXPIRED"
+  | "SESSION_REVOKED"
+  | "FORBIDDEN"
+  | "PERMISSION_DENIED"
+  | "NOT_FOUND"
+  | "ROUTE_NOT_FOUND"
+  | "METHOD_NOT_ALLOWED"
+  | "CONFLICT"
+  | "UNIQUE_VIOLATION"
+  | "REPLAY"
+  | "SNAPSHOT_TOO_OLD"
+  | "TOO_LARGE"
+  | "RATE_LIMITED"
+  | "CANCELLED"
+  | "INTERNAL"
+  | "CONTEXT_MISSING"
+  | "CONTEXT_ENDED"
+  | "SCHEMA_MISMATCH"
+  | "DATABASE_UNAVAILABLE"
+  | "OVERLOADED"
+  | "DEADLINE_EXCEEDED"
+  | "RAY_PROTOCOL"
+  | "RAY_DECODE"
+  | "RAY_SERVER_KEY"
+  | "RAY_TICKET"
+  | "NETWORK"
+  | "OUTCOME_UNKNOWN"
+  | "CONFIG"
+  | "BUILD_FAILED"
+  | "MIGRATION_REFUSED"
+  | "PORT_IN_USE"
+  | "UNSUPPORTED_PLATFORM";
+
 /** All codes. A code is never renamed or reused: clients switch on it. */
-export const ERROR_CODES = {
+export const ERROR_CODES: Readonly<Record<ErrorCode, CodeInfo>> = {
   // The caller's fault.
   BAD_REQUEST: code(400, "The request is malformed."),
   VALIDATION: code(400, "A value does not have the declared type."),
@@ -68,10 +107,7 @@ export const ERROR_CODES = {
   MIGRATION_REFUSED: code(500, "The migration would lose data."),
   PORT_IN_USE: code(500, "The port is taken."),
   UNSUPPORTED_PLATFORM: code(500, "No embedded PostgreSQL exists for this platform."),
-} as const satisfies Record<string, CodeInfo>;
-
-/** A stable, public error code. */
-export type ErrorCode = keyof typeof ERROR_CODES;
+};
 
 /** What can be said beside code and message. */
 export interface KontractErrorOptions {
