@@ -74,6 +74,7 @@ export type {
   Uint8,
 } from "./runtime/brands.ts";
 export {
+  type CodeInfo,
   ERROR_CODES,
   type ErrorCode,
   isErrorCode,

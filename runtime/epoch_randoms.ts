@@ -26,7 +26,6 @@ export class EpochRandoms {
   constructor(sqlite: Sqlite, clock: Clock) {
     this.#sqlite = sqlite;
     this.#clock = clock;
-    sqlite.all("pragma secure_delete = on");
     sqlite.all(TABLE);
   }
 

@@ -4,7 +4,7 @@
  * | path | what |
  * | --- | --- |
  * | `GET /health` | alive; with `?database` also that the database answers |
- * | `POST /raystream` | the sealed channel |
+ * | `POST /raystream` | the sealed channel; as a WebSocket where the request upgrades |
  * | `POST /rpc/<name>` | a function, as plain JSON |
  * | `POST /auth/<name>`, `GET /auth/me` | auth, as plain JSON |
  * | `GET /events` | server-sent events |
@@ -21,7 +21,15 @@ import type { AuthOptions } from "../auth/options.ts";
 import { createAuthService, type KontractAuth } from "../auth/service.ts";
 import { AUTH_TABLES } from "../auth/tables.ts";
 import { TopicHub } from "../events/mod.ts";
-import { createRaystreamServer, RAY_PATH, type RayLimits } from "../protocol/mod.ts";
+import {
+  createRaystreamServer,
+  type PersistSocket,
+  RAY_PATH,
+  type RayLimits,
+  type RaySocket,
+  type SavedSocket,
+  type SocketSession,
+} from "../protocol/mod.ts";
 import { storageEngine } from "../storage/engine.ts";
 import type { AppDefinition } from "./app.ts";
 import { answerAuth } from "./auth_surface.ts";
@@ -69,10 +77,35 @@ export interface RequestOrigin {
   readonly address?: string;
 }
 
+/** Where a socket came from, and how it hibernates. */
+export interface SocketOrigin {
+  /** Client address, or "unknown". */
+  readonly address: string;
+  /** The upgrade request, for origin and tenant. */
+  readonly request: Request;
+  /** Stores what must survive hibernation, before it returns; only where the host hibernates. */
+  readonly persist?: PersistSocket;
+  /** What was stored. */
+  readonly saved?: SavedSocket;
+}
+
+/** True for an upgrade to the sealed channel over WebSocket. */
+export function isSocketUpgrade(request: Request): boolean {
+  return request.headers.get("upgrade")?.toLowerCase() === "websocket" &&
+    new URL(request.url).pathname === RAY_PATH;
+}
+
 /** A running gateway. */
 export interface Gateway {
   /** Answers one request. Never rejects. */
   fetch(request: Request, from?: RequestOrigin): Promise<Response>;
+  /**
+   * Checks a WebSocket upgrade for the sealed channel: null where it may go on, else the refusal.
+   * The host upgrades, then hands the socket to {@link Gateway.openSocket}.
+   */
+  refuseSocket(request: Request): Response | null;
+  /** The session of an accepted socket; with `saved` the one that hibernated. */
+  openSocket(socket: RaySocket, from: SocketOrigin): Promise<SocketSession>;
   /** True where the gateway answers this path; everything else is the front end's. */
   handles(pathname: string): boolean;
   /** Administration of accounts, for the host's own code. */
@@ -95,6 +128,28 @@ export function createGateway(
   return {
     auth: services.auth,
     handles: isGatewayPath,
+    refuseSocket(request): Response | null {
+      const requestId = crypto.randomUUID();
+      try {
+        // Browsers send no preflight for an upgrade: this check is all that keeps other pages out.
+        checkOrigin(request, services.origins);
+        return null;
+      } catch (error) {
+        return failureResponse(reportFailure(ports.log, error, requestId));
+      }
+    },
+    async openSocket(socket, { address, request, persist, saved }): Promise<SocketSession> {
+      const dispatch = rayDispatch(services, {
+        request,
+        url: new URL(request.url),
+        requestId: crypto.randomUUID(),
+        address,
+        origin: request.headers.get("origin"),
+      });
+      return persist !== undefined && saved !== undefined
+        ? await services.ray.restoreSocket(socket, dispatch, persist, saved)
+        : services.ray.socket(socket, dispatch, persist);
+    },
     async fetch(request, from = {}): Promise<Response> {
       const requestId = crypto.randomUUID();
       let origin: string | null = null;

@@ -60,6 +60,12 @@ export interface SharedStateParts {
 const VALUE = "v:";
 const BUCKET = "b:";
 
+/**
+ * A bucket with a longer window is durable: whoever waits until an idle host forgets its memory must
+ * not get a full bucket for it.
+ */
+const FORGETTABLE_MS = 60_000;
+
 /** The operations. */
 export class SharedStateLogic {
   readonly #parts: SharedStateParts;
@@ -139,7 +145,7 @@ export class SharedStateLogic {
 
   #rateLimit(key: string, limit: number, windowMs: number): RateLimitResult {
     const now = this.#parts.clock.now();
-    const place = this.#parts.volatile;
+    const place = windowMs > FORGETTABLE_MS ? this.#parts.durable : this.#parts.volatile;
     const [tokens, at] = parseBucket(place.read(BUCKET + key, now)?.value) ?? [limit, now];
     // A clock that went back refills nothing.
     const filled = Math.min(limit, tokens + Math.max(0, now - at) * limit / windowMs);

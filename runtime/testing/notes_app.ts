@@ -189,7 +189,8 @@ function check(types: Spec["types"], value: unknown, code: "VALIDATION" | "RAY_D
     throw new KontractError(code, `Takes ${types.length} arguments.`);
   }
   value.forEach((given, i) => {
-    if (typeof given !== types[i]) throw new KontractError(code, `[${i}] must be a ${types[i]}.`);
+    const fits = types[i] === "string" ? typeof given === "string" : typeof given === "number";
+    if (!fits) throw new KontractError(code, `[${i}] must be a ${types[i]}.`);
   });
   return value;
 }

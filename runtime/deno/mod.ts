@@ -1,0 +1,142 @@
+/**
+ * A built app on plain Deno: `export default createServer(app)` for `deno serve`.
+ *
+ * Settings come from the environment:
+ * - `DATABASE_URL`: connection string of the gateway role. `KONTRACT_DATABASE_POOLED=1` where it leads
+ *   through a pooler that keeps no prepared statements.
+ * - `KONTRACT_SECRET`: see `kontract keys new`.
+ * - `KONTRACT_ORIGINS`: web origins beside the server's own, separated by commas.
+ * - `KONTRACT_STATE_DIR`: folder for what must outlive the process (shared state, ticket epochs).
+ * - `KONTRACT_PROXY_HOPS`: how many proxies in front are ours; the client's address is then taken
+ *   from `X-Forwarded-For`.
+ *
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+import { KontractError } from "../../_internal/errors.ts";
+import { parseSecrets } from "../../_internal/keys.ts";
+import { postgresDatabase } from "../../storage/postgres_database.ts";
+import type { AppDefinition } from "../app.ts";
+import { createGateway, type Gateway, type GatewayOptions, isSocketUpgrade } from "../gateway.ts";
+import type { LogSink } from "../log.ts";
+import { parseOrigins } from "../origins.ts";
+import { denoPorts } from "./ports.ts";
+import { serveStatic } from "./static_files.ts";
+import { upgrade } from "./socket.ts";
+
+export type { AppDefinition, RouteCode, RouteEntry, RouteModule } from "../app.ts";
+export type { Gateway, GatewayOptions } from "../gateway.ts";
+
+/** Settings beside the environment. */
+export interface ServerOptions extends GatewayOptions {
+  /** The environment; `Deno.env` where missing. */
+  readonly env?: (name: string) => string | undefined;
+  /** Folder with the front end's files; `../public` beside the main module where missing, null for none. */
+  readonly public?: URL | string | null;
+  /** Where log lines go; the console where missing. */
+  readonly logSink?: LogSink;
+}
+
+/** A server, as `deno serve` takes it. */
+export interface KontractServer {
+  /** Answers one request. */
+  fetch(request: Request, info?: Deno.ServeHandlerInfo): Promise<Response>;
+  /** Ends database connections and state. */
+  close(): Promise<void>;
+  /** The gateway itself. */
+  readonly gateway: Gateway;
+}
+
+/** Names that `secret()` never gives out: they are Kontract's own. */
+const OWN_SECRETS: ReadonlySet<string> = new Set([
+  "KONTRACT_SECRET",
+  "DATABASE_URL",
+  "DATABASE_ADMIN_URL",
+]);
+
+/**
+ * Makes the server of a built app. Connects on the first request.
+ *
+ * @throws {KontractError} `CONFIG` where a setting is missing or unusable
+ */
+export function createServer(app: AppDefinition, options: ServerOptions = {}): KontractServer {
+  const env = options.env ?? ((name: string) => Deno.env.get(name));
+  const secrets = parseSecrets(env("KONTRACT_SECRET"));
+  const stateDir = env("KONTRACT_STATE_DIR");
+  const hops = parseHops(env("KONTRACT_PROXY_HOPS"));
+  const origins = options.origins ?? parseOrigins(env("KONTRACT_ORIGINS"));
+  const ports = denoPorts({
+    database: postgresDatabase({
+      url: databaseUrl(env("DATABASE_URL")),
+      prepare: env("KONTRACT_DATABASE_POOLED") !== "1",
+      appName: `kontract ${app.app}`,
+    }),
+    secrets,
+    ...(stateDir === undefined || stateDir === "" ? {} : { stateDir }),
+    secret: (name) => OWN_SECRETS.has(name) ? undefined : env(name),
+    ...(options.logSink === undefined ? {} : { logSink: options.logSink }),
+  });
+  const gateway = createGateway(app, ports, { ...options, origins });
+  const folder = publicFolder(options.public);
+  return {
+    gateway,
+    close: () => ports.close(),
+    async fetch(request, info): Promise<Response> {
+      if (isSocketUpgrade(request)) {
+        return gateway.refuseSocket(request) ??
+          upgrade(gateway, request, addressOf(request, info, hops));
+      }
+      if (folder !== null && !gateway.handles(new URL(request.url).pathname)) {
+        const file = await serveStatic(folder, request);
+        if (file !== null) return file;
+      }
+      return await gateway.fetch(request, { address: addressOf(request, info, hops) });
+    },
+  };
+}
+
+function databaseUrl(text: string | undefined): string {
+  if (text === undefined || text === "") {
+    throw new KontractError(
+      "CONFIG",
+      "DATABASE_URL is not set: the connection string of the gateway's database role.",
+    );
+  }
+  if (!/^postgres(?:ql)?:\/\//.test(text) || !URL.canParse(text)) {
+    throw new KontractError(
+      "CONFIG",
+      "DATABASE_URL is no connection string: it must look like postgres://user:password@host/name.",
+    );
+  }
+  return text;
+}
+
+function parseHops(text: string | undefined): number {
+  if (text === undefined || text === "") return 0;
+  if (!/^[0-9]$/.test(text)) {
+    throw new KontractError("CONFIG", "KONTRACT_PROXY_HOPS is a number from 0 to 9.");
+  }
+  return Number(text);
+}
+
+/** Entries of `X-Forwarded-For` count from the right: what stands left of our proxies is hearsay. */
+function addressOf(
+  request: Request,
+  info: Deno.ServeHandlerInfo | undefined,
+  hops: number,
+): string {
+  if (hops > 0) {
+    const entries = (request.headers.get("x-forwarded-for") ?? "").split(",");
+    const entry = entries.at(-hops)?.trim();
+    if (entry !== undefined && /^[0-9A-Fa-f.:]{2,45}$/.test(entry)) return entry;
+  }
+  const address = info?.remoteAddr;
+  return address !== undefined && "hostname" in address ? address.hostname : "unknown";
+}
+
+function publicFolder(given: URL | string | null | undefined): string | null {
+  if (given === null) return null;
+  if (typeof given === "string") return given;
+  const url = given ?? new URL("../public/", Deno.mainModule);
+  return url.protocol === "file:" ? fileURLToPath(url) : null;
+}

@@ -1,0 +1,34 @@
+/**
+ * The sealed channel over a WebSocket of Deno's.
+ *
+ * @module
+ */
+import type { SocketSession } from "../../protocol/mod.ts";
+import type { Gateway } from "../gateway.ts";
+
+/** Accepts the upgrade and runs a session on the socket until either end goes. */
+export function upgrade(gateway: Gateway, request: Request, address: string): Response {
+  const { socket, response } = Deno.upgradeWebSocket(request);
+  socket.binaryType = "arraybuffer";
+  let session: Promise<SocketSession> | null = null;
+  const open = (): Promise<SocketSession> => {
+    session ??= gateway.openSocket({
+      send: (bytes) => socket.send(bytes),
+      close: (code, reason) => {
+        if (socket.readyState <= WebSocket.OPEN) socket.close(code, reason);
+      },
+      get bufferedAmount(): number {
+        return socket.bufferedAmount;
+      },
+    }, { address, request });
+    return session;
+  };
+  // Messages go on in the order they came: all wait for the same promise.
+  socket.addEventListener("message", (event) => {
+    void open().then((opened) => opened.receive(event.data as ArrayBuffer | string));
+  });
+  const gone = (): void => void session?.then((opened) => opened.gone());
+  socket.addEventListener("close", gone);
+  socket.addEventListener("error", gone);
+  return response;
+}

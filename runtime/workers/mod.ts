@@ -1,0 +1,31 @@
+/**
+ * A built app on Cloudflare Workers: `export default createWorker(app)`, and the Durable Object classes
+ * that its bindings name.
+ *
+ * Bindings: `SESSION`, `KVC`, `CHANGE_HUB`, `DB_POOL` (Durable Objects `SessionDO`, `KvcDO`,
+ * `ChangeHubDO`, `DbPoolDO`, all SQLite-backed), `HYPERDRIVE` and `ASSETS` where there are any. Secrets:
+ * `KONTRACT_SECRET`, `DATABASE_URL` (not with Hyperdrive). Variables: `KONTRACT_ORIGINS`,
+ * `KONTRACT_DATABASE`, `KONTRACT_POOL_SHARDS`.
+ *
+ * @module
+ */
+export { createWorker, type KontractWorker } from "./worker.ts";
+export { SessionDO } from "./session_do.ts";
+export { KvcDO } from "./kvc_do.ts";
+export { ChangeHubDO } from "./change_hub_do.ts";
+export { DbPoolDO } from "./db_pool_do.ts";
+export type {
+  ExecutionContext,
+  Fetcher,
+  HyperdriveBinding,
+  ObjectId,
+  ObjectNamespace,
+  ObjectSocket,
+  ObjectSql,
+  ObjectState,
+  ObjectStorage,
+  ObjectStub,
+  WorkerEnv,
+} from "./platform.ts";
+export type { AppDefinition, RouteCode, RouteEntry, RouteModule } from "../app.ts";
+export type { GatewayOptions } from "../gateway.ts";

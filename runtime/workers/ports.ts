@@ -1,0 +1,130 @@
+/**
+ * The ports over a Worker's bindings. Made once per isolate; whatever belongs to a request is found in
+ * its scope.
+ *
+ * @module
+ */
+import { KontractError } from "../../_internal/errors.ts";
+import { parseSecrets } from "../../_internal/keys.ts";
+import type { Database } from "../../storage/database.ts";
+import { postgresDatabase } from "../../storage/postgres_database.ts";
+import { createLog } from "../log.ts";
+import type { ChangeHub, Ports } from "../ports.ts";
+import { type SharedAnswer, sharedStateOver } from "../shared_state.ts";
+import { pooledDatabase } from "./db_pool_do.ts";
+import { callObject } from "./object_call.ts";
+import type { ObjectNamespace, ObjectStub, WorkerEnv } from "./platform.ts";
+import { currentScope, scopedDatabase } from "./request_scope.ts";
+
+/** Shards of the shared state: keys are spread over them, each key always on the same one. */
+const KVC_SHARDS = 16;
+
+/** Names that `secret()` never gives out: they are Kontract's own. */
+const OWN: ReadonlySet<string> = new Set(["KONTRACT_SECRET", "DATABASE_URL"]);
+
+/** @throws {KontractError} `CONFIG` where a binding or setting is missing or unusable */
+export function workerPorts(env: WorkerEnv): Ports {
+  const clock = { now: (): number => Date.now() };
+  for (const name of ["SESSION", "KVC", "CHANGE_HUB"] as const) {
+    if (env[name] === undefined) {
+      throw new KontractError("CONFIG", `The Durable Object binding '${name}' is missing.`);
+    }
+  }
+  const shard = (key: string): ObjectStub => named(env.KVC, `kvc-${hash(key) % KVC_SHARDS}`);
+  return {
+    clock,
+    log: createLog(clock),
+    database: chooseDatabase(env),
+    shared: sharedStateOver(async (operation) =>
+      await callObject(shard(operation.key), "shared", operation) as SharedAnswer
+    ),
+    changes: changeHub(env.CHANGE_HUB),
+    epochs: {
+      random: async (epoch) =>
+        await callObject(named(env.KVC, "epochs"), "epoch", epoch) as Uint8Array | null,
+    },
+    secrets: parseSecrets(env.KONTRACT_SECRET),
+    secret(name): string | undefined {
+      const value = OWN.has(name) ? undefined : env[name];
+      return typeof value === "string" ? value : undefined;
+    },
+    background: (work) => currentScope()?.background(work.catch(() => {})),
+  };
+}
+
+function chooseDatabase(env: WorkerEnv): Database {
+  const { HYPERDRIVE, DB_POOL, DATABASE_URL } = env;
+  const form = env.KONTRACT_DATABASE ??
+    (HYPERDRIVE !== undefined ? "hyperdrive" : DB_POOL !== undefined ? "pool" : "direct");
+  if (form === "hyperdrive" && HYPERDRIVE !== undefined) {
+    return perRequest(HYPERDRIVE.connectionString);
+  }
+  if (DATABASE_URL === undefined || DATABASE_URL === "") {
+    throw new KontractError(
+      "CONFIG",
+      "No database: bind HYPERDRIVE, or set the secret DATABASE_URL to the gateway role's connection string.",
+    );
+  }
+  if (form === "pool" && DB_POOL !== undefined) {
+    return pooledDatabase(DB_POOL, parseShards(env.KONTRACT_POOL_SHARDS));
+  }
+  if (form === "direct") return perRequest(DATABASE_URL);
+  throw new KontractError(
+    "CONFIG",
+    `KONTRACT_DATABASE is '${form}': it must be hyperdrive, pool or direct, and its binding must exist.`,
+  );
+}
+
+/** A connection belongs to the request that opened it. */
+function perRequest(url: string): Database {
+  return scopedDatabase(() => postgresDatabase({ url, max: 1, connectTimeout: 10 }));
+}
+
+function parseShards(text: string | undefined): number {
+  const shards = Number(text ?? 1);
+  if (!Number.isInteger(shards) || shards < 1 || shards > 64) {
+    throw new KontractError("CONFIG", "KONTRACT_POOL_SHARDS is a number from 1 to 64.");
+  }
+  return shards;
+}
+
+function changeHub(hubs: ObjectNamespace): ChangeHub {
+  const stub = (): ObjectStub => named(hubs, "changes");
+  return {
+    wake(): void {
+      const work = callObject(stub(), "wake", null).catch(() => {});
+      currentScope()?.background(work);
+    },
+    async next(timeoutMs, signal): Promise<void> {
+      try {
+        await callObject(stub(), "next", timeoutMs, signal);
+      } catch {
+        // Out of reach or aborted: whoever follows polls anyway, but not in a tight loop.
+        await pause(signal.aborted ? 0 : Math.min(timeoutMs, 1_000), signal);
+      }
+    },
+  };
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    }, { once: true });
+  });
+}
+
+function named(namespace: ObjectNamespace, name: string): ObjectStub {
+  return namespace.get(namespace.idFromName(name));
+}
+
+/** FNV-1a: spreads keys; no secret depends on it. */
+function hash(key: string): number {
+  let value = 0x811c9dc5;
+  for (let i = 0; i < key.length; i++) {
+    value = Math.imul(value ^ key.charCodeAt(i), 0x01000193);
+  }
+  return value >>> 0;
+}
