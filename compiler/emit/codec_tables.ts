@@ -21,6 +21,7 @@ function propertyKey(name: string): string {
 export class TableEmitter {
   readonly #slots: SlotEmitter;
 
+  /** Declares into `slots`. */
   constructor(slots: SlotEmitter) {
     this.#slots = slots;
   }
