@@ -15,6 +15,7 @@ const START_TIMEOUT_MS = 30_000;
 /** Makes the host; a process starts with each {@link DevHost.load}. */
 export function denoHost(options: HostOptions): DevHost {
   let running: KeptProcess | null = null;
+  let ending: Promise<void> = Promise.resolve();
   return {
     async load(): Promise<string> {
       const port = freePort();
@@ -31,18 +32,20 @@ export function denoHost(options: HostOptions): DevHost {
         ],
         // The front is the one proxy before it.
         env: { ...options.env, KONTRACT_STATE_DIR: options.state, KONTRACT_PROXY_HOPS: "1" },
+        // It waits for idle database connections; nothing is in flight, since the front has drained.
         signal: "TERM",
+        grace: 1,
       });
       options.output(next.stdout);
       options.output(next.stderr);
       await answering(next, port);
       const before = running;
       running = next;
-      await before?.stop();
+      if (before !== null) ending = Promise.all([ending, before.stop()]).then(() => {});
       return `http://127.0.0.1:${port}`;
     },
     async stop(): Promise<void> {
-      await running?.stop();
+      await Promise.all([ending, running?.stop()]);
     },
   };
 }

@@ -51,9 +51,22 @@ export async function serveApp(options: ServeOptions): Promise<void> {
     publicFolder: join(app.dist, "public"),
     reload: options.watch,
   });
-  running.defer(() => front.close());
-
   const session = new Session(options, app, front, running);
+  try {
+    await serve(options, session, lock, front, began);
+  } finally {
+    // Before the host, which would wait for the connections that the front keeps to it.
+    await front.close();
+  }
+}
+
+async function serve(
+  options: ServeOptions,
+  session: Session,
+  lock: DevFile,
+  front: Front,
+  began: number,
+): Promise<void> {
   const database = await session.begin();
   if (database === null) return;
   await lock.publish({
@@ -64,7 +77,7 @@ export async function serveApp(options: ServeOptions): Promise<void> {
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   console.log(`\n  ${session.name} is at ${front.url}  (ready in ${seconds} s; Ctrl-C stops it)\n`);
   if (options.watch) {
-    await watchSources(app.root, () => session.rebuild(), options.signal);
+    await watchSources(session.root, () => session.rebuild(), options.signal);
   } else {
     await aborted(options.signal);
   }
@@ -80,6 +93,7 @@ class Session {
   #database!: AppDatabase;
   #host!: DevHost;
   #builder!: AppBuilder;
+  /** The app's name, once a build has told it. */
   name = "The app";
 
   constructor(options: ServeOptions, app: AppFolder, front: Front, running: AsyncDisposableStack) {
@@ -87,6 +101,11 @@ class Session {
     this.#app = app;
     this.#front = front;
     this.#running = running;
+  }
+
+  /** The app's folder. */
+  get root(): string {
+    return this.#app.root;
   }
 
   /** First build; null where the signal came before it was done. */

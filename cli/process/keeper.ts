@@ -4,7 +4,7 @@
  * The child runs under a tiny POSIX shell in a session of its own, so a Ctrl-C in the terminal or a
  * signal to our group does not reach it. The shell holds the read end of a pipe whose only write end
  * is ours: when we are gone, SIGKILL included, the pipe ends and the shell ends the child, first with
- * the given signal, after ten seconds with SIGKILL, and then whatever the child started in the same
+ * the given signal, after a time of grace with SIGKILL, and then whatever the child started in the same
  * session (a bundler, workerd). There is no polling and no moment without a guard, since the shell
  * holds the pipe from before the child's first instruction.
  *
@@ -20,6 +20,8 @@ export interface KeptCommand {
   readonly args: readonly string[];
   /** The signal that makes it stop in good order. */
   readonly signal: "INT" | "TERM";
+  /** Seconds between the signal and SIGKILL; 10 where missing. */
+  readonly grace?: number;
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly clearEnv?: boolean;
@@ -37,9 +39,9 @@ export interface KeptProcess {
   stop(): Promise<void>;
 }
 
-// $1 signal, then the command. fd 3 is the lifeline; $$ leads the session's process group.
+// $1 signal, $2 tenths of a second of grace, then the command. fd 3 is the lifeline; $$ leads the session's process group.
 const KEEPER = `
-sig=$1; shift
+sig=$1 grace=$2; shift 2
 closing=
 trap 'closing=1' USR1
 trap 'kill -"$sig" "$pid" 2>/dev/null' INT TERM HUP
@@ -52,7 +54,7 @@ pid=$!
   kill -USR1 $$
   kill -"$sig" "$pid"
   n=0
-  while [ $n -lt 100 ] && kill -0 "$pid"; do sleep 0.1; n=$((n + 1)); done
+  while [ $n -lt "$grace" ] && kill -0 "$pid"; do sleep 0.1; n=$((n + 1)); done
   kill -9 -$$
 ) &
 reader=$!
@@ -67,9 +69,15 @@ exit $code
 /** Starts a kept child. Its output must be read, or it will stop when the pipe is full. */
 export function spawnKept(kept: KeptCommand): KeptProcess {
   const windows = Deno.build.os === "windows";
-  const args = windows
-    ? [...kept.args]
-    : ["-c", KEEPER, "keeper", kept.signal, kept.command, ...kept.args];
+  const args = windows ? [...kept.args] : [
+    "-c",
+    KEEPER,
+    "keeper",
+    kept.signal,
+    `${Math.ceil((kept.grace ?? 10) * 10)}`,
+    kept.command,
+    ...kept.args,
+  ];
   const child = new Deno.Command(windows ? kept.command : "/bin/sh", {
     args,
     detached: !windows,

@@ -1,0 +1,143 @@
+/**
+ * A small real app in a folder of its own, which uses this repository's package through `links`, and eyes
+ * for the processes that belong to it.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const repository = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
+
+/** The `kontract` command's main module. */
+export const CLI: string = join(repository, "cli.ts");
+
+const NOTES = `import { backend, env, perms, primkey, table } from "@kontract/kontract";
+
+/** Notes. */
+@table("notes", { perm: perms.RWX })
+export class Note {
+  @primkey
+  id!: string;
+  text!: string;
+}
+
+/** What one can do with notes. */
+export class Notes {
+  /** Writes a note. */
+  @backend({ perm: perms.RWX })
+  static async writeNote(id: string, text: string): Promise<string> {
+    await env.storage.notes.set(id, { text });
+    return id;
+  }
+
+  /** Reads a note. */
+  @backend({ perm: perms.R__ })
+  static async readNote(id: string): Promise<string | null> {
+    return (await env.storage.notes.get(id))?.text ?? null;
+  }
+}
+`;
+
+/** An app that exists for one test. */
+export class TemporaryApp implements AsyncDisposable {
+  /** Its folder, a name that no other process has in its command line or environment. */
+  readonly folder: string;
+
+  private constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  /** Writes the app; `start` is what its task of that name runs. */
+  static async create(args: readonly string[]): Promise<TemporaryApp> {
+    const folder = await Deno.makeTempDir({ prefix: "kontract_app_" });
+    const config = {
+      tasks: { start: `deno run -A ${CLI} start ${args.join(" ")}` },
+      imports: {
+        "@kontract/kontract": "jsr:@kontract/kontract@^0.1.0",
+        "@/client": "./dist/client/client.js",
+      },
+      links: [repository],
+      compilerOptions: { types: ["./.kontract/types.d.ts"] },
+    };
+    await Deno.mkdir(join(folder, "src"));
+    await Deno.mkdir(join(folder, "web"));
+    await Deno.writeTextFile(join(folder, "deno.json"), JSON.stringify(config));
+    await Deno.writeTextFile(join(folder, "src", "notes.ts"), NOTES);
+    await Deno.writeTextFile(join(folder, "web", "index.html"), "<!doctype html><h1>notes</h1>\n");
+    return new TemporaryApp(folder);
+  }
+
+  /** Environment that marks every process it reaches, and names no other database. */
+  get env(): Record<string, string> {
+    return {
+      KONTRACT_TEST_APP: this.folder,
+      DATABASE_URL: "",
+      DATABASE_ADMIN_URL: "",
+      KONTRACT_SECRET: "",
+      KONTRACT_KEPT: "",
+      NO_COLOR: "1",
+    };
+  }
+
+  /** What the running app says of itself, once it does. */
+  async info(): Promise<{ readonly url: string; readonly pid: number }> {
+    const path = join(this.folder, ".kontract", "dev.json");
+    for (;;) {
+      const text = await Deno.readTextFile(path).catch(() => "{}");
+      const value: { url?: string; pid?: number } = JSON.parse(text === "" ? "{}" : text);
+      if (value.url !== undefined) return { url: value.url, pid: value.pid! };
+      await new Promise((done) => setTimeout(done, 25));
+    }
+  }
+
+  /** Ids of all living processes that belong to the app (Linux). */
+  async processes(): Promise<number[]> {
+    const found: number[] = [];
+    for await (const entry of Deno.readDir("/proc")) {
+      const pid = Number(entry.name);
+      if (!Number.isInteger(pid) || pid === Deno.pid) continue;
+      const read = (name: string): Promise<string> =>
+        Deno.readTextFile(`/proc/${pid}/${name}`).catch(() => "");
+      const [command, environment] = await Promise.all([read("cmdline"), read("environ")]);
+      if (command.includes(this.folder) || environment.includes(this.folder)) found.push(pid);
+    }
+    return found;
+  }
+
+  /** Resolves when nothing of the app runs any more and it holds its folder no more. */
+  async quiet(): Promise<void> {
+    while ((await this.processes()).length > 0) {
+      await new Promise((done) => setTimeout(done, 50));
+    }
+  }
+
+  /** Calls a function as an anonymous visitor, by plain JSON. */
+  async call(url: string, name: string, args: readonly unknown[]): Promise<unknown> {
+    const session = await fetch(`${url}/auth/anonymous`, { method: "POST" });
+    const { access } = await session.json();
+    const response = await fetch(`${url}/rpc/${name}`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${access}`, "content-type": "application/json" },
+      body: JSON.stringify(args),
+    });
+    const body: { readonly result?: unknown } = await response.json();
+    if (!response.ok) throw new Error(JSON.stringify(body));
+    return body.result;
+  }
+
+  /** Kills what is left, so that a failed test leaves nothing, and removes the folder. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const pid of await this.processes()) {
+      try {
+        Deno.kill(pid, "SIGKILL");
+      } catch {
+        // It has ended meanwhile.
+      }
+    }
+    const data = join(this.folder, ".kontract", "pg");
+    const real = await Deno.realPath(data).catch(() => data);
+    await Deno.remove(real, { recursive: true }).catch(() => {});
+    await Deno.remove(this.folder, { recursive: true });
+  }
+}
