@@ -5,7 +5,7 @@
  */
 import { KontractError } from "../_internal/errors.ts";
 import { Assembler } from "./assembler.ts";
-import { type Bytes, concat, randomBytes, utf8 } from "./bytes.ts";
+import { type Bytes, concat, EMPTY, randomBytes, utf8 } from "./bytes.ts";
 import type { ClientSession } from "./client_handshake.ts";
 import type { CryptoProvider } from "./crypto/provider.ts";
 import { FrameSplitter, FrameType } from "./frames.ts";
@@ -31,8 +31,8 @@ export interface PlainRequest {
 /** A sealed request and what opens its answer. */
 export interface SealedRequest {
   readonly body: Bytes;
-  /** Messages of the answer, in order; ends well only where the body ends with the frame marked END. */
-  open(answer: ReadableStream<Uint8Array>): AsyncGenerator<RayMessage, void>;
+  /** A new opener; each answer needs its own. */
+  answer(): AnswerOpener;
 }
 
 /** Stream number of the k-th call of a body. */
@@ -63,35 +63,87 @@ export function sealRequest(
   }
   return {
     body: concat(...parts),
-    open: (answer) =>
-      openAnswer(crypto, (salt) => responseKey(crypto, session.rms, prefixHash, salt), answer),
+    answer: () =>
+      new AnswerOpener(crypto, (salt) => responseKey(crypto, session.rms, prefixHash, salt)),
   };
 }
 
-async function* openAnswer(
-  crypto: CryptoProvider,
-  keyFor: (salt: Uint8Array) => Bytes,
-  answer: ReadableStream<Uint8Array>,
-): AsyncGenerator<RayMessage, void> {
-  const splitter = new FrameSplitter();
-  const assembler = new Assembler(ANSWER_LIMITS);
-  let opener: MessageOpener | undefined;
-  let head: Uint8Array = new Uint8Array(0);
-  for await (const chunk of chunks(answer)) {
+/** Opens one answer, whatever the chunks it comes in. */
+export class AnswerOpener {
+  readonly #crypto: CryptoProvider;
+  readonly #keyFor: (salt: Uint8Array) => Bytes;
+  readonly #splitter = new FrameSplitter();
+  readonly #assembler = new Assembler(ANSWER_LIMITS);
+  #opener: MessageOpener | undefined;
+  #head: Uint8Array = EMPTY;
+
+  /** `keyFor` gives the key for the answer's salt. */
+  constructor(crypto: CryptoProvider, keyFor: (salt: Uint8Array) => Bytes) {
+    this.#crypto = crypto;
+    this.#keyFor = keyFor;
+  }
+
+  /** Messages completed by `chunk`. Throws `RAY_PROTOCOL`. */
+  push(chunk: Uint8Array): RayMessage[] {
     let bytes = chunk;
-    if (opener === undefined) {
-      head = concat(head, chunk);
-      if (head.length < SALT_LENGTH) continue;
-      opener = new MessageOpener(crypto, keyFor(head.subarray(0, SALT_LENGTH)));
-      bytes = head.subarray(SALT_LENGTH);
+    if (this.#opener === undefined) {
+      this.#head = concat(this.#head, chunk);
+      if (this.#head.length < SALT_LENGTH) return [];
+      const key = this.#keyFor(this.#head.subarray(0, SALT_LENGTH));
+      this.#opener = new MessageOpener(this.#crypto, key);
+      bytes = this.#head.subarray(SALT_LENGTH);
     }
-    for (const raw of splitter.push(bytes)) {
-      const message = assembler.push(opener.open(raw));
-      if (message !== null) yield message;
+    const messages: RayMessage[] = [];
+    for (const raw of this.#splitter.push(bytes)) {
+      const message = this.#assembler.push(this.#opener.open(raw));
+      if (message !== null) messages.push(message);
+    }
+    return messages;
+  }
+
+  /** The body has ended. Throws `NETWORK` where its last frame is missing, `RAY_PROTOCOL`. */
+  finish(): void {
+    if (this.#opener?.ended !== true) throw cutOff();
+    if (this.#splitter.unfinished || this.#assembler.unfinished) {
+      throw new KontractError("RAY_PROTOCOL");
     }
   }
-  if (opener?.ended !== true) throw new KontractError("NETWORK", "The answer was cut off.");
-  if (splitter.unfinished || assembler.unfinished) throw new KontractError("RAY_PROTOCOL");
+}
+
+/** Messages of an answer, in order; ends well only where the body ends with the frame marked END. */
+export async function* readAnswer(
+  opener: AnswerOpener,
+  body: ReadableStream<Uint8Array>,
+): AsyncGenerator<RayMessage, void> {
+  const reader = body.getReader();
+  try {
+    while (true) {
+      const { done, value } = await reader.read().catch((cause: unknown) => {
+        throw cutOff(cause);
+      });
+      if (done) return opener.finish();
+      yield* opener.push(value);
+    }
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}
+
+/** All messages of an answer whose length is known: one read instead of a stream. */
+export async function readWholeAnswer(
+  opener: AnswerOpener,
+  response: Response,
+): Promise<RayMessage[]> {
+  const body = await response.arrayBuffer().catch((cause: unknown) => {
+    throw cutOff(cause);
+  });
+  const messages = opener.push(new Uint8Array(body));
+  opener.finish();
+  return messages;
+}
+
+function cutOff(cause?: unknown): KontractError {
+  return new KontractError("NETWORK", "The answer was cut off.", { cause });
 }
 
 // What a server of ours may be configured to send at most.
@@ -101,19 +153,3 @@ const ANSWER_LIMITS = {
   subscriptions: 0,
   reassembly: 4 * MAX_MESSAGE,
 };
-
-// Not every browser can iterate a stream.
-async function* chunks(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void> {
-  const reader = stream.getReader();
-  try {
-    while (true) {
-      const { done, value } = await reader.read().catch((cause: unknown) => {
-        throw new KontractError("NETWORK", "The answer was cut off.", { cause });
-      });
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    reader.cancel().catch(() => {});
-  }
-}

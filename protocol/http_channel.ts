@@ -11,7 +11,7 @@
  */
 import { KontractError } from "../_internal/errors.ts";
 import type { Bytes } from "./bytes.ts";
-import { type PlainRequest, type SealedRequest, sealRequest } from "./client_body.ts";
+import { type AnswerOpener, type PlainRequest, sealRequest } from "./client_body.ts";
 import {
   type ClientSession,
   initiate,
@@ -33,8 +33,8 @@ const HANDSHAKE_TIMEOUT_MS = 15_000;
 
 /** A posted request whose answer has begun to arrive. */
 export interface Posted {
-  readonly answer: ReadableStream<Uint8Array>;
-  readonly sealed: SealedRequest;
+  readonly response: Response;
+  readonly opener: AnswerOpener;
 }
 
 /** Sessions and posts of one gateway. */
@@ -73,9 +73,7 @@ export class HttpChannel {
         const sealed = sealRequest(await this.#provider(), current, request);
         sent = true;
         const response = await this.#send(sealed.body, signal);
-        if (response.status === 200 && response.body !== null) {
-          return { sealed, answer: response.body };
-        }
+        if (response.status === 200) return { response, opener: sealed.answer() };
         await response.body?.cancel().catch(() => {});
         if (response.status !== 400) throw statusError(response.status);
         if (renewed) throw new KontractError("RAY_TICKET");

@@ -9,7 +9,7 @@
  */
 import { KontractError } from "../_internal/errors.ts";
 import { type Bytes, randomBytes } from "./bytes.ts";
-import { streamOf } from "./client_body.ts";
+import { readAnswer, readWholeAnswer, streamOf } from "./client_body.ts";
 import { FrameType } from "./frames.ts";
 import { HttpChannel, PostError } from "./http_channel.ts";
 import type { RayLimits } from "./limits.ts";
@@ -68,9 +68,10 @@ class HttpTransport implements Transport {
       const { limits } = await this.#channel.session(abort.signal);
       if (payload.length > limits.message) throw tooLarge(limits.message);
       const request = { token, calls: [{ op, payload }], lane: this.#lane, reqno: this.#take(1) };
-      const { answer, sealed } = await this.#channel.post(request, abort.signal);
+      const { response, opener } = await this.#channel.post(request, abort.signal);
+      if (response.body === null) throw new KontractError("NETWORK");
       let ended = false;
-      for await (const message of sealed.open(answer)) {
+      for await (const message of readAnswer(opener, response.body)) {
         if (message.stream !== streamOf(0) || ended) throw new KontractError("RAY_PROTOCOL");
         if (message.type === FrameType.EVENT) yield message.payload;
         else ended = endStream(message);
@@ -121,9 +122,13 @@ class HttpTransport implements Transport {
     const token = batch[0]?.options.token ?? null;
     const request = { token, calls: batch, lane: this.#lane, reqno: this.#take(batch.length) };
     try {
-      const { answer, sealed } = await this.#channel.post(request, abort.signal);
-      for await (const message of sealed.open(answer)) settleCall(batch, message);
-      throw new KontractError("RAY_PROTOCOL"); // for calls that got no answer in a whole body
+      const { response, opener } = await this.#channel.post(request, abort.signal);
+      if (response.body === null || response.headers.has("content-length")) {
+        for (const message of await readWholeAnswer(opener, response)) settleCall(batch, message);
+      } else {
+        for await (const message of readAnswer(opener, response.body)) settleCall(batch, message);
+      }
+      if (batch.some((pending) => !pending.settled)) throw new KontractError("RAY_PROTOCOL");
     } catch (error) {
       for (const pending of batch) {
         if (!pending.settled) this.#fail(pending, error);

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { type Bytes, concat, randomBytes, utf8 } from "./bytes.ts";
-import { type PlainRequest, type SealedRequest, sealRequest } from "./client_body.ts";
+import {
+  type PlainRequest,
+  readAnswer,
+  readWholeAnswer,
+  type SealedRequest,
+  sealRequest,
+} from "./client_body.ts";
 import { type ClientSession, initiate, type Pin, readSession } from "./client_handshake.ts";
 import { loadProvider } from "./crypto/select.ts";
 import { FrameType, outerFailure } from "./frames.ts";
@@ -57,7 +63,11 @@ function request(payload = "payload"): PlainRequest {
 }
 
 async function read(sealed: SealedRequest, answer: Bytes): Promise<RayMessage[]> {
-  return await Array.fromAsync(sealed.open(new Blob([answer]).stream()));
+  const whole = await readWholeAnswer(sealed.answer(), new Response(answer));
+  // Byte by byte it must come to the same.
+  const chunks = ReadableStream.from(Array.from(answer, (byte) => new Uint8Array([byte])));
+  assert.deepEqual(await Array.fromAsync(readAnswer(sealed.answer(), chunks)), whole);
+  return whole;
 }
 
 function flip(bytes: Uint8Array, bit: number): Bytes {
