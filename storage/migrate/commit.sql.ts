@@ -145,25 +145,28 @@ export function applyFunction(table: TableSql): string {
      p_st kontract.storage, p_owner text, p_may int, p_snap pg_snapshot, p_late boolean, p_op jsonb)
    returns void language plpgsql volatile ${SETTINGS} set enable_seqscan = off as $f$
    declare
-     me xid8 := pg_current_xact_id(); bad record; q jsonb; broken text;
+     me xid8 := pg_current_xact_id(); bad record; removes boolean; q jsonb; broken text;
      ids text[]; rows jsonb[]; o_ids text[]; o_owners text[]; o_orders bigint[]; o_datas jsonb[];
      locked text[]; kept text[];
    begin
      if p_st.ptr <> ${
     literal(table.ptr)
   } then raise exception 'moved' using errcode = '72000'; end if;
-     select r.id into bad from (select e->>0 as id, e->>1 as txid from jsonb_array_elements(p_op->'r') e) r
-       left join ${ptr} u on u.id = r.id and u._deleted_txid is null${own}
-      where u._txid::text is distinct from r.txid limit 1;
-     if found then ${failure("40001", "conflict", ", 'key', bad.id")} end if;
-     for q in select jsonb_array_elements(p_op->'q') loop
+     if p_op->'r' <> '[]' then
+       select r.id into bad from (select e->>0 as id, e->>1 as txid from jsonb_array_elements(p_op->'r') e) r
+         left join ${ptr} u on u.id = r.id and u._deleted_txid is null${own}
+        where u._txid::text is distinct from r.txid limit 1;
+       if found then ${failure("40001", "conflict", ", 'key', bad.id")} end if;
+     end if;
+     if p_op->'q' <> '[]' then for q in select jsonb_array_elements(p_op->'q') loop
        perform validate_predicate(p_st, p_owner, p_op->'g', p_snap, q);
-     end loop;
+     end loop; end if;
+     if p_op->'w' = '[]' then return; end if;
      select array_agg(e->>0 order by n), array_agg(nullif(e->1, 'null'::jsonb) order by n) into ids, rows
        from jsonb_array_elements(p_op->'w') with ordinality w(e, n);
-     if ids is null then return; end if;
-     select bool_or(d is not null) as w, bool_or(d is null) as x into bad from unnest(rows) d;
-     if (bad.w and p_may & 2 = 0) or (bad.x and p_may & 1 = 0) then
+     removes := array_position(rows, null) is not null;
+     if (p_may & 1 = 0 and removes)
+        or (p_may & 2 = 0 and array_length(array_remove(rows, null), 1) > 0) then
        ${failure("42501", "table", "")}
      end if;
      -- A transaction id taken before waiting may be older than what it overwrites; the change feed

@@ -4,7 +4,8 @@
  * Each SET closes something that an attack with the runtime role's connection string had opened:
  * the search path (shadowing), the debug and notice settings (they print parameters and plans to the
  * attacker), `lock_timeout` (a squatted lock may delay, never hang), `row_security` (cannot be used
- * to make a function fail).
+ * to make a function fail). `jit` is off because compiling costs more than any of these statements;
+ * plans are generic because replanning does as well.
  *
  * @module
  */
@@ -27,7 +28,9 @@ export const SETTINGS = `
   set debug_print_rewritten = off
   set plpgsql.print_strict_params = off
   set lock_timeout = '2s'
-  set row_security = on`;
+  set row_security = on
+  set jit = off
+  set plan_cache_mode = force_generic_plan`;
 
 /** Clauses for functions the gateway may call. */
 export const DEFINER = `security definer${SETTINGS}`;
