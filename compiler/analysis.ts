@@ -40,6 +40,8 @@ export interface Analysis {
   readonly discovery: Discovery;
   readonly lock: LockFile;
   readonly lockChanged: boolean;
+  /** Routes that the lock did not have before. */
+  readonly newRoutes: readonly string[];
   /** Absolute file of the front end's script, or null. */
   readonly webEntry: string | null;
   /** Folder or URL of the package, as a file name with a separator at its end. */
@@ -52,6 +54,8 @@ export interface AnalyzeOptions {
   readonly hosts: readonly ("workers" | "deno")[];
   readonly cache: ProgramCache;
   readonly diagnostics: Diagnostics;
+  /** Routes that the running process added to the lock; see {@link Lock}. */
+  readonly freshRoutes?: ReadonlySet<string>;
   /** Type problems of the front end count too. */
   readonly checkWeb: boolean;
   readonly time: <T>(stage: string, work: () => T) => T;
@@ -246,7 +250,9 @@ class Stage {
     overlay: ReadonlyMap<string, string>,
     typesFile: string,
     lockFile: LockFile,
-  ): Promise<Pick<Analysis, "manifest" | "discovery" | "lock" | "lockChanged"> | null> {
+  ): Promise<
+    Pick<Analysis, "manifest" | "discovery" | "lock" | "lockChanged" | "newRoutes"> | null
+  > {
     const { diagnostics, time } = this.#options;
     const program = await time(
       "program",
@@ -262,7 +268,7 @@ class Stage {
       program.getSourceFile(this.#entry),
     );
     const discovery = time("discover", () => discover(own, kontract, reporter));
-    const lock = new Lock(lockFile);
+    const lock = new Lock(lockFile, this.#options.freshRoutes);
     const lowering = new Lowering({
       program,
       kontract,
@@ -295,6 +301,8 @@ class Stage {
       manifest,
       discovery,
       lock: next,
+      newRoutes: manifest.routes.map((route) => route.name)
+        .filter((name) => !Object.hasOwn(lockFile.routes, name)),
       lockChanged: JSON.stringify(next) !== JSON.stringify(lockFile),
     };
   }

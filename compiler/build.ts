@@ -7,7 +7,7 @@ import { dirname, join, relative, resolve, sep } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { Manifest } from "../_internal/manifest.ts";
 import { type Analysis, analyze, LOCK_NAME } from "./analysis.ts";
-import { type Bundle, bundle } from "./bundle.ts";
+import { type Bundle, Bundler } from "./bundle.ts";
 import { type Diagnostic, Diagnostics } from "./diagnostic.ts";
 import { emitClient } from "./emit/client.ts";
 import { emitFbs } from "./emit/fbs.ts";
@@ -70,10 +70,22 @@ export interface BuildResult {
 const HOSTS: readonly Host[] = ["workers", "deno"];
 const NO_REPORT: BuildReport = { outputs: [], routes: [] };
 
+/** What is kept between builds of one app. */
+interface Memory {
+  /** Routes that this builder has added to the lock. */
+  readonly freshRoutes: Set<string>;
+  readonly cache: ProgramCache;
+  readonly bundlers: Readonly<Record<"front" | Host, Bundler>>;
+}
+
 /** Builds and rebuilds one app; keeps what it parsed in between. */
 export class Builder {
   readonly #options: BuildOptions;
-  readonly #cache: ProgramCache = new ProgramCache();
+  readonly #memory: Memory = {
+    freshRoutes: new Set(),
+    cache: new ProgramCache(),
+    bundlers: { front: new Bundler(), workers: new Bundler(), deno: new Bundler() },
+  };
   #running: Promise<unknown> = Promise.resolve();
 
   /** Nothing is read before the first {@link Builder.rebuild}. */
@@ -83,14 +95,14 @@ export class Builder {
 
   /** Builds from what is on disk now. Calls wait for each other. */
   rebuild(): Promise<BuildResult> {
-    return this.#queued((timer) => runBuild(this.#options, this.#cache, timer));
+    return this.#queued((timer) => runBuild(this.#options, this.#memory, timer));
   }
 
   /** Everything a build checks, and the front end's types; writes nothing but `.kontract/`. */
   check(): Promise<BuildResult> {
     return this.#queued(async (timer) => {
       const diagnostics = new Diagnostics();
-      const found = await analysisOf(this.#options, this.#cache, diagnostics, timer, true);
+      const found = await analysisOf(this.#options, this.#memory, diagnostics, timer, true);
       return result(diagnostics, found?.manifest, timer, !diagnostics.failed);
     });
   }
@@ -163,22 +175,23 @@ function result(
 
 function analysisOf(
   options: BuildOptions,
-  cache: ProgramCache,
+  { cache, freshRoutes }: Memory,
   diagnostics: Diagnostics,
   timer: Timer,
   checkWeb: boolean,
 ): Promise<Analysis | null> {
   const { root, hosts = HOSTS } = options;
-  return analyze({ root: resolve(root), hosts, cache, diagnostics, checkWeb, time: timer.time });
+  const { time } = timer;
+  return analyze({ root: resolve(root), hosts, cache, freshRoutes, diagnostics, checkWeb, time });
 }
 
 async function runBuild(
   options: BuildOptions,
-  cache: ProgramCache,
+  memory: Memory,
   timer: Timer,
 ): Promise<BuildResult> {
   const diagnostics = new Diagnostics();
-  const analysis = await analysisOf(options, cache, diagnostics, timer, false);
+  const analysis = await analysisOf(options, memory, diagnostics, timer, false);
   if (analysis === null || diagnostics.failed) {
     return result(diagnostics, analysis?.manifest, timer, false);
   }
@@ -190,19 +203,26 @@ async function runBuild(
   for (const [name, text] of Object.entries(client)) files.set(`client/${name}`, text);
   files.set("manifest.json", `${JSON.stringify(manifest, null, 2)}\n`);
   files.set("schema.fbs", timer.time("emit", () => emitFbs(manifest)));
-  const front = await timer.time(
-    "front end",
-    () => buildFrontEnd({ analysis, client, outDir, minify, diagnostics }),
-  );
+  const [front, ...chunks] = await timer.time("bundle", () =>
+    Promise.all([
+      buildFrontEnd({
+        analysis,
+        client,
+        outDir,
+        minify,
+        diagnostics,
+        bundler: memory.bundlers.front,
+      }),
+      ...hosts.map((host) =>
+        bundleHost(host, analysis, outDir, minify, diagnostics, memory.bundlers[host])
+      ),
+    ]));
   for (const [name, bytes] of front ?? []) files.set(`public/${name}`, bytes);
-  const chunks = await timer.time(
-    "bundle",
-    () => Promise.all(hosts.map((host) => bundleHost(host, analysis, outDir, minify, diagnostics))),
-  );
   for (const one of chunks) for (const [name, bytes] of one?.files ?? []) files.set(name, bytes);
   if (diagnostics.failed) return result(diagnostics, manifest, timer, false);
   if (analysis.lockChanged) {
     await writeFile(join(project.root, LOCK_NAME), formatLock(analysis.lock));
+    for (const name of analysis.newRoutes) memory.freshRoutes.add(name);
   }
   await timer.time("write", () => writeFolder(outDir, files));
   const report = timer.time("report", () => reportOf(files, chunks[0]?.routes ?? new Map()));
@@ -224,10 +244,11 @@ async function bundleHost(
   outDir: string,
   minify: boolean,
   diagnostics: Diagnostics,
+  bundler: Bundler,
 ): Promise<HostFiles | null> {
   const { project, packageFolder, manifest } = analysis;
   const [folder, name] = OUTPUTS[host];
-  const made = await bundle({
+  const made = await bundler.bundle({
     graph: analysis.graph,
     graphFile: analysis.graphFile,
     root: project.root,

@@ -93,6 +93,33 @@ Deno.test("nothing that stands only on the server reaches the client or its sour
   assert.match(client["client.js"] ?? "", /"pins":\["a-pin"\]/);
 });
 
+Deno.test("a module with backend functions gives the client stubs that call the server", async () => {
+  await using app = await makeApp(SOURCES);
+  await app.write(
+    "web/main.ts",
+    `import { client } from "@/client";
+import { Notes } from "../src/notes.ts";
+import { triple } from "../src/call.ts";
+export const sent: unknown[] = [];
+client.configure({
+  url: "http://localhost",
+  transport: () => ({
+    call: (op: number, payload: Uint8Array) => {
+      sent.push([op, payload.length > 0]);
+      return Promise.reject(new Error("enough"));
+    },
+    stream: () => { throw new Error("enough"); },
+    close: () => {},
+  }),
+});
+export const outcome = await Promise.allSettled([Notes.double(1), triple(2)]);
+`,
+  );
+  await built(app);
+  const { sent, outcome } = await import(`file://${join(app.root, "dist/public/main.js")}`);
+  assert.ok(sent.length > 0, JSON.stringify(outcome));
+});
+
 Deno.test("the page points at the built script and other files are copied", async () => {
   await using app = await makeApp(SOURCES);
   await built(app);

@@ -55,66 +55,89 @@ const TARGETS = {
   browser: { platform: "browser", target: "es2022" },
 } as const;
 
-/** Makes a bundle; null where it failed, with the reasons in `diagnostics`. */
-export async function bundle(
-  input: BundleInput,
-  diagnostics: Diagnostics,
-): Promise<Bundle | null> {
-  active++;
-  try {
-    const result = await esbuild.build({
-      absWorkingDir: input.root,
-      entryPoints: Object.entries(input.entries).map(([out, path]) => ({ in: path, out })),
-      outdir: input.outdir,
-      bundle: true,
-      splitting: true,
-      format: "esm",
-      write: false,
-      metafile: true,
-      ...TARGETS[input.purpose],
-      chunkNames: "chunks/[name]-[hash]",
-      assetNames: "assets/[name]-[hash]",
-      loader: ASSET_LOADERS,
-      sourcemap: "linked",
-      legalComments: "none",
-      charset: "utf8",
-      minify: input.minify,
-      keepNames: false,
-      logLevel: "silent",
-      treeShaking: true,
-      tsconfigRaw: {
-        compilerOptions: {
-          useDefineForClassFields: true,
-          ...(typeof input.jsx.jsx === "string"
-            ? { jsx: input.jsx.jsx === "react" ? "react" : "react-jsx" }
-            : {}),
-          ...(typeof input.jsx.jsxImportSource === "string"
-            ? { jsxImportSource: input.jsx.jsxImportSource }
-            : {}),
-        },
-      },
-      plugins: [graphPlugin(input)],
-    });
-    const files = new Map(
-      result.outputFiles.map((file) => [
-        relative(input.outdir, file.path).split(sep).join("/"),
-        file.contents,
-      ]),
-    );
-    const inputs = Object.keys(result.metafile.inputs).flatMap((name) =>
-      /^[\w-]+:/.test(name) ? [] : [join(input.root, name)]
-    );
-    return { files, inputs, metafile: result.metafile };
-  } catch (error) {
-    report(error, input, diagnostics);
-    return null;
-  } finally {
-    active--;
+/** One bundle that is made again and again; unchanged modules are not parsed again. */
+export class Bundler {
+  #context: esbuild.BuildContext<{ write: false; metafile: true }> | null = null;
+  #input: BundleInput | null = null;
+  #key = "";
+
+  /** Makes the bundle; null where it failed, with the reasons in `diagnostics`. */
+  async bundle(input: BundleInput, diagnostics: Diagnostics): Promise<Bundle | null> {
+    this.#input = input;
+    active++;
+    try {
+      const context = await this.#contextOf(input);
+      const result = await context.rebuild();
+      const files = new Map(
+        result.outputFiles.map((file) => [
+          relative(input.outdir, file.path).split(sep).join("/"),
+          file.contents,
+        ]),
+      );
+      const inputs = Object.keys(result.metafile.inputs).flatMap((name) =>
+        /^[\w-]+:/.test(name) ? [] : [join(input.root, name)]
+      );
+      return { files, inputs, metafile: result.metafile };
+    } catch (error) {
+      report(error, input, diagnostics);
+      return null;
+    } finally {
+      active--;
+    }
   }
+
+  async #contextOf(
+    input: BundleInput,
+  ): Promise<esbuild.BuildContext<{ write: false; metafile: true }>> {
+    const { root, purpose, entries, outdir, minify, jsx } = input;
+    const key = JSON.stringify([root, purpose, entries, outdir, minify, jsx, generation]);
+    if (this.#context !== null && this.#key === key) return this.#context;
+    await this.#context?.dispose().catch(() => {});
+    this.#key = key;
+    this.#context = await esbuild.context(settings(input, () => this.#input ?? input));
+    return this.#context;
+  }
+}
+
+function settings(
+  input: BundleInput,
+  current: () => BundleInput,
+): esbuild.BuildOptions & { write: false; metafile: true } {
+  const { jsx, jsxImportSource } = input.jsx;
+  return {
+    absWorkingDir: input.root,
+    entryPoints: Object.entries(input.entries).map(([out, path]) => ({ in: path, out })),
+    outdir: input.outdir,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    write: false,
+    metafile: true,
+    ...TARGETS[input.purpose],
+    chunkNames: "chunks/[name]-[hash]",
+    assetNames: "assets/[name]-[hash]",
+    loader: ASSET_LOADERS,
+    sourcemap: "linked",
+    legalComments: "none",
+    charset: "utf8",
+    minify: input.minify,
+    logLevel: "silent",
+    treeShaking: true,
+    tsconfigRaw: {
+      compilerOptions: {
+        useDefineForClassFields: true,
+        ...(typeof jsx === "string" ? { jsx: jsx === "react" ? "react" : "react-jsx" } : {}),
+        ...(typeof jsxImportSource === "string" ? { jsxImportSource } : {}),
+      },
+    },
+    plugins: [graphPlugin(current)],
+  };
 }
 
 /** Bundles under way in this process: the bundler's own process serves all of them. */
 let active = 0;
+/** Counts the bundler's processes; a context dies with its own. */
+let generation = 0;
 
 const ASSET_LOADERS: Record<string, esbuild.Loader> = Object.fromEntries(
   ["png", "jpg", "jpeg", "gif", "svg", "webp", "avif", "ico", "woff", "woff2", "ttf", "wasm"]
@@ -145,28 +168,26 @@ function report(error: unknown, input: BundleInput, diagnostics: Diagnostics): v
   }
 }
 
-function graphPlugin(input: BundleInput): esbuild.Plugin {
+function graphPlugin(current: () => BundleInput): esbuild.Plugin {
   return {
     name: "kontract",
     setup(build) {
-      build.onResolve({ filter: /.*/ }, (args) => resolve(args, input));
+      build.onResolve({ filter: /.*/ }, (args) => resolve(args, current()));
       build.onLoad({ filter: /.*/, namespace: "kontract" }, (args) => {
-        return { contents: input.virtual.get(args.path) ?? "", loader: "js" };
+        return { contents: current().virtual.get(args.path) ?? "", loader: "js" };
       });
       build.onLoad({ filter: /.*/, namespace: "kontract-stub" }, (args) => {
-        const verdict = input.guard?.(args.path) ?? null;
-        return {
-          contents: verdict !== null && "stub" in verdict ? verdict.stub : "",
-          loader: "js",
-        };
+        return { contents: (args.pluginData as { readonly stub: string }).stub, loader: "js" };
       });
       build.onLoad({ filter: /\.(?:[cm]?[jt]sx?)$/, namespace: "file" }, (args) => {
-        const text = input.overlay.get(args.path) ?? input.graph.read(args.path);
+        const { overlay, graph } = current();
+        const text = overlay.get(args.path) ?? graph.read(args.path);
         if (text === undefined) return null;
         const ending = /\.[cm]?([jt]sx?)$/.exec(args.path)?.[1] ?? "js";
-        const typed = ending.startsWith("t");
+        // Only the app's own modules may hold decorated functions, and finding these means parsing.
+        const mayDecorate = ending.startsWith("t") && !current().pure(args.path);
         return {
-          contents: typed ? legalText(args.path, text) : text,
+          contents: mayDecorate ? legalText(args.path, text) : text,
           loader: ending as "js" | "ts" | "jsx" | "tsx",
         };
       });
@@ -230,5 +251,7 @@ function loaded(file: string, input: BundleInput): esbuild.OnResolveResult {
 
 /** Ends the bundler's process, unless another build still needs it; the next bundle starts it again. */
 export async function stopBundler(): Promise<void> {
-  if (active === 0) await esbuild.stop();
+  if (active > 0) return;
+  generation++;
+  await esbuild.stop();
 }

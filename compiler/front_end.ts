@@ -6,7 +6,7 @@
 import { join, relative, sep } from "node:path";
 import type { Analysis } from "./analysis.ts";
 import { stubModule } from "./boundary.ts";
-import { bundle } from "./bundle.ts";
+import type { Bundler } from "./bundle.ts";
 import type { Diagnostics } from "./diagnostic.ts";
 import { listFiles } from "./project.ts";
 
@@ -18,6 +18,7 @@ export interface FrontEndInput {
   readonly outDir: string;
   readonly minify: boolean;
   readonly diagnostics: Diagnostics;
+  readonly bundler: Bundler;
 }
 
 const CODE = /\.(?:[cm]?[jt]sx?|d\.ts)$/;
@@ -38,7 +39,7 @@ export async function buildFrontEnd(
   const folder = join(input.outDir, "client");
   const clientFile = join(folder, "client.js");
   const guard = clientGuard(analysis);
-  const made = await bundle({
+  const made = await input.bundler.bundle({
     graph: analysis.graph,
     graphFile: analysis.graphFile,
     root: project.root,

@@ -98,11 +98,16 @@ export class Lock {
   readonly #routes: Map<string, number> = new Map();
   readonly #ids: Map<string, Map<string, number>> = new Map();
   readonly #names: Map<string, string> = new Map();
+  readonly #fresh: ReadonlySet<string>;
   #nextOp: number;
 
-  /** Starts from the committed file. */
-  constructor(old: LockFile) {
+  /**
+   * Starts from the committed file. `fresh` are routes that the running process has added itself: while
+   * one writes code these come and go, so they are retired without a question.
+   */
+  constructor(old: LockFile, fresh: ReadonlySet<string> = new Set()) {
     this.#old = old;
+    this.#fresh = fresh;
     const used = Object.values(old.routes).concat(Object.keys(old.retiredRoutes).map(Number));
     this.#nextOp = Math.max(FIRST_OP, ...used.map((op) => op + 1));
   }
@@ -174,10 +179,11 @@ export class Lock {
         retired: [...old.retired, ...gone].sort((a, b) => a - b),
       };
     }
+    const kept = this.#kept();
     return {
       version: 1,
-      routes: { ...this.#old.routes, ...Object.fromEntries(this.#routes) },
-      retiredRoutes: this.#old.retiredRoutes,
+      routes: { ...kept.routes, ...Object.fromEntries(this.#routes) },
+      retiredRoutes: kept.retiredRoutes,
       ids,
       names: { ...this.#old.names, ...Object.fromEntries(this.#names) },
     };

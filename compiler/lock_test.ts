@@ -83,3 +83,13 @@ Deno.test("a type that moved to another module keeps its name and so its numbers
   });
   step(first, (lock) => assert.equal(lock.typeName("Item", "src/z.ts", () => false), "Item"));
 });
+
+Deno.test("a route that came and went while one wrote code is retired without a question", () => {
+  const first = step(EMPTY_LOCK, (lock) => ["a", "createUse"].forEach((name) => lock.op(name)));
+  const lock = new Lock(first, new Set(["createUse"]));
+  ["a", "createUser"].forEach((name) => lock.op(name));
+  assert.deepEqual(lock.vanished(), []);
+  const next = lock.finish();
+  assert.deepEqual(next.routes, { a: 1000, createUser: 1002 });
+  assert.deepEqual(next.retiredRoutes, { 1001: "createUse" });
+});
