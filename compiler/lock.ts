@@ -162,9 +162,17 @@ export class Lock {
 
   /** Routes of the committed file that this build has not. */
   vanished(): readonly string[] {
-    return Object.keys(this.#old.routes).filter((name) => !this.#routes.has(name)).sort(
-      compareText,
-    );
+    return this.#gone().filter((name) => !this.#fresh.has(name)).sort(compareText);
+  }
+
+  #gone(): readonly string[] {
+    return Object.keys(this.#old.routes).filter((name) => !this.#routes.has(name));
+  }
+
+  /** The committed file without the fresh routes that are gone. */
+  #kept(): LockFile {
+    const retired = this.#gone().filter((name) => this.#fresh.has(name));
+    return retired.reduce((lock, name) => removeRoute(lock, name), this.#old);
   }
 
   /** The next file. */
