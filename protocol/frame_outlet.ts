@@ -4,17 +4,20 @@
  *
  * @module
  */
-import type { Bytes } from "./bytes.ts";
+import { type Bytes, concat } from "./bytes.ts";
 
 // Sealed bytes that may wait for a slow reader.
 const HIGH_WATER = 256 << 10;
 
-/** Writers in, one byte stream out. */
+/** Writers in, one byte stream out. What is written in one turn leaves as one chunk. */
 export class FrameOutlet {
   /** For the Response. */
   readonly body: ReadableStream<Bytes>;
   #controller: ReadableStreamDefaultController<Bytes> | null = null;
+  #parts: Bytes[] = [];
   #waiting: (() => void)[] = [];
+  #held = 0;
+  #scheduled = false;
 
   /** `onCancel` runs once, when the reader goes away before {@link end}. */
   constructor(onCancel: () => void) {
@@ -25,6 +28,7 @@ export class FrameOutlet {
       pull: (): void => this.#release(),
       cancel: (): void => {
         this.#controller = null;
+        this.#parts = [];
         onCancel();
         this.#release();
       },
@@ -36,15 +40,24 @@ export class FrameOutlet {
     return this.#controller === null;
   }
 
-  /** Puts `chunk` into the body at once; resolves when there is room for more. */
+  /** Puts `chunk` into the body; resolves when there is room for more. */
   async write(chunk: Bytes): Promise<void> {
-    this.#controller?.enqueue(chunk);
+    if (this.#controller === null) return;
+    this.#parts.push(chunk);
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      setTimeout(() => this.#flush(), 0);
+    }
+    this.#held += chunk.length;
+    if ((this.#controller.desiredSize ?? 0) > this.#held) return;
+    this.#flush();
     if ((this.#controller?.desiredSize ?? 1) > 0) return;
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
   /** Ends the body in good order. */
   end(): void {
+    this.#flush();
     this.#controller?.close();
     this.#controller = null;
     this.#release();
@@ -55,6 +68,14 @@ export class FrameOutlet {
     this.#controller?.error(new Error("raystream: the body was broken off"));
     this.#controller = null;
     this.#release();
+  }
+
+  #flush(): void {
+    this.#scheduled = false;
+    const parts = this.#parts;
+    this.#parts = [];
+    this.#held = 0;
+    if (parts.length > 0) this.#controller?.enqueue(concat(...parts));
   }
 
   #release(): void {
