@@ -106,7 +106,8 @@ export function clientTypes(manifest: Manifest): string {
   return lines.join("\n");
 }
 
-function namedType(name: string, shape: Shape): string[] {
+/** Declaration of a named type. */
+export function namedType(name: string, shape: Shape): string[] {
   if (shape.kind !== "object") return [`export type ${name} = ${typeText(shape)};`];
   const lines = [`export interface ${name} {`];
   for (const field of shape.fields) {
@@ -118,7 +119,8 @@ function namedType(name: string, shape: Shape): string[] {
   return [...lines, "}"];
 }
 
-function parameterList(route: RouteDef): string {
+/** Parameters as in a declaration, without parentheses. */
+export function parameterList(route: RouteDef): string {
   return route.parameters.map((parameter, i) => {
     const later = route.parameters.slice(i).every((one) => one.optional || one.rest);
     return parameterText(parameter, later);
@@ -133,7 +135,8 @@ function parameterText(parameter: RouteParameter, trailing: boolean): string {
   return trailing ? `${parameter.name}?: ${type}` : `${parameter.name}: ${type} | undefined`;
 }
 
-function resultText(shape: Shape): string {
+/** What a call gives: a promise or an async generator. */
+export function resultText(shape: Shape): string {
   if (shape.kind === "stream") return `AsyncGenerator<${typeText(shape.element)}, void, void>`;
   return `Promise<${shape.kind === "undefined" ? "void" : typeText(shape)}>`;
 }
