@@ -192,6 +192,7 @@ class Stage {
       graph: this.#graph,
       roots: [...this.#sources, ...roots],
       overlay,
+      graphFile: join(this.#project.root, ".kontract", "graph.ts"),
       aliases: new Map([
         ["@kontract/kontract", this.#entry],
         ["@/client", join(this.#project.root, ".kontract", "client.d.ts")],

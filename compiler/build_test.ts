@@ -232,7 +232,7 @@ Deno.test("the front end is checked against the generated client", async () => {
   await using app = await makeApp(SOURCES);
   await app.write(
     "web/main.ts",
-    `import { double } from "@/client";\nconst n: number = await double("2");\nconsole.log(n);\n`,
+    `import { client, double } from "@/client";\nconst n: number = await double("2");\nconsole.log(n);\nclient.nope();\n`,
   );
   const { check } = await import("./mod.ts");
   const result = await check(app.root);
@@ -240,6 +240,11 @@ Deno.test("the front end is checked against the generated client", async () => {
     result.diagnostics.map((
       one,
     ) => [one.code, one.span?.file, one.span?.line, one.message.split(":")[0]]),
-    [["KT1004", "web/main.ts", 2, "TS2322"], ["KT1004", "web/main.ts", 2, "TS2345"]],
+    [["KT1004", "web/main.ts", 2, "TS2322"], ["KT1004", "web/main.ts", 2, "TS2345"], [
+      "KT1004",
+      "web/main.ts",
+      4,
+      "TS2339",
+    ]],
   );
 });

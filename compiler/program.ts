@@ -33,6 +33,8 @@ export interface ProgramInput {
   readonly overlay: ReadonlyMap<string, string>;
   /** Specifiers resolved to a file whatever the graph says. */
   readonly aliases: ReadonlyMap<string, string>;
+  /** Module of the graph that stands for overlaid files when they import something. */
+  readonly graphFile: string;
   /** `compilerOptions` of the app's `deno.json`. */
   readonly compilerOptions: Readonly<Record<string, unknown>>;
 }
@@ -121,7 +123,10 @@ function resolveTypes(
 ): ts.ResolvedModuleFull | undefined {
   const alias = input.aliases.get(specifier);
   if (alias !== undefined) return resolved(alias);
-  const found = input.graph.resolve(specifier, importer, "types");
+  const from = input.overlay.has(importer) && !specifier.startsWith(".")
+    ? input.graphFile
+    : importer;
+  const found = input.graph.resolve(specifier, from, "types");
   return found.kind === "file" ? resolved(found.file) : undefined;
 }
 
