@@ -49,6 +49,15 @@ export {
   type MiddlewareHandler,
   type Next,
 } from "./runtime/middleware.ts";
+export {
+  cors,
+  type CorsOptions,
+  rateLimit,
+  type RateLimitOptions,
+  requireAuth,
+  requireGroup,
+  timing,
+} from "./runtime/middleware/mod.ts";
 export { HttpResp, type HttpRespOptions } from "./runtime/response.ts";
 export type { RateLimitResult, SharedSetOptions, SharedStore } from "./runtime/shared_store.ts";
 export type {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { KontractError } from "../_internal/errors.ts";
 
 /** Which routes a middleware applies to; literals. All that are given must hold. */
 export interface MiddlewareFilter {
@@ -42,5 +43,19 @@ export interface Middleware {
  * ```
  */
 export function defineMiddleware(filter: MiddlewareFilter, handler: MiddlewareHandler): Middleware {
-  return { filter, handler };
+  return { filter, handler: (next) => handler(once(next)) };
+}
+
+/** A second `next` would run the function a second time in one transaction: that is never meant. */
+function once(next: Next): Next {
+  let called = false;
+  return () => {
+    if (called) {
+      return Promise.reject(
+        new KontractError("CONFIG", "A middleware called 'next' twice in one call."),
+      );
+    }
+    called = true;
+    return next();
+  };
 }

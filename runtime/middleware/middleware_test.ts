@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { KontractError } from "../../_internal/errors.ts";
+import { CallContext } from "../context.ts";
+import { defineMiddleware, type MiddlewareHandler } from "../middleware.ts";
+import { MemoryEntries } from "../shared_entries.ts";
+import { SharedStateLogic, sharedStateOver } from "../shared_state.ts";
+import { cors, rateLimit, requireAuth, requireGroup, timing } from "./mod.ts";
+
+interface Caller {
+  readonly owner?: string;
+  readonly anonymous?: boolean;
+  readonly groups?: readonly string[];
+  readonly origin?: string | null;
+}
+
+const entries = new MemoryEntries();
+const logic = new SharedStateLogic({
+  durable: entries,
+  volatile: entries,
+  clock: { now: () => 0 },
+  transaction: (body) => body(),
+});
+
+function run(handler: MiddlewareHandler, caller: Caller = {}): {
+  readonly call: CallContext;
+  readonly result: Promise<unknown>;
+} {
+  const call = new CallContext({
+    route: "r",
+    requestId: "q",
+    owner: caller.owner ?? "a",
+    tenant: "main",
+    isAnonymous: caller.anonymous ?? true,
+    ugroups: caller.groups ?? [],
+    signal: new AbortController().signal,
+    deadline: 0,
+    request: { origin: caller.origin ?? null, address: "unknown", sealed: false },
+    storage: {},
+    shared: sharedStateOver((operation) => logic.run(operation)),
+    log: { info: () => {}, warn: () => {}, error: () => {} },
+    checkMessage: (_topic, data) => data,
+    secret: () => undefined,
+  });
+  const { handler: wrapped } = defineMiddleware({}, handler);
+  return { call, result: call.run(() => wrapped(() => Promise.resolve("done"))) };
+}
+
+const code = (expected: string) => (error: Error): boolean =>
+  error instanceof KontractError && error.code === expected;
+
+Deno.test("requireAuth lets only those pass who have signed up", async () => {
+  await assert.rejects(run(requireAuth()).result, code("UNAUTHORIZED"));
+  assert.equal(await run(requireAuth(), { anonymous: false }).result, "done");
+});
+
+Deno.test("requireGroup asks for one of its groups", async () => {
+  const handler = requireGroup("admin", "staff");
+  await assert.rejects(run(handler, { groups: ["guest"] }).result, code("FORBIDDEN"));
+  assert.equal(await run(handler, { groups: ["guest", "staff"] }).result, "done");
+  assert.throws(() => requireGroup(), code("CONFIG"));
+});
+
+Deno.test("cors narrows the pages that may call; other programs pass", async () => {
+  const handler = cors({ origins: ["https://a.test"] });
+  assert.equal(await run(handler).result, "done");
+  assert.equal(await run(handler, { origin: "https://a.test" }).result, "done");
+  await assert.rejects(run(handler, { origin: "https://a.test.evil" }).result, code("FORBIDDEN"));
+  for (const origin of ["*", "a.test", "https://a.test/", "https://a.test/x", ""]) {
+    assert.throws(() => cors({ origins: [origin] }), code("CONFIG"), origin);
+  }
+});
+
+Deno.test("rateLimit counts by caller and says when to come back", async () => {
+  const handler = rateLimit({ limit: 2, windowMs: 1000 });
+  assert.equal(await run(handler).result, "done");
+  assert.equal(await run(handler).result, "done");
+  await assert.rejects(run(handler).result, (error: Error) =>
+    code("RATE_LIMITED")(error) &&
+    (error as KontractError & { data: { retryAfter: number } }).data.retryAfter === 500);
+  assert.equal(await run(handler, { owner: "b" }).result, "done");
+  for (const limit of [0, -1, 1.5, NaN, Infinity]) {
+    assert.throws(() => rateLimit({ limit, windowMs: 1 }), code("VALIDATION"));
+    assert.throws(() => rateLimit({ limit: 1, windowMs: limit }), code("VALIDATION"));
+  }
+});
+
+Deno.test("timing sets a header, also where the function throws", async () => {
+  const { call, result } = run(timing("my app"));
+  await result;
+  assert.match(call.headers.get("server-timing") ?? "", /^my_app;dur=\d+\.\d$/);
+});
+
+Deno.test("next runs once: a second call of it is an error, none is fine", async () => {
+  await assert.rejects(
+    run(async (next) => {
+      await next();
+      return await next();
+    }).result,
+    code("CONFIG"),
+  );
+  assert.equal(await run(() => Promise.resolve("instead")).result, "instead");
+});

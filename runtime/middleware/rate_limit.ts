@@ -1,0 +1,38 @@
+/**
+ * Limits how often routes are called, by caller, by address or for everybody together.
+ *
+ * @module
+ */
+import { RateLimitedError } from "../../_internal/error_classes.ts";
+import { ctx, env } from "../env.ts";
+import type { MiddlewareHandler } from "../middleware.ts";
+import { checkLimit } from "../shared_store.ts";
+
+/** Options of {@link rateLimit}. */
+export interface RateLimitOptions {
+  /** Calls in a window. */
+  readonly limit: number;
+  /** Length of the window in milliseconds. */
+  readonly windowMs: number;
+  /** Who shares a bucket; `owner` where missing. `all`: everybody of the tenant. */
+  readonly by?: "owner" | "address" | "all";
+  /** Routes with the same name share buckets; each route has its own where missing. */
+  readonly name?: string;
+}
+
+/**
+ * A token bucket in the shared state; refuses with `RATE_LIMITED` and `data.retryAfter` in milliseconds.
+ *
+ * @throws {KontractError} `VALIDATION` for a limit or window that is no positive integer
+ */
+export function rateLimit(options: RateLimitOptions): MiddlewareHandler {
+  const { limit, windowMs, by = "owner", name } = options;
+  checkLimit(limit, windowMs);
+  return async (next) => {
+    const who = by === "owner" ? ctx.owner : by === "address" ? ctx.address : "";
+    const key = `rate-limit:${name ?? ctx.route}:${by}:${who}`;
+    const { allowed, retryAfter } = await env.shared.rateLimit(key, limit, windowMs);
+    if (!allowed) throw new RateLimitedError(undefined, { data: { retryAfter } });
+    return await next();
+  };
+}

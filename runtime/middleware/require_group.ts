@@ -1,0 +1,25 @@
+/**
+ * Lets only members of a group pass. For one group on one route `ugroup` is stronger: the database
+ * checks that in every operation.
+ *
+ * @module
+ */
+import { ForbiddenError } from "../../_internal/error_classes.ts";
+import { KontractError } from "../../_internal/errors.ts";
+import { ctx } from "../env.ts";
+import type { MiddlewareHandler } from "../middleware.ts";
+
+/**
+ * Refuses callers who are in none of `groups` with `FORBIDDEN`.
+ *
+ * @throws {KontractError} `CONFIG` without a group
+ */
+export function requireGroup(...groups: readonly string[]): MiddlewareHandler {
+  if (groups.length === 0) throw new KontractError("CONFIG", "requireGroup needs a group.");
+  return async (next) => {
+    if (!groups.some((group) => ctx.ugroups.includes(group))) {
+      throw new ForbiddenError(`This is for the group '${groups.join("' or '")}'.`);
+    }
+    return await next();
+  };
+}
