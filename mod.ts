@@ -71,6 +71,7 @@ export type {
   TableMeta,
 } from "./storage/types.ts";
 export type {
+  Branded,
   Float32,
   Float64,
   Int16,

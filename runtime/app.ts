@@ -12,11 +12,15 @@ import type { ShapeTable } from "../_internal/shape.ts";
 
 /** What the gateway must know of a route before its chunk is loaded. */
 export interface RouteEntry {
+  /** Public name. */
   readonly name: string;
+  /** Number on the wire. */
   readonly op: number;
   /** Index into {@link AppDefinition.modules}. */
   readonly module: number;
+  /** What `@backend({...})` said. */
   readonly meta: RouteMeta;
+  /** Hash of parameters and result. */
   readonly schemaHash: string;
   /** True where the result is a stream. */
   readonly stream: boolean;
@@ -38,6 +42,7 @@ export interface RouteCode {
 
 /** One lazily loaded chunk. */
 export interface RouteModule {
+  /** Code by route name. */
   readonly routes: Readonly<Record<string, RouteCode>>;
 }
 
@@ -47,8 +52,11 @@ export interface AppDefinition {
   readonly app: string;
   /** Build hash, as in the manifest. */
   readonly build: string;
+  /** All routes. */
   readonly routes: readonly RouteEntry[];
+  /** Loads a chunk, by its number. */
   readonly modules: readonly (() => Promise<RouteModule>)[];
+  /** All tables of the app. */
   readonly tables: readonly TableDef[];
   /** Named shapes that `tables` point to; none where missing. */
   readonly types?: ShapeTable;

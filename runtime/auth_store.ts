@@ -79,7 +79,7 @@ function authTransaction(transaction: Transaction): AuthTransaction {
   const table = (name: string): Table<AuthRow> => transaction.storage[name] as Table<AuthRow>;
   return {
     get: (name, id) => table(name).get(id),
-    find: (name, filter) => table(name).query(filter),
+    find: async (name, filter) => await table(name).query(filter),
     set: async (name, row) => {
       await table(name).set(row.id, row);
     },

@@ -8,10 +8,11 @@
  * @module
  */
 
+/** Key of the brand; no value has it. */
 declare const width: unique symbol;
 
 /** A number that travels in a narrower form. */
-type Branded<Base, Width extends string> = Base & { readonly [width]?: Width };
+export type Branded<Base, Width extends string> = Base & { readonly [width]?: Width };
 
 /** 64-bit float: what plain `number` is. */
 export type Float64 = Branded<number, "float64">;

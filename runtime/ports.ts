@@ -32,7 +32,9 @@ export interface SharedSetOptions {
 
 /** A token bucket's answer. */
 export interface RateLimitResult {
+  /** True where the call may go on. */
   readonly allowed: boolean;
+  /** Calls left right now. */
   readonly remaining: number;
   /** Milliseconds until one more is allowed; 0 where allowed. */
   readonly retryAfter: number;

@@ -25,7 +25,9 @@ import { serveStatic } from "./static_files.ts";
 import { upgrade } from "./socket.ts";
 
 export type { AppDefinition, RouteCode, RouteEntry, RouteModule } from "../app.ts";
-export type { Gateway, GatewayOptions } from "../gateway.ts";
+export type { Gateway, GatewayOptions, RequestOrigin, SocketOrigin } from "../gateway.ts";
+export type { LogSink } from "../log.ts";
+export type { OriginList } from "../origins.ts";
 
 /** Settings beside the environment. */
 export interface ServerOptions extends GatewayOptions {
