@@ -3,6 +3,7 @@ import { AUTH_TABLES } from "../auth/tables.ts";
 import { deriveServerKeys, SYSTEM_OPS } from "../protocol/mod.ts";
 import { decodeValue, encodeValue } from "../protocol/codec/mod.ts";
 import { createHttpTransport } from "../protocol/client.ts";
+import { createSocketTransport } from "../protocol/socket_transport.ts";
 import type { SessionTokens } from "../auth/contract.ts";
 import { type TestDatabase, testDatabase } from "../tests/postgres.ts";
 import { createServer, type KontractServer } from "./deno/mod.ts";
@@ -325,6 +326,41 @@ Deno.test("gateway", async (t) => {
       for await (const element of elements) seen.push(decodeValue(element));
       assert.deepEqual(seen, [1, 2].map((i) => ({ i, owner: anonymous.owner })));
       transport.close();
+    });
+
+    await t.step("a WebSocket carries calls and streams, and only for allowed pages", async () => {
+      const http = Deno.serve(
+        { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+        (request, info) => server.fetch(request, info),
+      );
+      const url = `http://127.0.0.1:${http.addr.port}`;
+      const { pins } = await deriveServerKeys(database.secrets);
+      const transport = createSocketTransport({ url, app: "notes", pins });
+      try {
+        const session = decodeValue(
+          await transport.call(SYSTEM_OPS.AUTH, encodeValue(["anonymous", null]), {
+            token: null,
+            mutation: true,
+          }),
+        ) as SessionTokens;
+        const op = NOTES_APP.routes.find(({ name }) => name === "count")!.op;
+        const seen: unknown[] = [];
+        const elements = transport.stream(op, encodeValue([2]), {
+          token: session.access,
+          mutation: false,
+        });
+        for await (const element of elements) seen.push(decodeValue(element));
+        assert.deepEqual(seen, [1, 2].map((i) => ({ i, owner: session.owner })));
+        const refused = await server.fetch(
+          new Request(`${url}/raystream`, {
+            headers: { upgrade: "websocket", origin: "https://evil.test" },
+          }),
+        );
+        assert.equal((await refused.json()).error.code, "FORBIDDEN");
+      } finally {
+        transport.close();
+        await http.shutdown();
+      }
     });
 
     await t.step("a message goes out when its call has committed, and only then", async () => {

@@ -8,6 +8,8 @@ import type { Gateway } from "../gateway.ts";
 
 /** Accepts the upgrade and runs a session on the socket until either end goes. */
 export function upgrade(gateway: Gateway, request: Request, address: string): Response {
+  // The request cannot be read any more once it has been upgraded.
+  const upgraded = new Request(request.url, { headers: new Headers(request.headers) });
   const { socket, response } = Deno.upgradeWebSocket(request);
   socket.binaryType = "arraybuffer";
   let session: Promise<SocketSession> | null = null;
@@ -20,14 +22,15 @@ export function upgrade(gateway: Gateway, request: Request, address: string): Re
       get bufferedAmount(): number {
         return socket.bufferedAmount;
       },
-    }, { address, request });
+    }, { address, request: upgraded });
     return session;
   };
   // Messages go on in the order they came: all wait for the same promise.
   socket.addEventListener("message", (event) => {
-    void open().then((opened) => opened.receive(event.data as ArrayBuffer | string));
+    open().then((opened) => opened.receive(event.data as ArrayBuffer | string))
+      .catch(() => socket.close(1011));
   });
-  const gone = (): void => void session?.then((opened) => opened.gone());
+  const gone = (): void => void session?.then((opened) => opened.gone(), () => {});
   socket.addEventListener("close", gone);
   socket.addEventListener("error", gone);
   return response;

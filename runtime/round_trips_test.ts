@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { AUTH_TABLES } from "../auth/tables.ts";
+import type { Database } from "../storage/database.ts";
+import { postgresDatabase } from "../storage/postgres_database.ts";
+import { testDatabase } from "../tests/postgres.ts";
+import { denoPorts } from "./deno/ports.ts";
+import { createGateway } from "./gateway.ts";
+import { NOTES, NOTES_APP } from "./testing/notes_app.ts";
+
+Deno.test("a read is one round trip, a write is one, and opening a session is one", async () => {
+  const database = await testDatabase([...AUTH_TABLES, NOTES]);
+  const statements: string[] = [];
+  const inner = postgresDatabase({ url: database.gatewayUrl });
+  const counted: Database = {
+    execute(statement, params) {
+      statements.push(statement.split(":")[0] ?? "");
+      return inner.execute(statement, params);
+    },
+    close: () => inner.close(),
+  };
+  const ports = denoPorts({
+    database: counted,
+    secrets: database.secrets,
+    secret: () => undefined,
+    logSink: () => {},
+  });
+  const gateway = createGateway(NOTES_APP, ports);
+  const post = async (path: string, body: unknown, token = ""): Promise<unknown> => {
+    const response = await gateway.fetch(
+      new Request(`http://app.test${path}`, {
+        method: "POST",
+        body: JSON.stringify(body),
+        headers: token === "" ? {} : { authorization: `Bearer ${token}` },
+      }),
+    );
+    return await response.json();
+  };
+  const trips = async (work: () => Promise<unknown>): Promise<string[]> => {
+    statements.length = 0;
+    await work();
+    return [...statements];
+  };
+  try {
+    const { access } = await post("/auth/anonymous", null) as { access: string };
+    assert.deepEqual(
+      await trips(() => post("/rpc/add", ["n1", "x"], access)),
+      ["open_session", "commit"],
+    );
+    assert.deepEqual(await trips(() => post("/rpc/read", ["n1"], access)), ["get"]);
+    assert.deepEqual(await trips(() => post("/rpc/add", ["n2", "x"], access)), ["commit"]);
+    assert.deepEqual(
+      await trips(() => post("/rpc/append", ["n1", "y"], access)),
+      ["get", "commit"],
+    );
+    assert.deepEqual(await trips(() => post("/rpc/who", [], access)), []);
+    const parallel = await trips(async () => {
+      const { access: other } = await post("/auth/anonymous", null) as { access: string };
+      statements.length = 0;
+      await Promise.all(Array.from({ length: 5 }, () => post("/rpc/read", ["n1"], other)));
+    });
+    assert.equal(parallel.filter((name) => name === "open_session").length, 1);
+  } finally {
+    await ports.close();
+    await database.close();
+  }
+});
