@@ -14,6 +14,7 @@ import { VERSION } from "./version.ts";
 const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Command }>>> = {
   build: () => import("./commands/build.ts"),
   check: () => import("./commands/check.ts"),
+  cookbook: () => import("./commands/cookbook.ts"),
   deploy: () => import("./commands/deploy.ts"),
   dev: () => import("./commands/dev.ts"),
   keys: () => import("./commands/keys.ts"),

@@ -8,6 +8,7 @@ import { gzipSync } from "node:zlib";
 import type { Manifest } from "../_internal/manifest.ts";
 import { type Analysis, analyze, LOCK_NAME } from "./analysis.ts";
 import { type Bundle, Bundler } from "./bundle.ts";
+import { emitCookbook } from "./cookbook/mod.ts";
 import { type Diagnostic, Diagnostics } from "./diagnostic.ts";
 import { emitClient } from "./emit/client.ts";
 import { emitFbs } from "./emit/fbs.ts";
@@ -202,6 +203,9 @@ async function runBuild(
   const client = timer.time("emit", () => emitClient(manifest, pins));
   for (const [name, text] of Object.entries(client)) files.set(`client/${name}`, text);
   files.set("manifest.json", `${JSON.stringify(manifest, null, 2)}\n`);
+  for (const { path, text } of timer.time("emit", () => emitCookbook(manifest))) {
+    files.set(`cookbook/${path}`, text);
+  }
   files.set("schema.fbs", timer.time("emit", () => emitFbs(manifest)));
   const [front, ...chunks] = await timer.time("bundle", () =>
     Promise.all([

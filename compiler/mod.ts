@@ -39,6 +39,13 @@ export {
   renameRoute,
 } from "./lock.ts";
 export { stopBundler } from "./bundle.ts";
+export {
+  type CookbookFile,
+  type CookbookIndex,
+  emitCookbook,
+  type SidebarItem,
+} from "./cookbook/mod.ts";
+export { writeCookbook } from "./cookbook/write.ts";
 
 /** Builds an app once. Never throws for what is wrong with the app; the output is swapped in whole. */
 export async function build(options: BuildOptions): Promise<BuildResult> {
