@@ -23,7 +23,7 @@ function launch(app: TemporaryApp, command: string, args: readonly string[]): De
     detached: true,
     stdin: "piped",
     stdout: "null",
-    stderr: "null",
+    stderr: "inherit",
   }).spawn();
 }
 
@@ -58,7 +58,7 @@ for (const host of HOST_NAMES) {
     async () => {
       await using app = await TemporaryApp.create([]);
       const first = direct(app, host);
-      const { url } = await app.info();
+      const { url } = await app.info(first);
       await app.call(url, "writeNote", ["n1", "kept"]);
       await kill("INT", first.pid);
       assert.equal((await first.status).code, 0);
@@ -68,7 +68,7 @@ for (const host of HOST_NAMES) {
         Deno.errors.NotFound,
       );
       const second = direct(app, host);
-      const again = await app.info();
+      const again = await app.info(second);
       assert.equal(await app.call(again.url, "readNote", ["n1"]), "kept");
       await kill("TERM", second.pid);
       await second.status;
@@ -79,7 +79,7 @@ for (const host of HOST_NAMES) {
   Deno.test(`KILL to the server of an app on ${host} leaves nothing`, linux, async () => {
     await using app = await TemporaryApp.create([]);
     const child = direct(app, host);
-    const { url, pid } = await app.info();
+    const { url, pid } = await app.info(child);
     await app.call(url, "writeNote", ["n1", "kept"]);
     await kill("KILL", pid);
     await child.status;
@@ -90,7 +90,7 @@ for (const host of HOST_NAMES) {
     Deno.test(`${signal} to the group of 'deno task' ends an app on ${host}`, linux, async () => {
       await using app = await TemporaryApp.create(["--port", "0", "--host", host]);
       const child = task(app);
-      await app.info();
+      await app.info(child);
       await kill(signal, -child.pid);
       await child.status;
       await app.quiet();
@@ -101,7 +101,7 @@ for (const host of HOST_NAMES) {
     Deno.test(`${signal} to 'deno task' alone ends an app on ${host}`, linux, async () => {
       await using app = await TemporaryApp.create(["--port", "0", "--host", host]);
       const child = task(app);
-      await app.info();
+      await app.info(child);
       await kill(signal, child.pid);
       await child.status;
       await app.quiet();
@@ -136,7 +136,7 @@ Deno.test("Ctrl-C and a closed terminal end an app that was started in one", lin
       `${Deno.execPath()} task start`,
       "/dev/null",
     ]);
-    await app.info();
+    await app.info(terminal);
     if (end === "interrupt") {
       const keys = terminal.stdin.getWriter();
       await keys.write(new Uint8Array([3]));
@@ -155,7 +155,7 @@ for (const signal of ["TERM", "KILL"]) {
     if (!await hasProgram("npx")) return;
     await using app = await TemporaryApp.create(["--port", "0"]);
     const npx = launch(app, "npx", ["-y", "deno@2.9.6", "task", "start"]);
-    await app.info();
+    await app.info(npx);
     await kill(signal, npx.pid);
     await npx.status;
     await app.quiet();
@@ -168,7 +168,7 @@ Deno.test(
   async () => {
     await using app = await TemporaryApp.create([]);
     const first = direct(app, "deno");
-    const { url, pid } = await app.info();
+    const { url, pid } = await app.info(first);
     const second = await new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", CLI, "start", "--port", "0"],
       cwd: app.folder,

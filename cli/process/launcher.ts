@@ -29,29 +29,62 @@ export function isCommandShell(command: string): boolean {
   return SHELL.test(command);
 }
 
-/** The chain of launchers above a process, nearest first; empty where it was started directly. */
-export async function launcherChain(pid: number): Promise<readonly ProcessIdentity[]> {
+/** What adopts processes whose parent has died. */
+const REAPER =
+  /^(\/\S*\/)?(systemd|init|tini|dumb-init|docker-init|catatonit|launchd|s6-svscan)( |$)/;
+
+/** The launchers above a process. */
+export interface LauncherChain {
+  /** Nearest first; empty where the process was started directly. */
+  readonly links: readonly ProcessIdentity[];
+  /** True where the walk ended at what adopts orphans. */
+  readonly adopted: boolean;
+}
+
+/** Looks up the launchers above a process. */
+export async function launcherChain(pid: number): Promise<LauncherChain> {
   const chain: ProcessIdentity[] = [];
   let known = 0;
+  let adopted = false;
   let next = (await identifyProcess(pid))?.parent ?? 0;
-  while (next > 1 && chain.length < LONGEST_CHAIN) {
+  while (next > 0 && chain.length < LONGEST_CHAIN) {
     const found = await identifyProcess(next);
-    if (found === null) break;
+    adopted = found === null || next === 1 || REAPER.test(found.command);
+    // In a container a launcher may be process 1 itself.
+    if (found === null || (adopted && !isLauncher(found.command))) break;
     chain.push(found);
     // A shell counts only where a launcher stands above it.
     if (isLauncher(found.command)) known = chain.length;
     else if (!isCommandShell(found.command)) break;
     next = found.parent;
   }
-  return chain.slice(0, known);
+  return { links: chain.slice(0, known), adopted };
+}
+
+/**
+ * True where a launcher was there and has died before we could look: `deno task` and npm leave their mark
+ * in the environment, and the chain ends at a stranger that adopts orphans without showing them.
+ */
+export function isOrphaned(
+  chain: LauncherChain,
+  env: (name: string) => string | undefined,
+): boolean {
+  if (!chain.adopted) return false;
+  if (chain.links.length === 0) return env("INIT_CWD") !== undefined;
+  const npm = chain.links.some(({ command }) => /(^|\/)(npm|npx)/.test(command));
+  return env("npm_command") !== undefined && !npm;
 }
 
 /** Calls `gone` once when a link of our chain breaks. Returns what ends the watch. */
 export async function watchLaunchers(gone: () => void): Promise<() => void> {
   const chain = await launcherChain(Deno.pid);
-  if (chain.length === 0) return () => {};
+  if (isOrphaned(chain, (name) => Deno.env.get(name))) {
+    gone();
+    return () => {};
+  }
+  if (chain.links.length === 0) return () => {};
   const timer = setInterval(async () => {
-    if (await chainHolds(chain)) return;
+    if (await chainHolds(chain.links)) return;
     clearInterval(timer);
     gone();
   }, LOOK_MS);

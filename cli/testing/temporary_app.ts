@@ -80,10 +80,13 @@ export class TemporaryApp implements AsyncDisposable {
     };
   }
 
-  /** What the running app says of itself, once it does. */
-  async info(): Promise<{ readonly url: string; readonly pid: number }> {
+  /** What the running app says of itself, once it does; rejects where `child` ends before. */
+  async info(child: Deno.ChildProcess): Promise<{ readonly url: string; readonly pid: number }> {
     const path = join(this.folder, ".kontract", "dev.json");
+    let ended: number | null = null;
+    void child.status.then(({ code }) => ended = code);
     for (;;) {
+      if (ended !== null) throw new Error(`The app ended with code ${ended} before it answered.`);
       const text = await Deno.readTextFile(path).catch(() => "{}");
       const value: { url?: string; pid?: number } = JSON.parse(text === "" ? "{}" : text);
       if (value.url !== undefined) return { url: value.url, pid: value.pid! };
