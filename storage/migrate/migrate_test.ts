@@ -39,7 +39,12 @@ Deno.test({
 
       await test("a second run changes nothing", async () => {
         const report = await migrateUp(options([ACCOUNTS]));
-        assert.deepEqual(report, { changed: false, steps: [], gatewayRole: db.gatewayRole });
+        assert.deepEqual(report, {
+          changed: false,
+          steps: [],
+          gatewayRole: db.gatewayRole,
+          findings: [],
+        });
       });
 
       await test("a defaulted field is there for old rows, in reads, filters and its index", async () => {

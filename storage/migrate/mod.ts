@@ -15,7 +15,15 @@ import { applyTables } from "./data_tables.ts";
 import { identifier, OWNER_ROLE } from "./definer.ts";
 import { FILTER_HELPERS } from "./filter.sql.ts";
 import { READ_FUNCTIONS } from "./read.sql.ts";
-import { ensureRoles, gatewayGrants, hardenDatabase } from "./roles.ts";
+import {
+  hardenDatabase,
+  type Hardening,
+  hardeningFindings,
+  isAlone,
+  makeSchemas,
+  type MigrationFinding,
+} from "./hardening.ts";
+import { ensureRoles, gatewayGrants } from "./roles.ts";
 import { TABLES } from "./schema.sql.ts";
 import { SESSION_FUNCTIONS, SESSION_HELPERS } from "./session.sql.ts";
 import { type VerificationKey, verificationKey } from "./verification_keys.ts";
@@ -36,6 +44,8 @@ export interface MigrateOptions {
   readonly gatewayPassword?: string;
   /** For the server's list of connections. */
   readonly appName?: string;
+  /** Whether rights that others may rely on are taken away; `auto` where missing. */
+  readonly hardening?: Hardening;
 }
 
 /** What a migration did. */
@@ -45,7 +55,11 @@ export interface MigrationReport {
   /** One sentence per change of a table. */
   readonly steps: readonly string[];
   readonly gatewayRole: string;
+  /** What the gateway role still may do because the database gives it to everyone. */
+  readonly findings: readonly MigrationFinding[];
 }
+
+export type { FindingCode, Hardening, MigrationFinding } from "./hardening.ts";
 
 /** Default name of the gateway's login role. */
 export const DEFAULT_GATEWAY_ROLE = "kontract_gateway";
@@ -136,11 +150,20 @@ async function migrate(
   if (previous.get(`state ${gateway}`) === state && previous.get("state") === state) {
     await tx.unsafe(`set local role ${OWNER_ROLE}`);
     await installKeys(tx, keys);
-    return { changed: false, steps: [], gatewayRole: gateway };
+    await tx.unsafe("reset role");
+    if (options.hardening === "database") await hardenDatabase(tx, gateway);
+    const findings = await hardeningFindings(tx, gateway);
+    return { changed: false, steps: [], gatewayRole: gateway, findings };
   }
-  await hardenDatabase(tx, gateway);
+  // Only a database that is empty now is taken for Kontract's; once shared or in use, it is asked for.
+  const hardening = options.hardening ?? "auto";
+  const alone = hardening === "auto" && previous.size === 0 && await isAlone(tx, gateway);
+  await makeSchemas(tx, gateway);
+  if (alone || hardening === "database") await hardenDatabase(tx, gateway);
   await tx.unsafe(`set local role ${OWNER_ROLE}`);
   await tx.unsafe(`set local search_path = pg_catalog, kontract, kontract_private, pg_temp`);
+  // PL/pgSQL has to be loaded before a function may name its settings.
+  await tx.unsafe("do $do$ begin end $do$");
   if (previous.get("generic") !== generic) await dropFunctions(tx);
   for (const statement of TABLES) await tx.unsafe(statement);
   for (const statement of GENERIC_FUNCTIONS) await tx.unsafe(statement);
@@ -154,7 +177,9 @@ async function migrate(
       JSON.stringify(steps)
     }::text::jsonb)`;
   }
-  return { changed: true, steps, gatewayRole: gateway };
+  await tx.unsafe("reset role");
+  const findings = await hardeningFindings(tx, gateway);
+  return { changed: true, steps, gatewayRole: gateway, findings };
 }
 
 async function readMeta(tx: postgres.TransactionSql): Promise<ReadonlyMap<string, string>> {

@@ -1,6 +1,6 @@
 /**
- * Roles, schemas and what is taken away from everyone else: `kontract_owner` owns all and cannot log
- * in; the gateway role can log in and owns nothing. Needs an admin connection that may create roles.
+ * Roles and their grants: `kontract_owner` owns all and cannot log in; the gateway role can log in and
+ * owns nothing. Needs an admin connection that may create roles.
  *
  * Roles belong to the whole cluster, so several databases may create them at the same moment: each
  * statement can be repeated and a lost race is no error.
@@ -8,6 +8,7 @@
  * @module
  */
 import type postgres from "postgres";
+import { KontractError } from "../../_internal/errors.ts";
 import { identifier, literal, OWNER_ROLE } from "./definer.ts";
 import { scramVerifier } from "./scram.ts";
 
@@ -18,28 +19,44 @@ export interface GatewayRole {
   readonly password?: string;
 }
 
-/** Creates both roles where they are missing. Outside the migration's transaction. */
+/**
+ * Creates both roles where they are missing. Outside the migration's transaction.
+ *
+ * @throws {KontractError} `CONFIG` where the gateway role is one that must not be narrowed.
+ */
 export async function ensureRoles(sql: postgres.Sql, gateway: GatewayRole): Promise<void> {
   await createRole(sql, OWNER_ROLE, "nologin");
   await createRole(sql, gateway.name, "login");
-  const [flags] = await sql`
-    select rolinherit or rolcreatedb or rolcreaterole or rolbypassrls or rolsuper or rolreplication
-           or rolconnlimit = -1 as wide
-      from pg_roles where rolname = ${gateway.name}`;
-  if (flags?.wide === true) {
-    await sql.unsafe(
-      `alter role ${
-        identifier(gateway.name)
-      } noinherit nocreatedb nocreaterole connection limit 100`,
-    );
-  }
+  await narrow(sql, gateway.name);
   if (gateway.password !== undefined) {
     const verifier = await scramVerifier(gateway.password);
     await sql.unsafe(`alter role ${identifier(gateway.name)} password ${literal(verifier)}`);
   }
+  // From version 16 on, a role made by CREATEROLE is administered by its maker but not inherited.
   const [member] = await sql`
-    select pg_has_role(current_user, ${OWNER_ROLE}, 'member') as yes`;
+    select current_setting('is_superuser') = 'on'
+        or pg_has_role(current_user, ${OWNER_ROLE},
+             case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end) as yes`;
   if (member?.yes !== true) await sql.unsafe(`grant ${OWNER_ROLE} to current_user`);
+}
+
+/** Takes from the gateway role what it has and does not need; names only that, or rights would lack. */
+async function narrow(sql: postgres.Sql, gateway: string): Promise<void> {
+  const [flags] = await sql`
+    select rolsuper as superuser, rolname = current_user or rolname = ${OWNER_ROLE} as other,
+           rolinherit as inherit, rolcreatedb as createdb, rolcreaterole as createrole,
+           rolbypassrls as bypassrls, rolreplication as replication, rolconnlimit = -1 as endless
+      from pg_roles where rolname = ${gateway}`;
+  if (flags?.superuser === true || flags?.other === true) {
+    throw new KontractError(
+      "CONFIG",
+      `Role '${gateway}' cannot be the gateway's: it owns or may do too much. Choose another name.`,
+    );
+  }
+  const wide = (["inherit", "createdb", "createrole", "bypassrls", "replication"] as const)
+    .filter((name) => flags?.[name] === true).map((name) => `no${name}`);
+  if (flags?.endless === true) wide.push("connection limit 100");
+  if (wide.length > 0) await sql.unsafe(`alter role ${identifier(gateway)} ${wide.join(" ")}`);
 }
 
 async function createRole(sql: postgres.Sql, name: string, login: string): Promise<void> {
@@ -50,35 +67,6 @@ async function createRole(sql: postgres.Sql, name: string, login: string): Promi
        exception when duplicate_object or unique_violation then null; end $do$`,
   );
 }
-
-/** Schemas and the rights of PUBLIC; in the migration's transaction, as admin. */
-export async function hardenDatabase(sql: postgres.TransactionSql, gateway: string): Promise<void> {
-  const [db] =
-    await sql`select current_database() as name, current_setting('is_superuser') = 'on' as super`;
-  const database = identifier(String(db!.name));
-  const role = identifier(gateway);
-  for (
-    const statement of [
-      `create schema if not exists kontract authorization ${OWNER_ROLE}`,
-      `create schema if not exists kontract_private authorization ${OWNER_ROLE}`,
-      `revoke all on database ${database} from public`,
-      `grant connect on database ${database} to ${role}`,
-      `revoke all on schema public from public`,
-      `alter default privileges for role ${OWNER_ROLE} revoke execute on functions from public`,
-      `revoke all on schema kontract, kontract_private from public`,
-      `grant usage on schema kontract to ${role}`,
-      ...(db!.super === true ? [REVOKE_SUPERUSER_GRANTS] : []),
-    ]
-  ) await sql.unsafe(statement);
-}
-
-/** Large objects and raw WAL messages are writable by PUBLIC unless taken away. */
-const REVOKE_SUPERUSER_GRANTS = `do $do$ declare f regprocedure; begin
-  for f in select p.oid from pg_proc p where p.pronamespace = 'pg_catalog'::regnamespace
-      and (p.proname like 'lo\\_%' or p.proname in ('lowrite', 'loread', 'pg_logical_emit_message'))
-      and has_function_privilege('public', p.oid, 'execute') loop
-    execute format('revoke execute on function %s from public', f);
-  end loop; end $do$`;
 
 /** Row policies and column grants: the gateway sees exactly two tables, its own session's rows only. */
 export function gatewayGrants(gateway: string): readonly string[] {
