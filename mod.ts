@@ -67,6 +67,7 @@ export type {
   NewRow,
   Page,
   Query,
+  Scalar,
   Table,
   TableMeta,
 } from "./storage/types.ts";
@@ -82,6 +83,7 @@ export type {
   Uint32,
   Uint64,
   Uint8,
+  width as brandWidth,
 } from "./runtime/brands.ts";
 export {
   type CodeInfo,

@@ -10,8 +10,11 @@ import type { Shape, ShapeTable } from "./shape.ts";
 
 /** Where a declaration stands. Lines and columns count from 1. */
 export interface SourceSpan {
+  /** Path relative to the app's folder, with `/`. */
   readonly file: string;
+  /** From 1. */
   readonly line: number;
+  /** From 1. */
   readonly column: number;
 }
 
@@ -44,10 +47,15 @@ export interface RouteMeta {
 
 /** One parameter of a route. */
 export interface RouteParameter {
+  /** Name as in the source; `argument<n>` for a pattern. */
   readonly name: string;
+  /** Type as data. */
   readonly shape: Shape;
+  /** True for `name?` and for a default. */
   readonly optional: boolean;
+  /** True for `...name`. */
   readonly rest: boolean;
+  /** Its `@param` text, if any. */
   readonly doc?: string;
 }
 
@@ -61,7 +69,9 @@ export interface RouteDef {
   readonly module: string;
   /** How the module exports it: `Class.method` or `name`. */
   readonly export: { readonly className: string | null; readonly name: string };
+  /** Options, defaults filled in. */
   readonly meta: RouteMeta;
+  /** In order. */
   readonly parameters: readonly RouteParameter[];
   /** Awaited result. */
   readonly result: Shape;
@@ -71,26 +81,33 @@ export interface RouteDef {
   readonly middleware: readonly string[];
   /** Hash of parameters and result: equal hashes talk without any check. */
   readonly schemaHash: string;
+  /** Doc comment as written, tags included; empty where there is none. */
   readonly doc: string;
+  /** Where it is declared. */
   readonly source: SourceSpan;
 }
 
 /** A field of a table class. */
 export interface FieldDef {
+  /** Property name. */
   readonly name: string;
   /** Shape of the value; `nullable` never carries `undefined` here (that is `optional`). */
   readonly shape: Shape;
+  /** True for `name?`. */
   readonly optional: boolean;
   /** JSON default from a literal initialiser; undefined where there is none. */
   readonly default?: unknown;
   /** Bits a session has on this field; 7 where not said. */
   readonly perm: Bits;
+  /** Doc comment; empty where there is none. */
   readonly doc: string;
 }
 
 /** An index over one or more fields (dotted for nested ones). */
 export interface IndexDef {
+  /** In order. */
   readonly fields: readonly string[];
+  /** True: no two rows have the same value. */
   readonly unique: boolean;
   /** The author accepts that a unique field without R tells whether a value exists. */
   readonly oracle: boolean;
@@ -98,28 +115,38 @@ export interface IndexDef {
 
 /** A table class, or a system table (name starts with `_`, reachable by a system session only). */
 export interface TableDef {
+  /** Name in `env.storage`. */
   readonly name: string;
   /** Class name in the app's source. */
   readonly className: string;
   /** Name of the primary key field; its value is the row's id. */
   readonly primkey: string;
+  /** Bits every route starts from. */
   readonly perm: Bits;
   /** `owner`: a session sees and touches only rows it owns. */
   readonly rows: "all" | "owner";
+  /** In the order of the source. */
   readonly fields: readonly FieldDef[];
+  /** Single fields and combinations. */
   readonly indexes: readonly IndexDef[];
+  /** Doc comment; empty where there is none. */
   readonly doc: string;
+  /** Where it is declared. */
   readonly source: SourceSpan;
 }
 
 /** An app, as data. */
 export interface Manifest {
+  /** Version of the format. */
   readonly version: 1;
   /** App id: part of raystream's prologue. */
   readonly app: string;
   /** Content hash of everything below and of the code. */
   readonly build: string;
+  /** By operation number. */
   readonly routes: readonly RouteDef[];
+  /** By name. */
   readonly tables: readonly TableDef[];
+  /** Named types of parameters and results. */
   readonly types: ShapeTable;
 }

@@ -13,10 +13,13 @@ import type { AuthTransaction } from "./store.ts";
 
 /** An account from elsewhere. */
 export interface ImportedAccount {
+  /** Address of the account. */
   readonly email: string;
   /** A password hash in one of the formats of `auth/password/format.ts`. */
   readonly hash: string;
+  /** False where missing. */
   readonly emailVerified?: boolean;
+  /** None where missing. */
   readonly ugroups?: readonly string[];
 }
 

@@ -35,13 +35,17 @@ export type AuditType =
 
 /** One event. */
 export interface AuditEvent {
+  /** What happened. */
   readonly type: AuditType;
   /** Milliseconds since the epoch. */
   readonly at: number;
+  /** Tenant it happened in. */
   readonly tenant: string;
   /** Client address, or "unknown"; "system" for administration. */
   readonly address: string;
+  /** Account it is about, where it is known. */
   readonly owner?: string;
+  /** Session family it is about. */
   readonly family?: string;
   /** First 16 hex digits of SHA-256 over tenant and normalised e-mail: joins events of one account. */
   readonly account?: string;

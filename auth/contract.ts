@@ -6,10 +6,13 @@
 
 /** Who a verified session token says is calling. */
 export interface Principal {
+  /** Id of the account. */
   readonly owner: string;
+  /** Tenant of the account. */
   readonly tenant: string;
   /** Session family: one sign-in and everything refreshed from it. */
   readonly family: string;
+  /** True for a visitor without credentials. */
   readonly anonymous: boolean;
   /** Milliseconds since the epoch. */
   readonly expiresAt: number;
@@ -23,12 +26,15 @@ export interface SessionTokens {
   readonly refresh: string;
   /** Milliseconds since the epoch at which `access` ends. */
   readonly expiresAt: number;
+  /** Id of the account. */
   readonly owner: string;
+  /** True for a visitor without credentials. */
   readonly anonymous: boolean;
 }
 
 /** Where a request came from, for limits and audit. */
 export interface AuthRequestContext {
+  /** Tenant that is asked. */
   readonly tenant: string;
   /** Client address, or "unknown". */
   readonly address: string;

@@ -22,15 +22,31 @@ export type AuthLimiter = (
 
 /** One limit. */
 export interface Limit {
+  /** Allowed in a window. */
   readonly limit: number;
+  /** Length of the window in milliseconds. */
   readonly windowMs: number;
 }
+
+/** Name of a limit. */
+export type LimitName =
+  | "anonymous"
+  | "loginAddress"
+  | "loginAccountAddress"
+  | "loginAccount"
+  | "registerAddress"
+  | "registerAccount"
+  | "mailAddress"
+  | "mailAccount"
+  | "tokenAddress"
+  | "changeOwner"
+  | "refreshAddress";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
 /** All limits, with what each bounds. */
-export const DEFAULT_LIMITS = {
+export const DEFAULT_LIMITS: Readonly<Record<LimitName, Limit>> = {
   /** Identities made from one address: storage. */
   anonymous: { limit: 60, windowMs: HOUR },
   /** Password guesses from one address over all accounts: spraying, and hashing work. */
@@ -53,10 +69,7 @@ export const DEFAULT_LIMITS = {
   changeOwner: { limit: 10, windowMs: 15 * MINUTE },
   /** Refreshes from one address. */
   refreshAddress: { limit: 600, windowMs: 15 * MINUTE },
-} as const satisfies Readonly<Record<string, Limit>>;
-
-/** Name of a limit. */
-export type LimitName = keyof typeof DEFAULT_LIMITS;
+};
 
 /** All limits, as configured. */
 export type Limits = Readonly<Record<LimitName, Limit>>;

@@ -19,10 +19,13 @@ export type AuthMailKind =
 
 /** One message. */
 export interface AuthMail {
+  /** What it is about. */
   readonly kind: AuthMailKind;
   /** Normalised address, as stored with the account. */
   readonly to: string;
+  /** Tenant of the account. */
   readonly tenant: string;
+  /** Name of the app, for the text. */
   readonly appName: string;
   /** Single use; null where the kind has none. Belongs into a link's fragment or query, never a log. */
   readonly token: string | null;

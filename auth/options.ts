@@ -41,10 +41,13 @@ export interface AuthLifetimes {
 export interface AuthOptions {
   /** `KONTRACT_SECRET`, newest first. */
   readonly secrets: readonly Uint8Array[];
+  /** Where accounts and sessions are kept. */
   readonly store: AuthStore;
+  /** Counts attempts. */
   readonly limiter: AuthLimiter;
   /** Sends mail; without it resets and verifications are accepted and nothing is sent. */
   readonly mail?: AuthMailer;
+  /** Told of sign-ins, refusals and changes; nothing where missing. */
   readonly audit?: AuditHook;
   /** Milliseconds since the epoch; `Date.now` where missing. */
   readonly clock?: () => number;
@@ -62,6 +65,7 @@ export interface AuthOptions {
   readonly password?: PasswordScheme;
   /** Characters; 8 where missing, never less. */
   readonly minPasswordLength?: number;
+  /** Lifetimes that differ from the defaults. */
   readonly lifetimes?: AuthLifetimes;
   /** Replaces default limits one by one. */
   readonly limits?: Partial<Limits>;

@@ -10,10 +10,13 @@ export type AuthRow = Readonly<Record<string, unknown>> & { readonly id: string 
 
 /** Reads share one snapshot, writes are applied together at the end. */
 export interface AuthTransaction {
+  /** One row, or null. */
   get(table: string, id: string): Promise<AuthRow | null>;
   /** Rows whose fields equal all of `filter`; the fields are indexed. */
   find(table: string, filter: Readonly<Record<string, string>>): Promise<readonly AuthRow[]>;
+  /** Writes a whole row. */
   set(table: string, row: AuthRow): Promise<void>;
+  /** Deletes a row, if it is there. */
   delete(table: string, id: string): Promise<void>;
 }
 

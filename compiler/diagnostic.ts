@@ -41,7 +41,9 @@ export type DiagnosticCode = keyof typeof DIAGNOSTIC_CODES;
 
 /** One problem. */
 export interface Diagnostic {
+  /** Stable code, as `KT2001`. */
   readonly code: DiagnosticCode;
+  /** An error fails the build. */
   readonly severity: "error" | "warning";
   /** What is wrong, in one sentence or two. */
   readonly message: string;

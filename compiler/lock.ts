@@ -15,6 +15,7 @@ export const FIRST_OP = 1000;
 
 /** The file, as JSON. */
 export interface LockFile {
+  /** Version of the format. */
   readonly version: 1;
   /** Route name → op. */
   readonly routes: Readonly<Record<string, number>>;
@@ -28,6 +29,7 @@ export interface LockFile {
 
 /** Ids of one owner. */
 export interface LockOwner {
+  /** Key → id. */
   readonly ids: Readonly<Record<string, number>>;
   /** Ids that are gone. */
   readonly retired: readonly number[];
@@ -44,6 +46,7 @@ export const EMPTY_LOCK: LockFile = {
 
 /** Thrown by {@link parseLock}; the message is for the author. */
 export class LockError extends Error {
+  /** Always `LockError`. */
   override readonly name = "LockError";
 }
 

@@ -10,6 +10,8 @@
  *
  * @module
  */
+export type * from "../_internal/manifest.ts";
+export type * from "../_internal/shape.ts";
 import { Builder, type BuildOptions, type BuildResult } from "./build.ts";
 import { stopBundler } from "./bundle.ts";
 

@@ -13,15 +13,23 @@
 import { KontractError } from "../_internal/errors.ts";
 
 /** Kinds of events. `message` belongs to topics; `insert | update | delete` to tables. */
-export const EVENT_TYPES = ["ready", "reset", "insert", "update", "delete", "message"] as const;
+export type EventType = "ready" | "reset" | "insert" | "update" | "delete" | "message";
 
-/** One of {@link EVENT_TYPES}. */
-export type EventType = typeof EVENT_TYPES[number];
+/** All of them. */
+export const EVENT_TYPES: readonly EventType[] = [
+  "ready",
+  "reset",
+  "insert",
+  "update",
+  "delete",
+  "message",
+];
 
 /** One event. */
 export interface ServerEvent {
   /** Resume token; opaque. */
   readonly id: string;
+  /** What happened. */
   readonly type: EventType;
   /** Table, or `topic:<name>`. */
   readonly source: string;

@@ -10,6 +10,7 @@ export interface TransportCallOptions {
   readonly token: string | null;
   /** True where the call may change state: it is never sent a second time under another identity. */
   readonly mutation: boolean;
+  /** Aborting it cancels the call, on the server too. */
   readonly signal?: AbortSignal;
   /** Milliseconds the caller is willing to wait. */
   readonly timeout?: number;

@@ -9,7 +9,7 @@
  */
 
 /** Key of the brand; no value has it. */
-declare const width: unique symbol;
+export declare const width: unique symbol;
 
 /** A number that travels in a narrower form. */
 export type Branded<Base, Width extends string> = Base & { readonly [width]?: Width };

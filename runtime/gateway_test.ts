@@ -272,7 +272,7 @@ Deno.test("gateway", async (t) => {
     });
 
     await t.step("a new group counts in the next call", async () => {
-      await server.gateway.auth.setGroups("main", alice.owner, ["admin"]);
+      await server.auth.setGroups("main", alice.owner, ["admin"]);
       const response = await post("/rpc/adminOnly", [], bearer(alice));
       assert.equal((await response.json()).result, "secret of admins");
     });

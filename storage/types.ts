@@ -19,16 +19,23 @@ export type NewRow<T, M extends TableMeta> =
   & Partial<Pick<T, Extract<keyof T, M["key"] | M["defaults"]>>>;
 
 /** Values that are compared as a whole. */
-type Scalar = string | number | boolean | bigint | Date | Uint8Array;
+export type Scalar = string | number | boolean | bigint | Date | Uint8Array;
 
 /** Comparison of one field. */
 export interface Comparison<V> {
+  /** Equal to this. */
   readonly eq?: V;
+  /** Another value than this; `null`: any value at all. */
   readonly ne?: V | null;
+  /** Greater than this. */
   readonly gt?: V;
+  /** This or greater. */
   readonly gte?: V;
+  /** Less than this. */
   readonly lt?: V;
+  /** This or less. */
   readonly lte?: V;
+  /** One of these. */
   readonly in?: readonly V[];
   /** Text that begins with this. */
   readonly prefix?: V extends string ? string : never;
@@ -51,6 +58,7 @@ export type Filter<T> = { readonly [K in keyof T]?: FieldFilter<T[K]> };
 
 /** One page of rows. */
 export interface Page<T> {
+  /** Rows of this page, in the order of the query. */
   readonly rows: T[];
   /** For the next page, or null at the end. */
   readonly cursor: string | null;

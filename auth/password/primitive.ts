@@ -10,8 +10,11 @@ import { scrypt as nodeScrypt } from "node:crypto";
 
 /** scrypt's cost numbers (RFC 7914): N = 2^`logN`, block size r, parallelisation p. */
 export interface ScryptCost {
+  /** Power of two of N. */
   readonly logN: number;
+  /** Block size. */
   readonly r: number;
+  /** Parallelisation. */
   readonly p: number;
 }
 

@@ -19,18 +19,23 @@ import { tablePage, typePage } from "./table_page.ts";
 export interface CookbookFile {
   /** Path below the cookbook's folder, with `/`. */
   readonly path: string;
+  /** Contents. */
   readonly text: string;
 }
 
 /** An entry of a sidebar, as VitePress takes it; `link` is below the cookbook's folder. */
 export interface SidebarItem {
+  /** What is shown. */
   readonly text: string;
+  /** Page without `.md`, below the cookbook's folder; empty for the index. */
   readonly link: string;
 }
 
 /** `cookbook.json`: what a site's configuration and the next run of the command need to know. */
 export interface CookbookIndex {
+  /** Id of the app. */
   readonly app: string;
+  /** Entries in the order of the index. */
   readonly sidebar: readonly SidebarItem[];
   /** All files of this cookbook, itself included: what a new one may replace or remove. */
   readonly files: readonly string[];

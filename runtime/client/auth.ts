@@ -8,18 +8,25 @@ import { type ClientSession, type SessionState, toState } from "./session.ts";
 
 /** E-mail address and password. */
 export interface Credentials {
+  /** Address; upper and lower case are the same. */
   readonly email: string;
+  /** Password, as it was typed. */
   readonly password: string;
 }
 
 /** What `me` tells of the caller. */
 export interface Me {
+  /** Id of the account; stays when an anonymous visitor signs up. */
   readonly owner: string;
+  /** Tenant the account belongs to. */
   readonly tenant: string;
+  /** True until the account has credentials. */
   readonly anonymous: boolean;
   /** Groups as stored now. */
   readonly ugroups: readonly string[];
+  /** Address of the account, or null. */
   readonly email: string | null;
+  /** True once a mail to the address was answered. */
   readonly emailVerified: boolean;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
@@ -29,10 +36,15 @@ export interface Me {
 
 /** One sign-in of the caller. */
 export interface SessionInfo {
+  /** Id of the sign-in; for `revokeSession`. */
   readonly id: string;
+  /** When it began, in milliseconds since the epoch. */
   readonly createdAt: number;
+  /** When its token was renewed last. */
   readonly refreshedAt: number;
+  /** When it ends unless it is renewed. */
   readonly expiresAt: number;
+  /** Network address it began from. */
   readonly address: string;
   /** True for the session that asks. */
   readonly current: boolean;
@@ -40,7 +52,9 @@ export interface SessionInfo {
 
 /** How signing up ended: at once, or by a mail that must be answered first. */
 export interface Registration {
+  /** `confirmation_sent`: a mail must be answered before the account has the address. */
   readonly status: "registered" | "confirmation_sent";
+  /** The session after the call. */
   readonly session: SessionState;
 }
 

@@ -28,7 +28,7 @@ export {
   ValidationError,
 } from "../../_internal/error_classes.ts";
 export { AppError, type AppErrorOptions } from "../../_internal/app_error.ts";
-export type { EventType } from "../../events/event.ts";
+export type { EventType, ServerEvent } from "../../events/event.ts";
 export type {
   Transport,
   TransportCallOptions,

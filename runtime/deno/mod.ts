@@ -17,7 +17,8 @@ import { KontractError } from "../../_internal/errors.ts";
 import { parseSecrets } from "../../_internal/keys.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
 import type { AppDefinition } from "../app.ts";
-import { createGateway, type Gateway, type GatewayOptions, isSocketUpgrade } from "../gateway.ts";
+import type { KontractAuth } from "../../auth/service.ts";
+import { createGateway, type GatewayOptions, isSocketUpgrade } from "../gateway.ts";
 import type { LogSink } from "../log.ts";
 import { parseOrigins } from "../origins.ts";
 import { denoPorts } from "./ports.ts";
@@ -25,7 +26,19 @@ import { serveStatic } from "./static_files.ts";
 import { upgrade } from "./socket.ts";
 
 export type { AppDefinition, RouteCode, RouteEntry, RouteModule } from "../app.ts";
-export type { Gateway, GatewayOptions, RequestOrigin, SocketOrigin } from "../gateway.ts";
+export type { GatewayOptions } from "../gateway.ts";
+export type { AuthAdmin, ImportedAccount } from "../../auth/admin.ts";
+export type { AuditEvent, AuditHook, AuditType } from "../../auth/audit.ts";
+export type * from "../../auth/contract.ts";
+export type { AuthLimiter, Limit, LimitName, Limits } from "../../auth/limits.ts";
+export type { AuthMail, AuthMailer, AuthMailKind } from "../../auth/mail.ts";
+export type { AuthLifetimes, AuthOptions } from "../../auth/options.ts";
+export type { PasswordPrimitive, PasswordScheme, ScryptCost } from "../../auth/password/mod.ts";
+export type { KontractAuth } from "../../auth/service.ts";
+export type * from "../../auth/store.ts";
+export type { RayLimits } from "../../protocol/mod.ts";
+export type * from "../../_internal/manifest.ts";
+export type * from "../../_internal/shape.ts";
 export type { LogSink } from "../log.ts";
 export type { OriginList } from "../origins.ts";
 
@@ -45,8 +58,8 @@ export interface KontractServer {
   fetch(request: Request, info?: Deno.ServeHandlerInfo): Promise<Response>;
   /** Ends database connections and state. */
   close(): Promise<void>;
-  /** The gateway itself. */
-  readonly gateway: Gateway;
+  /** Administration of accounts, for the host's own code. */
+  readonly auth: KontractAuth;
 }
 
 /** Names that `secret()` never gives out: they are Kontract's own. */
@@ -81,7 +94,7 @@ export function createServer(app: AppDefinition, options: ServerOptions = {}): K
   const gateway = createGateway(app, ports, { ...options, origins });
   const folder = publicFolder(options.public);
   return {
-    gateway,
+    auth: gateway.auth,
     close: () => ports.close(),
     async fetch(request, info): Promise<Response> {
       if (isSocketUpgrade(request)) {

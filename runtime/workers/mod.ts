@@ -28,4 +28,16 @@ export type {
   WorkerEnv,
 } from "./platform.ts";
 export type { AppDefinition, RouteCode, RouteEntry, RouteModule } from "../app.ts";
+export type { AuthAdmin, ImportedAccount } from "../../auth/admin.ts";
+export type { AuditEvent, AuditHook, AuditType } from "../../auth/audit.ts";
+export type * from "../../auth/contract.ts";
+export type { AuthLimiter, Limit, LimitName, Limits } from "../../auth/limits.ts";
+export type { AuthMail, AuthMailer, AuthMailKind } from "../../auth/mail.ts";
+export type { AuthLifetimes, AuthOptions } from "../../auth/options.ts";
+export type { PasswordPrimitive, PasswordScheme, ScryptCost } from "../../auth/password/mod.ts";
+export type { KontractAuth } from "../../auth/service.ts";
+export type * from "../../auth/store.ts";
+export type { RayLimits } from "../../protocol/mod.ts";
+export type * from "../../_internal/manifest.ts";
+export type * from "../../_internal/shape.ts";
 export type { GatewayOptions } from "../gateway.ts";
