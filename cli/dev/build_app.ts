@@ -6,11 +6,13 @@
  * @module
  */
 import { KontractError } from "../../_internal/errors.ts";
-import type { BuildResult } from "../../compiler/mod.ts";
+import type { Builder, BuildResult } from "../../compiler/mod.ts";
 import type { Manifest } from "../../_internal/manifest.ts";
 import { deriveServerKeys } from "../../protocol/server_keys.ts";
 import type { AppFolder } from "./app_folder.ts";
 import type { HostName } from "./host.ts";
+
+type Compiler = typeof import("../../compiler/mod.ts");
 
 /** A build that succeeded; its files are in `dist`. */
 export interface BuiltApp {
@@ -31,22 +33,28 @@ export interface AppBuilder {
   close(): Promise<void>;
 }
 
-/** Makes a builder; the compiler is loaded at once, in the background. */
+/** Makes a builder; the compiler is loaded by the first build. */
 export function appBuilder(
   app: AppFolder,
   secrets: readonly Uint8Array[],
   hosts: readonly HostName[],
 ): AppBuilder {
-  const loading = import("../../compiler/mod.ts");
-  loading.catch(() => {});
-  const making = (async () => {
-    const { pins } = await deriveServerKeys(secrets);
-    return (await loading).createBuilder({ root: app.root, pins, hosts });
-  })();
-  making.catch(() => {});
+  let making: Promise<{ readonly compiler: Compiler; readonly builder: Builder }> | undefined;
+  const make = async () => {
+    const [compiler, { pins }] = await Promise.all([
+      import("../../compiler/mod.ts"),
+      deriveServerKeys(secrets),
+    ]);
+    return { compiler, builder: compiler.createBuilder({ root: app.root, pins, hosts }) };
+  };
   return {
-    build: async () => outcome(await loading, await (await making).rebuild()),
-    close: async () => await (await loading).stopBundler(),
+    async build(): Promise<BuiltApp> {
+      const { compiler, builder } = await (making ??= make());
+      return outcome(compiler, await builder.rebuild());
+    },
+    async close(): Promise<void> {
+      await (await making)?.compiler.stopBundler();
+    },
   };
 }
 
@@ -71,7 +79,7 @@ export async function checkApp(app: AppFolder): Promise<BuiltApp> {
 }
 
 function outcome(
-  compiler: typeof import("../../compiler/mod.ts"),
+  compiler: Compiler,
   result: BuildResult,
 ): BuiltApp {
   const color = Deno.stderr.isTerminal() && !Deno.noColor;

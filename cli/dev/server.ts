@@ -12,11 +12,13 @@
 import { join } from "node:path";
 import { isErrorCode, KontractError } from "../../_internal/errors.ts";
 import { parseSecrets } from "../../_internal/keys.ts";
+import { deriveServerKeys } from "../../protocol/server_keys.ts";
 import { type AppFolder, openAppFolder } from "./app_folder.ts";
 import { appEnvironment } from "./app_environment.ts";
 import { type AppBuilder, appBuilder, type BuiltApp } from "./build_app.ts";
 import { type AppDatabase, openDatabase } from "./database.ts";
 import { denoHost } from "./deno_host.ts";
+import { stampBuild, unchangedBuild } from "./build_stamp.ts";
 import { DevFile } from "./dev_file.ts";
 import { Front } from "./front.ts";
 import type { DevHost, HostName } from "./host.ts";
@@ -93,6 +95,7 @@ class Session {
   #database!: AppDatabase;
   #host!: DevHost;
   #builder!: AppBuilder;
+  #stamping: Promise<void> = Promise.resolve();
   /** The app's name, once a build has told it. */
   name = "The app";
 
@@ -118,7 +121,7 @@ class Session {
     const secrets = parseSecrets(this.#secret);
     this.#builder = appBuilder(this.#app, secrets, [this.#options.host]);
     this.#running.defer(() => this.#builder.close());
-    const building = this.#builder.build();
+    const building = this.#firstBuild(secrets);
     building.catch(() => {});
     const interrupted = aborted(this.#options.signal).then(() => null);
     const database = await Promise.race([opening, interrupted]);
@@ -128,6 +131,20 @@ class Session {
     this.#running.defer(() => this.#host.stop());
     const built = await Promise.race([this.#released(building), interrupted]);
     return built === null || this.#options.signal.aborted ? null : database;
+  }
+
+  /** `start` takes the last build where nothing has changed since. */
+  async #firstBuild(secrets: readonly Uint8Array[]): Promise<BuiltApp> {
+    if (this.#options.watch) return await this.#builder.build();
+    const { pins } = await deriveServerKeys(secrets);
+    const purpose = { hosts: [this.#options.host], pins };
+    const manifest = await unchangedBuild(this.#app, purpose);
+    if (manifest !== null) return { manifest, warnings: "" };
+    const began = Date.now();
+    const built = await this.#builder.build();
+    this.#stamping = stampBuild(this.#app, purpose, began).catch(() => {});
+    this.#running.defer(() => this.#stamping);
+    return built;
   }
 
   /** Builds, migrates and swaps; a problem is shown, and what ran before is not touched. */
