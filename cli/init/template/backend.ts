@@ -68,9 +68,9 @@ export const TEST = `import assert from "node:assert/strict";
 import { startTestApp } from "@kontract/kontract/testing";
 import { addNote, client, listNotes, removeNote } from "@/client";
 
-/** What the caller has noted, as plain texts. */
+/** What the caller has noted, in alphabetical order. */
 async function texts(): Promise<string[]> {
-  return (await listNotes()).map((note) => note.text);
+  return (await listNotes()).map((note) => note.text).sort();
 }
 
 Deno.test("notes belong to whoever wrote them", async () => {
@@ -79,11 +79,11 @@ Deno.test("notes belong to whoever wrote them", async () => {
 
   const milk = await addNote("  Buy milk ");
   await addNote("Call Ada");
-  assert.deepEqual(await texts(), ["Call Ada", "Buy milk"]);
+  await assert.rejects(addNote(" "), { code: "VALIDATION" });
+  assert.deepEqual(await texts(), ["Buy milk", "Call Ada"]);
 
-  await client.auth.signOut();
+  await client.auth.logout();
   assert.deepEqual(await texts(), []);
   await assert.rejects(removeNote(milk.id), { code: "NOT_FOUND" });
-  await assert.rejects(addNote(" "), { code: "VALIDATION" });
 });
 `;

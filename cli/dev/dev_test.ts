@@ -1,0 +1,71 @@
+/**
+ * `kontract dev` as a person sees it: edit, broken, mended, on both hosts.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { CLI, TemporaryApp } from "../testing/temporary_app.ts";
+import { HOST_NAMES } from "./host.ts";
+
+const options = {
+  sanitizeOps: false,
+  sanitizeResources: false,
+  ignore: Deno.build.os !== "linux",
+};
+
+for (const host of HOST_NAMES) {
+  Deno.test(
+    `dev on ${host} follows edits, shows errors, keeps data, loses no call`,
+    options,
+    async () => {
+      await using app = await TemporaryApp.create([]);
+      const source = join(app.folder, "src", "notes.ts");
+      const text = await Deno.readTextFile(source);
+      const child = new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", CLI, "dev", "--port", "0", "--host", host],
+        cwd: app.folder,
+        env: app.env,
+        stdin: "null",
+        stdout: "null",
+        stderr: "null",
+      }).spawn();
+      const { url } = await app.info(child);
+      await app.call(url, "writeNote", ["n1", "first"]);
+      assert.match(await (await fetch(url)).text(), /__kontract\/reload/);
+      const pages = await fetch(`${url}/__kontract/reload`);
+      const news = pages.body!.pipeThrough(new TextDecoderStream()).getReader();
+      await news.read();
+
+      let calling = true;
+      const calls: Promise<void> = (async () => {
+        while (calling) assert.equal((await fetch(`${url}/health`)).status, 200);
+      })();
+      await Deno.writeTextFile(
+        source,
+        text.replace("?.text ?? null", "?.text.toUpperCase() ?? null"),
+      );
+      await news.read();
+      calling = false;
+      await calls;
+      assert.equal(await app.call(url, "readNote", ["n1"]), "FIRST");
+
+      await Deno.writeTextFile(source, `${text}\nconst broken: number = "<text>";\n`);
+      await news.read();
+      const page = await fetch(url, { headers: { accept: "text/html" } });
+      const html = await page.text();
+      assert.equal(page.status, 500);
+      assert.ok(html.includes("src/notes.ts:") && html.includes("&lt;text&gt;"), html);
+      const call = await fetch(`${url}/rpc/readNote`, { method: "POST", body: "[]" });
+      assert.equal((await call.json()).error.code, "BUILD_FAILED");
+
+      await Deno.writeTextFile(source, text);
+      await news.read();
+      assert.equal(await app.call(url, "readNote", ["n1"]), "first");
+      await news.cancel();
+      child.kill("SIGTERM");
+      assert.equal((await child.status).code, 0);
+      await app.quiet();
+    },
+  );
+}
