@@ -1,14 +1,46 @@
 /** The documentation site. A dead link fails the build. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitepress";
+
+interface SidebarItem {
+  text: string;
+  link?: string;
+  items?: SidebarItem[];
+}
+
+/** Sidebars of the generated cookbooks, as their `cookbook.json` say. */
+function cookbooks(): SidebarItem[] {
+  const folder = fileURLToPath(new URL("../cookbook/", import.meta.url));
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder).filter((name) =>
+    existsSync(`${folder}${name}/cookbook.json`)
+  ).sort()
+    .map((name) => {
+      const { app, sidebar } = JSON.parse(
+        readFileSync(`${folder}${name}/cookbook.json`, "utf8"),
+      ) as { app: string; sidebar: { text: string; link: string }[] };
+      return {
+        text: app,
+        items: sidebar.map(({ text, link }) => ({
+          text,
+          link: `/cookbook/${name}/${link}`,
+        })),
+      };
+    });
+}
 
 export default defineConfig({
   title: "Kontract",
-  description: "Full-stack TypeScript for people who own a corner of a PostgreSQL and nothing else.",
+  description:
+    "Full-stack TypeScript for people who own a corner of a PostgreSQL and nothing else.",
   cleanUrls: true,
   lastUpdated: false,
   ignoreDeadLinks: false,
+  srcExclude: ["node_modules/**"],
   themeConfig: {
     search: { provider: "local" },
+    outline: [2, 3],
     nav: [
       { text: "Guide", link: "/guide/overview" },
       { text: "Architecture", link: "/architecture/overview" },
@@ -44,7 +76,26 @@ export default defineConfig({
             { text: "Deployment", link: "/guide/deployment" },
           ],
         },
-        { text: "Reference", items: [{ text: "Error codes", link: "/reference/errors" }] },
+        {
+          text: "Reference",
+          items: [
+            { text: "Command line", link: "/reference/command_line" },
+            { text: "Error codes", link: "/reference/errors" },
+            { text: "API", link: "/api/index.html", target: "_self" },
+            { text: "Dependencies", link: "/dependencies" },
+          ],
+        },
+      ],
+      "/reference/": [
+        {
+          text: "Reference",
+          items: [
+            { text: "Command line", link: "/reference/command_line" },
+            { text: "Error codes", link: "/reference/errors" },
+            { text: "API", link: "/api/index.html", target: "_self" },
+            { text: "Dependencies", link: "/dependencies" },
+          ],
+        },
       ],
       "/architecture/": [
         {
@@ -58,6 +109,10 @@ export default defineConfig({
             { text: "Security", link: "/architecture/security" },
           ],
         },
+      ],
+      "/cookbook/": [
+        { text: "All examples", link: "/cookbook/" },
+        ...cookbooks(),
       ],
     },
   },
