@@ -17,6 +17,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Comman
   cookbook: () => import("./commands/cookbook.ts"),
   deploy: () => import("./commands/deploy.ts"),
   dev: () => import("./commands/dev.ts"),
+  init: () => import("./commands/init.ts"),
   keys: () => import("./commands/keys.ts"),
   migrate: () => import("./commands/migrate.ts"),
   start: () => import("./commands/start.ts"),

@@ -62,7 +62,9 @@ async function attempt(action: () => Promise<void>): Promise<void> {
     await action();
     problem.hidden = true;
   } catch (error) {
-    problem.textContent = error instanceof Error ? error.message : String(error);
+    problem.textContent = error instanceof Error
+      ? error.message
+      : String(error);
     problem.hidden = false;
   }
 }

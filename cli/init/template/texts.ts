@@ -9,7 +9,7 @@ export const IGNORED: readonly string[] = ["dist/", ".kontract/"];
 
 /** `kontract.json` */
 export function settings(name: string): string {
-  return `${JSON.stringify({ name })}\n`.replace("{", "{ ").replace("}", " }").replace(":", ": ");
+  return `{ "name": ${JSON.stringify(name)} }\n`;
 }
 
 /** `README.md` */
@@ -26,13 +26,13 @@ deno task check    # format, lint, types, and what may reach a browser
 deno task build    # dist/, for Cloudflare Workers and for Deno
 \`\`\`
 
-| file                  | what it is                                   |
-| --------------------- | -------------------------------------------- |
-| \`src/schema.ts\`       | The tables: classes whose fields are columns |
-| \`src/notes.ts\`        | The functions of the server                  |
-| \`web/\`                | The page; it imports them from \`@/client\`    |
-| \`tests/\`              | Tests that use the running app               |
-| \`kontract.lock.json\`  | Ids on the wire and in the database: commit  |
+| file                 | what it is                                     |
+| -------------------- | ---------------------------------------------- |
+| \`src/schema.ts\`      | The tables: classes whose fields are columns   |
+| \`src/notes.ts\`       | The functions of the server                    |
+| \`web/\`               | The page; it calls them through \`@/client\`     |
+| \`tests/\`             | Tests that use the running app                 |
+| \`kontract.lock.json\` | Ids on the wire and in the database: commit it |
 
 Functions marked \`@backend\` are what others may call. \`env.storage\` is typed by
 \`.kontract/types.d.ts\` and \`@/client\` by \`dist/client\`; both are written by
@@ -48,8 +48,13 @@ deno task deploy
 
 A deploy needs three settings in the environment: \`KONTRACT_SECRET\`,
 \`DATABASE_URL\` (the role the app runs as) and \`DATABASE_ADMIN_URL\` (for
-migrations only). The Worker gets the first two once, with
-\`deno run -A npm:wrangler secret put NAME\`. \`deno task migrate\` brings a database
-up to date without a deploy.
+migrations only). The Worker must be given the first two once:
+
+\`\`\`sh
+deno run -A npm:wrangler secret put KONTRACT_SECRET --name ${name}
+deno run -A npm:wrangler secret put DATABASE_URL --name ${name}
+\`\`\`
+
+\`deno task migrate\` brings a database up to date without a deploy.
 `;
 }
