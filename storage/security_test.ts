@@ -77,6 +77,7 @@ Deno.test({
           may,
           [
             "changes",
+            "collect",
             "commit",
             "count",
             "cur",

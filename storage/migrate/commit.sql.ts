@@ -118,14 +118,16 @@ export const COMMIT_FUNCTIONS: readonly string[] = [
          known := (select i.value from incarnation i where i.xmin = i.filled_by);
          checked := true;
          if p_snap is not null and (p_inc is distinct from coalesce(known, '') || '.' || st.epoch
-              or pg_snapshot_xmin(p_snap) < st.horizon
               or pg_snapshot_xmax(p_snap) > pg_snapshot_xmax(pg_current_snapshot())
               or not pg_visible_in_snapshot(s.create_txid, p_snap)) then
            raise exception 'snapshot' using errcode = '72000';
          end if;
          if known is null then perform fill_incarnation(); end if;
        end if;
-       if reads and p_snap is null then raise exception 'snapshot' using errcode = '72000'; end if;
+       -- Each table has its own horizon; one of the reads may have lost the versions that spoil it.
+       if reads and (p_snap is null or pg_snapshot_xmin(p_snap) < st.horizon) then
+         raise exception 'snapshot' using errcode = '72000';
+       end if;
        execute format('select kontract_private.apply_%s($1, $2, $3, $4, $5, $6)', st.key)
          using st, s.owner, may, p_snap, p_lane is not null, o;
      end loop;

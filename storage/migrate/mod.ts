@@ -24,6 +24,7 @@ import {
   type MigrationFinding,
 } from "./hardening.ts";
 import { ensureRoles, gatewayGrants } from "./roles.ts";
+import { COLLECT_FUNCTIONS } from "../maintenance/collect.sql.ts";
 import { TABLES } from "./schema.sql.ts";
 import { SESSION_FUNCTIONS, SESSION_HELPERS } from "./session.sql.ts";
 import { type VerificationKey, verificationKey } from "./verification_keys.ts";
@@ -71,6 +72,7 @@ const GENERIC_FUNCTIONS: readonly string[] = [
   ...READ_FUNCTIONS,
   ...CHANGE_FUNCTIONS,
   ...COMMIT_FUNCTIONS,
+  ...COLLECT_FUNCTIONS,
 ];
 
 /** Oldest server version that has everything used here. */

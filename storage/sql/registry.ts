@@ -5,6 +5,7 @@
  * @module
  */
 import { CHANGES } from "./changes.sql.ts";
+import { COLLECT } from "./collect.sql.ts";
 import { COMMIT } from "./commit.sql.ts";
 import { getManyStatement, getStatement } from "./get.sql.ts";
 import { OPEN_SESSION } from "./open_session.sql.ts";
@@ -18,6 +19,7 @@ const STATEMENTS: ReadonlyMap<string, string> = new Map([
   ["count", COUNT],
   ["commit", COMMIT],
   ["changes", CHANGES],
+  ["collect", COLLECT],
   ["ping", "select 1 as ok"],
 ]);
 

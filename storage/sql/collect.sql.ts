@@ -1,0 +1,4 @@
+/** One table's advisory lock, or row locks of closed versions by the index on `_deleted_txid`; READ COMMITTED, asserted. */
+export const COLLECT =
+  `select removed::float8 as removed, swept::float8 as swept, horizon, after, done, busy
+  from kontract.collect($1, $2, $3, $4)`;
