@@ -6,6 +6,7 @@ import { storageEngine } from "../engine.ts";
 import { postgresDatabase } from "../postgres_database.ts";
 import { ACCOUNTS, type AnyStorage, call, NOTES, run } from "../testing/tables.ts";
 import { collectGarbage, type GarbageReport } from "./garbage.ts";
+import { runScheduledGarbage, startGarbageTimer } from "./schedule.ts";
 
 const HOUR = 60 * 60 * 1000;
 const tables = [ACCOUNTS, NOTES];
@@ -291,6 +292,26 @@ Deno.test({
         const report = await collect();
         assert.deepEqual([report.removed, report.horizon], [0, null]);
         await db.admin`delete from kontract_private.markers`;
+      });
+
+      await test("a scheduled run renews an ended session once; a timer runs until stopped", async () => {
+        const asked: boolean[] = [];
+        const report = await runScheduledGarbage({
+          database,
+          session: (renew) => (asked.push(renew), renew ? system : { ...system, sid: "ended" }),
+        });
+        assert.deepEqual([report.finished, asked], [true, [false, true]]);
+        const ran = Promise.withResolvers<void>();
+        const errors: unknown[] = [];
+        const timer = startGarbageTimer({
+          database,
+          session: () => (ran.resolve(), system),
+          onError: (error) => void errors.push(error),
+          everyMs: 5,
+        });
+        await ran.promise;
+        await timer.stop();
+        assert.deepEqual(errors, []);
       });
 
       await test("only a system session may collect, within the database's own bounds", async () => {
