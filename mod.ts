@@ -42,6 +42,7 @@ export {
   type EnvStorage,
   secret,
 } from "./runtime/env.ts";
+export type { EnvAuth } from "./runtime/env_auth.ts";
 export {
   defineMiddleware,
   type Middleware,

@@ -9,6 +9,7 @@ import type { AuthParts } from "./options.ts";
 import { invalidField, normalizeEmail } from "./parse.ts";
 import { parsePasswordHash } from "./password/mod.ts";
 import { parseRow, passwordCredentialId } from "./rows.ts";
+import type { UserRow } from "./rows.ts";
 import type { AuthTransaction } from "./store.ts";
 
 /** An account from elsewhere. */
@@ -23,24 +24,40 @@ export interface ImportedAccount {
   readonly ugroups?: readonly string[];
 }
 
+/**
+ * On whose authority something is administered: a user of the same tenant who must be in `group` when the
+ * work is applied, whatever an earlier check said. Without an actor the host's own code asks.
+ */
+export interface AuthActor {
+  readonly owner: string;
+  readonly group: string;
+}
+
 /** What administration offers beside the functions that clients call. */
 export interface AuthAdmin {
   /**
    * Replaces a user's groups; the database sees it in the user's next operation.
    *
-   * @throws {KontractError} `NOT_FOUND`, `VALIDATION`
+   * @throws {KontractError} `NOT_FOUND`, `VALIDATION`, `FORBIDDEN`
    */
-  setGroups(tenant: string, owner: string, groups: readonly string[]): Promise<readonly string[]>;
-  /** Owner of an e-mail's account, or null. */
-  ownerOf(tenant: string, email: string): Promise<string | null>;
+  setGroups(
+    tenant: string,
+    owner: string,
+    groups: readonly string[],
+    actor?: AuthActor,
+  ): Promise<readonly string[]>;
+  /** A user's groups as stored now. @throws {KontractError} `NOT_FOUND`, `FORBIDDEN` */
+  groupsOf(tenant: string, owner: string, actor?: AuthActor): Promise<readonly string[]>;
+  /** Owner of an e-mail's account, or null. @throws {KontractError} `FORBIDDEN` */
+  ownerOf(tenant: string, email: string, actor?: AuthActor): Promise<string | null>;
   /**
    * Makes an account with a hash made elsewhere; it is replaced at the first login. Gives the owner.
    *
    * @throws {KontractError} `UNIQUE_VIOLATION`, `VALIDATION`
    */
   importAccount(tenant: string, account: ImportedAccount): Promise<string>;
-  /** Ends all sessions of an owner at once; gives how many. */
-  endSessions(tenant: string, owner: string): Promise<number>;
+  /** Ends all sessions of an owner at once; gives how many. @throws {KontractError} `FORBIDDEN` */
+  endSessions(tenant: string, owner: string, actor?: AuthActor): Promise<number>;
   /**
    * Deletes sessions and mailed tokens that ended in the hours from `from` to `to` (milliseconds since
    * the epoch, at most 31 days apart); gives how many. Run it hourly over the last two hours.
@@ -65,27 +82,57 @@ export function checkGroups(groups: readonly string[]): readonly string[] {
   return [...new Set(groups)].sort();
 }
 
+/** Refuses an actor who is not in the group now. @throws {KontractError} `FORBIDDEN` */
+export async function requireActor(
+  tx: AuthTransaction,
+  actor: AuthActor | undefined,
+): Promise<void> {
+  if (actor === undefined) return;
+  const user = parseRow("_users", await tx.get("_users", actor.owner));
+  if (user?.ugroups.includes(actor.group) === true) return;
+  throw new KontractError("FORBIDDEN", `This is for the group '${actor.group}'.`);
+}
+
+async function requireUser(tx: AuthTransaction, owner: string): Promise<UserRow> {
+  const user = parseRow("_users", await tx.get("_users", owner));
+  if (user === null) throw new KontractError("NOT_FOUND", "There is no such user.");
+  return user;
+}
+
 /** Replaces a user's groups. */
 export async function setGroups(
   parts: AuthParts,
   tenant: string,
   owner: string,
   groups: readonly string[],
+  actor?: AuthActor,
 ): Promise<readonly string[]> {
   const ugroups = checkGroups(groups);
   await parts.store.transaction(tenant, async (tx) => {
-    const user = parseRow("_users", await tx.get("_users", owner));
-    if (user === null) throw new KontractError("NOT_FOUND", "There is no such user.");
-    await tx.set("_users", { ...user, ugroups });
+    await requireActor(tx, actor);
+    await tx.set("_users", { ...await requireUser(tx, owner), ugroups });
   });
   parts.audit({
     type: "groups_changed",
     tenant,
     address: "system",
     owner,
-    detail: ugroups.join(","),
+    detail: actor === undefined ? ugroups.join(",") : `${ugroups.join(",")} by ${actor.owner}`,
   });
   return ugroups;
+}
+
+/** A user's groups as stored now. */
+export async function groupsOf(
+  parts: AuthParts,
+  tenant: string,
+  owner: string,
+  actor?: AuthActor,
+): Promise<readonly string[]> {
+  return await parts.store.transaction(tenant, async (tx) => {
+    await requireActor(tx, actor);
+    return (await requireUser(tx, owner)).ugroups;
+  });
 }
 
 /** Owner of an e-mail's account, or null. */
@@ -93,10 +140,13 @@ export async function ownerOf(
   parts: AuthParts,
   tenant: string,
   email: string,
+  actor?: AuthActor,
 ): Promise<string | null> {
   const normal = normalizeEmail(email);
-  if (normal === null) return null;
-  const found = await parts.store.transaction(tenant, (tx) => findCredential(tx, normal));
+  const found = await parts.store.transaction(tenant, async (tx) => {
+    await requireActor(tx, actor);
+    return normal === null ? null : await findCredential(tx, normal);
+  });
   return found?.owner ?? null;
 }
 

@@ -6,7 +6,7 @@
 export { authFunctionOf, createAuthService, sessionTokensOf } from "./service.ts";
 export { AUTH_FUNCTIONS } from "./service.ts";
 export type { KontractAuth } from "./service.ts";
-export type { AuthAdmin, ImportedAccount } from "./admin.ts";
+export type { AuthActor, AuthAdmin, ImportedAccount } from "./admin.ts";
 export type { AuthLifetimes, AuthOptions } from "./options.ts";
 export type { AuditEvent, AuditHook, AuditType } from "./audit.ts";
 export { consoleMailer } from "./mail.ts";

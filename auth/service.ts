@@ -8,8 +8,8 @@
  */
 import { KontractError } from "../_internal/errors.ts";
 import { changePassword, logout, me, revokeSession, sessions } from "./account.ts";
-import { importAccount, ownerOf, setGroups, sweep } from "./admin.ts";
-import type { AuthAdmin, ImportedAccount } from "./admin.ts";
+import { groupsOf, importAccount, ownerOf, requireActor, setGroups, sweep } from "./admin.ts";
+import type { AuthActor, AuthAdmin, ImportedAccount } from "./admin.ts";
 import type {
   AuthFunction,
   AuthRequestContext,
@@ -121,23 +121,32 @@ class Service implements KontractAuth {
     }
   }
 
-  setGroups(tenant: string, owner: string, groups: readonly string[]): Promise<readonly string[]> {
-    return setGroups(this.#parts, tenant, owner, groups);
+  setGroups(
+    tenant: string,
+    owner: string,
+    groups: readonly string[],
+    actor?: AuthActor,
+  ): Promise<readonly string[]> {
+    return setGroups(this.#parts, tenant, owner, groups, actor);
   }
 
-  ownerOf(tenant: string, email: string): Promise<string | null> {
-    return ownerOf(this.#parts, tenant, email);
+  groupsOf(tenant: string, owner: string, actor?: AuthActor): Promise<readonly string[]> {
+    return groupsOf(this.#parts, tenant, owner, actor);
+  }
+
+  ownerOf(tenant: string, email: string, actor?: AuthActor): Promise<string | null> {
+    return ownerOf(this.#parts, tenant, email, actor);
   }
 
   importAccount(tenant: string, account: ImportedAccount): Promise<string> {
     return importAccount(this.#parts, tenant, account);
   }
 
-  async endSessions(tenant: string, owner: string): Promise<number> {
-    const ended = await this.#parts.store.transaction(
-      tenant,
-      (tx) => dropFamilies(tx, owner, null),
-    );
+  async endSessions(tenant: string, owner: string, actor?: AuthActor): Promise<number> {
+    const ended = await this.#parts.store.transaction(tenant, async (tx) => {
+      await requireActor(tx, actor);
+      return await dropFamilies(tx, owner, null);
+    });
     await revokeFamilies(this.#parts, tenant, ended);
     for (const family of ended) {
       this.#parts.audit({ type: "session_revoked", tenant, address: "system", owner, family });

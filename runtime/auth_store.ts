@@ -11,6 +11,7 @@ import type {
   StorageSession,
   Transaction,
 } from "../storage/contract.ts";
+import { SqlError } from "../storage/database.ts";
 import type { Table } from "../storage/types.ts";
 import type { Clock } from "./ports.ts";
 import type { SessionCache, SessionSubject } from "./session_cache.ts";
@@ -40,7 +41,8 @@ export function createAuthStore({ engine, sessions, clock }: AuthStoreParts): Au
     try {
       return await work(session);
     } catch (error) {
-      const ended = error instanceof KontractError &&
+      // Auth's own `SESSION_REVOKED` speaks of a caller's session; the database's of ours.
+      const ended = error instanceof KontractError && error.cause instanceof SqlError &&
         (error.code === "SESSION_EXPIRED" || error.code === "SESSION_REVOKED");
       if (!ended) throw error;
       sessions.drop(subject, session);

@@ -8,6 +8,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
+import type { AuthAdmin } from "../auth/admin.ts";
 import type { Principal } from "../auth/contract.ts";
 import type { TopicHub } from "../events/mod.ts";
 import type {
@@ -16,9 +17,11 @@ import type {
   StorageEngine,
   StorageSession,
 } from "../storage/contract.ts";
+import { SqlError } from "../storage/database.ts";
 import type { RouteCode, RouteEntry } from "./app.ts";
 import { CallBounds } from "./call_bounds.ts";
 import { CallContext, type CallRequest, streamOf } from "./context.ts";
+import { routeAuth } from "./env_auth.ts";
 import type { Ports } from "./ports.ts";
 import type { SessionCache } from "./session_cache.ts";
 
@@ -44,6 +47,7 @@ export interface CallRunnerParts {
   readonly sessions: SessionCache;
   readonly topics: TopicHub;
   readonly ports: Ports;
+  readonly admin: AuthAdmin;
 }
 
 /** How often a session is opened anew to look for a missing group. */
@@ -140,7 +144,8 @@ export class CallRunner {
     try {
       return await body(session);
     } catch (error) {
-      if (!(error instanceof KontractError)) throw error;
+      // Only the database's own word counts: a function may throw these codes for reasons of its own.
+      if (!(error instanceof KontractError && error.cause instanceof SqlError)) throw error;
       if (error.code !== "SESSION_EXPIRED" && error.code !== "SESSION_REVOKED") throw error;
       sessions.drop(principal, session);
       if (error.code === "SESSION_REVOKED") throw error;
@@ -238,13 +243,15 @@ class Run {
   }
 
   #open(storage: Readonly<Record<string, unknown>>, deadline: number): CallContext {
-    const { ports, topics } = this.#parts;
+    const { ports, topics, admin } = this.#parts;
     const { route, principal, requestId, request } = this.#call;
+    const { tenant, owner } = principal;
+    const { ugroup, readOnly } = route.meta;
     const context = new CallContext({
       route: route.name,
       requestId,
-      owner: principal.owner,
-      tenant: principal.tenant,
+      owner,
+      tenant,
       isAnonymous: principal.anonymous,
       ugroups: this.#session.ugroups,
       signal: this.#bounds.signal,
@@ -252,6 +259,8 @@ class Run {
       request,
       storage,
       shared: ports.shared,
+      auth: ugroup === null ? null : routeAuth(admin, { tenant, owner, ugroup }),
+      readOnly,
       log: ports.log,
       checkMessage: (topic, data) => topics.check(topic, data),
       secret: (name) => ports.secret(name),

@@ -17,6 +17,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { KontractError } from "../_internal/errors.ts";
+import type { EnvAuth } from "./env_auth.ts";
 import type { Log, SharedState } from "./ports.ts";
 
 /** What a caller's request said, where it came over HTTP in the open. */
@@ -44,6 +45,10 @@ export interface CallContextOptions {
   /** Tables of this run's transaction. */
   readonly storage: Readonly<Record<string, unknown>>;
   readonly shared: SharedState;
+  /** Administration on the caller's authority; null where the route declares no group. */
+  readonly auth: EnvAuth | null;
+  /** True where the route may write nothing. */
+  readonly readOnly: boolean;
   readonly log: Log;
   /** Checks a message for a topic and gives it as it will be sent. */
   checkMessage(topic: string, data: unknown): unknown;

@@ -17,6 +17,8 @@ function call(owner: string): CallContext {
     request: { origin: null, address: "unknown", sealed: false },
     storage: { rows },
     shared: {} as SharedState,
+    auth: null,
+    readOnly: false,
     log: { info: () => {}, warn: () => {}, error: () => {} },
     checkMessage: (_topic, data) => data,
     secret: (name) => name === "KNOWN" ? "value" : undefined,

@@ -7,6 +7,7 @@
  */
 import { KontractError } from "../_internal/errors.ts";
 import { type CallContext, currentCall } from "./context.ts";
+import { type EnvAuth, envAuth } from "./env_auth.ts";
 import type { ContextAdditions, StorageRegistry } from "./registry.ts";
 import { checkHeader } from "./response.ts";
 import { type SharedStore, sharedStore } from "./shared_store.ts";
@@ -32,6 +33,8 @@ export interface Env {
   readonly shared: SharedStore;
   /** Custom topics. */
   readonly events: EnvEvents;
+  /** Accounts and groups, in functions that declare a `ugroup`. */
+  readonly auth: EnvAuth;
 }
 
 /** Who is calling, and the call itself. */
@@ -76,6 +79,9 @@ export const env: Env = {
   get events(): EnvEvents {
     return EVENTS;
   },
+  get auth(): EnvAuth {
+    return AUTH;
+  },
 };
 
 /**
@@ -102,6 +108,8 @@ const SHARED: SharedStore = sharedStore(() => {
   const { shared, tenant } = currentCall("env.shared").options;
   return { shared, tenant };
 });
+
+const AUTH: EnvAuth = envAuth(() => currentCall("env.auth"));
 
 const STORAGE = new Proxy({} as EnvStorage, {
   get: (_target, name) => typeof name === "string" && name !== "then" ? handle(name) : undefined,

@@ -17,6 +17,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
+import type { AuditHook } from "../auth/audit.ts";
 import type { AuthOptions } from "../auth/options.ts";
 import { createAuthService, type KontractAuth } from "../auth/service.ts";
 import { AUTH_TABLES } from "../auth/tables.ts";
@@ -234,9 +235,14 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
     clock,
     shareOpening: options.shareOpening ?? true,
   });
+  const logged: AuditHook = ({ type, at: _at, ...event }) => ports.log.info(`auth_${type}`, event);
   const auth: KontractAuth = createAuthService({
-    audit: ({ type, at: _at, ...event }) => ports.log.info(`auth_${type}`, event),
     ...options.auth,
+    audit: (event) => {
+      const { type, tenant, owner } = event;
+      if (type === "groups_changed" && owner !== undefined) sessions.dropOwner(tenant, owner);
+      (options.auth?.audit ?? logged)(event);
+    },
     secrets,
     store: createAuthStore({ engine, sessions, clock }),
     limiter: (key, limit, windowMs) => shared.rateLimit(key, limit, windowMs),
@@ -251,7 +257,7 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
     auth,
     sessions,
     routes: new RouteTable(app),
-    runner: new CallRunner({ engine, sessions, topics, ports }),
+    runner: new CallRunner({ engine, sessions, topics, ports, admin: auth }),
     topics,
     sealer: createResumeSealer(secrets),
     ray: createRaystreamServer({

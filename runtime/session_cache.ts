@@ -74,6 +74,13 @@ export class SessionCache {
     }
   }
 
+  /** Forgets all sessions of an owner: the next ones know the owner's groups of then. */
+  dropOwner(tenant: string, owner: string): void {
+    for (const [key, session] of this.#sessions) {
+      if (session.tenant === tenant && session.owner === owner) this.#sessions.delete(key);
+    }
+  }
+
   async #open(key: string, subject: SessionSubject): Promise<StorageSession> {
     const token = await this.#options.databaseToken(subject);
     const session = await this.#options.engine.openSession(token);

@@ -37,6 +37,8 @@ function run(handler: MiddlewareHandler, caller: Caller = {}): {
     request: { origin: caller.origin ?? null, address: "unknown", sealed: false },
     storage: {},
     shared: sharedStateOver((operation) => logic.run(operation)),
+    auth: null,
+    readOnly: false,
     log: { info: () => {}, warn: () => {}, error: () => {} },
     checkMessage: (_topic, data) => data,
     secret: () => undefined,

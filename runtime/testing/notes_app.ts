@@ -106,6 +106,38 @@ const SPECS: Readonly<Record<string, Spec>> = {
     body: () => ({ owner: ctx.owner, anonymous: ctx.isAnonymous, route: ctx.route }),
   },
   adminOnly: { meta: { ugroup: "admin" }, types: [], body: () => "secret of admins" },
+  setGroups: {
+    meta: { ugroup: "admin" },
+    types: ["string", "string"],
+    body: (owner: string, groups: string) => env.auth.setGroups(owner, groups.split(",")),
+  },
+  setGroupsOpenly: {
+    types: ["string", "string"],
+    body: (owner: string, groups: string) => env.auth.setGroups(owner, groups.split(",")),
+  },
+  setGroupsReading: {
+    meta: { ugroup: "admin", readOnly: true },
+    types: ["string"],
+    body: (owner: string) => env.auth.setGroups(owner, []),
+  },
+  setGroupsLate: {
+    meta: { ugroup: "admin" },
+    types: ["string"],
+    body: async (owner: string) => {
+      await new Promise<void>((resolve) => gates.set("late", resolve));
+      return await env.auth.setGroups(owner, ["admin"]);
+    },
+  },
+  ownerOf: {
+    meta: { ugroup: "admin", readOnly: true },
+    types: ["string"],
+    body: (email: string) => env.auth.ownerOf(email),
+  },
+  endSessions: {
+    meta: { ugroup: "admin" },
+    types: ["string"],
+    body: (owner: string) => env.auth.endSessions(owner),
+  },
   limited: {
     meta: { rateLimit: { limit: 2, windowMs: 60_000 }, readOnly: true },
     types: [],
