@@ -90,8 +90,8 @@ export function spawnKept(kept: KeptCommand): KeptProcess {
     ...(kept.uid === undefined ? {} : { uid: kept.uid }),
     ...(kept.gid === undefined ? {} : { gid: kept.gid }),
   }).spawn();
-  const status = child.status.then(async ({ code }) => {
-    if (!windows) await killGroup(child.pid);
+  const status = child.status.then(({ code }) => {
+    if (!windows) killGroup(child.pid);
     return code;
   });
   let stopping: Promise<void> | undefined;
@@ -116,11 +116,10 @@ export function spawnKept(kept: KeptCommand): KeptProcess {
 }
 
 /** Ends what the child left in its session. An empty group is the usual case. */
-async function killGroup(leader: number): Promise<void> {
-  await new Deno.Command("/bin/sh", {
-    args: ["-c", `kill -9 -${leader}`],
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).output();
+function killGroup(leader: number): void {
+  try {
+    Deno.kill(-leader, "SIGKILL");
+  } catch {
+    // Nobody is left in it.
+  }
 }

@@ -97,7 +97,8 @@ export class TemporaryApp implements AsyncDisposable {
   /** Ids of all living processes that belong to the app (Linux). */
   async processes(): Promise<number[]> {
     const found: number[] = [];
-    for await (const entry of Deno.readDir("/proc")) {
+    const entries = await Array.fromAsync(Deno.readDir("/proc"));
+    for (const entry of entries) {
       const pid = Number(entry.name);
       if (!Number.isInteger(pid) || pid === Deno.pid) continue;
       const read = (name: string): Promise<string> =>
