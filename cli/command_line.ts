@@ -23,6 +23,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Comman
   migrate: () => import("./commands/migrate.ts"),
   start: () => import("./commands/start.ts"),
   types: () => import("./commands/types.ts"),
+  users: () => import("./commands/users.ts"),
 };
 
 const HELP: Readonly<Record<string, CommandOption>> = {
@@ -91,7 +92,8 @@ function parse(command: Command, args: readonly string[]): {
   return { positionals, values: { ...values } as Record<string, string | boolean | undefined> };
 }
 
-function report(error: unknown): void {
+function report(thrown: unknown): void {
+  const error = firstFailure(thrown);
   if (!(error instanceof KontractError)) {
     console.error("INTERNAL: Kontract itself failed; please report this.");
     console.error(error);
@@ -101,6 +103,11 @@ function report(error: unknown): void {
   if (Deno.env.get("KONTRACT_DEBUG") === "1" && error.cause !== undefined) {
     console.error(error.cause);
   }
+}
+
+/** What failed first, where cleaning up after it failed as well. */
+function firstFailure(error: unknown): unknown {
+  return error instanceof SuppressedError ? firstFailure(error.suppressed) : error;
 }
 
 async function overview(): Promise<string> {

@@ -69,6 +69,15 @@ export class DevFile {
   }
 }
 
+/** What a living `start` or `dev` says of itself; null where none runs. */
+export async function readDevInfo(path: string): Promise<DevInfo | null> {
+  const holder = await readHolder(path);
+  if (holder === null || !(await isSameProcess(holder.pid, holder.started))) return null;
+  const { url, databaseUrl, databaseAdminUrl } = JSON.parse(await Deno.readTextFile(path));
+  const told = [url, databaseUrl, databaseAdminUrl].every((one) => typeof one === "string");
+  return told ? { url, databaseUrl, databaseAdminUrl } : null;
+}
+
 async function refuseLiving(path: string): Promise<void> {
   const holder = await readHolder(path);
   if (holder === null || !(await isSameProcess(holder.pid, holder.started))) return;
