@@ -7,6 +7,7 @@ import { resolve } from "node:path";
 import { type Command, folderOf } from "../command.ts";
 import { openAppFolder } from "../dev/app_folder.ts";
 import { checkApp } from "../dev/build_app.ts";
+import { loadCompiler } from "../heavy_modules.ts";
 
 /** The command. */
 export const command: Command = {
@@ -24,7 +25,7 @@ export const command: Command = {
     const app = await openAppFolder(folderOf(input));
     const { manifest, warnings } = await checkApp(app);
     if (warnings !== "") console.error(warnings);
-    const { emitCookbook, writeCookbook } = await import("../../compiler/mod.ts");
+    const { emitCookbook, writeCookbook } = await loadCompiler();
     const out = typeof input.values.out === "string" ? input.values.out : "docs/cookbook";
     const folder = resolve(app.root, out);
     const files = emitCookbook(manifest);

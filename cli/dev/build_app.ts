@@ -9,10 +9,9 @@ import { KontractError } from "../../_internal/errors.ts";
 import type { Builder, BuildResult } from "../../compiler/mod.ts";
 import type { Manifest } from "../../_internal/manifest.ts";
 import { deriveServerKeys } from "../../protocol/server_keys.ts";
+import { type Compiler, loadCompiler } from "../heavy_modules.ts";
 import type { AppFolder } from "./app_folder.ts";
 import type { HostName } from "./host.ts";
-
-type Compiler = typeof import("../../compiler/mod.ts");
 
 /** A build that succeeded; its files are in `dist`. */
 export interface BuiltApp {
@@ -42,7 +41,7 @@ export function appBuilder(
   let making: Promise<{ readonly compiler: Compiler; readonly builder: Builder }> | undefined;
   const make = async () => {
     const [compiler, { pins }] = await Promise.all([
-      import("../../compiler/mod.ts"),
+      loadCompiler(),
       deriveServerKeys(secrets),
     ]);
     return { compiler, builder: compiler.createBuilder({ root: app.root, pins, hosts }) };
@@ -74,7 +73,7 @@ export async function buildApp(
 
 /** Everything a build checks, and the front end's types. Throws like {@link AppBuilder.build}. */
 export async function checkApp(app: AppFolder): Promise<BuiltApp> {
-  const compiler = await import("../../compiler/mod.ts");
+  const compiler = await loadCompiler();
   return outcome(compiler, await compiler.check(app.root));
 }
 

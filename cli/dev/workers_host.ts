@@ -11,20 +11,20 @@ import { join } from "node:path";
 import process from "node:process";
 import type { Readable } from "node:stream";
 import { KontractError } from "../../_internal/errors.ts";
+import { loadMiniflare, type Miniflare as MiniflareModule } from "../heavy_modules.ts";
 import type { DevHost, HostOptions } from "./host.ts";
 import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, DURABLE_OBJECTS } from "./worker_config.ts";
 
 /** Entry module of the bundle, in `dist/worker`. */
 export const WORKER_ENTRY = "worker.js";
 
-type MiniflareModule = typeof import("miniflare");
 type Miniflare = InstanceType<MiniflareModule["Miniflare"]>;
 type MiniflareOptions = ConstructorParameters<MiniflareModule["Miniflare"]>[0];
 
 /** Makes the host; workerd starts with the first {@link DevHost.load}. */
 export function workersHost(options: HostOptions): DevHost {
   // Loading takes a while and may happen while the app is being built.
-  const loading = import("miniflare");
+  const loading = loadMiniflare();
   loading.catch(() => {});
   let miniflare: Miniflare | null = null;
   return {
