@@ -12,7 +12,7 @@ import { emitCookbook } from "./cookbook/mod.ts";
 import { type Diagnostic, Diagnostics } from "./diagnostic.ts";
 import { emitClient } from "./emit/client.ts";
 import { emitFbs } from "./emit/fbs.ts";
-import { emitServer } from "./emit/worker.ts";
+import { emitServer, spliceExports } from "./emit/worker.ts";
 import { buildFrontEnd, isPackageFile } from "./front_end.ts";
 import { formatLock } from "./lock.ts";
 import { writeFile, writeFolder } from "./output.ts";
@@ -39,12 +39,15 @@ export interface BuildOptions {
 export interface OutputSize {
   /** Path below the output folder. */
   readonly file: string;
+  /** Size as written. */
   readonly bytes: number;
+  /** Size after gzip. */
   readonly gzip: number;
 }
 
 /** Sizes of what was built. */
 export interface BuildReport {
+  /** Scripts, style sheets and pages. */
   readonly outputs: readonly OutputSize[];
   /** For each route the chunk that is loaded on its first call. */
   readonly routes: readonly {
@@ -60,11 +63,13 @@ export interface BuildResult {
   readonly ok: boolean;
   /** Everything found out about the app; missing where that failed. */
   readonly manifest?: Manifest;
+  /** Errors and warnings, by place. */
   readonly diagnostics: readonly Diagnostic[];
   /** Paths of all outputs, absolute. */
   readonly files: readonly string[];
   /** Milliseconds by stage. */
   readonly timings: Readonly<Record<string, number>>;
+  /** Sizes; empty where nothing was built. */
   readonly report: BuildReport;
 }
 
@@ -262,7 +267,9 @@ async function bundleHost(
       manifest,
       middleware: analysis.discovery.middleware,
       root: project.root,
+      rootFromChunk: relative(join(outDir, folder, "chunks"), project.root).split(sep).join("/"),
     }),
+    appended: spliceExports(analysis.discovery.middleware),
     packageFolder,
     aliases: new Map(),
     overlay: new Map(),

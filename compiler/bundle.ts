@@ -29,6 +29,8 @@ export interface BundleInput {
   readonly aliases: ReadonlyMap<string, string>;
   /** Texts of files that are not on disk yet. */
   readonly overlay: ReadonlyMap<string, string>;
+  /** Text to put behind a module's own, by absolute file name. */
+  readonly appended: ReadonlyMap<string, string>;
   /** Text instead of a module, an error, or null to take it as it is. */
   readonly guard?: (file: string) => { readonly stub: string } | { readonly refuse: string } | null;
   /** True for a module whose import alone does nothing. */
@@ -174,15 +176,17 @@ function graphPlugin(current: () => BundleInput): esbuild.Plugin {
     setup(build) {
       build.onResolve({ filter: /.*/ }, (args) => resolve(args, current()));
       build.onLoad({ filter: /.*/, namespace: "kontract" }, (args) => {
-        return { contents: current().virtual.get(args.path) ?? "", loader: "js" };
+        return { contents: current().virtual.get(args.path) ?? "", loader: "ts" };
       });
       build.onLoad({ filter: /.*/, namespace: "kontract-stub" }, (args) => {
         return { contents: (args.pluginData as { readonly stub: string }).stub, loader: "js" };
       });
       build.onLoad({ filter: /\.(?:[cm]?[jt]sx?)$/, namespace: "file" }, (args) => {
-        const { overlay, graph } = current();
-        const text = overlay.get(args.path) ?? graph.read(args.path);
-        if (text === undefined) return null;
+        const { overlay, graph, appended } = current();
+        const own = overlay.get(args.path) ?? graph.read(args.path);
+        if (own === undefined) return null;
+        const more = appended.get(args.path);
+        const text = more === undefined ? own : `${own}\n${more}`;
         const ending = /\.[cm]?([jt]sx?)$/.exec(args.path)?.[1] ?? "js";
         // Only the app's own modules may hold decorated functions, and finding these means parsing.
         const mayDecorate = ending.startsWith("t") && !current().pure(args.path);

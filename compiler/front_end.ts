@@ -51,6 +51,7 @@ export async function buildFrontEnd(
     overlay: new Map(
       Object.entries(input.client).map(([name, text]) => [join(folder, name), text]),
     ),
+    appended: new Map(),
     guard,
     pure: (file) => isPackageFile(analysis, file),
     outdir: join(input.outDir, "public"),

@@ -6,6 +6,7 @@
  * @module
  */
 import ts from "typescript";
+import { type InlineHandler, inlineHandler } from "./inline_handler.ts";
 import { OptionReader, readOptions } from "./options.ts";
 import type { Reporter } from "./source_place.ts";
 
@@ -19,6 +20,8 @@ export interface MiddlewareSource {
   readonly prefix: string | null;
   readonly egroup: string | null;
   readonly endpoints: readonly string[] | null;
+  /** The handler for splicing, or null where it must be called. */
+  readonly inline: InlineHandler | null;
 }
 
 /** The middleware that a declaration makes, or null where it cannot be used. */
@@ -52,6 +55,7 @@ export function middlewareOf(
     prefix: read.take<string | null>("prefix", null, "a text", isText),
     egroup: read.take<string | null>("egroup", null, "a text", isText),
     endpoints: read.take<readonly string[] | null>("endpoints", null, "a list of names", isList),
+    inline: inlineHandler(call.arguments[1], checker),
   };
 }
 

@@ -9,11 +9,13 @@
 import type { Manifest, RouteDef } from "../../_internal/manifest.ts";
 import type { RouteEntry } from "../../runtime/app.ts";
 import { appFile, packageFile } from "../bundle.ts";
-import type { MiddlewareSource } from "../middleware.ts";
+import { chainOf, type MiddlewareSource } from "../middleware.ts";
 import { appPath } from "../project.ts";
 import { codecEntries, reachableTypes, resultShape } from "./client.ts";
 import { emitCodecModule } from "./codec.ts";
 import { argumentsShape } from "./fbs.ts";
+import { MappedText } from "./mapped_text.ts";
+import { emitChain, splicedLinks, type SpliceLink } from "./splice.ts";
 
 /** What the server modules are made from. */
 export interface ServerInput {
@@ -21,6 +23,8 @@ export interface ServerInput {
   readonly middleware: readonly MiddlewareSource[];
   /** The app's folder. */
   readonly root: string;
+  /** Way from a chunk to the app's folder, for source maps: `../../..`. */
+  readonly rootFromChunk: string;
 }
 
 /** Names of the Durable Object classes that the Workers entry exports. */
@@ -103,21 +107,15 @@ function routeModule(
 ): string {
   const names = [...new Set(routes.map((r) => r.export.className ?? r.export.name))].sort();
   const codecs = routes.flatMap(({ op }) => [`decode_a${op}`, `encode_r${op}`]).sort();
-  const used = input.middleware.filter((one) =>
-    routes.some((route) => route.middleware.includes(one.name))
-  );
   const shapes = routes.flatMap((route) => [argumentsShape(route), resultShape(route)]);
+  const out = new MappedText();
   const lines = [
     `import { ${names.map((n) => `${n} as ${local(n)}`).join(", ")} } from ${
       text(appFile(module))
     };`,
     `import { ${codecs.join(", ")} } from "kontract:codec/${index}";`,
     `import { jsonDecode, jsonEncode } from ${text(packageFile("_internal/json_codec.ts"))};`,
-    ...used.map((one) =>
-      `import { ${one.member} as ${middlewareName(one, input)} } from ${
-        text(appFile(appPath(input, one.file)))
-      };`
-    ),
+    ...middlewareImports(routes, input),
     `const types = ${json(reachableTypes(shapes, input.manifest.types))};`,
   ];
   for (const route of routes) {
@@ -126,45 +124,102 @@ function routeModule(
       `const r${route.op} = ${json(resultShape(route))};`,
     );
   }
-  lines.push("export const routes = {");
-  for (const route of routes) lines.push(routeCode(route, input));
-  lines.push("};", "");
-  return lines.join("\n");
+  out.add(lines.join("\n")).add("\nexport const routes = {\n");
+  for (const route of routes) routeCode(route, input, out);
+  return out.add("};\n").toString();
 }
 
-function routeCode(route: RouteDef, input: ServerInput): string {
+function middlewareImports(routes: readonly RouteDef[], input: ServerInput): readonly string[] {
+  const needed = new Map<string, Set<string>>();
+  for (const route of routes) {
+    const chain = middlewareOf(route, input);
+    const spliced = splicedLinks(chain.map((one) => linkOf(one, input)));
+    for (const [i, one] of chain.entries()) {
+      const names = needed.get(one.file) ?? new Set();
+      if (!spliced[i]) names.add(`${one.member} as ${objectName(one, input)}`);
+      else {
+        for (const name of one.inline!.free) {
+          names.add(`${FREE_EXPORT}${name} as ${freeName(one, name, input)}`);
+        }
+      }
+      needed.set(one.file, names);
+    }
+  }
+  return [...needed].map(([file, names]) => {
+    const from = text(appFile(appPath(input, file)));
+    return names.size === 0
+      ? `import ${from};`
+      : `import { ${[...names].sort().join(", ")} } from ${from};`;
+  });
+}
+
+/** What a module exports besides its own exports, so that handlers may stand elsewhere. */
+const FREE_EXPORT = "$k_";
+
+/** Statements behind the text of modules whose middleware is spliced, by absolute file name. */
+export function spliceExports(
+  middleware: readonly MiddlewareSource[],
+): ReadonlyMap<string, string> {
+  const names = new Map<string, Set<string>>();
+  for (const { file, inline } of middleware) {
+    const own = names.get(file) ?? new Set();
+    for (const name of inline?.free ?? []) own.add(`${name} as ${FREE_EXPORT}${name}`);
+    if (own.size > 0) names.set(file, own);
+  }
+  return new Map(
+    [...names].map(([file, own]) => [file, `export { ${[...own].sort().join(", ")} };\n`]),
+  );
+}
+
+function routeCode(route: RouteDef, input: ServerInput, out: MappedText): void {
   const { op } = route;
-  return `  ${route.name}: {
+  out.add(`  ${route.name}: {
     decodeArguments: decode_a${op},
     encodeResult: encode_r${op},
     argumentsFromJson: (value) => jsonDecode(a${op}, types, value),
     resultToJson: (value) => jsonEncode(r${op}, types, value),
-    invoke: (args) => ${invocation(route, input)},
-  },`;
+    invoke: `);
+  const chain = middlewareOf(route, input).map((one) => linkOf(one, input));
+  if (chain.length === 0) out.add(`($kargs) => ${targetCall(route)}`);
+  else emitChain(out, chain, targetCall(route));
+  out.add(",\n  },\n");
 }
 
-/** The chain as nested calls, outermost first. */
-function invocation(route: RouteDef, input: ServerInput): string {
+function middlewareOf(route: RouteDef, input: ServerInput): readonly MiddlewareSource[] {
+  return chainOf(input.middleware, { name: route.name, egroup: route.meta.egroup });
+}
+
+function targetCall(route: RouteDef): string {
   const { className, name } = route.export;
   const target = className === null ? local(name) : `${local(className)}.${name}`;
   const args = route.parameters.map((parameter, i) =>
-    parameter.rest ? `...args.slice(${i})` : `args[${i}]`
+    parameter.rest ? `...$kargs.slice(${i})` : `$kargs[${i}]`
   );
-  const call = `${target}(${args.join(", ")})`;
-  const chain = input.middleware.filter((one) => route.middleware.includes(one.name));
-  if (chain.length === 0) return call;
-  return chain.reduceRight(
-    (rest, one) => `${middlewareName(one, input)}.handler(async () => ${rest})`,
-    call,
-  );
+  return `${target}(${args.join(", ")})`;
 }
+
+function linkOf(one: MiddlewareSource, input: ServerInput): SpliceLink {
+  return {
+    object: objectName(one, input),
+    inline: one.inline,
+    file: `${input.rootFromChunk}/${appPath(input, one.file)}`,
+    freeName: (name) => freeName(one, name, input),
+  };
+}
+
+// Names in generated code that no spliced handler can hide: handlers with `$k…` names are not spliced.
 
 function local(name: string): string {
-  return `app_${name}`;
+  return `$kt_${name}`;
 }
 
-function middlewareName(one: MiddlewareSource, input: ServerInput): string {
-  return `around_${input.middleware.indexOf(one)}`;
+function objectName(one: MiddlewareSource, input: ServerInput): string {
+  return `$ka${input.middleware.indexOf(one)}`;
+}
+
+function freeName(one: MiddlewareSource, name: string, input: ServerInput): string {
+  const first = input.middleware.findIndex((other) => other.file === one.file);
+  return `$km${first}_${name}`;
 }
 
 function text(value: string): string {
