@@ -43,6 +43,13 @@ function snippets(markdown: string): Readonly<Record<string, string>> {
       `src/example_${++unnamed}.ts`;
     files[name] = (files[name] ?? "") + text;
   }
+  // Only what the front end's entry reaches is checked.
+  const web = Object.keys(files).filter((name) => /^web\/.*\.ts$/.test(name));
+  if (web.length > 0) {
+    const others = web.filter((name) => name !== "web/main.ts")
+      .map((name) => `import ".${name.slice("web".length)}";\n`);
+    files["web/main.ts"] = others.join("") + (files["web/main.ts"] ?? "");
+  }
   return files;
 }
 
