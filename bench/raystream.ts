@@ -1,0 +1,193 @@
+/**
+ * Sealed calls against plain JSON over the same transport, in one run: `deno task bench raystream`.
+ *
+ * The server is another process. Both sides start and end with values: plain JSON as anyone would write it,
+ * sealed calls with generated codecs. Rounds are interleaved and medians compared, so only the ratios mean
+ * anything. WebSockets are npm `ws` on the client, since Deno's own does not switch Nagle's algorithm off.
+ *
+ * @module
+ */
+import { randomBytes } from "node:crypto";
+import WebSocketClient from "ws";
+import { loadCodecs } from "../compiler/emit/testing/load_codec.ts";
+import { createHttpTransport, openSocketTransport, type Transport } from "../protocol/client.ts";
+import { initiate, parsePins, readSession } from "../protocol/client_handshake.ts";
+import { concat } from "../protocol/bytes.ts";
+import { loadProvider } from "../protocol/crypto/select.ts";
+import { RayTransport } from "../protocol/hello.ts";
+import { DEFAULT_LIMITS } from "../protocol/limits.ts";
+import { grantSession, respond } from "../protocol/server_handshake.ts";
+import { deriveServerKeys } from "../protocol/server_keys.ts";
+import { TicketBox } from "../protocol/tickets.ts";
+import { ENTRIES, page, TYPES } from "./codec_page.ts";
+import { ECHO, UPLOAD } from "./raystream_ops.ts";
+
+type Call = () => Promise<unknown>;
+
+interface Case {
+  readonly title: string;
+  readonly inFlight: number;
+  readonly goal: number;
+  readonly plain: Call;
+  readonly sealed: Call;
+}
+
+const webSocket = WebSocketClient as unknown as typeof WebSocket;
+const codec = (await loadCodecs(TYPES, ENTRIES)).page!;
+const value = page(4);
+const upload = new Uint8Array(randomBytes(1 << 20));
+const options = { token: "t".repeat(200), mutation: true };
+const short = Deno.args.includes("--short");
+
+await main();
+
+async function main(): Promise<void> {
+  await handshakes(short ? 50 : 400);
+  const server = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", new URL("raystream_server.ts", import.meta.url).href],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  try {
+    const { value: line } = await server.stdout.getReader().read();
+    const { url, pins } = JSON.parse(new TextDecoder().decode(line));
+    const http = createHttpTransport({ url, pins, app: "bench" });
+    const socket = await openSocketTransport({ url, pins, app: "bench", webSocket });
+    const json = await jsonSocket(url);
+    try {
+      for (const each of cases(url, http, socket, json.call)) await compare(each);
+    } finally {
+      for (const each of [http, socket, json]) each.close();
+    }
+  } finally {
+    await server.stdin.close();
+    await server.status;
+  }
+  Deno.exit(0);
+}
+
+function cases(url: string, http: Transport, socket: Transport, json: Call): Case[] {
+  const sealed = (transport: Transport): Call => async () =>
+    codec.decode(await transport.call(ECHO, codec.encode(value), options));
+  const size = JSON.stringify(value).length;
+  const overHttp = {
+    plain: () => post(`${url}/json`, JSON.stringify(value)),
+    sealed: sealed(http),
+  };
+  const overSocket = { plain: json, sealed: sealed(socket) };
+  return [
+    { title: `HTTP, ${size} B of JSON`, inFlight: 32, goal: 0.7, ...overHttp },
+    { title: `HTTP, ${size} B of JSON`, inFlight: 1, goal: NaN, ...overHttp },
+    { title: `WebSocket, ${size} B of JSON`, inFlight: 32, goal: 0.85, ...overSocket },
+    { title: `WebSocket, ${size} B of JSON`, inFlight: 1, goal: NaN, ...overSocket },
+    {
+      title: "HTTP, 1 MiB up, against raw bytes",
+      inFlight: 1,
+      goal: 0.6,
+      plain: () => post(`${url}/${UPLOAD}`, upload),
+      sealed: () => http.call(UPLOAD, upload, options),
+    },
+    {
+      title: "WebSocket, 1 MiB up, against raw bytes over HTTP",
+      inFlight: 1,
+      goal: 0.6,
+      plain: () => post(`${url}/${UPLOAD}`, upload),
+      sealed: () => socket.call(UPLOAD, upload, options),
+    },
+  ];
+}
+
+async function post(url: string, body: BodyInit): Promise<unknown> {
+  const headers = { "content-type": "application/json", authorization: options.token };
+  return await (await fetch(url, { method: "POST", headers, body })).json();
+}
+
+async function jsonSocket(url: string): Promise<{ call: Call; close: () => void }> {
+  const socket = new webSocket(url.replace("http", "ws"));
+  await new Promise((resolve) => (socket.onopen = resolve));
+  const waiting = new Map<number, (result: unknown) => void>();
+  let next = 0;
+  socket.onmessage = ({ data }) => {
+    const { id, result } = JSON.parse(data as string);
+    waiting.get(id)?.(result);
+    waiting.delete(id);
+  };
+  const call: Call = () =>
+    new Promise((resolve) => {
+      waiting.set(next, resolve);
+      socket.send(JSON.stringify({ id: next++, args: value }));
+    });
+  return { call, close: () => socket.close() };
+}
+
+async function compare({ title, inFlight, goal, plain, sealed }: Case): Promise<void> {
+  const rates = { plain: [] as number[], sealed: [] as number[] };
+  const time = short ? 150 : 400;
+  for (const call of [plain, sealed]) await rate(call, inFlight, time * 2); // warm
+  for (let round = 0; round < (short ? 3 : 9); round++) {
+    rates.plain.push(await rate(plain, inFlight, time));
+    rates.sealed.push(await rate(sealed, inFlight, time));
+  }
+  const [a, b] = [median(rates.plain), median(rates.sealed)];
+  const verdict = Number.isNaN(goal)
+    ? "no goal"
+    : `goal ${goal} ${b / a >= goal ? "met" : "MISSED"}`;
+  console.log(
+    `${title}, ${inFlight} in flight: plain ${a.toFixed(0)}/s, sealed ${b.toFixed(0)}/s, ` +
+      `ratio ${(b / a).toFixed(2)} (${verdict})`,
+  );
+}
+
+/** Calls per second by `inFlight` loops. */
+async function rate(call: Call, inFlight: number, milliseconds: number): Promise<number> {
+  const start = performance.now();
+  let calls = 0;
+  await Promise.all(Array.from({ length: inFlight }, async () => {
+    while (performance.now() - start < milliseconds) {
+      await call();
+      calls++;
+    }
+  }));
+  return calls / (performance.now() - start) * 1000;
+}
+
+function median(values: number[]): number {
+  return values.sort((a, b) => a - b)[values.length >> 1]!;
+}
+
+/** Both sides of a handshake over HTTP, each timed alone, without a network. */
+async function handshakes(count: number): Promise<void> {
+  const crypto = await loadProvider();
+  const secret = new Uint8Array(randomBytes(32));
+  const keys = await deriveServerKeys([secret], crypto);
+  const random = new Uint8Array(32);
+  const tickets = new TicketBox({
+    crypto,
+    secrets: [{ kid: keys.keys[0]!.kid, secret }],
+    epochs: { random: () => Promise.resolve(random) },
+    clock: Date,
+    lifetime: 3_600_000,
+    authEpoch: 0,
+  });
+  const responder = { crypto, keys, app: "bench", limits: DEFAULT_LIMITS };
+  const pin = parsePins(crypto, keys.pins)[0]!;
+  const spent = { client: [] as number[], server: [] as number[] };
+  for (let round = 0; round < count; round++) {
+    const start = performance.now();
+    const initiated = await initiate(crypto, pin, RayTransport.HTTP, "bench");
+    const sent = performance.now();
+    const { response, result } = await respond(responder, RayTransport.HTTP, initiated.init);
+    const body = concat(response, await grantSession(crypto, tickets, result));
+    const answered = performance.now();
+    await readSession(crypto, initiated, body);
+    spent.server.push(answered - sent);
+    spent.client.push(performance.now() - answered + sent - start);
+  }
+  for (const [side, times] of Object.entries(spent)) {
+    const middle = median(times.slice(times.length >> 1));
+    console.log(
+      `handshake, ${side} (${crypto.dhName}/${crypto.symmetricName}): ${middle.toFixed(2)} ms ` +
+        `(goal 1 ms ${middle <= 1 ? "met" : "MISSED"})`,
+    );
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * `deno task bench <name> [argument …]`: runs one bench of this folder in a process of its own; without a
+ * name, lists them.
+ *
+ * @module
+ */
+
+/** Benches by name: file and what it compares. */
+const BENCHES: Readonly<Record<string, readonly [file: string, summary: string]>> = {
+  codec: ["codec.ts", "generated codecs against JSON and npm flatbuffers, in Deno"],
+  codec_workerd: ["codec_workerd.ts", "the same in workerd"],
+  middleware: ["middleware.ts", "inlined middleware against a chain of closures"],
+  password: ["password.ts", "password hashing"],
+  raystream: ["raystream.ts", "sealed calls against plain JSON over the same transport"],
+};
+
+const [name = "", ...rest] = Deno.args;
+const bench = BENCHES[name];
+if (bench === undefined) {
+  for (const [each, [, summary]] of Object.entries(BENCHES)) {
+    console.log(`deno task bench ${each.padEnd(14)} ${summary}`);
+  }
+  Deno.exit(name === "" ? 0 : 2);
+}
+const file = new URL(bench[0], import.meta.url).href;
+const child = new Deno.Command(Deno.execPath(), { args: ["run", "-A", file, ...rest] }).spawn();
+Deno.exit((await child.status).code);
