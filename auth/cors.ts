@@ -37,8 +37,15 @@ export interface CorsDecision {
 /** What a gateway allows by default to the origins on its list. */
 export const DEFAULT_CORS: Omit<CorsPolicy, "origins"> = {
   methods: ["GET", "POST"],
-  headers: ["authorization", "content-type", "idempotency-key", "last-event-id"],
-  exposed: ["x-request-id", "retry-after"],
+  headers: [
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "kontract-session",
+    "kontract-tenant",
+    "last-event-id",
+  ],
+  exposed: ["x-request-id", "retry-after", "location", "idempotency-replayed"],
   maxAge: 600,
 };
 

@@ -1,12 +1,24 @@
 /**
  * Auth as plain JSON: `POST /auth/<name-with-dashes>` with the function's argument as body, and
- * `GET /auth/me`.
+ * `GET /auth/me`. Tokens are in the answer, or with `kontract-session: cookie` in cookies
+ * (`cookie_session.ts`).
  *
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import { authFunctionOf } from "../auth/service.ts";
-import { bearerToken, optionalCaller } from "./caller.ts";
+import type { AuthFunction, Principal } from "../auth/contract.ts";
+import { authFunctionOf, sessionTokensOf } from "../auth/service.ts";
+import { bearerToken, optionalCaller, worksWithoutSession } from "./caller.ts";
+import {
+  cookieCaller,
+  type CookieTokens,
+  cookieTokens,
+  dropCookies,
+  endsSession,
+  keepInCookies,
+  renewCookies,
+  wantsCookies,
+} from "./cookie_session.ts";
 import { readJson } from "./json_body.ts";
 import { jsonResponse } from "./json_surface.ts";
 import type { Incoming, Services } from "./services.ts";
@@ -20,7 +32,7 @@ export async function answerAuth(
   incoming: Incoming,
   path: string,
 ): Promise<Response> {
-  const { request, address } = incoming;
+  const { request } = incoming;
   const name = authFunctionOf(path);
   if (name === null) {
     throw new KontractError("ROUTE_NOT_FOUND", "There is no such auth function.");
@@ -28,14 +40,69 @@ export async function answerAuth(
   if (request.method !== "POST" && !(request.method === "GET" && name === "me")) {
     throw new KontractError("METHOD_NOT_ALLOWED", "Auth functions are called with POST.");
   }
+  const asked = wantsCookies(services, request);
+  const cookies = cookieTokens(services, request);
+  const argument = request.method === "GET" ? undefined : await readJson(request, MAX_AUTH_BODY);
+  if (asked || cookies !== null) {
+    return await answerInCookies(services, incoming, name, argument, cookies);
+  }
   const token = bearerToken(request.headers.get("authorization"));
   const principal = await optionalCaller(services.auth, token, name);
-  const argument = request.method === "GET" ? undefined : await readJson(request, MAX_AUTH_BODY);
-  const answer = await services.auth.call(name, argument ?? null, {
-    tenant: principal?.tenant ?? services.tenantOf(request),
-    address,
-    principal,
-  });
+  return respond(await call(services, incoming, name, argument, principal));
+}
+
+async function call(
+  services: Services,
+  { request, address }: Incoming,
+  name: AuthFunction,
+  argument: unknown,
+  principal: Principal | null,
+): Promise<unknown> {
+  const tenant = principal?.tenant ?? services.tenantOf(request);
+  return await services.auth.call(name, argument ?? null, { tenant, address, principal });
+}
+
+async function answerInCookies(
+  services: Services,
+  incoming: Incoming,
+  name: AuthFunction,
+  argument: unknown,
+  cookies: CookieTokens | null,
+): Promise<Response> {
+  const refresh = cookies?.refresh ?? null;
+  // Who has a session already keeps it: a new identity would take the old one's place in the cookies.
+  if (refresh !== null && (name === "refresh" || name === "anonymous")) {
+    try {
+      return respond(withoutTokens(await renewCookies(services, incoming, refresh)));
+    } catch (error) {
+      if (name === "refresh" || !endsSession(error)) throw error;
+    }
+  }
+  let principal: Principal | null = null;
+  if (cookies !== null && name !== "anonymous") {
+    principal = await cookieCaller(services, incoming, cookies).catch((error: unknown) => {
+      if (worksWithoutSession(name) || name === "logout") return null;
+      throw error;
+    });
+  }
+  const given = name === "logout" && refresh !== null
+    ? { ...Object(argument ?? {}), refresh }
+    : argument;
+  const answer = await call(services, incoming, name, given, principal);
+  const tokens = sessionTokensOf(answer);
+  if (tokens !== null) keepInCookies(incoming, tokens);
+  if (name === "logout") dropCookies(incoming);
+  return respond(withoutTokens(answer));
+}
+
+/** The answer as a page may see it whose tokens are none of its business. */
+function withoutTokens(answer: unknown): unknown {
+  if (sessionTokensOf(answer) === null) return answer;
+  const { access: _access, refresh: _refresh, ...rest } = Object(answer) as Record<string, unknown>;
+  return rest;
+}
+
+function respond(answer: unknown): Response {
   return answer === undefined || answer === null
     ? jsonResponse(204, null)
     : jsonResponse(200, answer);

@@ -5,6 +5,8 @@
  */
 import { KontractError } from "../_internal/errors.ts";
 import type { AuthFunction, AuthService, Principal } from "../auth/contract.ts";
+import { cookieCaller, cookieTokens } from "./cookie_session.ts";
+import type { Incoming, Services } from "./services.ts";
 
 /** Auth functions that work without a session: a stale token must not keep anyone from them. */
 const WITHOUT_SESSION: ReadonlySet<AuthFunction> = new Set([
@@ -17,6 +19,11 @@ const WITHOUT_SESSION: ReadonlySet<AuthFunction> = new Set([
   "verifyEmail",
 ]);
 
+/** True for an auth function that needs no session. */
+export function worksWithoutSession(name: AuthFunction): boolean {
+  return WITHOUT_SESSION.has(name);
+}
+
 /** The token of an `Authorization` header; null without one. @throws {KontractError} `UNAUTHORIZED` */
 export function bearerToken(header: string | null): string | null {
   if (header === null) return null;
@@ -25,6 +32,18 @@ export function bearerToken(header: string | null): string | null {
     throw new KontractError("UNAUTHORIZED", "The Authorization header is not 'Bearer <token>'.");
   }
   return match[1];
+}
+
+/**
+ * The caller of a plain request: its bearer token, else its session cookies.
+ *
+ * @throws {KontractError} `UNAUTHORIZED`, `SESSION_EXPIRED`, `SESSION_REVOKED`, `FORBIDDEN`
+ */
+export async function requestCaller(services: Services, incoming: Incoming): Promise<Principal> {
+  const cookies = cookieTokens(services, incoming.request);
+  if (cookies !== null) return await cookieCaller(services, incoming, cookies);
+  const token = bearerToken(incoming.request.headers.get("authorization"));
+  return await requireCaller(services.auth, token);
 }
 
 /** The caller of a function. @throws {KontractError} `UNAUTHORIZED`, `SESSION_EXPIRED` */

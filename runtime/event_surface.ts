@@ -1,15 +1,15 @@
 /**
  * `GET /events?source=<table or topic:name>&filter=<JSON>`: server-sent events for any EventSource.
  *
- * The session token comes in the `Authorization` header, or as `access_token` in the query where a
- * browser's own EventSource can set no header; it lives 15 minutes and the answer is never cached.
+ * The session token comes in the `Authorization` header, or in the session cookies (a browser's own
+ * EventSource can set no header); never in the address, where it would be logged.
  * `Last-Event-ID` (or `resume` in the query) goes on where an earlier stream stopped.
  *
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
 import { parseSubscribeRequest, sseResponse } from "../events/mod.ts";
-import { bearerToken, requireCaller } from "./caller.ts";
+import { requestCaller } from "./caller.ts";
 import { openSubscription } from "./subscriptions.ts";
 import type { Incoming, Services } from "./services.ts";
 
@@ -19,9 +19,7 @@ export async function answerEvents(services: Services, incoming: Incoming): Prom
   if (request.method !== "GET") {
     throw new KontractError("METHOD_NOT_ALLOWED", "Events are followed with GET.");
   }
-  const token = bearerToken(request.headers.get("authorization")) ??
-    url.searchParams.get("access_token");
-  const principal = await requireCaller(services.auth, token);
+  const principal = await requestCaller(services, incoming);
   const { source, filter, resume } = parseSubscribeRequest({
     source: url.searchParams.get("source") ?? undefined,
     filter: parseFilter(url.searchParams.get("filter")),

@@ -40,7 +40,7 @@ import { answerEvents } from "./event_surface.ts";
 import { reportFailure } from "./failure.ts";
 import { MAX_JSON } from "./json_body.ts";
 import { answerRpc, failureResponse, jsonResponse } from "./json_surface.ts";
-import { checkOrigin, corsHeaders, type OriginList, preflight } from "./origins.ts";
+import { allowOrigin, type OriginList } from "./origins.ts";
 import type { Ports } from "./ports.ts";
 import { rayDispatch } from "./ray_surface.ts";
 import { createResumeSealer } from "./resume_sealer.ts";
@@ -133,7 +133,7 @@ export function createGateway(
       const requestId = crypto.randomUUID();
       try {
         // Browsers send no preflight for an upgrade: this check is all that keeps other pages out.
-        checkOrigin(request, services.origins);
+        allowOrigin(request, services.origins);
         return null;
       } catch (error) {
         return failureResponse(reportFailure(ports.log, error, requestId));
@@ -146,6 +146,7 @@ export function createGateway(
         requestId: crypto.randomUUID(),
         address,
         origin: request.headers.get("origin"),
+        cookies: [],
       });
       return persist !== undefined && saved !== undefined
         ? await services.ray.restoreSocket(socket, dispatch, persist, saved)
@@ -153,23 +154,29 @@ export function createGateway(
     },
     async fetch(request, from = {}): Promise<Response> {
       const requestId = crypto.randomUUID();
-      let origin: string | null = null;
+      const cookies: string[] = [];
+      let headers: Readonly<Record<string, string>> = {};
       let response: Response;
       try {
-        origin = checkOrigin(request, services.origins);
+        const allowed = allowOrigin(request, services.origins);
+        headers = allowed.headers;
         const incoming: Incoming = {
           request,
           url: new URL(request.url),
           requestId,
           address: from.address ?? "unknown",
-          origin,
+          origin: allowed.origin,
+          cookies,
         };
-        response = await answer(services, incoming, json);
+        response = allowed.preflight
+          ? new Response(null, { status: 204 })
+          : await answer(services, incoming, json);
       } catch (error) {
         const path = new URL(request.url).pathname.slice(0, 200);
         response = failureResponse(reportFailure(ports.log, error, requestId, { path }));
       }
-      return withHeaders(response, { "x-request-id": requestId, ...corsHeaders(origin) });
+      for (const cookie of cookies) response.headers.append("set-cookie", cookie);
+      return withHeaders(response, { "x-request-id": requestId, ...headers });
     },
   };
 }
@@ -181,9 +188,8 @@ export function isGatewayPath(pathname: string): boolean {
 }
 
 async function answer(services: Services, incoming: Incoming, json: boolean): Promise<Response> {
-  const { request, url, origin } = incoming;
+  const { request, url } = incoming;
   const { pathname } = url;
-  if (request.method === "OPTIONS" && origin !== null) return preflight(origin);
   if (pathname === "/health") return await answerHealth(services, incoming);
   if (pathname === RAY_PATH) {
     return await services.ray.handle(request, rayDispatch(services, incoming));

@@ -9,7 +9,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import { bearerToken, requireCaller } from "./caller.ts";
+import { requestCaller } from "./caller.ts";
 import type { Call } from "./call_runner.ts";
 import { type Failure, reportFailure } from "./failure.ts";
 import { bodyDigest, effectOf } from "./idempotency.ts";
@@ -23,13 +23,13 @@ export async function answerRpc(
   incoming: Incoming,
   name: string,
 ): Promise<Response> {
-  const { routes, auth, runner } = services;
+  const { routes, runner } = services;
   const { request, requestId, address, origin } = incoming;
   if (request.method !== "POST") {
     throw new KontractError("METHOD_NOT_ALLOWED", "Functions are called with POST.");
   }
   const route = routes.named(name);
-  const principal = await requireCaller(auth, bearerToken(request.headers.get("authorization")));
+  const principal = await requestCaller(services, incoming);
   const bytes = await readBytes(request, services.maxBody);
   const args = argumentList(bytes.length === 0 ? [] : parseJson(bytes));
   const effect = await effectOf(request.headers.get("idempotency-key"), route.name);

@@ -2,9 +2,12 @@
  * Which web pages may call: exact origins. A page of the gateway's own host always may; others only
  * where the deployment lists them. Callers that are no web pages send no Origin and are not concerned.
  *
+ * The rule itself is `auth/cors.ts`; here is what belongs to a request.
+ *
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
+import { decideCors, DEFAULT_CORS } from "../auth/cors.ts";
 
 /** Origins beside the gateway's own, as `https://app.example.com`. */
 export type OriginList = readonly string[];
@@ -28,47 +31,48 @@ export function parseOrigins(text: string | undefined): OriginList {
   });
 }
 
+/** A caller whose page may call. */
+export interface AllowedOrigin {
+  /** The page's origin; null for callers that are no web pages. */
+  readonly origin: string | null;
+  /** True where `headers` are the whole answer. */
+  readonly preflight: boolean;
+  /** Headers for whatever is answered. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 /**
- * The caller's origin where it is allowed, null where there is none.
+ * Lets a request in.
  *
  * @throws {KontractError} `FORBIDDEN` for a page that may not call
  */
-export function checkOrigin(request: Request, list: OriginList): string | null {
+export function allowOrigin(request: Request, list: OriginList): AllowedOrigin {
   const origin = request.headers.get("origin");
-  if (origin === null) return null;
-  if (list.includes(origin) || isOwn(request, origin)) return origin;
-  throw new KontractError(
-    "FORBIDDEN",
-    "Pages of this origin may not call here: list it in KONTRACT_ORIGINS.",
-  );
+  const decision = decideCors({
+    method: request.method,
+    origin,
+    requestMethod: request.headers.get("access-control-request-method"),
+    self: ownOrigin(request),
+  }, { ...DEFAULT_CORS, origins: list });
+  if (decision.kind === "refused") {
+    throw new KontractError(
+      "FORBIDDEN",
+      "Pages of this origin may not call here: list it in KONTRACT_ORIGINS.",
+    );
+  }
+  return { origin, preflight: decision.kind === "preflight", headers: decision.headers };
 }
 
-/** Browsers say `same-origin` themselves and no page can forge it; older ones are judged by host. */
-function isOwn(request: Request, origin: string): boolean {
-  if (request.headers.get("sec-fetch-site") === "same-origin") return true;
-  // The scheme is not compared: behind a proxy that ends TLS the gateway sees http.
-  return URL.canParse(origin) && new URL(origin).host === new URL(request.url).host;
-}
-
-/** Response headers for an allowed origin. */
-export function corsHeaders(origin: string | null): Readonly<Record<string, string>> {
-  if (origin === null) return {};
-  return {
-    "access-control-allow-origin": origin,
-    "access-control-expose-headers": "x-request-id, retry-after, location",
-    vary: "origin",
-  };
-}
-
-/** Answer to a preflight of an allowed origin. */
-export function preflight(origin: string): Response {
-  return new Response(null, {
-    status: 204,
-    headers: {
-      ...corsHeaders(origin),
-      "access-control-allow-methods": "GET, POST",
-      "access-control-allow-headers": "authorization, content-type, idempotency-key, last-event-id",
-      "access-control-max-age": "7200",
-    },
-  });
+/**
+ * The gateway's own origin, as a page of its own names it. Browsers say `same-origin` themselves and no
+ * page can forge it; older ones are judged by host. The scheme is not compared: behind a proxy that ends
+ * TLS the gateway sees http.
+ */
+export function ownOrigin(request: Request): string {
+  const url = new URL(request.url);
+  const origin = request.headers.get("origin");
+  if (origin === null || !URL.canParse(origin)) return url.origin;
+  const own = request.headers.get("sec-fetch-site") === "same-origin" ||
+    new URL(origin).host === url.host;
+  return own ? origin : url.origin;
 }

@@ -42,4 +42,6 @@ export interface Incoming {
   readonly address: string;
   /** Allowed origin, or null. */
   readonly origin: string | null;
+  /** `Set-Cookie` values that leave with the answer, whatever it is. */
+  readonly cookies: string[];
 }
