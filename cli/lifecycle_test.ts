@@ -27,12 +27,20 @@ function launch(app: TemporaryApp, command: string, args: readonly string[]): De
   }).spawn();
 }
 
-function direct(app: TemporaryApp, host: HostName): Deno.ChildProcess {
-  return launch(app, Deno.execPath(), ["run", "-A", CLI, "start", "--port", "0", "--host", host]);
-}
+/** How an app can be ended: whom the signal reaches. */
+const ENDS: readonly (readonly [signal: string, to: "group" | "launcher" | "server"])[] = [
+  ["INT", "group"],
+  ["TERM", "group"],
+  ["HUP", "group"],
+  ["KILL", "group"],
+  ["INT", "launcher"],
+  ["TERM", "launcher"],
+  ["KILL", "launcher"],
+  ["KILL", "server"],
+];
 
-function task(app: TemporaryApp): Deno.ChildProcess {
-  return launch(app, Deno.execPath(), ["task", "start"]);
+function task(app: TemporaryApp, host: HostName): Deno.ChildProcess {
+  return launch(app, Deno.execPath(), ["task", "start", "--host", host]);
 }
 
 /** `kill` of the system: it can address a group. */
@@ -53,121 +61,95 @@ async function hasProgram(name: string): Promise<boolean> {
 
 for (const host of HOST_NAMES) {
   Deno.test(
-    `an interrupt ends an app on ${host}, and the next start has its data`,
+    `however an app on ${host} is ended, nothing is left, and the next start has its data`,
     linux,
-    async () => {
-      await using app = await TemporaryApp.create([]);
-      const first = direct(app, host);
-      const { url } = await app.info(first);
-      await app.call(url, "writeNote", ["n1", "kept"]);
-      await kill("INT", first.pid);
-      assert.equal((await first.status).code, 0);
-      await app.quiet();
-      await assert.rejects(
-        Deno.stat(join(app.folder, ".kontract", "dev.json")),
-        Deno.errors.NotFound,
-      );
-      const second = direct(app, host);
-      const again = await app.info(second);
-      assert.equal(await app.call(again.url, "readNote", ["n1"]), "kept");
-      await kill("TERM", second.pid);
-      await second.status;
-      await app.quiet();
+    async (t) => {
+      await using app = await TemporaryApp.create(["--port", "0"]);
+      let kept: string | null = null;
+      for (const [signal, to] of ENDS) {
+        await t.step(`${signal} to the ${to}`, async () => {
+          const child = task(app, host);
+          const { url, pid } = await app.info(child);
+          assert.equal(await app.call(url, "readNote", ["n1"]), kept);
+          kept = `until ${signal} to the ${to}`;
+          await app.call(url, "writeNote", ["n1", kept]);
+          await kill(signal, to === "group" ? -child.pid : to === "launcher" ? child.pid : pid);
+          await child.status;
+          await app.quiet();
+          if (signal !== "KILL") {
+            await assert.rejects(
+              Deno.stat(join(app.folder, ".kontract", "dev.json")),
+              Deno.errors.NotFound,
+            );
+          }
+        });
+      }
     },
   );
-
-  Deno.test(`KILL to the server of an app on ${host} leaves nothing`, linux, async () => {
-    await using app = await TemporaryApp.create([]);
-    const child = direct(app, host);
-    const { url, pid } = await app.info(child);
-    await app.call(url, "writeNote", ["n1", "kept"]);
-    await kill("KILL", pid);
-    await child.status;
-    await app.quiet();
-  });
-
-  for (const signal of ["INT", "TERM", "HUP", "KILL"]) {
-    Deno.test(`${signal} to the group of 'deno task' ends an app on ${host}`, linux, async () => {
-      await using app = await TemporaryApp.create(["--port", "0", "--host", host]);
-      const child = task(app);
-      await app.info(child);
-      await kill(signal, -child.pid);
-      await child.status;
-      await app.quiet();
-    });
-  }
-
-  for (const signal of ["INT", "TERM", "KILL"]) {
-    Deno.test(`${signal} to 'deno task' alone ends an app on ${host}`, linux, async () => {
-      await using app = await TemporaryApp.create(["--port", "0", "--host", host]);
-      const child = task(app);
-      await app.info(child);
-      await kill(signal, child.pid);
-      await child.status;
-      await app.quiet();
-    });
-  }
 }
 
-Deno.test(
-  "KILL to the launcher while the app is still starting leaves nothing",
-  linux,
-  async () => {
-    await using app = await TemporaryApp.create(["--port", "0"]);
-    const child = task(app);
-    const server = (await app.processes()).length;
-    while ((await app.processes()).length <= server) {
+Deno.test("whatever started an app, its end is the app's end", linux, async (t) => {
+  await using app = await TemporaryApp.create(["--port", "0"]);
+
+  await t.step("KILL to the launcher while the app is still building", async () => {
+    const child = task(app, "workers");
+    const launcher = (await app.processes()).length;
+    while ((await app.processes()).length <= launcher) {
       await new Promise((done) => setTimeout(done, 10));
     }
     await kill("KILL", child.pid);
     await child.status;
     await app.quiet();
-  },
-);
+  });
 
-Deno.test("Ctrl-C and a closed terminal end an app that was started in one", linux, async () => {
-  if (!await hasProgram("script")) return;
   for (const end of ["interrupt", "hangup"] as const) {
-    await using app = await TemporaryApp.create(["--port", "0"]);
-    const terminal = launch(app, "script", [
-      "--quiet",
-      "--return",
-      "--command",
-      `${Deno.execPath()} task start`,
-      "/dev/null",
-    ]);
-    await app.info(terminal);
-    if (end === "interrupt") {
-      const keys = terminal.stdin.getWriter();
-      await keys.write(new Uint8Array([3]));
-      keys.releaseLock();
-    } else {
-      await kill("KILL", terminal.pid);
-    }
-    await app.quiet();
-    await terminal.stdin.close().catch(() => {});
-    await terminal.status;
+    await t.step({
+      name: `${end} of the terminal it runs in`,
+      ignore: !await hasProgram("script"),
+      fn: async () => {
+        const terminal = launch(app, "script", [
+          "--quiet",
+          "--return",
+          "--command",
+          `${Deno.execPath()} task start`,
+          "/dev/null",
+        ]);
+        await app.info(terminal);
+        if (end === "interrupt") {
+          const keys = terminal.stdin.getWriter();
+          await keys.write(new Uint8Array([3]));
+          keys.releaseLock();
+        } else {
+          await kill("KILL", terminal.pid);
+        }
+        await app.quiet();
+        await terminal.stdin.close().catch(() => {});
+        await terminal.status;
+      },
+    });
+  }
+
+  for (const signal of ["TERM", "KILL"]) {
+    await t.step({
+      name: `${signal} to npx, which starts 'deno task'`,
+      ignore: !await hasProgram("npx"),
+      fn: async () => {
+        const npx = launch(app, "npx", ["-y", "deno@2.9.6", "task", "start"]);
+        await app.info(npx);
+        await kill(signal, npx.pid);
+        await npx.status;
+        await app.quiet();
+      },
+    });
   }
 });
-
-for (const signal of ["TERM", "KILL"]) {
-  Deno.test(`${signal} to npx, which starts 'deno task', ends an app`, linux, async () => {
-    if (!await hasProgram("npx")) return;
-    await using app = await TemporaryApp.create(["--port", "0"]);
-    const npx = launch(app, "npx", ["-y", "deno@2.9.6", "task", "start"]);
-    await app.info(npx);
-    await kill(signal, npx.pid);
-    await npx.status;
-    await app.quiet();
-  });
-}
 
 Deno.test(
   "a second start in the same folder is refused and says where the first one is",
   linux,
   async () => {
-    await using app = await TemporaryApp.create([]);
-    const first = direct(app, "deno");
+    await using app = await TemporaryApp.create(["--port", "0"]);
+    const first = task(app, "deno");
     const { url, pid } = await app.info(first);
     const second = await new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", CLI, "start", "--port", "0"],
@@ -178,7 +160,7 @@ Deno.test(
     assert.equal(second.code, 1);
     assert.ok(said.startsWith("CONFIG: ") && said.includes(url) && said.includes(`${pid}`), said);
     assert.equal((await fetch(`${url}/health`)).status, 200);
-    await kill("INT", first.pid);
+    await kill("INT", -first.pid);
     await first.status;
     await app.quiet();
   },

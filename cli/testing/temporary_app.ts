@@ -43,6 +43,8 @@ export class Notes {
 export class TemporaryApp implements AsyncDisposable {
   /** Its folder, a name that no other process has in its command line or environment. */
   readonly folder: string;
+  /** The server whose file a killed one may have left behind. */
+  #last: number | undefined;
 
   private constructor(folder: string) {
     this.folder = folder;
@@ -89,7 +91,10 @@ export class TemporaryApp implements AsyncDisposable {
       if (ended !== null) throw new Error(`The app ended with code ${ended} before it answered.`);
       const text = await Deno.readTextFile(path).catch(() => "{}");
       const value: { url?: string; pid?: number } = JSON.parse(text === "" ? "{}" : text);
-      if (value.url !== undefined) return { url: value.url, pid: value.pid! };
+      if (value.url !== undefined && value.pid !== undefined && value.pid !== this.#last) {
+        this.#last = value.pid;
+        return { url: value.url, pid: value.pid };
+      }
       await new Promise((done) => setTimeout(done, 25));
     }
   }
