@@ -18,6 +18,7 @@ import { discover, type Discovery } from "./discover.ts";
 import { tableOf } from "./discover_tables.ts";
 import { clientTypes } from "./emit/client.ts";
 import { emitStorageTypes } from "./emit/storage_types.ts";
+import { PACKAGE_FILES } from "./emit/worker.ts";
 import { KontractSymbols } from "./kontract_symbols.ts";
 import { EMPTY_LOCK, Lock, LockError, type LockFile, parseLock } from "./lock.ts";
 import { Lowering } from "./lower/mod.ts";
@@ -134,15 +135,37 @@ async function graphOf(
       `../${appPath(project, file)}`
     ),
   ];
-  const text = specifiers.map((one) => `import ${JSON.stringify(one)};\n`).join("");
-  await writeFile(graphFile, text);
-  try {
+  const read = async (): Promise<ModuleGraph> => {
+    const all = [...specifiers, ...remoteFiles.get(options.cache) ?? []];
+    await writeFile(graphFile, all.map((one) => `import ${JSON.stringify(one)};\n`).join(""));
     return await readGraph(graphFile, project.root);
+  };
+  try {
+    const graph = await read();
+    const unreached = unreachedFiles(graph, graphFile);
+    if (unreached.length === 0) return graph;
+    remoteFiles.set(options.cache, unreached);
+    return await read();
   } catch (error) {
     if (!(error instanceof GraphError)) throw error;
     options.diagnostics.add({ code: "KT1002", severity: "error", message: error.message });
     return null;
   }
+}
+
+/** What {@link unreachedFiles} found for each builder, so that a rebuild asks Deno once. */
+const remoteFiles: WeakMap<ProgramCache, readonly string[]> = new WeakMap();
+
+/**
+ * Files of a package from a registry that generated code imports and no entry point reaches: Deno fetches
+ * and names a remote file only where something imports it. Of a package on disk every file is there.
+ */
+function unreachedFiles(graph: ModuleGraph, graphFile: string): readonly string[] {
+  const entry = graph.resolve("@kontract/kontract", graphFile, "types");
+  const url = entry.kind === "file" ? graph.files().get(entry.file) : undefined;
+  if (entry.kind !== "file" || url === undefined || url.startsWith("file:")) return [];
+  const missing = PACKAGE_FILES.filter((file) => !graph.has(join(dirname(entry.file), file)));
+  return missing.map((file) => new URL(file, url).href);
 }
 
 async function readLock(project: Project, diagnostics: Diagnostics): Promise<LockFile> {

@@ -30,6 +30,17 @@ export interface ServerInput {
 /** Names of the Durable Object classes that the Workers entry exports. */
 export const DURABLE_OBJECTS: readonly string[] = ["SessionDO", "KvcDO", "ChangeHubDO", "DbPoolDO"];
 
+/** The package's own files that generated code imports. */
+const FILES = {
+  codec: "protocol/codec/mod.ts",
+  json: "_internal/json_codec.ts",
+  workers: "runtime/workers/mod.ts",
+  deno: "runtime/deno/mod.ts",
+} as const;
+
+/** Those that every host needs. */
+export const PACKAGE_FILES: readonly string[] = [FILES.codec, FILES.json];
+
 /** All virtual modules, by specifier. */
 export function emitServer(input: ServerInput): ReadonlyMap<string, string> {
   const modules = routeModules(input.manifest.routes);
@@ -45,7 +56,7 @@ export function emitServer(input: ServerInput): ReadonlyMap<string, string> {
       emitCodecModule({
         types: input.manifest.types,
         entries: codecEntries(routes),
-        runtime: packageFile("protocol/codec/mod.ts"),
+        runtime: packageFile(FILES.codec),
       }),
     );
   }
@@ -58,7 +69,7 @@ export function routeModules(routes: readonly RouteDef[]): readonly string[] {
 }
 
 function workersEntry(): string {
-  const runtime = text(packageFile("runtime/workers/mod.ts"));
+  const runtime = text(packageFile(FILES.workers));
   return `import { createWorker } from ${runtime};
 import app from "kontract:app";
 export { ${DURABLE_OBJECTS.join(", ")} } from ${runtime};
@@ -67,7 +78,7 @@ export default createWorker(app);
 }
 
 function denoEntry(): string {
-  return `import { createServer } from ${text(packageFile("runtime/deno/mod.ts"))};
+  return `import { createServer } from ${text(packageFile(FILES.deno))};
 import app from "kontract:app";
 export default createServer(app);
 `;
@@ -114,7 +125,7 @@ function routeModule(
       text(appFile(module))
     };`,
     `import { ${codecs.join(", ")} } from "kontract:codec/${index}";`,
-    `import { jsonDecode, jsonEncode } from ${text(packageFile("_internal/json_codec.ts"))};`,
+    `import { jsonDecode, jsonEncode } from ${text(packageFile(FILES.json))};`,
     ...middlewareImports(routes, input),
     `const types = ${json(reachableTypes(shapes, input.manifest.types))};`,
   ];
