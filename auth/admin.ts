@@ -29,7 +29,9 @@ export interface ImportedAccount {
  * work is applied, whatever an earlier check said. Without an actor the host's own code asks.
  */
 export interface AuthActor {
+  /** The user who asks. */
   readonly owner: string;
+  /** Group that user must be in. */
   readonly group: string;
 }
 

@@ -29,6 +29,8 @@ function pages(folder: string = DOCS): string[] {
   }).sort();
 }
 
+const FENCE = /^(`{3,})ts\b([^\n]*)\n([\s\S]*?)^\1$/gm;
+
 /** Files of a page: path → text. The same path twice is one file. */
 function snippets(markdown: string): Readonly<Record<string, string>> {
   const files: Record<string, string> = {};
@@ -76,9 +78,7 @@ Deno.test("every page stands in the navigation, and every entry of it leads to a
   const links = new Set(
     [...config.matchAll(/link: "(\/[a-z_/]+)"/g)].map((match) => match[1]!),
   );
-  const written = pages().map((page) =>
-    `/${relative(DOCS, page).replace(/\.md$/, "")}`
-  );
+  const written = pages().map((page) => `/${relative(DOCS, page).replace(/\.md$/, "")}`);
   for (const page of written.filter((one) => one !== "/index")) {
     assert.ok(links.has(page), `${page} is in no sidebar`);
   }
