@@ -35,14 +35,9 @@ const FENCE = /^(`{3,})ts\b([^\n]*)\n([\s\S]*?)^\1$/gm;
 function snippets(markdown: string): Readonly<Record<string, string>> {
   const files: Record<string, string> = {};
   let unnamed = 0;
-  for (
-    const [, info, text] of markdown.matchAll(
-      /^```ts\b([^\n]*)\n([\s\S]*?)^```$/gm,
-    )
-  ) {
+  for (const [, , info, text] of markdown.matchAll(FENCE)) {
     if (info!.includes("no-check")) continue;
-    const name = /\[([^\]]+)\]/.exec(info!)?.[1] ??
-      `src/example_${++unnamed}.ts`;
+    const name = /\[([^\]]+)\]/.exec(info!)?.[1] ?? `src/example_${++unnamed}.ts`;
     files[name] = (files[name] ?? "") + text;
   }
   // Only what the front end's entry reaches is checked.
