@@ -69,7 +69,7 @@ export interface Page<T> {
  * a new query.
  *
  * @example
- * ```ts
+ * ```ts ignore
  * const newest = await env.storage.entries.query({ topic: "deno" })
  *   .orderBy("createdAt", "desc").limit(20);
  * ```
