@@ -7,7 +7,7 @@ import { resolve } from "node:path";
 import { type Command, folderOf } from "../command.ts";
 import { openAppFolder } from "../dev/app_folder.ts";
 import { checkApp } from "../dev/build_app.ts";
-import { loadCompiler } from "../heavy_modules.ts";
+import { loadCompiler } from "../load_compiler.ts";
 
 /** The command. */
 export const command: Command = {

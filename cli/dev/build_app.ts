@@ -9,7 +9,7 @@ import { KontractError } from "../../_internal/errors.ts";
 import type { Builder, BuildResult } from "../../compiler/mod.ts";
 import type { Manifest } from "../../_internal/manifest.ts";
 import { deriveServerKeys } from "../../protocol/server_keys.ts";
-import { type Compiler, loadCompiler } from "../heavy_modules.ts";
+import { type Compiler, loadCompiler } from "../load_compiler.ts";
 import type { AppFolder } from "./app_folder.ts";
 import type { HostName } from "./host.ts";
 

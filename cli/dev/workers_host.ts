@@ -11,7 +11,7 @@ import { join } from "node:path";
 import process from "node:process";
 import type { Readable } from "node:stream";
 import { KontractError } from "../../_internal/errors.ts";
-import { loadMiniflare, type Miniflare as MiniflareModule } from "../heavy_modules.ts";
+import { loadMiniflare, type Miniflare as MiniflareModule } from "../load_miniflare.ts";
 import type { DevHost, HostOptions } from "./host.ts";
 import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, DURABLE_OBJECTS } from "./worker_config.ts";
 
