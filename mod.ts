@@ -41,6 +41,7 @@ export {
   type EnvEvents,
   type EnvStorage,
   secret,
+  type TopicGrantOptions,
 } from "./runtime/env.ts";
 export type { EnvAuth } from "./runtime/env_auth.ts";
 export {

@@ -18,6 +18,8 @@ export const KEY_LABELS = {
   ticket: "raystream/1 ticket",
   /** Sealing of resume tokens. */
   resume: "raystream/1 resume",
+  /** Grants to follow a topic. */
+  topicGrant: "kontract/1 topic-grant",
   /** Mail and reset tokens. */
   mailToken: "kontract/1 mail-token",
 } as const;

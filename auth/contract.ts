@@ -63,6 +63,8 @@ export type AuthFunction =
 export interface AuthService {
   /** Checks a session token; no I/O. @throws {KontractError} `UNAUTHORIZED`, `SESSION_EXPIRED` */
   verify(token: string): Promise<Principal>;
+  /** One read: a token that verifies may be of an ended sign-in. @throws {KontractError} `SESSION_REVOKED` */
+  checkAlive(principal: Principal): Promise<void>;
   /** A token for `StorageEngine.openSession`: `aud = kontract-db`, at most 60 s, single use. */
   databaseToken(
     principal: Principal | { readonly system: true; readonly tenant: string },

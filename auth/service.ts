@@ -17,7 +17,7 @@ import type {
   Principal,
   SessionTokens,
 } from "./contract.ts";
-import { dropFamilies, revokeFamilies } from "./families.ts";
+import { dropFamilies, requireFamily, revokeFamilies } from "./families.ts";
 import { resolveAuthOptions } from "./options.ts";
 import type { AuthOptions, AuthParts } from "./options.ts";
 import { requestReset, requestVerification, resetPassword, verifyEmail } from "./recovery.ts";
@@ -91,6 +91,14 @@ class Service implements KontractAuth {
 
   verify(token: string): Promise<Principal> {
     return this.#parts.sessionTokens.verify(token);
+  }
+
+  async checkAlive(principal: Principal): Promise<void> {
+    const { store, now } = this.#parts;
+    await store.transaction(
+      principal.tenant,
+      (tx) => requireFamily(tx, principal, now()).then(() => {}),
+    );
   }
 
   databaseToken(

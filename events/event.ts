@@ -41,7 +41,7 @@ export interface ServerEvent {
 
 /** What a follower asks for. */
 export interface SubscribeRequest {
-  /** Table, or `topic:<name>`. */
+  /** Table, or `topic:<name>`, with `~` and a grant where the topic needs one. */
   readonly source: string;
   /** Same form as `query`'s filter. */
   readonly filter?: Readonly<Record<string, unknown>>;
@@ -52,14 +52,15 @@ export interface SubscribeRequest {
 /** Bounds of a request; each keeps one field from costing more than it is worth. */
 export const SUBSCRIBE_LIMITS = {
   /** Characters of `source`. */
-  source: 200,
+  source: 256,
   /** Characters of `filter` as JSON: it travels into a statement. */
   filter: 8192,
   /** Characters of `resume`: ours hold two snapshots, a few hundred; thousands under heavy writing. */
   resume: 8192,
 } as const;
 
-const SOURCE = /^(?:topic:)?[A-Za-z0-9][A-Za-z0-9_.\/-]*$/;
+// A topic may carry a grant behind `~`.
+const SOURCE = /^(?:[A-Za-z0-9][A-Za-z0-9_.\/-]*|topic:[A-Za-z0-9][A-Za-z0-9_.\/-]*(?:~[\w-]+)?)$/;
 
 /**
  * Unknown data → request.

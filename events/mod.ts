@@ -25,8 +25,18 @@ export {
   type ChangeFeed,
   type FeedBatch,
   type FeedChange,
+  type FollowedFeed,
   type ResumeSealer,
   subscriptionEvents,
   type SubscriptionOptions,
 } from "./subscription.ts";
-export { TOPIC_LIMITS, TOPIC_PREFIX, TopicHub, type TopicLimits } from "./topics.ts";
+export {
+  checkMessage,
+  checkName as checkTopicName,
+  parseTopicSource,
+  TOPIC_LIMITS,
+  TOPIC_PREFIX,
+  TopicHub,
+  type TopicLimits,
+  type TopicSource,
+} from "./topics.ts";

@@ -42,6 +42,12 @@ export interface ChangeFeed {
   ): Promise<FeedBatch>;
 }
 
+/** A feed that says itself when to read again. */
+export interface FollowedFeed extends ChangeFeed {
+  /** Resolves at the next change after the position read last, or after `timeoutMs`; never rejects. */
+  next(timeoutMs: number, signal: AbortSignal): Promise<void>;
+}
+
 /** Seals positions into resume tokens; a token is bound to who asked for what. */
 export interface ResumeSealer {
   /** Position → token. */

@@ -1,8 +1,8 @@
 /**
  * Custom topics: messages that an app sends with `env.events.emit(topic, data)`.
  *
- * This hub lives in one process. Followers in the same process get every message in the order of
- * publication; the newest {@link TopicLimits.history} of a topic are kept for resuming, and a resume
+ * A hub lives in one process (on Workers in a Durable Object, one per topic). Followers get every message
+ * in the order of publication; the newest {@link TopicLimits.history} of a topic are kept for resuming, and a resume
  * from before them, or from another process or an earlier run, is a `reset`. A message is published
  * by the runtime after the commit of the call that sent it, never before.
  *
@@ -11,7 +11,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import type { ChangeFeed, FeedBatch, FeedChange } from "./subscription.ts";
+import type { ChangeFeed, FeedBatch, FeedChange, FollowedFeed } from "./subscription.ts";
 
 /** Bounds of a hub; each says what it protects. */
 export interface TopicLimits {
@@ -30,6 +30,62 @@ export const TOPIC_LIMITS: TopicLimits = { history: 256, message: 65_536, topics
 export const TOPIC_PREFIX = "topic:";
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.\/-]{0,127}$/;
+
+/**
+ * Checks a message without sending it, so that a call can refuse it before its commit.
+ *
+ * @returns the message as it will arrive: plain JSON, a copy
+ * @throws {KontractError} `VALIDATION`, `TOO_LARGE`
+ */
+export function checkMessage(
+  name: string,
+  data: unknown,
+  limits: TopicLimits = TOPIC_LIMITS,
+): unknown {
+  checkName(name);
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(data ?? null);
+  } catch (cause) {
+    throw new KontractError("VALIDATION", `The message to '${name}' is not plain JSON.`, { cause });
+  }
+  if (text === undefined) {
+    throw new KontractError("VALIDATION", `The message to '${name}' is not plain JSON.`);
+  }
+  if (text.length > limits.message) {
+    throw new KontractError(
+      "TOO_LARGE",
+      `The message to '${name}' has ${text.length} characters of JSON; the limit is ${limits.message}.`,
+    );
+  }
+  return JSON.parse(text);
+}
+
+/** Refuses what is no topic's name. @throws {KontractError} `VALIDATION` */
+export function checkName(name: string): void {
+  if (typeof name === "string" && NAME.test(name)) return;
+  throw new KontractError(
+    "VALIDATION",
+    "A topic's name has 1 to 128 characters of A-Z a-z 0-9 _ . / - and starts with a letter or digit.",
+  );
+}
+
+/** A topic to follow, taken apart. */
+export interface TopicSource {
+  readonly name: string;
+  /** What shows that the follower may, or null. */
+  readonly grant: string | null;
+}
+
+/** `topic:<name>` or `topic:<name>~<grant>`; null for anything else, a table for one. */
+export function parseTopicSource(source: string): TopicSource | null {
+  if (!source.startsWith(TOPIC_PREFIX)) return null;
+  const rest = source.slice(TOPIC_PREFIX.length);
+  const at = rest.indexOf("~");
+  return at < 0
+    ? { name: rest, grant: null }
+    : { name: rest.slice(0, at), grant: rest.slice(at + 1) };
+}
 
 interface Topic {
   /** Sequence of the first message kept. */
@@ -53,42 +109,13 @@ export class TopicHub {
     this.#epoch = epoch;
   }
 
-  /**
-   * Checks a message without sending it, so that a call can refuse it before its commit.
-   *
-   * @returns the message as it will arrive: plain JSON, a copy
-   * @throws {KontractError} `VALIDATION`, `TOO_LARGE`
-   */
-  check(name: string, data: unknown): unknown {
-    if (!NAME.test(name)) {
-      throw new KontractError(
-        "VALIDATION",
-        "A topic's name has 1 to 128 characters of A-Z a-z 0-9 _ . / - and starts with a letter or digit.",
-      );
-    }
-    let text: string | undefined;
-    try {
-      text = JSON.stringify(data ?? null);
-    } catch (cause) {
-      throw new KontractError("VALIDATION", `The message to '${name}' is not plain JSON.`, {
-        cause,
-      });
-    }
-    if (text === undefined) {
-      throw new KontractError("VALIDATION", `The message to '${name}' is not plain JSON.`);
-    }
-    if (text.length > this.#limits.message) {
-      throw new KontractError(
-        "TOO_LARGE",
-        `The message to '${name}' has ${text.length} characters of JSON; the limit is ${this.#limits.message}.`,
-      );
-    }
-    return JSON.parse(text);
-  }
-
   /** Sends a message to all followers of the tenant's topic; returns at once. */
   publish(tenant: string, name: string, data: unknown): void {
-    const message: FeedChange = { type: "message", id: "", data: this.check(name, data) };
+    const message: FeedChange = {
+      type: "message",
+      id: "",
+      data: checkMessage(name, data, this.#limits),
+    };
     const topic = this.#open(tenant, name);
     topic.messages.push(message);
     this.#sequence += 1;
@@ -101,10 +128,18 @@ export class TopicHub {
 
   /** The tenant's topic as a feed of changes. */
   feed(tenant: string, name: string): ChangeFeed {
-    this.check(name, null);
+    checkName(name);
     return {
       changes: ({ after, limit }): Promise<FeedBatch> =>
         Promise.resolve(this.#read(tenant, name, after, limit)),
+    };
+  }
+
+  /** The same with this hub's wake. */
+  follow(tenant: string, name: string): FollowedFeed {
+    return {
+      ...this.feed(tenant, name),
+      next: (timeoutMs, signal) => this.next(timeoutMs, signal),
     };
   }
 

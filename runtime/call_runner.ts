@@ -10,7 +10,7 @@
 import { KontractError } from "../_internal/errors.ts";
 import type { AuthAdmin } from "../auth/admin.ts";
 import type { Principal } from "../auth/contract.ts";
-import type { TopicHub } from "../events/mod.ts";
+import { checkMessage } from "../events/mod.ts";
 import type {
   CallOptions,
   CallOutcome,
@@ -24,6 +24,7 @@ import { CallContext, type CallRequest, streamOf } from "./context.ts";
 import { routeAuth } from "./env_auth.ts";
 import type { Ports } from "./ports.ts";
 import type { SessionCache } from "./session_cache.ts";
+import type { TopicGrants } from "./topic_grants.ts";
 
 /** One call, decoded but for its arguments. */
 export interface Call {
@@ -45,7 +46,7 @@ export interface Call {
 export interface CallRunnerParts {
   readonly engine: Pick<StorageEngine, "run">;
   readonly sessions: SessionCache;
-  readonly topics: TopicHub;
+  readonly grants: TopicGrants;
   readonly ports: Ports;
   readonly admin: AuthAdmin;
 }
@@ -229,11 +230,12 @@ class Run {
 
   /** What a commit brings with it. */
   settle(outcome: CallOutcome): void {
-    const { ports, topics } = this.#parts;
+    const { ports } = this.#parts;
     if (outcome.wrote) ports.changes.wake();
     if (outcome.replayed) return;
-    for (const { topic, data } of this.#context?.emitted ?? []) {
-      topics.publish(this.#session.tenant, topic, data);
+    const emitted = Map.groupBy(this.#context?.emitted ?? [], ({ topic }) => topic);
+    for (const [topic, messages] of emitted) {
+      ports.topics.publish(this.#session.tenant, topic, messages.map(({ data }) => data));
     }
   }
 
@@ -243,7 +245,7 @@ class Run {
   }
 
   #open(storage: Readonly<Record<string, unknown>>, deadline: number): CallContext {
-    const { ports, topics, admin } = this.#parts;
+    const { ports, grants, admin } = this.#parts;
     const { route, principal, requestId, request } = this.#call;
     const { tenant, owner } = principal;
     const { ugroup, readOnly } = route.meta;
@@ -262,7 +264,8 @@ class Run {
       auth: ugroup === null ? null : routeAuth(admin, { tenant, owner, ugroup }),
       readOnly,
       log: ports.log,
-      checkMessage: (topic, data) => topics.check(topic, data),
+      checkMessage,
+      grantTopic: (topic, lifetime) => grants.grant({ tenant, owner }, topic, lifetime),
       secret: (name) => ports.secret(name),
     });
     this.#context = context;

@@ -52,6 +52,8 @@ export interface CallContextOptions {
   readonly log: Log;
   /** Checks a message for a topic and gives it as it will be sent. */
   checkMessage(topic: string, data: unknown): unknown;
+  /** A source by which the caller may follow the topic. */
+  grantTopic(topic: string, lifetime?: number): Promise<string>;
   secret(name: string): string | undefined;
 }
 

@@ -23,6 +23,19 @@ export interface EnvEvents {
    * @throws {KontractError} `VALIDATION` or `TOO_LARGE` at once, where the message cannot be sent
    */
   emit(topic: string, data?: unknown): void;
+  /**
+   * A source by which the caller, and nobody else, may follow the topic: give it back to the client, which
+   * hands it to `client.subscribe` (or `GET /events?source=`). Without one no topic can be followed.
+   *
+   * @throws {KontractError} `VALIDATION` for a name or lifetime that cannot be
+   */
+  grant(topic: string, options?: TopicGrantOptions): Promise<string>;
+}
+
+/** Options of {@link EnvEvents.grant}. */
+export interface TopicGrantOptions {
+  /** Milliseconds for which the caller may follow; an hour where missing, a day at most. */
+  readonly lifetime?: number;
 }
 
 /** What a backend function can reach. */
@@ -102,6 +115,8 @@ const EVENTS: EnvEvents = {
     const call = currentCall("env.events");
     call.emitted.push({ topic, data: call.options.checkMessage(topic, data) });
   },
+  grant: async (topic: string, { lifetime }: TopicGrantOptions = {}): Promise<string> =>
+    await currentCall("env.events").options.grantTopic(topic, lifetime),
 };
 
 const SHARED: SharedStore = sharedStore(() => {

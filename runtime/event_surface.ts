@@ -10,6 +10,7 @@
 import { KontractError } from "../_internal/errors.ts";
 import { parseSubscribeRequest, sseResponse } from "../events/mod.ts";
 import { requestCaller } from "./caller.ts";
+import { followerParts } from "./follower.ts";
 import { openSubscription } from "./subscriptions.ts";
 import type { Incoming, Services } from "./services.ts";
 
@@ -27,16 +28,11 @@ export async function answerEvents(services: Services, incoming: Incoming): Prom
   });
   const gone = new AbortController();
   const events = openSubscription({
-    engine: services.engine,
-    session: await services.sessions.get(principal),
-    changes: services.ports.changes,
-    topics: services.topics,
+    ...await followerParts(services, principal),
     source,
     ...(filter === undefined ? {} : { filter }),
     resume: resume ?? null,
-    sealer: services.sealer,
     signal: AbortSignal.any([request.signal, gone.signal]),
-    now: () => services.ports.clock.now(),
   });
   return await sseResponse(events, { onClose: () => gone.abort() });
 }

@@ -21,7 +21,6 @@ import type { AuditHook } from "../auth/audit.ts";
 import type { AuthOptions } from "../auth/options.ts";
 import { createAuthService, type KontractAuth } from "../auth/service.ts";
 import { AUTH_TABLES } from "../auth/tables.ts";
-import { TopicHub } from "../events/mod.ts";
 import {
   createRaystreamServer,
   type PersistSocket,
@@ -47,6 +46,7 @@ import { createResumeSealer } from "./resume_sealer.ts";
 import { RouteTable } from "./routes.ts";
 import type { Incoming, Services } from "./services.ts";
 import { SessionCache } from "./session_cache.ts";
+import { TopicGrants } from "./topic_grants.ts";
 
 /** Tenant of callers of an app that has only one. */
 export const DEFAULT_TENANT = "main";
@@ -255,7 +255,7 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
     clock: now,
     background: (work) => ports.background(work),
   });
-  const topics = new TopicHub();
+  const grants = new TopicGrants(secrets, clock);
   return {
     app,
     ports,
@@ -263,8 +263,8 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
     auth,
     sessions,
     routes: new RouteTable(app),
-    runner: new CallRunner({ engine, sessions, topics, ports, admin: auth }),
-    topics,
+    runner: new CallRunner({ engine, sessions, grants, ports, admin: auth }),
+    grants,
     sealer: createResumeSealer(secrets),
     ray: createRaystreamServer({
       app: app.app,

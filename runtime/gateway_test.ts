@@ -364,9 +364,18 @@ Deno.test("gateway", async (t) => {
     });
 
     await t.step("a message goes out when its call has committed, and only then", async () => {
-      const response = await server.fetch(
-        new Request(`${ORIGIN}/events?source=topic:news`, { headers: bearer(bob) }),
-      );
+      const follow = (source: string): Promise<Response> =>
+        server.fetch(
+          new Request(`${ORIGIN}/events?source=${encodeURIComponent(source)}`, {
+            headers: bearer(bob),
+          }),
+        );
+      const { result: source } = await (await post("/rpc/grantNews", [], bearer(bob))).json();
+      const { result: lent } = await (await post("/rpc/grantNews", [], bearer(alice))).json();
+      for (const bad of ["topic:news", lent, source.replace("news", "other")]) {
+        assert.equal((await refusal(await follow(bad))).code, "PERMISSION_DENIED");
+      }
+      const response = await follow(source);
       assert.equal(response.headers.get("content-type"), "text/event-stream; charset=utf-8");
       const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
       let text = "";

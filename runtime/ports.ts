@@ -8,6 +8,7 @@
  *
  * @module
  */
+import type { FollowedFeed } from "../events/mod.ts";
 import type { Database } from "../storage/database.ts";
 
 /** Time source, in milliseconds since the epoch. */
@@ -64,6 +65,17 @@ export interface ChangeHub {
   next(timeoutMs: number, signal: AbortSignal): Promise<void>;
 }
 
+/**
+ * Custom topics: messages to whoever follows. In one process on Deno; on Workers each topic of each tenant
+ * is a Durable Object, so all isolates share it. A topic's identity is (tenant, name).
+ */
+export interface Topics {
+  /** Sends checked messages of one topic in order; returns at once. */
+  publish(tenant: string, name: string, messages: readonly unknown[]): void;
+  /** The topic as one follower reads it. */
+  follow(tenant: string, name: string): FollowedFeed;
+}
+
 /** Per-epoch randoms that make tickets forward secret (1 h epochs); deleted with their epoch. */
 export interface EpochStore {
   /** 32 bytes for `epoch`, made on first use for the current epoch; null where it is gone or never was. */
@@ -77,6 +89,7 @@ export interface Ports {
   readonly database: Database;
   readonly shared: SharedState;
   readonly changes: ChangeHub;
+  readonly topics: Topics;
   readonly epochs: EpochStore;
   /** `KONTRACT_SECRET`, newest first, each at least 32 bytes decoded. */
   readonly secrets: readonly Uint8Array[];

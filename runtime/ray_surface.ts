@@ -18,6 +18,7 @@ import {
 import { optionalCaller, requireCaller } from "./caller.ts";
 import type { Call } from "./call_runner.ts";
 import { reportFailure } from "./failure.ts";
+import { followerParts } from "./follower.ts";
 import type { Incoming, Services } from "./services.ts";
 import { openSubscription } from "./subscriptions.ts";
 
@@ -96,16 +97,11 @@ async function subscribe(services: Services, incoming: Incoming, call: RpcCall):
   const principal = await requireCaller(services.auth, call.token);
   const { source, filter, resume } = parseSubscribeRequest(decodeValue(call.payload));
   const events = openSubscription({
-    engine: services.engine,
-    session: await services.sessions.get(principal),
-    changes: services.ports.changes,
-    topics: services.topics,
+    ...await followerParts(services, principal),
     source,
     ...(filter === undefined ? {} : { filter }),
     resume: resume ?? null,
-    sealer: services.sealer,
     signal: call.signal,
-    now: () => services.ports.clock.now(),
   });
   const elements = (async function* (): AsyncGenerator<Uint8Array, void, void> {
     for await (const event of events) yield encodeValue(event);

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { deriveKey, KEY_LABELS } from "../_internal/keys.ts";
+import { deriveKey, KEY_LABELS, type KeyLabel } from "../_internal/keys.ts";
 import type { ResumeSealer } from "../events/mod.ts";
 
 const VERSION = 1;
@@ -19,8 +19,11 @@ const TAG = 16;
 /** Keys of other sealers kept at hand; a token names its salt, so this bounds what strangers can fill. */
 const KNOWN_KEYS = 64;
 
-/** Seals with the newest secret, opens with any. */
-export function createResumeSealer(secrets: readonly Uint8Array[]): ResumeSealer {
+/** Seals with the newest secret, opens with any. `label` keeps other uses of the same form apart. */
+export function createResumeSealer(
+  secrets: readonly Uint8Array[],
+  label: KeyLabel = KEY_LABELS.resume,
+): ResumeSealer {
   const keys = new Map<string, Promise<CryptoKey>>();
   const text = new TextEncoder();
   let own: Uint8Array<ArrayBuffer> | null = null;
@@ -30,7 +33,7 @@ export function createResumeSealer(secrets: readonly Uint8Array[]): ResumeSealer
     const name = `${index}.${salt.toHex()}`;
     const known = keys.get(name);
     if (known !== undefined) return known;
-    const made = deriveKey(secrets[index]!, KEY_LABELS.resume, salt).then((bytes) =>
+    const made = deriveKey(secrets[index]!, label, salt).then((bytes) =>
       crypto.subtle.importKey("raw", bytes, "AES-GCM", false, ["encrypt", "decrypt"])
     );
     if (keys.size >= KNOWN_KEYS) {

@@ -4,7 +4,7 @@
  * @module
  */
 import type { KontractAuth } from "../auth/service.ts";
-import type { ResumeSealer, TopicHub } from "../events/mod.ts";
+import type { ResumeSealer } from "../events/mod.ts";
 import type { RaystreamServer } from "../protocol/mod.ts";
 import type { StorageEngine } from "../storage/contract.ts";
 import type { AppDefinition } from "./app.ts";
@@ -13,6 +13,7 @@ import type { OriginList } from "./origins.ts";
 import type { Ports } from "./ports.ts";
 import type { RouteTable } from "./routes.ts";
 import type { SessionCache } from "./session_cache.ts";
+import type { TopicGrants } from "./topic_grants.ts";
 
 /** The parts of a running gateway. */
 export interface Services {
@@ -23,7 +24,7 @@ export interface Services {
   readonly sessions: SessionCache;
   readonly routes: RouteTable;
   readonly runner: CallRunner;
-  readonly topics: TopicHub;
+  readonly grants: TopicGrants;
   readonly sealer: ResumeSealer;
   readonly ray: RaystreamServer;
   readonly origins: OriginList;

@@ -2,32 +2,36 @@
  * Subscriptions over storage: puts the change feed, the change hub, topics and the sealer behind the
  * one stream of events that op `SUBSCRIBE` and `GET /events` send.
  *
- * The session is checked by the database in every read, so a revoked session's stream ends with the
- * next change or poll. A stream lives no longer than its session; the follower reconnects with a new
+ * The session is checked by the database in every read of a table, so a revoked session's stream ends with
+ * the next change or poll; a topic's follower is looked up every few seconds. A stream lives no longer than its session; the follower reconnects with a new
  * token and its last id, and misses nothing.
  *
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
 import {
-  type ChangeFeed,
   type FeedBatch,
+  type FollowedFeed,
+  parseTopicSource,
   type ResumeSealer,
   type ServerEvent,
   subscriptionEvents,
   TOPIC_PREFIX,
-  type TopicHub,
+  type TopicSource,
 } from "../events/mod.ts";
 import type { StorageEngine, StorageSession } from "../storage/contract.ts";
-import type { ChangeHub } from "./ports.ts";
+import type { ChangeHub, Topics } from "./ports.ts";
 
 /** What {@link openSubscription} is made from. */
 export interface OpenSubscriptionOptions {
   readonly engine: Pick<StorageEngine, "changes">;
   readonly session: StorageSession;
   readonly changes: ChangeHub;
-  /** Where `topic:<name>` is followed; without it topics are refused. */
-  readonly topics?: TopicHub;
+  readonly topics: Pick<Topics, "follow">;
+  /** Until when (ms) the session may follow a topic. Rejects with `PERMISSION_DENIED` where it may not. */
+  mayFollow(topic: TopicSource): Promise<number>;
+  /** Rejects where the session has been ended. A topic asks no database, so it is asked here instead. */
+  checkAlive(): Promise<void>;
   /** Table, or `topic:<name>`. */
   readonly source: string;
   readonly filter?: Readonly<Record<string, unknown>>;
@@ -51,16 +55,15 @@ export interface OpenSubscriptionOptions {
 export function openSubscription(
   options: OpenSubscriptionOptions,
 ): AsyncGenerator<ServerEvent, void, void> {
-  const { source, session, filter, changes } = options;
-  const topic = source.startsWith(TOPIC_PREFIX) ? source.slice(TOPIC_PREFIX.length) : null;
-  const topics = options.topics;
+  const { session, filter } = options;
+  const topic = parseTopicSource(options.source);
+  // A grant is no part of the name: a follower goes on with another one where it stopped.
+  const source = topic === null ? options.source : `${TOPIC_PREFIX}${topic.name}`;
+  const feed = topic === null ? tableFeed(options) : topicFeed(options, topic);
   return subscriptionEvents({
     source,
-    feed: whileAlive(options, topic === null ? tableFeed(options) : topicFeed(options, topic)),
-    next: (timeoutMs, signal) =>
-      topic === null || topics === undefined
-        ? changes.next(timeoutMs, signal)
-        : topics.next(timeoutMs, signal),
+    feed: whileAlive(options, feed),
+    next: feed.next,
     sealer: options.sealer,
     binding: canonical([session.tenant, session.owner, source, filter ?? null]),
     resume: options.resume,
@@ -69,7 +72,8 @@ export function openSubscription(
   });
 }
 
-function tableFeed({ engine, session, source, filter }: OpenSubscriptionOptions): ChangeFeed {
+function tableFeed(options: OpenSubscriptionOptions): FollowedFeed {
+  const { engine, session, source, filter, changes } = options;
   const missing = (cause?: unknown): KontractError =>
     new KontractError("NOT_FOUND", `There is no table '${source}' to follow.`, { cause });
   // System tables do not exist for followers, whatever the session may do.
@@ -92,20 +96,38 @@ function tableFeed({ engine, session, source, filter }: OpenSubscriptionOptions)
         throw error;
       }
     },
+    next: (timeoutMs, signal) => changes.next(timeoutMs, signal),
   };
 }
 
-function topicFeed(options: OpenSubscriptionOptions, name: string): ChangeFeed {
-  if (options.topics === undefined) {
-    throw new KontractError("NOT_FOUND", "This server has no topics.");
-  }
+/** How old the last look at a topic follower's session may be when something is delivered. */
+const ALIVE_MS = 5_000;
+
+function topicFeed(options: OpenSubscriptionOptions, topic: TopicSource): FollowedFeed {
   if (options.filter !== undefined) {
     throw new KontractError("VALIDATION", "A topic takes no filter.");
   }
-  return options.topics.feed(options.session.tenant, name);
+  const now = options.now ?? Date.now;
+  const feed = options.topics.follow(options.session.tenant, topic.name);
+  let until: number | null = null;
+  let checkedAt = -Infinity;
+  return {
+    async changes(request): Promise<FeedBatch> {
+      if (until === null || now() >= until) until = await options.mayFollow(topic);
+      if (now() - checkedAt >= ALIVE_MS) {
+        await options.checkAlive();
+        checkedAt = now();
+      }
+      return await feed.changes(request);
+    },
+    next: feed.next,
+  };
 }
 
-function whileAlive(options: OpenSubscriptionOptions, feed: ChangeFeed): ChangeFeed {
+function whileAlive(
+  options: OpenSubscriptionOptions,
+  feed: FollowedFeed,
+): Pick<FollowedFeed, "changes"> {
   const now = options.now ?? Date.now;
   return {
     changes: (request) =>

@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import type { FieldDef, TableDef } from "../_internal/manifest.ts";
-import type { ServerEvent } from "../events/mod.ts";
+import { type ServerEvent, TopicHub } from "../events/mod.ts";
 import type { StorageSession } from "../storage/contract.ts";
 import { storageEngine } from "../storage/engine.ts";
 import { postgresDatabase } from "../storage/postgres_database.ts";
@@ -92,6 +92,9 @@ async function world() {
         engine,
         session,
         changes: bell,
+        topics: new TopicHub(),
+        mayFollow: () => Promise.resolve(Infinity),
+        checkAlive: () => Promise.resolve(),
         source: "notes",
         resume: null,
         sealer,

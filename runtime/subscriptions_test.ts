@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
-import { TopicHub } from "../events/mod.ts";
+import { KontractError } from "../_internal/errors.ts";
+import {
+  parseSubscribeRequest,
+  parseTopicSource,
+  TopicHub,
+  type TopicSource,
+} from "../events/mod.ts";
 import type { StorageSession } from "../storage/contract.ts";
 import { createResumeSealer } from "./resume_sealer.ts";
 import { openSubscription, type OpenSubscriptionOptions } from "./subscriptions.ts";
+import { type GrantHolder, TopicGrants } from "./topic_grants.ts";
 
 const secret = (fill: number): Uint8Array => new Uint8Array(32).fill(fill);
 
@@ -50,7 +57,7 @@ const session: StorageSession = {
 };
 
 function overTopics(
-  topics: TopicHub | undefined,
+  topics: TopicHub,
   more: Partial<OpenSubscriptionOptions> = {},
 ): OpenSubscriptionOptions {
   return {
@@ -58,6 +65,8 @@ function overTopics(
     session,
     changes: { wake: () => undefined, next: () => Promise.resolve() },
     topics,
+    mayFollow: () => Promise.resolve(Infinity),
+    checkAlive: () => Promise.resolve(),
     source: "topic:news",
     resume: null,
     sealer: createResumeSealer([secret(1)]),
@@ -97,9 +106,86 @@ Deno.test("a stream ends with its session", async () => {
   await assert.rejects(events.next(), { code: "SESSION_EXPIRED" });
 });
 
-Deno.test("topics are refused where there is no hub or a filter is given", () => {
-  assert.throws(() => openSubscription(overTopics(undefined)), { code: "NOT_FOUND" });
+Deno.test("a topic takes no filter", () => {
   assert.throws(() => openSubscription(overTopics(new TopicHub(), { filter: { a: 1 } })), {
     code: "VALIDATION",
   });
+});
+
+Deno.test("a topic is followed only with a grant, and no longer than it lasts", async () => {
+  let now = 0;
+  const grants = new TopicGrants([secret(1)], { now: () => now });
+  const follow = (source: string): ReturnType<typeof openSubscription> =>
+    openSubscription(overTopics(topics, {
+      source,
+      now: () => now,
+      mayFollow: (topic) => grants.check(session, topic),
+    }));
+  const topics = new TopicHub();
+  const source = await grants.grant(session, "news", 500);
+  const events = follow(source);
+  const ready = (await events.next()).value;
+  assert.deepEqual([ready?.type, ready?.source], ["ready", "topic:news"]);
+  topics.publish("t", "news", 1);
+  assert.equal((await events.next()).value?.data, 1);
+  now = 500;
+  topics.publish("t", "news", 2);
+  await assert.rejects(events.next(), { code: "PERMISSION_DENIED" });
+  for (const refused of ["topic:news", source, "topic:other~x"]) {
+    await assert.rejects(follow(refused).next(), { code: "PERMISSION_DENIED" }, refused);
+  }
+});
+
+Deno.test("a grant cannot be lent, moved to another topic or tenant, changed or made up", async () => {
+  const clock = { now: (): number => 0 };
+  const grants = new TopicGrants([secret(1)], clock);
+  const topic = (source: string): TopicSource => parseTopicSource(source)!;
+  const mine = topic(await grants.grant(session, "room/1"));
+  assert.equal(await grants.check(session, mine), 3_600_000);
+  const refused: [GrantHolder, TopicSource][] = [
+    [{ ...session, owner: "bob" }, mine],
+    [{ ...session, tenant: "u" }, mine],
+    [{ tenant: "t", owner: 'alice","room/1' }, mine],
+    [session, { ...mine, name: "room/2" }],
+    [session, { ...mine, grant: mine.grant!.slice(0, -1) }],
+    [session, { ...mine, grant: "x" }],
+    [session, { ...mine, grant: "" }],
+    // A resume token of the same secret and binding is no grant.
+    [session, {
+      ...mine,
+      grant: await createResumeSealer([secret(1)]).seal("9", '["t","alice","room/1"]'),
+    }],
+  ];
+  for (const [holder, source] of refused) {
+    await assert.rejects(grants.check(holder, source), { code: "PERMISSION_DENIED" });
+  }
+  const other = new TopicGrants([secret(2)], clock);
+  await assert.rejects(other.check(session, mine), { code: "PERMISSION_DENIED" });
+  const rotated = new TopicGrants([secret(2), secret(1)], clock);
+  assert.equal(await rotated.check(session, mine), 3_600_000);
+  for (const lifetime of [0, -1, 0.5, NaN, 86_400_001]) {
+    await assert.rejects(grants.grant(session, "news", lifetime), { code: "VALIDATION" });
+  }
+  for (const name of ["", "a~b", "-a", "a b", "x".repeat(129)]) {
+    await assert.rejects(grants.grant(session, name), { code: "VALIDATION" });
+  }
+  const longest = await grants.grant(session, "x".repeat(128));
+  assert.equal(parseSubscribeRequest({ source: longest }).source, longest);
+});
+
+Deno.test("a topic's stream ends when its session was ended elsewhere", async () => {
+  let now = 0;
+  let alive = true;
+  const topics = new TopicHub();
+  const events = openSubscription(overTopics(topics, {
+    now: () => now,
+    session: { ...session, expiresAt: Infinity },
+    checkAlive: () =>
+      alive ? Promise.resolve() : Promise.reject(new KontractError("SESSION_REVOKED")),
+  }));
+  await events.next();
+  alive = false;
+  now = 5_000;
+  topics.publish("t", "news", 1);
+  await assert.rejects(events.next(), { code: "SESSION_REVOKED" });
 });

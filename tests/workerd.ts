@@ -51,6 +51,7 @@ export async function bundleForWorkers(entry: string): Promise<ReadonlyMap<strin
     packageFolder: root,
     aliases: new Map(),
     overlay: new Map(),
+    appended: new Map(),
     pure: () => false,
     outdir: join(root, "dist", "test"),
     minify: false,

@@ -70,8 +70,14 @@ export interface Client {
     args: readonly unknown[],
     options?: ClientCallOptions,
   ): AsyncGenerator<unknown, void, void>;
-  /** Follows a table or `topic:<name>`: with `onEvent`, or by `for await`. */
-  subscribe<T = unknown>(source: string, options?: SubscribeOptions<T>): Subscription<T>;
+  /**
+   * Follows a table, or what `env.events.grant` gave for a topic: with `onEvent`, or by `for await`. Give a
+   * function that asks for the grant, and every reconnection has a fresh one.
+   */
+  subscribe<T = unknown>(
+    source: string | (() => Promise<string>),
+    options?: SubscribeOptions<T>,
+  ): Subscription<T>;
   /** Changes settings; calls in flight are cancelled, subscriptions reconnect. */
   configure(settings: ClientSettings): void;
   /** Ends all calls and subscriptions; the session stays stored. */
@@ -146,7 +152,10 @@ class AppClient implements Client {
     }
   }
 
-  subscribe<T = unknown>(source: string, options: SubscribeOptions<T> = {}): Subscription<T> {
+  subscribe<T = unknown>(
+    source: string | (() => Promise<string>),
+    options: SubscribeOptions<T> = {},
+  ): Subscription<T> {
     const closed = new AbortController();
     const signals = [closed.signal, this.#ended.signal];
     if (options.signal !== undefined) signals.push(options.signal);
@@ -252,19 +261,19 @@ class AppClient implements Client {
     }
   }
 
-  #connect(
-    source: string,
+  async *#connect(
+    source: string | (() => Promise<string>),
     filter: Readonly<Record<string, unknown>> | undefined,
     resume: string | undefined,
     signal: AbortSignal,
   ): AsyncGenerator<unknown, void, void> {
     const request = {
-      source,
+      source: typeof source === "string" ? source : await source(),
       ...(filter === undefined ? {} : { filter }),
       ...(resume === undefined ? {} : { resume }),
     };
     const route = { op: SYSTEM_OPS.SUBSCRIBE, readOnly: true, decodeResult: decodeValue };
-    return this.#elements(route, encodeValue(request), { signal });
+    yield* this.#elements(route, encodeValue(request), { signal });
   }
 
   async #authCall(name: string, argument: unknown, token: string | null): Promise<unknown> {

@@ -47,6 +47,27 @@ Deno.test("an expired session is renewed under a running subscription", async ()
   client.close();
 });
 
+Deno.test("a source that is asked for is asked for at every connection", async () => {
+  const server = new TestServer();
+  const client = await server.client();
+  let asked = 0;
+  const source = (): Promise<string> => {
+    asked += 1;
+    return Promise.resolve("topic:news");
+  };
+  const seen: unknown[] = [];
+  for await (const event of client.subscribe(source)) {
+    if (event.type === "message") seen.push(event.data);
+    if (event.type === "ready") {
+      server.topics.publish("t", "news", asked);
+      if (asked === 1) server.cut();
+    }
+    if (seen.length === 2) break;
+  }
+  assert.deepEqual([seen, asked], [[1, 2], 2]);
+  client.close();
+});
+
 Deno.test("a refusal is told to the callback and is final", async () => {
   const server = new TestServer();
   const client = await server.client();

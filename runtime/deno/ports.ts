@@ -7,6 +7,7 @@
  */
 import { join } from "node:path";
 import { KontractError } from "../../_internal/errors.ts";
+import { TopicHub } from "../../events/mod.ts";
 import type { Database } from "../../storage/database.ts";
 import { ChangeBell } from "../change_bell.ts";
 import { EpochRandoms } from "../epoch_randoms.ts";
@@ -50,6 +51,7 @@ export function denoPorts(options: DenoPortsOptions): DenoPorts {
   });
   const epochs = new EpochRandoms(sqlite, clock);
   const log = createLog(clock, options.logSink);
+  const hub = new TopicHub();
   const running = new Set<Promise<void>>();
   return {
     clock,
@@ -57,6 +59,12 @@ export function denoPorts(options: DenoPortsOptions): DenoPorts {
     database,
     shared: sharedStateOver((operation) => logic.run(operation)),
     changes: new ChangeBell(),
+    topics: {
+      publish: (tenant, name, messages) => {
+        for (const message of messages) hub.publish(tenant, name, message);
+      },
+      follow: (tenant, name) => hub.follow(tenant, name),
+    },
     epochs: { random: (epoch) => Promise.resolve(epochs.random(epoch)) },
     secrets,
     secret: (name) => options.secret(name),

@@ -41,6 +41,7 @@ function run(handler: MiddlewareHandler, caller: Caller = {}): {
     readOnly: false,
     log: { info: () => {}, warn: () => {}, error: () => {} },
     checkMessage: (_topic, data) => data,
+    grantTopic: (topic) => Promise.resolve(topic),
     secret: () => undefined,
   });
   const { handler: wrapped } = defineMiddleware({}, handler);

@@ -196,6 +196,7 @@ const SPECS: Readonly<Record<string, Spec>> = {
       if (text === "fail") throw new KontractError("FORBIDDEN");
     },
   },
+  grantNews: { meta: { readOnly: true }, types: [], body: () => env.events.grant("news") },
   gone: { types: [], body: () => HttpResp.noContent() },
   away: { types: [], body: () => HttpResp.redirect("/elsewhere") },
 };

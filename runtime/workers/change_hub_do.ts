@@ -1,24 +1,61 @@
 /**
- * `ChangeHubDO`: woken after each commit, tells whoever follows changes.
+ * `ChangeHubDO`: tells whoever follows. One object (`changes`) is woken after each commit; each topic of each
+ * tenant has one of its own, which holds its newest messages in memory. When it is evicted they are gone,
+ * and followers that come back are told `reset`.
  *
  * @module
  */
+import { TopicHub } from "../../events/mod.ts";
 import { ChangeBell } from "../change_bell.ts";
 import { answerCall } from "./object_call.ts";
 
 /** Longest wait that is granted, in milliseconds. */
 const MAX_WAIT_MS = 60_000;
 
-/** The hub of a deployment. */
+/** One hub of a deployment. */
 export class ChangeHubDO {
   readonly #bell = new ChangeBell();
+  #hub: TopicHub | null = null;
 
-  /** One call: `wake`, or `next` with the longest wait in milliseconds. */
+  /** One call: `wake` and `next` of changes, `publish`, `read` and `follow` of a topic. */
   fetch(request: Request): Promise<Response> {
+    const { signal } = request;
     return answerCall(request, {
       wake: () => this.#bell.wake(),
-      next: (timeoutMs) =>
-        this.#bell.next(Math.min(Number(timeoutMs) || 0, MAX_WAIT_MS), request.signal),
+      next: (timeoutMs) => this.#bell.next(waitOf(timeoutMs), signal),
+      publish: (argument) => {
+        const [tenant, name, messages] = argument as [string, string, unknown[]];
+        for (const message of messages) this.#topics.publish(tenant, name, message);
+      },
+      read: (argument) => {
+        const [tenant, name, after, limit] = argument as [string, string, string | null, number];
+        return this.#topics.feed(tenant, name).changes({ after, limit });
+      },
+      follow: (argument) =>
+        this.#follow(argument as [string, string, string | null, number], signal),
     });
   }
+
+  /** Waits only where there is nothing after the follower's position: no message falls in between. */
+  async #follow(
+    [tenant, name, after, timeoutMs]: [string, string, string | null, number],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const armed = new AbortController();
+    const both = AbortSignal.any([signal, armed.signal]);
+    const woken = this.#topics.next(waitOf(timeoutMs), both);
+    const batch = await this.#topics.feed(tenant, name).changes({ after, limit: 1 });
+    if (batch.changes.length === 0 && !batch.reset) await woken;
+    armed.abort();
+  }
+
+  // Made in a request: it draws a random epoch.
+  get #topics(): TopicHub {
+    this.#hub ??= new TopicHub();
+    return this.#hub;
+  }
+}
+
+function waitOf(timeoutMs: unknown): number {
+  return Math.min(Number(timeoutMs) || 0, MAX_WAIT_MS);
 }

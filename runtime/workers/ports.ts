@@ -6,10 +6,11 @@
  */
 import { KontractError } from "../../_internal/errors.ts";
 import { parseSecrets } from "../../_internal/keys.ts";
+import type { FeedBatch, FollowedFeed } from "../../events/mod.ts";
 import type { Database } from "../../storage/database.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
 import { createLog } from "../log.ts";
-import type { ChangeHub, Ports } from "../ports.ts";
+import type { ChangeHub, Log, Ports, Topics } from "../ports.ts";
 import { type SharedAnswer, sharedStateOver } from "../shared_state.ts";
 import { pooledDatabase } from "./db_pool_do.ts";
 import { callObject } from "./object_call.ts";
@@ -25,6 +26,7 @@ const OWN: ReadonlySet<string> = new Set(["KONTRACT_SECRET", "DATABASE_URL"]);
 /** @throws {KontractError} `CONFIG` where a binding or setting is missing or unusable */
 export function workerPorts(env: WorkerEnv): Ports {
   const clock = { now: (): number => Date.now() };
+  const log = createLog(clock);
   for (const name of ["SESSION", "KVC", "CHANGE_HUB"] as const) {
     if (env[name] === undefined) {
       throw new KontractError("CONFIG", `The Durable Object binding '${name}' is missing.`);
@@ -33,12 +35,13 @@ export function workerPorts(env: WorkerEnv): Ports {
   const shard = (key: string): ObjectStub => named(env.KVC, `kvc-${hash(key) % KVC_SHARDS}`);
   return {
     clock,
-    log: createLog(clock),
+    log,
     database: chooseDatabase(env),
     shared: sharedStateOver(async (operation) =>
       await callObject(shard(operation.key), "shared", operation) as SharedAnswer
     ),
     changes: changeHub(env.CHANGE_HUB),
+    topics: objectTopics(env.CHANGE_HUB, log),
     epochs: {
       random: async (epoch) =>
         await callObject(named(env.KVC, "epochs"), "epoch", epoch) as Uint8Array | null,
@@ -102,6 +105,34 @@ function changeHub(hubs: ObjectNamespace): ChangeHub {
         // Out of reach or aborted: whoever follows polls anyway, but not in a tight loop.
         await pause(signal.aborted ? 0 : Math.min(timeoutMs, 1_000), signal);
       }
+    },
+  };
+}
+
+function objectTopics(hubs: ObjectNamespace, log: Log): Topics {
+  // Another name than the bell's, and no two topics share one.
+  const stub = (tenant: string, name: string): ObjectStub =>
+    named(hubs, `topic:${JSON.stringify([tenant, name])}`);
+  return {
+    publish(tenant, name, messages): void {
+      const work = callObject(stub(tenant, name), "publish", [tenant, name, messages])
+        .catch((error: unknown) => log.error("topic_lost", { topic: name, error }));
+      currentScope()?.background(work);
+    },
+    follow(tenant, name): FollowedFeed {
+      let position: string | null = null;
+      return {
+        async changes({ after, limit }): Promise<FeedBatch> {
+          const batch = await callObject(stub(tenant, name), "read", [tenant, name, after, limit]);
+          position = (batch as FeedBatch).position;
+          return batch as FeedBatch;
+        },
+        async next(timeoutMs, signal): Promise<void> {
+          const ask = [tenant, name, position, timeoutMs];
+          await callObject(stub(tenant, name), "follow", ask, signal)
+            .catch(() => pause(signal.aborted ? 0 : Math.min(timeoutMs, 1_000), signal));
+        },
+      };
     },
   };
 }

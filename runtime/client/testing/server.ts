@@ -186,6 +186,8 @@ export class TestServer {
       },
       changes: { wake: () => undefined, next: (ms, signal) => this.topics.next(ms, signal) },
       topics: this.topics,
+      mayFollow: () => Promise.resolve(Infinity),
+      checkAlive: () => Promise.resolve(),
       source,
       resume: resume ?? null,
       sealer: this.#sealer,

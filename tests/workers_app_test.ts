@@ -1,0 +1,145 @@
+/**
+ * An app in real workerd: sessions, topics and events across the Worker's Durable Objects.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import type { SessionTokens } from "../auth/contract.ts";
+import { AUTH_TABLES } from "../auth/tables.ts";
+import { stopBundler } from "../compiler/bundle.ts";
+import { SseParser } from "../events/mod.ts";
+import { NOTES } from "../runtime/testing/notes_app.ts";
+import { testDatabase } from "./postgres.ts";
+import { startWorkerd, type Workerd } from "./workerd.ts";
+
+const options = { sanitizeOps: false, sanitizeResources: false };
+
+async function withApp(body: (workerd: Workerd) => Promise<void>): Promise<void> {
+  const database = await testDatabase([...AUTH_TABLES, NOTES]);
+  const state = await Deno.makeTempDir();
+  try {
+    const workerd = await startWorkerd({
+      entry: "runtime/testing/notes_worker.ts",
+      state,
+      bindings: {
+        DATABASE_URL: database.gatewayUrl,
+        KONTRACT_SECRET: database.secrets[0]!.toBase64({ alphabet: "base64url" }),
+      },
+    });
+    try {
+      await body(workerd);
+    } finally {
+      await workerd.stop();
+    }
+  } finally {
+    await stopBundler();
+    await database.close();
+    await Deno.remove(state, { recursive: true });
+  }
+}
+
+/** Events of one response, one by one. */
+async function* eventsOf(response: Response): AsyncGenerator<{ event: string; data: unknown }> {
+  assert.equal(response.status, 200, response.status === 200 ? "" : await response.text());
+  const parser = new SseParser();
+  for await (const text of response.body!.pipeThrough(new TextDecoderStream())) {
+    for (const { event, data } of parser.push(text)) {
+      yield { event, data: (JSON.parse(data) as { data?: unknown }).data };
+    }
+  }
+}
+
+Deno.test("an app in workerd", options, async (t) => {
+  await withApp(async (workerd) => {
+    const step = (name: string, fn: () => Promise<void>): Promise<boolean> =>
+      t.step({ name, fn, ...options });
+    const visitor = async (): Promise<SessionTokens> =>
+      await (await workerd.fetch("/auth/anonymous", { method: "POST" })).json();
+    const bearer = (who: SessionTokens): Record<string, string> => ({
+      authorization: `Bearer ${who.access}`,
+    });
+    const call = async (who: SessionTokens, name: string, ...args: unknown[]): Promise<unknown> => {
+      const body = JSON.stringify(args);
+      const response = await workerd.fetch(`/rpc/${name}`, {
+        method: "POST",
+        headers: bearer(who),
+        body,
+      });
+      const answer = await response.json();
+      return answer.error?.code ?? answer.result;
+    };
+    const follow = async (who: SessionTokens, source: string, resume?: string) =>
+      await workerd.fetch(`/events?source=${encodeURIComponent(source)}`, {
+        headers: { ...bearer(who), ...(resume === undefined ? {} : { "last-event-id": resume }) },
+      });
+    const ann = await visitor();
+    const bob = await visitor();
+
+    await step("a message reaches every follower, whatever request it was sent in", async () => {
+      const sources = [await call(ann, "grantNews"), await call(bob, "grantNews")] as string[];
+      const streams = [
+        eventsOf(await follow(ann, sources[0]!)),
+        eventsOf(await follow(bob, sources[1]!)),
+      ];
+      for (const stream of streams) assert.equal((await stream.next()).value.event, "ready");
+      for (let i = 0; i < 5; i++) await call(i % 2 === 0 ? ann : bob, "emit", `m${i}`);
+      for (const stream of streams) {
+        for (let i = 0; i < 5; i++) {
+          assert.deepEqual((await stream.next()).value, {
+            event: "message",
+            data: { text: `m${i}` },
+          });
+        }
+        await stream.return(undefined);
+      }
+      assert.equal((await (await follow(bob, sources[0]!)).json()).error.code, "PERMISSION_DENIED");
+      assert.equal(
+        (await (await follow(bob, "topic:news")).json()).error.code,
+        "PERMISSION_DENIED",
+      );
+    });
+
+    await step("a commit reaches a follower of the table", async () => {
+      const stream = eventsOf(await follow(bob, "notes"));
+      assert.equal((await stream.next()).value.event, "ready");
+      await call(ann, "add", "w1", "hello");
+      assert.deepEqual((await stream.next()).value, {
+        event: "insert",
+        data: { id: "w1", text: "hello", author: ann.owner },
+      });
+      await stream.return(undefined);
+    });
+
+    await step("followers end with their session, of a table and of a topic", async () => {
+      const carol = await visitor();
+      const source = await call(carol, "grantNews") as string;
+      const streams = [
+        eventsOf(await follow(carol, source)),
+        eventsOf(await follow(carol, "notes")),
+      ];
+      for (const stream of streams) await stream.next();
+      await (await workerd.fetch("/auth/logout", { method: "POST", headers: bearer(carol) }))
+        .text();
+      for (const stream of streams) {
+        let last = await stream.next();
+        while (last.done !== true && last.value.event !== "closed") last = await stream.next();
+        assert.equal(last.value?.event, "closed");
+      }
+    });
+
+    await step("cookies carry a session through the Worker", async () => {
+      const { origin } = new URL(workerd.url);
+      const own = { "sec-fetch-site": "same-origin", origin };
+      const signIn = await workerd.fetch("/auth/anonymous", {
+        method: "POST",
+        headers: { ...own, "kontract-session": "cookie" },
+      });
+      const cookies = signIn.headers.getSetCookie();
+      assert.equal(cookies.length, 2);
+      const { owner } = await signIn.json();
+      const cookie = cookies.map((one) => one.split(";")[0]).join("; ");
+      const who = await workerd.fetch("/rpc/who", { method: "POST", headers: { ...own, cookie } });
+      assert.equal((await who.json()).result.owner, owner);
+    });
+  });
+});
