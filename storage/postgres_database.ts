@@ -32,7 +32,20 @@ export interface PostgresDatabaseOptions {
   readonly appName?: string;
 }
 
-const SENT_UNKNOWN = new Set(["CONNECTION_CLOSED", "CONNECTION_ENDED", "CONNECTION_DESTROYED"]);
+/**
+ * Failures of connecting. Every other one of the socket may come after the statement: a reset or a
+ * broken pipe says that the server's end is gone, not that it had read nothing.
+ */
+const NOT_CONNECTED = new Set([
+  "CONNECT_TIMEOUT",
+  "EAI_AGAIN",
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+]);
+/** Seconds before connecting again: the driver's own 20 would keep a pool away from a server that is back. */
+const RECONNECT_MOST_S = 0.5;
 const CONNECTION_STATES = /^(08|57P0)/;
 
 /** Opens a pool; connects on first use. */
@@ -43,6 +56,8 @@ export function postgresDatabase(options: PostgresDatabaseOptions): Database {
     fetch_types: false,
     connect_timeout: options.connectTimeout ?? 10,
     idle_timeout: options.idleTimeout ?? 60,
+    backoff: (failures: number) =>
+      Math.random() * Math.min(0.01 * 2 ** Math.min(failures, 10), RECONNECT_MOST_S),
     onnotice: () => {},
     connection: { application_name: options.appName ?? "kontract" },
   });
@@ -64,7 +79,9 @@ export function postgresDatabase(options: PostgresDatabaseOptions): Database {
             prepare: options.prepare ?? true,
           },
         );
-        return rows.map(decodeRow);
+        // A connection that ended inside a result leaves its row counter to the next result of the
+        // driver, which then begins with holes: `filter` passes over them.
+        return rows.filter(() => true).map(decodeRow);
       } catch (cause) {
         throw new SqlError(describeFailure(cause), cause);
       }
@@ -117,7 +134,7 @@ export function describeFailure(cause: unknown): SqlFailure {
   if (/^(UNDEFINED_VALUE|MAX_PARAMETERS_EXCEEDED|NOT_TAGGED_CALL)$/.test(code)) {
     return { sqlstate: "22023", message, notSent: true };
   }
-  return { sqlstate: "08006", message, notSent: code !== "" && !SENT_UNKNOWN.has(code) };
+  return { sqlstate: "08006", message, notSent: NOT_CONNECTED.has(code) };
 }
 
 /** 28000 raised by our own functions has one of these words as its message. */
