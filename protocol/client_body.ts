@@ -51,18 +51,16 @@ export function sealRequest(
   const prefix = encodePrefix({ lane, reqno, salt, ticket: session.ticket });
   const prefixHash = crypto.sha256(prefix);
   const sealer = new MessageSealer(crypto, requestKey(crypto, session.rms, prefixHash));
-  const parts: Bytes[] = [prefix];
   const type = FrameType.RPC_CALL;
+  const messages: RayMessage[] = [];
   if (token !== null) {
-    const payload = utf8(token);
-    parts.push(sealer.seal({ type, stream: 0, op: SYSTEM_OPS.AUTHENTICATE, payload }, false));
+    messages.push({ type, stream: 0, op: SYSTEM_OPS.AUTHENTICATE, payload: utf8(token) });
   }
   for (const [k, { op, payload }] of calls.entries()) {
-    const last = k === calls.length - 1;
-    parts.push(sealer.seal({ type, stream: streamOf(k), op, payload }, last));
+    messages.push({ type, stream: streamOf(k), op, payload });
   }
   return {
-    body: concat(...parts),
+    body: sealer.sealBody(prefix, messages),
     answer: () =>
       new AnswerOpener(crypto, (salt) => responseKey(crypto, session.rms, prefixHash, salt)),
   };
@@ -110,11 +108,11 @@ export class AnswerOpener {
   }
 }
 
-/** Messages of an answer, in order; ends well only where the body ends with the frame marked END. */
+/** Messages of an answer, in order, those that came together in one array; ends well only where the body ends with the frame marked END. */
 export async function* readAnswer(
   opener: AnswerOpener,
   body: ReadableStream<Uint8Array>,
-): AsyncGenerator<RayMessage, void> {
+): AsyncGenerator<RayMessage[], void> {
   const reader = body.getReader();
   try {
     while (true) {
@@ -122,7 +120,7 @@ export async function* readAnswer(
         throw cutOff(cause);
       });
       if (done) return opener.finish();
-      yield* opener.push(value);
+      yield opener.push(value);
     }
   } finally {
     reader.cancel().catch(() => {});

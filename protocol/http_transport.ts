@@ -9,6 +9,7 @@
  */
 import { KontractError } from "../_internal/errors.ts";
 import { type Bytes, randomBytes } from "./bytes.ts";
+import { CallClock } from "./call_clock.ts";
 import { readAnswer, readWholeAnswer, streamOf } from "./client_body.ts";
 import { FrameType } from "./frames.ts";
 import { HttpChannel, PostError } from "./http_channel.ts";
@@ -38,6 +39,7 @@ class HttpTransport implements Transport {
   readonly #channel: HttpChannel;
   readonly #timeout: number;
   readonly #lane: Bytes = randomBytes(LANE_LENGTH);
+  readonly #clock = new CallClock();
   readonly #closed = new AbortController();
   #reqno = 0n;
   #queue: PendingCall[] = [];
@@ -48,7 +50,7 @@ class HttpTransport implements Transport {
   }
 
   call(op: number, payload: Uint8Array, options: TransportCallOptions): Promise<Uint8Array> {
-    const pending = new PendingCall(op, payload, options, this.#timeout, this.#closed.signal);
+    const pending = new PendingCall(op, payload, options, this.#timeout, this.#clock);
     if (!pending.settled) this.#enqueue(pending);
     return pending.result;
   }
@@ -60,10 +62,7 @@ class HttpTransport implements Transport {
   ): AsyncGenerator<Uint8Array, void> {
     const { token, mutation, signal, timeout } = options;
     const abort = new AbortController();
-    const stopWatching = watchCall(
-      { timeout, signal, closed: this.#closed.signal },
-      (error) => abort.abort(error),
-    );
+    const stopWatching = watchCall(this.#clock, { timeout, signal }, (error) => abort.abort(error));
     try {
       const { limits } = await this.#channel.session(abort.signal);
       if (payload.length > limits.message) throw tooLarge(limits.message);
@@ -71,10 +70,12 @@ class HttpTransport implements Transport {
       const { response, opener } = await this.#channel.post(request, abort.signal);
       if (response.body === null) throw new KontractError("NETWORK");
       let ended = false;
-      for await (const message of readAnswer(opener, response.body)) {
-        if (message.stream !== streamOf(0) || ended) throw new KontractError("RAY_PROTOCOL");
-        if (message.type === FrameType.EVENT) yield message.payload;
-        else ended = endStream(message);
+      for await (const messages of readAnswer(opener, response.body)) {
+        for (const message of messages) {
+          if (message.stream !== streamOf(0) || ended) throw new KontractError("RAY_PROTOCOL");
+          if (message.type === FrameType.EVENT) yield message.payload;
+          else ended = endStream(message);
+        }
       }
     } catch (error) {
       // Our own reason wins over whatever fetch makes of it.
@@ -86,6 +87,7 @@ class HttpTransport implements Transport {
   }
 
   close(): void {
+    this.#clock.close();
     this.#closed.abort();
   }
 
@@ -126,7 +128,10 @@ class HttpTransport implements Transport {
       if (response.body === null || response.headers.has("content-length")) {
         for (const message of await readWholeAnswer(opener, response)) settleCall(batch, message);
       } else {
-        for await (const message of readAnswer(opener, response.body)) settleCall(batch, message);
+        // All of a chunk in one turn: whoever calls again on getting an answer shares a body again.
+        for await (const messages of readAnswer(opener, response.body)) {
+          for (const message of messages) settleCall(batch, message);
+        }
       }
       if (batch.some((pending) => !pending.settled)) throw new KontractError("RAY_PROTOCOL");
     } catch (error) {

@@ -6,10 +6,16 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import { type Bytes, concat } from "./bytes.ts";
+import type { Bytes } from "./bytes.ts";
 import type { Symmetric } from "./crypto/provider.ts";
 import { FrameFlag, type FrameType, MAX_FRAMES, type RawFrame } from "./frames.ts";
-import { type InnerFrame, MAX_FRAGMENT, openFrame, sealFrame } from "./sealed_frame.ts";
+import {
+  FRAME_OVERHEAD,
+  type InnerFrame,
+  MAX_FRAGMENT,
+  openFrame,
+  sealFrameTo,
+} from "./sealed_frame.ts";
 
 /** A whole message: all fragments put together. */
 export interface RayMessage {
@@ -32,6 +38,12 @@ export function fragments(message: RayMessage): InnerFrame[] {
   return frames;
 }
 
+/** Bytes of a message's frames. */
+function sealedLength({ payload }: RayMessage): number {
+  const frames = Math.max(1, Math.ceil(payload.length / MAX_FRAGMENT));
+  return payload.length + frames * FRAME_OVERHEAD;
+}
+
 /** Seals the messages of one body. */
 export class MessageSealer {
   readonly #crypto: Symmetric;
@@ -47,16 +59,36 @@ export class MessageSealer {
 
   /** The frames of one message. `end` marks the last message of the body; nothing may follow. */
   seal(message: RayMessage, end: boolean): Bytes {
+    const out = new Uint8Array(sealedLength(message));
+    this.#sealTo(out, 0, message, end);
+    return out;
+  }
+
+  /** A whole body: `head` in clear, then all messages, the last one marked as the end. */
+  sealBody(head: Uint8Array, messages: readonly RayMessage[]): Bytes {
+    let length = head.length;
+    for (const message of messages) length += sealedLength(message);
+    const out = new Uint8Array(length);
+    out.set(head);
+    let at = head.length;
+    for (const [index, message] of messages.entries()) {
+      at = this.#sealTo(out, at, message, index === messages.length - 1);
+    }
+    return out;
+  }
+
+  #sealTo(out: Bytes, start: number, message: RayMessage, end: boolean): number {
     if (this.#ended) throw new KontractError("INTERNAL", "The body has its last frame already.");
-    const parts = fragments(message);
-    const sealed = parts.map((frame, index) => {
-      const last = end && index === parts.length - 1;
+    let at = start;
+    for (const frame of fragments(message)) {
       if (this.#next >= MAX_FRAMES) throw new KontractError("RAY_PROTOCOL");
+      const last = end && (frame.flags & FrameFlag.MORE) === 0;
       const flags = last ? frame.flags | FrameFlag.END : frame.flags;
-      return sealFrame(this.#crypto, this.#key, this.#next++, { ...frame, flags });
-    });
+      const place = { out, at };
+      at = sealFrameTo(place, this.#crypto, this.#key, this.#next++, { ...frame, flags });
+    }
     this.#ended = end;
-    return sealed.length === 1 && sealed[0] !== undefined ? sealed[0] : concat(...sealed);
+    return at;
   }
 }
 

@@ -5,6 +5,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
+import type { CallClock } from "./call_clock.ts";
 import { PostError } from "./http_channel.ts";
 import type { TransportCallOptions } from "./transport.ts";
 import { RemoteError } from "./wire_error.ts";
@@ -31,7 +32,7 @@ export class PendingCall {
     payload: Uint8Array,
     options: TransportCallOptions,
     timeout: number,
-    closed: AbortSignal,
+    clock: CallClock,
   ) {
     this.op = op;
     this.payload = payload;
@@ -46,7 +47,7 @@ export class PendingCall {
       this.reject(error);
       this.onAbandoned?.();
     };
-    this.#unwatch = watchCall({ timeout: options.timeout ?? timeout, signal, closed }, fail);
+    this.#unwatch = watchCall(clock, { timeout: options.timeout ?? timeout, signal }, fail);
     if (this.#settled) this.#unwatch();
   }
 
@@ -78,29 +79,33 @@ export interface CallWatch {
   /** Milliseconds; forever where undefined. */
   readonly timeout: number | undefined;
   readonly signal: AbortSignal | undefined;
-  readonly closed: AbortSignal;
 }
 
-/** Calls `fail` at most once, at the first of deadline, signal and end; returns what stops watching. */
-export function watchCall(watch: CallWatch, fail: (error: KontractError) => void): () => void {
-  const { timeout, signal, closed } = watch;
-  const cancel = (): void => {
+/**
+ * Calls `fail` at most once, at the first of deadline, signal and end of the transport (`clock`); returns
+ * what stops watching.
+ */
+export function watchCall(
+  clock: CallClock,
+  { timeout = Infinity, signal }: CallWatch,
+  fail: (error: KontractError) => void,
+): () => void {
+  const end = (error: KontractError): void => {
     stop();
-    fail(new KontractError("CANCELLED"));
+    fail(error);
   };
-  const expire = (): void => {
-    stop();
-    fail(new KontractError("DEADLINE_EXCEEDED"));
-  };
-  const timer = timeout === undefined ? undefined : setTimeout(expire, timeout);
+  const cancel = (): void => end(new KontractError("CANCELLED"));
+  const wait = timeout >= 0 ? timeout : 0;
+  const entry = { deadline: performance.now() + wait, fail: end };
   const stop = (): void => {
-    clearTimeout(timer);
+    clock.delete(entry);
     signal?.removeEventListener("abort", cancel);
-    closed.removeEventListener("abort", cancel);
   };
-  signal?.addEventListener("abort", cancel, { once: true });
-  closed.addEventListener("abort", cancel, { once: true });
-  if (signal?.aborted === true || closed.aborted) cancel();
+  if (signal?.aborted === true) cancel();
+  else {
+    signal?.addEventListener("abort", cancel, { once: true });
+    clock.add(entry);
+  }
   return stop;
 }
 

@@ -10,7 +10,6 @@ import { KontractError } from "../_internal/errors.ts";
 import { type Bytes, viewOf } from "./bytes.ts";
 import { type Symmetric, TAG_LENGTH } from "./crypto/provider.ts";
 import {
-  type FrameHeader,
   type FrameType,
   HEADER_LENGTH,
   MAX_FRAME_BODY,
@@ -34,28 +33,44 @@ export interface InnerFrame {
   readonly payload: Uint8Array;
 }
 
-/** Header and sealed body, in one new buffer. `payload` is at most {@link MAX_FRAGMENT} long. */
+/** Bytes that a frame adds to its payload. */
+export const FRAME_OVERHEAD = HEADER_LENGTH + INNER_HEADER + TAG_LENGTH;
+
+/** A place in a buffer. */
+export interface Place {
+  readonly out: Uint8Array;
+  readonly at: number;
+}
+
+/** Writes header and sealed body; returns where they end. `payload` is at most {@link MAX_FRAGMENT} long. */
+export function sealFrameTo(
+  { out, at }: Place,
+  crypto: Symmetric,
+  key: Uint8Array,
+  sequence: number,
+  frame: InnerFrame,
+): number {
+  const length = INNER_HEADER + frame.payload.length + TAG_LENGTH;
+  const body = at + HEADER_LENGTH;
+  writeHeader(out, at, { type: frame.type, flags: frame.flags, length, sequence });
+  const head = new Uint8Array(INNER_HEADER);
+  const view = viewOf(head);
+  view.setUint32(0, frame.stream, true);
+  view.setUint32(4, frame.op, true);
+  const keys = { key, nonce: nonceOf(sequence), ad: out.subarray(at, body) };
+  crypto.sealTo(out.subarray(body, body + length), keys, head, frame.payload);
+  return body + length;
+}
+
+/** The same in a new buffer. */
 export function sealFrame(
   crypto: Symmetric,
   key: Uint8Array,
   sequence: number,
   frame: InnerFrame,
 ): Bytes {
-  const inner = new Uint8Array(INNER_HEADER + frame.payload.length);
-  const view = viewOf(inner);
-  view.setUint32(0, frame.stream, true);
-  view.setUint32(4, frame.op, true);
-  inner.set(frame.payload, INNER_HEADER);
-  const header: FrameHeader = {
-    type: frame.type,
-    flags: frame.flags,
-    length: inner.length + TAG_LENGTH,
-    sequence,
-  };
-  const out = new Uint8Array(HEADER_LENGTH + header.length);
-  writeHeader(out, 0, header);
-  const ad = out.subarray(0, HEADER_LENGTH);
-  out.set(crypto.seal(key, nonceOf(sequence), ad, inner), HEADER_LENGTH);
+  const out = new Uint8Array(FRAME_OVERHEAD + frame.payload.length);
+  sealFrameTo({ out, at: 0 }, crypto, key, sequence, frame);
   return out;
 }
 

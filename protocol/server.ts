@@ -17,6 +17,7 @@ import { RayTransport } from "./hello.ts";
 import { MAX_INIT, type RayLimits, resolveLimits } from "./limits.ts";
 import { responseKey, SALT_LENGTH } from "./message_keys.ts";
 import { MessageSealer } from "./message_state.ts";
+import { PeerWatch } from "./peer_watch.ts";
 import { readBody } from "./read_body.ts";
 import type { Dispatch } from "./rpc.ts";
 import { grantSession, respond } from "./server_handshake.ts";
@@ -91,7 +92,8 @@ export function createRaystreamServer(options: RaystreamServerOptions): Raystrea
 class HttpServer implements RaystreamServer {
   readonly #options: RaystreamServerOptions;
   readonly #limits: RayLimits;
-  #ready: Promise<Ready> | undefined;
+  readonly #peers = new PeerWatch();
+  #ready: Ready | undefined;
 
   constructor(options: RaystreamServerOptions) {
     if (options.secrets.length === 0) {
@@ -167,9 +169,7 @@ class HttpServer implements RaystreamServer {
     dispatch: Dispatch,
   ): Promise<Response> {
     const abort = new AbortController();
-    const cancel = (): void => abort.abort();
-    if (request.signal.aborted) cancel();
-    else request.signal.addEventListener("abort", cancel, { once: true });
+    const unwatch = this.#peers.add(request, () => abort.abort());
     const running = opened.calls.map(({ stream, ...call }): RunningCall => {
       const { lane, token } = opened;
       return {
@@ -181,22 +181,20 @@ class HttpServer implements RaystreamServer {
     const salt = randomBytes(SALT_LENGTH);
     const key = responseKey(ready.crypto, opened.rms, opened.prefixHash, salt);
     const sealer = new MessageSealer(ready.crypto, key);
-    const body = await replyBody(salt, sealer, running, {
-      limits: this.#limits,
-      abort,
-      onFailure: this.#options.onFailure,
+    const { onFailure } = this.#options;
+    const options = { limits: this.#limits, abort, onFailure };
+    const body = await replyBody(salt, sealer, running, options).catch((error: unknown) => {
+      unwatch();
+      throw error;
     });
     // Some hosts abort the signal of a request that was answered in full, too.
-    if (body instanceof Uint8Array) request.signal.removeEventListener("abort", cancel);
+    if (body instanceof Uint8Array) unwatch();
     return answer(200, body);
   }
 
-  #load(): Promise<Ready> {
-    this.#ready ??= this.#prepare().catch((error: unknown) => {
-      this.#ready = undefined;
-      throw error;
-    });
-    return this.#ready;
+  // The outcome is kept, never a pending promise: in Workers a request must not wait for another's work.
+  async #load(): Promise<Ready> {
+    return this.#ready ??= await this.#prepare();
   }
 
   async #prepare(): Promise<Ready> {

@@ -6,7 +6,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import { type Bytes, concat, EMPTY } from "./bytes.ts";
+import { type Bytes, EMPTY } from "./bytes.ts";
 import { FrameOutlet } from "./frame_outlet.ts";
 import { FrameType } from "./frames.ts";
 import type { RayLimits } from "./limits.ts";
@@ -36,12 +36,13 @@ export async function replyBody(
   calls: readonly RunningCall[],
   options: ReplyOptions,
 ): Promise<Bytes | ReadableStream<Bytes>> {
-  const [only] = calls;
-  if (calls.length === 1 && only !== undefined) {
-    const reply = await only.reply;
-    if (reply.kind !== "stream") {
-      return concat(salt, sealer.seal(finalMessage(only, reply, options.limits), true));
-    }
+  if (await allPlainSoon(calls)) {
+    const messages = await Promise.all(calls.map(async (call): Promise<RayMessage> => {
+      const reply = await call.reply;
+      if (reply.kind === "stream") throw new KontractError("INTERNAL");
+      return finalMessage(call, reply, options.limits);
+    }));
+    return sealer.sealBody(salt, messages);
   }
   const outlet = new FrameOutlet(() => options.abort.abort());
   void outlet.write(salt);
@@ -64,6 +65,29 @@ export async function replyBody(
     void outlet.write(sealer.seal(final, open === 0));
     if (open === 0) outlet.end();
   }
+}
+
+/**
+ * True where all replies are plain and there within one turn after the first. They then leave in one
+ * buffer, and their callers, woken together, call together again.
+ */
+function allPlainSoon(calls: readonly RunningCall[]): Promise<boolean> {
+  return new Promise((resolve) => {
+    let waiting = calls.length;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const decide = (all: boolean): void => {
+      clearTimeout(timer);
+      resolve(all);
+    };
+    for (const call of calls) {
+      // Never rejects: see `settle`.
+      void call.reply.then((reply) => {
+        waiting--;
+        if (reply.kind === "stream" || waiting === 0) decide(reply.kind !== "stream");
+        else timer ??= setTimeout(() => decide(false), 0);
+      });
+    }
+  });
 }
 
 /** Runs the dispatcher; should it throw all the same, that is an opaque error reply. */

@@ -3,15 +3,16 @@
  * WebSocket message holds one or more whole frames; the first thing that is wrong breaks the link for
  * good.
  *
- * A host that hibernates gives `persist`. It is called with the new positions after a frame is sealed and
- * **before** it leaves, and after frames were opened, always in the same turn; it must store them
- * durably before it returns. So a nonce that was on the wire is never used again.
+ * Frames that are sent in one turn leave as one WebSocket message, at its end. A host that hibernates gives
+ * `persist`. It is called with the new positions after frames were sealed and **before** they leave, and
+ * after frames were opened, always in the same turn; it must store them durably before it returns. So a
+ * nonce that was on the wire is never used again.
  *
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
 import { Assembler } from "./assembler.ts";
-import type { Bytes } from "./bytes.ts";
+import { type Bytes, concat } from "./bytes.ts";
 import type { Symmetric } from "./crypto/provider.ts";
 import { FrameFlag, FrameSplitter } from "./frames.ts";
 import type { RayLimits } from "./limits.ts";
@@ -56,6 +57,9 @@ export interface LinkOptions {
 // A peer that stops reading must not make us hold more than this.
 const MAX_BUFFERED = 32 << 20;
 
+// Bytes that share one WebSocket message, unless a single frame is larger.
+const MAX_TOGETHER = 64 << 10;
+
 /** A sealed link. */
 export class SocketLink {
   readonly #socket: RaySocket;
@@ -64,6 +68,8 @@ export class SocketLink {
   readonly #assembler: Assembler;
   readonly #persist: ((positions: LinkPositions) => void) | undefined;
   #closed = false;
+  #sealed: Bytes[] = [];
+  #held = 0;
 
   /** Goes on from `positions`. */
   constructor(options: LinkOptions) {
@@ -90,13 +96,28 @@ export class SocketLink {
     return { send: this.#sealer.position, receive: this.#opener.position };
   }
 
-  /** Sends a message; does nothing on a closed link. */
+  /** Sends a message before this turn ends; does nothing on a closed link. */
   send(message: RayMessage): void {
     if (this.#closed) return;
     for (const frame of fragments(message)) {
       const sealed = this.#sealer.seal(frame);
+      if (this.#held + sealed.length > MAX_TOGETHER) this.#flush();
+      if (this.#sealed.push(sealed) === 1) queueMicrotask(() => this.#flush());
+      this.#held += sealed.length;
+    }
+  }
+
+  #flush(): void {
+    const sealed = this.#sealed;
+    if (sealed.length === 0 || this.#closed) return;
+    this.#sealed = [];
+    this.#held = 0;
+    try {
       this.#persist?.(this.positions);
-      this.#socket.send(sealed);
+      this.#socket.send(sealed.length === 1 && sealed[0] ? sealed[0] : concat(...sealed));
+    } catch {
+      // Not stored or not sent: the peer must not be left waiting for it.
+      return this.close(CloseCode.RENEW);
     }
     if ((this.#socket.bufferedAmount ?? 0) > MAX_BUFFERED) this.close(CloseCode.OVERLOADED);
   }
@@ -132,6 +153,7 @@ export class SocketLink {
   /** Closes the socket; later sends go nowhere. */
   close(code: number): void {
     if (this.#closed) return;
+    this.#flush();
     this.#closed = true;
     this.#socket.close(code);
   }

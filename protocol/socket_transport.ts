@@ -9,6 +9,7 @@
  */
 import { KontractError } from "../_internal/errors.ts";
 import { randomBytes } from "./bytes.ts";
+import { CallClock } from "./call_clock.ts";
 import { parsePins, type Pin } from "./client_handshake.ts";
 import type { CryptoProvider } from "./crypto/provider.ts";
 import { loadProvider } from "./crypto/select.ts";
@@ -41,6 +42,7 @@ class SocketTransport implements Transport {
   readonly #options: SocketTransportOptions;
   readonly #url: string;
   readonly #lane = randomBytes(LANE_LENGTH);
+  readonly #clock = new CallClock();
   readonly #closed = new AbortController();
   #connection: Promise<SocketClient> | undefined;
   #failures = 0;
@@ -59,7 +61,7 @@ class SocketTransport implements Transport {
 
   call(op: number, payload: Uint8Array, options: TransportCallOptions): Promise<Uint8Array> {
     const timeout = this.#options.timeout ?? 60_000;
-    const pending = new PendingCall(op, payload, options, timeout, this.#closed.signal);
+    const pending = new PendingCall(op, payload, options, timeout, this.#clock);
     if (!pending.settled) void this.#send(pending);
     return pending.result;
   }
@@ -74,7 +76,7 @@ class SocketTransport implements Transport {
     let left = false;
     let begun: { client: SocketClient; stream: number } | undefined;
     const stop = (error: KontractError): void => queue.end({ error });
-    const unwatch = watchCall({ timeout, signal, closed: this.#closed.signal }, stop);
+    const unwatch = watchCall(this.#clock, { timeout, signal }, stop);
     this.#connected().then((client) => {
       if (left) return;
       const stream = client.begin({ op, payload, token }, {
@@ -101,6 +103,7 @@ class SocketTransport implements Transport {
   }
 
   close(): void {
+    this.#clock.close();
     this.#closed.abort();
     const error = new KontractError("CANCELLED");
     this.#connection?.then((client) => client.close(CloseCode.NORMAL, error), () => {});

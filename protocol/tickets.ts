@@ -62,15 +62,26 @@ const SKEW = 60_000;
 // An epoch's random is asked for again after this long, so that deleting it takes effect.
 const CACHE_MS = 30_000;
 
+// Opened tickets kept at hand: 1,024 of them are about 300 KiB.
+const MAX_OPENED = 1024;
+
 interface CachedKey {
-  readonly key: Promise<Bytes | null>;
+  readonly key: Bytes;
+  readonly until: number;
+}
+
+interface OpenedTicket {
+  readonly contents: TicketContents;
+  /** No longer than its epoch key is trusted. */
   readonly until: number;
 }
 
 /** Makes and opens tickets. */
 export class TicketBox {
   readonly #options: TicketOptions;
+  // Values, never pending promises: in Workers no request may wait for another's.
   readonly #keys = new Map<string, CachedKey>();
+  readonly #opened = new Map<string, OpenedTicket>();
 
   /** Nothing is read before the first ticket. */
   constructor(options: TicketOptions) {
@@ -84,8 +95,9 @@ export class TicketBox {
     if (newest === undefined) return null;
     const now = clock.now();
     const epoch = Math.floor(now / EPOCH_MS);
-    const epochKey = await this.#epochKey(newest.kid, epoch);
-    if (epochKey === null) return null;
+    const cached = await this.#epochKey(newest.kid, epoch);
+    if (cached === null) return null;
+    const epochKey = cached.key;
     const salt = randomBytes(16);
     const head = new Uint8Array(HEAD);
     head[0] = VERSION;
@@ -105,6 +117,9 @@ export class TicketBox {
   async open(ticket: Uint8Array): Promise<TicketContents | null> {
     if (ticket.length !== LENGTH || ticket[0] !== VERSION) return null;
     const { clock, crypto, authEpoch, lifetime } = this.#options;
+    const name = String.fromCharCode(...ticket);
+    const known = this.#known(name);
+    if (known !== null) return known;
     const head = ticket.subarray(0, HEAD);
     const epoch = viewOf(ticket).getUint32(9, true);
     const now = clock.now();
@@ -114,7 +129,7 @@ export class TicketBox {
     const kid = String.fromCharCode(...ticket.subarray(1, 9));
     const epochKey = await this.#epochKey(kid, epoch);
     if (epochKey === null) return null;
-    const key = crypto.hmac(epochKey, ticket.subarray(13, HEAD));
+    const key = crypto.hmac(epochKey.key, ticket.subarray(13, HEAD));
     const contents = crypto.open(key, ZERO_NONCE, head, ticket.subarray(HEAD));
     if (contents === null) return null;
     const view = viewOf(contents);
@@ -127,24 +142,48 @@ export class TicketBox {
     };
     const alive = opened.expiresAt > now && opened.issuedAt <= now + SKEW &&
       opened.authEpoch >= authEpoch;
-    return alive ? opened : null;
+    if (!alive) return null;
+    if (this.#opened.size >= MAX_OPENED) {
+      for (const oldest of this.#opened.keys()) {
+        this.#opened.delete(oldest);
+        break;
+      }
+    }
+    this.#opened.set(name, { contents: opened, until: epochKey.until });
+    return opened;
   }
 
-  async #epochKey(kid: string, epoch: number): Promise<Bytes | null> {
+  // Of the bytes of a ticket, as they were opened before; the one used last goes to the end.
+  #known(name: string): TicketContents | null {
+    const known = this.#opened.get(name);
+    if (known === undefined) return null;
+    this.#opened.delete(name);
+    const now = this.#options.clock.now();
+    const { contents, until } = known;
+    if (contents.expiresAt <= now || contents.issuedAt > now + SKEW || !isFresh(until, now)) {
+      return null;
+    }
+    this.#opened.set(name, known);
+    return contents;
+  }
+
+  async #epochKey(kid: string, epoch: number): Promise<CachedKey | null> {
     const secret = this.#options.secrets.find((each) => each.kid === kid)?.secret;
     if (secret === undefined) return null;
     const now = this.#options.clock.now();
-    for (const [name, cached] of this.#keys) {
-      if (cached.until <= now || cached.until > now + CACHE_MS) this.#keys.delete(name);
-    }
     const name = `${kid}.${epoch}`;
     const cached = this.#keys.get(name);
-    if (cached !== undefined) return await cached.key;
-    const key = this.#deriveEpochKey(secret, epoch);
-    this.#keys.set(name, { key, until: now + CACHE_MS });
-    const forget = (): boolean => this.#keys.delete(name);
-    key.then((value) => value === null && forget(), forget);
-    return await key;
+    if (cached !== undefined && isFresh(cached.until, now)) return cached;
+    for (const cache of [this.#keys, this.#opened]) {
+      for (const [each, { until }] of cache) {
+        if (!isFresh(until, now)) cache.delete(each);
+      }
+    }
+    const key = await this.#deriveEpochKey(secret, epoch);
+    if (key === null) return null;
+    const fresh = { key, until: now + CACHE_MS };
+    this.#keys.set(name, fresh);
+    return fresh;
   }
 
   async #deriveEpochKey(secret: Uint8Array, epoch: number): Promise<Bytes | null> {
@@ -154,4 +193,9 @@ export class TicketBox {
     viewOf(number).setUint32(0, epoch, true);
     return await deriveKey(secret, KEY_LABELS.ticket, concat(number, random));
   }
+}
+
+// A clock that went back must not make a cache live longer.
+function isFresh(until: number, now: number): boolean {
+  return until > now && until <= now + CACHE_MS;
 }

@@ -7,8 +7,8 @@
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
-import { type Bytes, owned } from "../bytes.ts";
-import { type Symmetric, TAG_LENGTH } from "./provider.ts";
+import { type Bytes, concat, owned } from "../bytes.ts";
+import { type SealKeys, type Symmetric, TAG_LENGTH } from "./provider.ts";
 
 /** AEAD and hash in plain JavaScript. */
 export const nobleSymmetric: Symmetric = {
@@ -16,6 +16,10 @@ export const nobleSymmetric: Symmetric = {
 
   seal: (key: Uint8Array, nonce: Uint8Array, ad: Uint8Array, plaintext: Uint8Array): Bytes =>
     owned(chacha20poly1305(key, nonce, ad).encrypt(plaintext)),
+
+  sealTo(out: Uint8Array, keys: SealKeys, head: Uint8Array, body: Uint8Array): void {
+    chacha20poly1305(keys.key, keys.nonce, keys.ad).encrypt(concat(head, body), out);
+  },
 
   open(key: Uint8Array, nonce: Uint8Array, ad: Uint8Array, ciphertext: Uint8Array): Bytes | null {
     if (ciphertext.length < TAG_LENGTH) return null;

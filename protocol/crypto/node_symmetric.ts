@@ -6,8 +6,8 @@
  *
  * @module
  */
-import type { Bytes } from "../bytes.ts";
-import { type Symmetric, TAG_LENGTH } from "./provider.ts";
+import { type Bytes, concat, EMPTY, owned } from "../bytes.ts";
+import { type SealKeys, type Symmetric, TAG_LENGTH } from "./provider.ts";
 
 interface NodeCipher {
   setAAD(ad: Uint8Array): unknown;
@@ -39,6 +39,9 @@ export interface NodeCrypto {
 // Bytes of a SHA-256 block.
 const BLOCK = 64;
 
+// Below this a copy is cheaper than a second call into the cipher.
+const SMALL = 4096;
+
 const CIPHER = "chacha20-poly1305";
 const OPTIONS = { authTagLength: TAG_LENGTH } as const;
 
@@ -46,17 +49,28 @@ const OPTIONS = { authTagLength: TAG_LENGTH } as const;
 export function nodeSymmetric(node: NodeCrypto): Symmetric {
   const sha256 = (data: Uint8Array): Bytes =>
     new Uint8Array(node.createHash("sha256").update(data).digest());
+  const seal = (out: Uint8Array, keys: SealKeys, parts: readonly Uint8Array[]): void => {
+    const cipher = node.createCipheriv(CIPHER, keys.key, keys.nonce, OPTIONS);
+    cipher.setAAD(keys.ad);
+    let at = 0;
+    for (const part of parts) {
+      if (part.length > 0) out.set(cipher.update(part), at);
+      at += part.length;
+    }
+    cipher.final();
+    out.set(cipher.getAuthTag(), at);
+  };
   return {
     symmetricName: "node",
 
     seal(key: Uint8Array, nonce: Uint8Array, ad: Uint8Array, plaintext: Uint8Array): Bytes {
-      const cipher = node.createCipheriv(CIPHER, key, nonce, OPTIONS);
-      cipher.setAAD(ad);
       const out = new Uint8Array(plaintext.length + TAG_LENGTH);
-      if (plaintext.length > 0) out.set(cipher.update(plaintext));
-      cipher.final();
-      out.set(cipher.getAuthTag(), plaintext.length);
+      seal(out, { key, nonce, ad }, [plaintext]);
       return out;
+    },
+
+    sealTo(out: Uint8Array, keys: SealKeys, head: Uint8Array, body: Uint8Array): void {
+      seal(out, keys, body.length < SMALL ? [concat(head, body)] : [head, body]);
     },
 
     open(
@@ -70,15 +84,17 @@ export function nodeSymmetric(node: NodeCrypto): Symmetric {
       const cipher = node.createDecipheriv(CIPHER, key, nonce, OPTIONS);
       cipher.setAAD(ad);
       cipher.setAuthTag(ciphertext.subarray(length));
-      const out = new Uint8Array(length);
+      const out = length > 0 ? cipher.update(ciphertext.subarray(0, length)) : EMPTY;
       try {
-        if (length > 0) out.set(cipher.update(ciphertext.subarray(0, length)));
         cipher.final();
       } catch {
         out.fill(0);
         return null;
       }
-      return out;
+      // A whole buffer of its own is handed on as it is; a part of a shared pool is copied.
+      return out.byteLength === out.buffer.byteLength
+        ? new Uint8Array(owned(out).buffer)
+        : new Uint8Array(out);
     },
 
     sha256,

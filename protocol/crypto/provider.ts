@@ -32,12 +32,27 @@ export interface DiffieHellman {
   fromPrivate(privateKey: Uint8Array): Promise<DhKeyPair>;
 }
 
+/** What one message is sealed under. */
+export interface SealKeys {
+  /** 32 bytes. */
+  readonly key: Uint8Array;
+  /** 12 bytes, never used before with this key. */
+  readonly nonce: Uint8Array;
+  /** Associated data. */
+  readonly ad: Uint8Array;
+}
+
 /** AEAD and hash; all synchronous. */
 export interface Symmetric {
   /** Where it comes from, for logs and tests. */
   readonly symmetricName: string;
   /** Ciphertext followed by the 16-byte tag. `key` 32 bytes, `nonce` 12. */
   seal(key: Uint8Array, nonce: Uint8Array, ad: Uint8Array, plaintext: Uint8Array): Bytes;
+  /**
+   * The same for `head ‖ body`, written to `out`, which is exactly 16 bytes longer and overlaps neither:
+   * what large messages use, since nothing else is allocated or copied.
+   */
+  sealTo(out: Uint8Array, keys: SealKeys, head: Uint8Array, body: Uint8Array): void;
   /** The plaintext, or null where the tag does not match or the input is too short. */
   open(key: Uint8Array, nonce: Uint8Array, ad: Uint8Array, ciphertext: Uint8Array): Bytes | null;
   /** SHA-256, 32 bytes. */
@@ -60,6 +75,7 @@ export function combine(dh: DiffieHellman, symmetric: Symmetric): CryptoProvider
     fromPrivate: (privateKey) => dh.fromPrivate(privateKey),
     symmetricName: symmetric.symmetricName,
     seal: (key, nonce, ad, plaintext) => symmetric.seal(key, nonce, ad, plaintext),
+    sealTo: (out, keys, head, body) => symmetric.sealTo(out, keys, head, body),
     open: (key, nonce, ad, ciphertext) => symmetric.open(key, nonce, ad, ciphertext),
     sha256: (data) => symmetric.sha256(data),
     hmac: (key, data) => symmetric.hmac(key, data),

@@ -12,15 +12,14 @@ import { hasWebDh, webDh } from "./web_dh.ts";
 // Measured in workerd: below this a call into node:crypto costs more than JavaScript takes.
 const SMALL = 2048;
 
-let chosen: Promise<CryptoProvider> | undefined;
+let chosen: CryptoProvider | undefined;
 
-/** The best provider of this platform; tried once, shared by all. */
-export function loadProvider(): Promise<CryptoProvider> {
-  chosen ??= choose().catch((error: unknown) => {
-    chosen = undefined; // a lazy chunk may fail to load once
-    throw error;
-  });
-  return chosen;
+/**
+ * The best provider of this platform; tried once, shared by all. Only the outcome is kept, never a pending
+ * promise: in Workers one request must not wait for what another, perhaps cancelled, has begun.
+ */
+export async function loadProvider(): Promise<CryptoProvider> {
+  return chosen ??= await choose();
 }
 
 async function choose(): Promise<CryptoProvider> {
@@ -46,6 +45,8 @@ export function bySize(small: Symmetric, large: Symmetric): Symmetric {
     symmetricName: `${small.symmetricName}+${large.symmetricName}`,
     seal: (key, nonce, ad, plaintext) =>
       (plaintext.length < SMALL ? small : large).seal(key, nonce, ad, plaintext),
+    sealTo: (out, keys, head, body) =>
+      (body.length < SMALL ? small : large).sealTo(out, keys, head, body),
     open: (key, nonce, ad, ciphertext) =>
       (ciphertext.length < SMALL ? small : large).open(key, nonce, ad, ciphertext),
     sha256: (data) => (data.length < SMALL ? small : large).sha256(data),
