@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { KontractError } from "../../_internal/errors.ts";
 import { nameOfFolder, nameOfNewApp } from "./app_name.ts";
 import { completeConfig, importsKontract, newConfig } from "./deno_config.ts";
@@ -68,6 +68,8 @@ export async function initApp(path: string): Promise<InitResult> {
 
 /** Names in a folder, or null where it does not exist. */
 async function entriesOf(folder: string, path: string): Promise<ReadonlySet<string> | null> {
+  // No disk holds such a name; asking would give an error of the system's instead of the rule.
+  if (basename(folder).length > 255) return null;
   try {
     const names = new Set<string>();
     for await (const { name } of Deno.readDir(folder)) names.add(name);

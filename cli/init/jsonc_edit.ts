@@ -57,8 +57,8 @@ function append(text: string, path: readonly string[], member: string): string {
     return `${text.slice(0, start)}${kept}\n${inner}${member}\n${outer}${text.slice(end)}`;
   }
   const wide = text.slice(start, end).includes("\n");
+  if (!wide) return `${text.slice(0, last)}, ${member}${text.slice(last)}`;
   const before = `${text.slice(0, last)}${comma ? "" : ","}`;
-  if (!wide) return `${before} ${member}${text.slice(last)}`;
   // A comment beside the last member stays beside it.
   const rest = text.slice(last, end).trimEnd();
   return `${before}${rest}\n${inner}${member}\n${outer}${text.slice(end)}`;

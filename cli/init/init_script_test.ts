@@ -1,0 +1,66 @@
+/**
+ * `init.sh`: with Deno, with npx alone, with neither.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const script = fileURLToPath(new URL("../../init.sh", import.meta.url));
+const posix = { ignore: Deno.build.os === "windows" };
+
+interface Outcome {
+  readonly code: number;
+  readonly output: string;
+}
+
+/** Runs the script in a new folder where only these programs can be found. */
+async function run(
+  programs: Readonly<Record<string, string>>,
+  args: readonly string[],
+  check: (outcome: Outcome, folder: string) => Promise<void> | void,
+): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "kontract_init_" });
+  try {
+    const bin = join(folder, "bin");
+    await Deno.mkdir(bin);
+    for (const [name, target] of Object.entries(programs)) {
+      await Deno.symlink(target, join(bin, name));
+    }
+    const { code, stdout, stderr } = await new Deno.Command("/bin/sh", {
+      args: [script, ...args],
+      cwd: folder,
+      env: { PATH: bin, NO_COLOR: "1" },
+    }).output();
+    const decoder = new TextDecoder();
+    await check({ code, output: decoder.decode(stdout) + decoder.decode(stderr) }, folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("init.sh makes an app by the Deno that is installed", posix, async () => {
+  await run({ deno: Deno.execPath() }, ["my-app"], async ({ code, output }, folder) => {
+    assert.equal(code, 0, output);
+    assert.ok((await Deno.stat(join(folder, "my-app", "src", "notes.ts"))).isFile);
+  });
+});
+
+Deno.test("init.sh passes on what init refuses", posix, async () => {
+  await run({ deno: Deno.execPath() }, [], ({ code, output }) => {
+    assert.equal(code, 2);
+    assert.match(output, /kontract init my-app/);
+  });
+  await run({ deno: Deno.execPath() }, ["My App; rm -rf"], ({ code, output }) => {
+    assert.equal(code, 1);
+    assert.match(output, /^CONFIG: .*lower-case letters/);
+  });
+});
+
+Deno.test("init.sh says what to do where there is no Deno", posix, async () => {
+  await run({}, ["my-app"], ({ code, output }) => {
+    assert.equal(code, 1);
+    assert.match(output, /Kontract needs Deno\. Install it/);
+  });
+});
