@@ -77,6 +77,17 @@ export function createAuthStore({ engine, sessions, clock }: AuthStoreParts): Au
   };
 }
 
+/** Whether the database has a tenant: one without auth's tables was never provisioned. */
+export async function hasTenant(store: AuthStore, tenant: string): Promise<boolean> {
+  try {
+    await store.transaction(tenant, (tx) => tx.get("_users", "none"));
+    return true;
+  } catch (error) {
+    if (error instanceof KontractError && error.code === "SCHEMA_MISMATCH") return false;
+    throw error;
+  }
+}
+
 function authTransaction(transaction: Transaction): AuthTransaction {
   const table = (name: string): Table<AuthRow> => transaction.storage[name] as Table<AuthRow>;
   return {

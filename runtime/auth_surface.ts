@@ -8,7 +8,7 @@
 import { KontractError } from "../_internal/errors.ts";
 import type { AuthFunction, Principal } from "../auth/contract.ts";
 import { authFunctionOf, sessionTokensOf } from "../auth/service.ts";
-import { bearerToken, optionalCaller, worksWithoutSession } from "./caller.ts";
+import { authContext, bearerToken, optionalCaller, worksWithoutSession } from "./caller.ts";
 import {
   cookieCaller,
   type CookieTokens,
@@ -22,6 +22,7 @@ import {
 import { readJson } from "./json_body.ts";
 import { jsonResponse } from "./json_surface.ts";
 import type { Incoming, Services } from "./services.ts";
+import { TENANT_HEADER } from "./tenants.ts";
 
 /** Bytes of an auth body: addresses, passwords and tokens are short. */
 const MAX_AUTH_BODY = 16_384;
@@ -47,19 +48,20 @@ export async function answerAuth(
     return await answerInCookies(services, incoming, name, argument, cookies);
   }
   const token = bearerToken(request.headers.get("authorization"));
-  const principal = await optionalCaller(services.auth, token, name);
+  const principal = await optionalCaller(services, request, token, name);
   return respond(await call(services, incoming, name, argument, principal));
 }
 
 async function call(
   services: Services,
-  { request, address }: Incoming,
+  incoming: Incoming,
   name: AuthFunction,
   argument: unknown,
   principal: Principal | null,
 ): Promise<unknown> {
-  const tenant = principal?.tenant ?? services.tenantOf(request);
-  return await services.auth.call(name, argument ?? null, { tenant, address, principal });
+  const asked = incoming.request.headers.get(TENANT_HEADER);
+  const context = await authContext(services, incoming, name, principal, asked);
+  return await services.auth.call(name, argument ?? null, context);
 }
 
 async function answerInCookies(
@@ -71,9 +73,9 @@ async function answerInCookies(
 ): Promise<Response> {
   const refresh = cookies?.refresh ?? null;
   // Who has a session already keeps it: a new identity would take the old one's place in the cookies.
-  if (refresh !== null && (name === "refresh" || name === "anonymous")) {
+  if (cookies !== null && refresh !== null && (name === "refresh" || name === "anonymous")) {
     try {
-      return respond(withoutTokens(await renewCookies(services, incoming, refresh)));
+      return respond(withoutTokens(await renewCookies(services, incoming, cookies)));
     } catch (error) {
       if (name === "refresh" || !endsSession(error)) throw error;
     }

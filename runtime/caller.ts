@@ -4,7 +4,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import type { AuthFunction, AuthService, Principal } from "../auth/contract.ts";
+import type { AuthFunction, AuthRequestContext, Principal } from "../auth/contract.ts";
 import { cookieCaller, cookieTokens } from "./cookie_session.ts";
 import type { Incoming, Services } from "./services.ts";
 
@@ -43,12 +43,22 @@ export async function requestCaller(services: Services, incoming: Incoming): Pro
   const cookies = cookieTokens(services, incoming.request);
   if (cookies !== null) return await cookieCaller(services, incoming, cookies);
   const token = bearerToken(incoming.request.headers.get("authorization"));
-  return await requireCaller(services.auth, token);
+  return await requireCaller(services, incoming.request, token);
+}
+
+/** A verified token, where it may be used at this address. @throws as {@link AuthService.verify} */
+export async function verifyToken(
+  { auth, tenants }: Services,
+  request: Request,
+  token: string,
+): Promise<Principal> {
+  return tenants.check(request, await auth.verify(token));
 }
 
 /** The caller of a function. @throws {KontractError} `UNAUTHORIZED`, `SESSION_EXPIRED` */
 export async function requireCaller(
-  auth: Pick<AuthService, "verify">,
+  services: Services,
+  request: Request,
   token: string | null,
 ): Promise<Principal> {
   if (token === null) {
@@ -57,20 +67,44 @@ export async function requireCaller(
       "No session: POST /auth/anonymous gives one; send its 'access' as 'Authorization: Bearer <access>'.",
     );
   }
-  return await auth.verify(token);
+  return await verifyToken(services, request, token);
 }
 
 /** The caller of an auth function, or null where there is none and none is needed. */
 export async function optionalCaller(
-  auth: Pick<AuthService, "verify">,
+  services: Services,
+  request: Request,
   token: string | null,
   name: AuthFunction,
 ): Promise<Principal | null> {
   if (token === null) return null;
   try {
-    return await auth.verify(token);
+    return await verifyToken(services, request, token);
   } catch (error) {
     if (WITHOUT_SESSION.has(name)) return null;
     throw error;
   }
+}
+
+/**
+ * Who asks an auth function, in which tenant. A caller with a session is in the session's; asking for another
+ * one starts anew there, where the function needs no session.
+ *
+ * @param asked tenant that the client asks for, or null
+ * @throws {KontractError} `FORBIDDEN`, and as `TenantGate.choose`
+ */
+export async function authContext(
+  { tenants }: Services,
+  { request, address }: Incoming,
+  name: AuthFunction,
+  principal: Principal | null,
+  asked: string | null,
+): Promise<AuthRequestContext> {
+  if (principal !== null && (asked === null || asked === principal.tenant)) {
+    return { tenant: principal.tenant, address, principal };
+  }
+  if (principal !== null && !WITHOUT_SESSION.has(name)) {
+    throw new KontractError("FORBIDDEN", "This session belongs to another tenant.");
+  }
+  return { tenant: await tenants.choose(request, asked, address), address, principal: null };
 }

@@ -25,8 +25,10 @@ import {
 } from "../auth/cookie.ts";
 import { decideCsrf } from "../auth/csrf.ts";
 import { sessionTokensOf } from "../auth/service.ts";
+import { verifyToken } from "./caller.ts";
 import { ownOrigin } from "./origins.ts";
 import type { Incoming, Services } from "./services.ts";
+import { TENANT_HEADER } from "./tenants.ts";
 
 /** Request header by which a page asks for cookies. */
 export const SESSION_HEADER = "kontract-session";
@@ -98,26 +100,28 @@ export async function cookieCaller(
   incoming: Incoming,
   tokens: CookieTokens,
 ): Promise<Principal> {
-  const { auth } = services;
+  const { request } = incoming;
   try {
-    if (tokens.access !== null) return await auth.verify(tokens.access);
+    if (tokens.access !== null) return await verifyToken(services, request, tokens.access);
   } catch (error) {
     const expired = error instanceof KontractError && error.code === "SESSION_EXPIRED";
     if (!expired || tokens.refresh === null) throw error;
   }
-  return await auth.verify((await renewCookies(services, incoming, tokens.refresh ?? "")).access);
+  const { access } = await renewCookies(services, incoming, tokens);
+  return await verifyToken(services, request, access);
 }
 
 /** New tokens for a refresh cookie, on their way to the browser. @throws as auth's `refresh` */
 export async function renewCookies(
   services: Services,
   incoming: Incoming,
-  refresh: string,
+  { access, refresh }: CookieTokens,
 ): Promise<SessionTokens> {
-  const { auth } = services;
-  const { address } = incoming;
+  const { auth, tenants } = services;
+  const { request, address } = incoming;
+  const asked = request.headers.get(TENANT_HEADER) ?? claimedTenant(access);
+  const tenant = await tenants.choose(request, asked, address);
   try {
-    const tenant = services.tenantOf(incoming.request);
     const answer = await auth.call("refresh", { refresh }, { tenant, address, principal: null });
     const tokens = sessionTokensOf(answer);
     if (tokens === null) throw new KontractError("INTERNAL");
@@ -126,6 +130,20 @@ export async function renewCookies(
   } catch (error) {
     if (endsSession(error)) dropCookies(incoming);
     throw error;
+  }
+}
+
+/**
+ * The tenant that a token says it is of, unverified: where to look the refresh token up, which proves it.
+ */
+function claimedTenant(access: string | null): string | null {
+  try {
+    const payload = access?.split(".")[1] ?? "";
+    const bytes = Uint8Array.fromBase64(payload, { alphabet: "base64url" });
+    const { ten } = JSON.parse(new TextDecoder().decode(bytes)) as { ten?: unknown };
+    return typeof ten === "string" ? ten : null;
+  } catch {
+    return null;
   }
 }
 

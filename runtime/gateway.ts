@@ -33,7 +33,7 @@ import {
 import { storageEngine } from "../storage/engine.ts";
 import type { AppDefinition } from "./app.ts";
 import { answerAuth } from "./auth_surface.ts";
-import { createAuthStore } from "./auth_store.ts";
+import { createAuthStore, hasTenant } from "./auth_store.ts";
 import { CallRunner } from "./call_runner.ts";
 import { answerEvents } from "./event_surface.ts";
 import { reportFailure } from "./failure.ts";
@@ -46,10 +46,10 @@ import { createResumeSealer } from "./resume_sealer.ts";
 import { RouteTable } from "./routes.ts";
 import type { Incoming, Services } from "./services.ts";
 import { SessionCache } from "./session_cache.ts";
+import { TenantGate } from "./tenants.ts";
 import { TopicGrants } from "./topic_grants.ts";
 
-/** Tenant of callers of an app that has only one. */
-export const DEFAULT_TENANT = "main";
+export { DEFAULT_TENANT } from "./tenants.ts";
 
 /** What a deployment may choose; all have safe defaults. */
 export interface GatewayOptions {
@@ -66,8 +66,11 @@ export interface GatewayOptions {
    * where missing.
    */
   readonly shareOpening?: boolean;
-  /** Tenant of a caller without a session; `main` where missing. */
-  readonly tenantOf?: (request: Request) => string;
+  /**
+   * Tenant that a request's address belongs to, by its host name for one; null leaves the choice to the
+   * client, as where this is missing (see `tenants.ts`).
+   */
+  readonly tenantOf?: (request: Request) => string | null;
   /** Mail, lifetimes, password rules. */
   readonly auth?: Omit<AuthOptions, "secrets" | "store" | "limiter" | "clock" | "background">;
 }
@@ -241,6 +244,7 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
     clock,
     shareOpening: options.shareOpening ?? true,
   });
+  const store = createAuthStore({ engine, sessions, clock });
   const logged: AuditHook = ({ type, at: _at, ...event }) => ports.log.info(`auth_${type}`, event);
   const auth: KontractAuth = createAuthService({
     ...options.auth,
@@ -250,7 +254,7 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
       (options.auth?.audit ?? logged)(event);
     },
     secrets,
-    store: createAuthStore({ engine, sessions, clock }),
+    store,
     limiter: (key, limit, windowMs) => shared.rateLimit(key, limit, windowMs),
     clock: now,
     background: (work) => ports.background(work),
@@ -276,7 +280,12 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
     }),
     origins: options.origins ?? [],
     maxBody: options.maxBody ?? MAX_JSON,
-    tenantOf: options.tenantOf ?? (() => DEFAULT_TENANT),
+    tenants: new TenantGate({
+      tenantOf: options.tenantOf ?? (() => null),
+      exists: (tenant) => hasTenant(store, tenant),
+      shared,
+      clock,
+    }),
   };
 }
 

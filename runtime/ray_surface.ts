@@ -15,7 +15,7 @@ import {
   type RpcReply,
   SYSTEM_OPS,
 } from "../protocol/rpc.ts";
-import { optionalCaller, requireCaller } from "./caller.ts";
+import { authContext, optionalCaller, requireCaller } from "./caller.ts";
 import type { Call } from "./call_runner.ts";
 import { reportFailure } from "./failure.ts";
 import { followerParts } from "./follower.ts";
@@ -49,8 +49,8 @@ async function dispatch(services: Services, incoming: Incoming, call: RpcCall): 
 }
 
 async function callRoute(services: Services, incoming: Incoming, rpc: RpcCall): Promise<RpcReply> {
-  const { auth, routes, runner } = services;
-  const principal = await requireCaller(auth, rpc.token);
+  const { routes, runner } = services;
+  const principal = await requireCaller(services, incoming.request, rpc.token);
   const route = routes.numbered(rpc.op);
   const code = await routes.code(route);
   const { requestId, address, origin } = incoming;
@@ -76,16 +76,13 @@ async function callRoute(services: Services, incoming: Incoming, rpc: RpcCall): 
 
 async function callAuth(services: Services, incoming: Incoming, call: RpcCall): Promise<RpcReply> {
   const given = decodeValue(call.payload);
-  if (!Array.isArray(given) || given.length !== 2 || !isAuthFunction(given[0])) {
-    throw new KontractError("BAD_REQUEST", "An auth call is [name, argument].");
+  if (!Array.isArray(given) || given.length < 2 || given.length > 3 || !isAuthFunction(given[0])) {
+    throw new KontractError("BAD_REQUEST", "An auth call is [name, argument, tenant?].");
   }
-  const [name, argument] = given as [AuthFunction, unknown];
-  const principal = await optionalCaller(services.auth, call.token, name);
-  const answer = await services.auth.call(name, argument, {
-    tenant: principal?.tenant ?? services.tenantOf(incoming.request),
-    address: incoming.address,
-    principal,
-  });
+  const [name, argument, asked = null] = given as [AuthFunction, unknown, string | null];
+  const principal = await optionalCaller(services, incoming.request, call.token, name);
+  const context = await authContext(services, incoming, name, principal, asked);
+  const answer = await services.auth.call(name, argument, context);
   return { kind: "value", payload: encodeValue(answer ?? null) };
 }
 
@@ -94,7 +91,7 @@ function isAuthFunction(name: unknown): name is AuthFunction {
 }
 
 async function subscribe(services: Services, incoming: Incoming, call: RpcCall): Promise<RpcReply> {
-  const principal = await requireCaller(services.auth, call.token);
+  const principal = await requireCaller(services, incoming.request, call.token);
   const { source, filter, resume } = parseSubscribeRequest(decodeValue(call.payload));
   const events = openSubscription({
     ...await followerParts(services, principal),

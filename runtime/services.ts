@@ -13,6 +13,7 @@ import type { OriginList } from "./origins.ts";
 import type { Ports } from "./ports.ts";
 import type { RouteTable } from "./routes.ts";
 import type { SessionCache } from "./session_cache.ts";
+import type { TenantGate } from "./tenants.ts";
 import type { TopicGrants } from "./topic_grants.ts";
 
 /** The parts of a running gateway. */
@@ -30,8 +31,7 @@ export interface Services {
   readonly origins: OriginList;
   /** Bytes of a JSON body. */
   readonly maxBody: number;
-  /** Tenant of a caller that has no session yet. */
-  tenantOf(request: Request): string;
+  readonly tenants: TenantGate;
 }
 
 /** One request on its way through. */

@@ -28,6 +28,8 @@ import {
 export interface ClientSettings {
   /** Origin of the gateway; the page's own in browsers. */
   readonly url?: string;
+  /** Tenant to sign in to, where the gateway's address does not say; each tenant has its own session. */
+  readonly tenant?: string;
   /** Where the session is kept; `localStorage` in a page, memory elsewhere. */
   readonly storage?: ClientStorage;
   /** `fetch` to use. */
@@ -184,7 +186,7 @@ class AppClient implements Client {
   #open(): Line {
     if (this.#ended.signal.aborted) throw new KontractError("CANCELLED", "The client is closed.");
     if (this.#line !== null) return this.#line;
-    const { storage, fetch, transport } = this.#settings;
+    const { storage, fetch, transport, tenant } = this.#settings;
     const url = originOf(this.#settings.url);
     const { app, pins } = this.#options;
     this.#line = {
@@ -195,7 +197,7 @@ class AppClient implements Client {
         ...(fetch === undefined ? {} : { fetch }),
       }),
       session: new ClientSession(
-        `kontract/${app}/${url}`,
+        tenant === undefined ? `kontract/${app}/${url}` : `kontract/${app}/${url}/${tenant}`,
         storage ?? defaultStorage(),
         (name, argument) => this.#authCall(name, argument, null),
       ),
@@ -277,7 +279,12 @@ class AppClient implements Client {
   }
 
   async #authCall(name: string, argument: unknown, token: string | null): Promise<unknown> {
-    const payload = encodeValue([name, argument ?? null]);
+    const { tenant } = this.#settings;
+    const payload = encodeValue([
+      name,
+      argument ?? null,
+      ...(tenant === undefined ? [] : [tenant]),
+    ]);
     const answer = await this.#open().transport.call(SYSTEM_OPS.AUTH, payload, {
       token,
       mutation: name !== "me" && name !== "sessions",

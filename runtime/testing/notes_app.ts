@@ -196,6 +196,19 @@ const SPECS: Readonly<Record<string, Spec>> = {
       if (text === "fail") throw new KontractError("FORBIDDEN");
     },
   },
+  share: {
+    types: ["string", "string"],
+    body: async (key: string, value: string): Promise<unknown> => {
+      const before = await env.shared.get(key);
+      await env.shared.set(key, value);
+      return { before, tenant: ctx.tenant, count: await env.shared.increment(`${key}:n`) };
+    },
+  },
+  once: {
+    meta: { readOnly: true },
+    types: [],
+    body: async () => (await env.shared.rateLimit("once", 1, 3_600_000)).allowed,
+  },
   grantNews: { meta: { readOnly: true }, types: [], body: () => env.events.grant("news") },
   gone: { types: [], body: () => HttpResp.noContent() },
   away: { types: [], body: () => HttpResp.redirect("/elsewhere") },
