@@ -1,0 +1,61 @@
+/**
+ * The random histories are worth something: each deliberately broken build is caught.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { testDatabase } from "../postgres.ts";
+import { breakBuild, type Fault } from "./broken_build.ts";
+import { Gateways } from "./load.ts";
+import { listAppend, LOAD_TABLES, phantoms, sameRequestTwice, type Workload } from "./workloads.ts";
+
+const TRIES = 10;
+
+const CASES: readonly (readonly [Fault, (attempt: number) => Workload])[] = [
+  ["no predicate validation", () => phantoms],
+  ["no predicate validation", (attempt) => listAppend(`p${attempt}`)],
+  ["no locks", (attempt) => listAppend(`l${attempt}`)],
+  ["effects recorded last", () => sameRequestTwice],
+];
+
+Deno.test({
+  name: "isolation: the checks catch broken builds",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn(t) {
+    for (const [fault, workload] of CASES) {
+      await t.step(`${workload(0).name} catches a build with ${fault}`, async () => {
+        const db = await testDatabase(LOAD_TABLES);
+        const gateways = await Gateways.open(db, LOAD_TABLES);
+        try {
+          await breakBuild(db.admin, fault);
+          assert.notDeepEqual(await firstAnomalies(gateways, workload), [], `in ${TRIES} tries`);
+        } finally {
+          await gateways.close();
+          await db.close();
+        }
+      });
+    }
+  },
+});
+
+async function firstAnomalies(
+  gateways: Gateways,
+  workload: (attempt: number) => Workload,
+): Promise<readonly string[]> {
+  for (let attempt = 1; attempt <= TRIES; attempt++) {
+    const { prepare, work, anomalies } = workload(attempt);
+    await prepare(gateways);
+    const { finished } = await gateways.load({
+      clients: 16,
+      callsPerClient: 8,
+      seed: attempt,
+      killEvery: 0,
+      work,
+    });
+    const wrong = await anomalies(finished, gateways);
+    if (Deno.env.get("KONTRACT_VERBOSE") === "1") console.log(attempt, wrong.slice(0, 2));
+    if (wrong.length > 0) return wrong;
+  }
+  return [];
+}

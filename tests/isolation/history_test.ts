@@ -1,0 +1,66 @@
+/**
+ * Random histories: several gateways, hundreds of concurrent calls, connections killed at random, and
+ * no anomaly, no lost and no doubled effect. `KONTRACT_SEED` repeats a run's programs; `KONTRACT_LONG=1`
+ * runs many more.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { testDatabase } from "../postgres.ts";
+import { Gateways } from "./load.ts";
+import {
+  bank,
+  listAppend,
+  LOAD_TABLES,
+  phantoms,
+  sameRequestTwice,
+  writeSkew,
+} from "./workloads.ts";
+
+const long = Deno.env.get("KONTRACT_LONG") === "1";
+const seed = Number(Deno.env.get("KONTRACT_SEED") ?? 1 + Math.floor(Math.random() * 1e6));
+
+Deno.test({
+  name: "isolation: random histories at several gateways while connections are killed",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn(t) {
+    const db = await testDatabase(LOAD_TABLES);
+    const gateways = await Gateways.open(db, LOAD_TABLES);
+    try {
+      for (
+        const workload of [
+          listAppend("a"),
+          bank("uniform"),
+          bank("skewed"),
+          writeSkew,
+          phantoms,
+          sameRequestTwice,
+        ]
+      ) {
+        await t.step(`${workload.name}: no anomaly, no lost or doubled effect`, async () => {
+          await workload.prepare(gateways);
+          const clients = 16;
+          const report = await gateways.load({
+            clients,
+            callsPerClient: long ? 200 : 7,
+            seed,
+            killEvery: 80,
+            work: workload.work,
+          });
+          const context = `seed ${seed}, ${report.kills} kills, ${report.unsure} unsure, ` +
+            `${report.replays} replays, ${report.reruns} reruns`;
+          if (Deno.env.get("KONTRACT_VERBOSE") === "1") console.log(`  ${context}`);
+          const wrong = await workload.anomalies(report.finished, gateways);
+          assert.deepEqual(wrong.slice(0, 5), [], context);
+          const refused = report.finished.flatMap((call) => call.refused ?? []);
+          assert.deepEqual(refused.filter((code) => code !== "CONFLICT"), [], context);
+          assert.ok(refused.length < report.finished.length / 10, `${refused} refused; ${context}`);
+        });
+      }
+    } finally {
+      await gateways.close();
+      await db.close();
+    }
+  },
+});
