@@ -12,13 +12,14 @@ import { pathToFileURL } from "node:url";
 import ts from "typescript";
 import type { Manifest } from "../_internal/manifest.ts";
 import { checkBoundary } from "./boundary.ts";
-import { Diagnostics } from "./diagnostic.ts";
+import { type Diagnostic, Diagnostics } from "./diagnostic.ts";
 import { digest } from "./digest.ts";
 import { discover, type Discovery } from "./discover.ts";
 import { tableOf } from "./discover_tables.ts";
 import { clientTypes } from "./emit/client.ts";
 import { emitStorageTypes } from "./emit/storage_types.ts";
 import { PACKAGE_FILES } from "./emit/worker.ts";
+import { fileKeys } from "./file_keys.ts";
 import { KontractSymbols } from "./kontract_symbols.ts";
 import { EMPTY_LOCK, Lock, LockError, type LockFile, parseLock } from "./lock.ts";
 import { Lowering } from "./lower/mod.ts";
@@ -26,7 +27,7 @@ import { makeManifest } from "./manifest.ts";
 import { writeFile } from "./output.ts";
 import type { ProgramCache } from "./program.ts";
 import { appPath, type Project, readProject, sourceFiles } from "./project.ts";
-import { GraphError, type ModuleGraph, readGraph } from "./resolve.ts";
+import { GraphError, type ModuleGraph } from "./resolve.ts";
 import { placeOf, Reporter } from "./source_place.ts";
 
 /** Name of the lock file in the app's folder. */
@@ -137,8 +138,9 @@ async function graphOf(
   ];
   const read = async (): Promise<ModuleGraph> => {
     const all = [...specifiers, ...remoteFiles.get(options.cache) ?? []];
-    await writeFile(graphFile, all.map((one) => `import ${JSON.stringify(one)};\n`).join(""));
-    return await readGraph(graphFile, project.root);
+    const text = all.map((one) => `import ${JSON.stringify(one)};\n`).join("");
+    await writeFile(graphFile, text);
+    return await options.cache.graphs.graph(graphFile, text, project.root);
   };
   try {
     const graph = await read();
@@ -285,7 +287,8 @@ class Stage {
     const own = this.#ownFiles(program);
     const inSource = own.filter((s) => s.fileName.startsWith(this.#project.source + sep));
     if (this.#syntax(program, own)) return null;
-    time("check", () => this.#types(program, inSource));
+    const keys = time("keys", () => fileKeys(program, own, this.#options.cache));
+    time("check", () => this.#types(program, inSource, keys));
     const reporter = new Reporter(this.#project.root, diagnostics);
     const kontract = new KontractSymbols(
       program.getTypeChecker(),
@@ -342,7 +345,9 @@ class Stage {
     const withClient = new Map([...overlay, [file, clientTypes(manifest)]]);
     const program = await this.#program([typesFile, ...this.#web(), file], withClient);
     const done = new Set(checked.map((source) => source.fileName));
-    this.#types(program, this.#ownFiles(program).filter((s) => !done.has(s.fileName)));
+    const own = this.#ownFiles(program);
+    const keys = fileKeys(program, own, this.#options.cache);
+    this.#types(program, own.filter((s) => !done.has(s.fileName)), keys);
   }
 
   #buildHash(manifest: Omit<Manifest, "build">, own: readonly ts.SourceFile[]): string {
@@ -362,28 +367,41 @@ class Stage {
 
   #syntax(program: ts.Program, own: readonly ts.SourceFile[]): boolean {
     const found = own.flatMap((source) => program.getSyntacticDiagnostics(source));
-    for (const one of found) this.#report("KT1003", one);
+    for (const one of found) this.#options.diagnostics.add(this.#diagnostic("KT1003", one));
     return found.length > 0;
   }
 
-  #types(program: ts.Program, sources: readonly ts.SourceFile[]): void {
+  /** Problems of types; those of a file that means what it meant are kept from the last build. */
+  #types(
+    program: ts.Program,
+    sources: readonly ts.SourceFile[],
+    keys: ReadonlyMap<string, string>,
+  ): void {
+    const { checked } = this.#options.cache;
     for (const source of sources) {
-      for (const one of program.getSemanticDiagnostics(source)) {
-        const missing = one.code === 2307 || one.code === 2792;
-        this.#report(missing ? "KT1002" : "KT1004", one);
+      const { fileName } = source;
+      const key = keys.get(fileName) ?? "";
+      let known = checked.get(fileName);
+      if (known?.key !== key) {
+        const problems = program.getSemanticDiagnostics(source).map((one) => {
+          const missing = one.code === 2307 || one.code === 2792;
+          return this.#diagnostic(missing ? "KT1002" : "KT1004", one);
+        });
+        checked.set(fileName, known = { key, problems });
       }
+      for (const one of known.problems) this.#options.diagnostics.add(one);
     }
   }
 
-  #report(code: "KT1002" | "KT1003" | "KT1004", one: ts.Diagnostic): void {
+  #diagnostic(code: "KT1002" | "KT1003" | "KT1004", one: ts.Diagnostic): Diagnostic {
     const text = ts.flattenDiagnosticMessageText(one.messageText, "\n");
-    this.#options.diagnostics.add({
+    return {
       code,
       severity: one.category === ts.DiagnosticCategory.Error ? "error" : "warning",
       message: `TS${one.code}: ${text}`,
       ...(one.file === undefined || one.start === undefined
         ? {}
         : placeOf(this.#project.root, one.file, one.start, one.length ?? 1)),
-    });
+    };
   }
 }

@@ -94,9 +94,13 @@ export class Bundler {
     const { root, purpose, entries, outdir, minify, jsx } = input;
     const key = JSON.stringify([root, purpose, entries, outdir, minify, jsx, generation]);
     if (this.#context !== null && this.#key === key) return this.#context;
-    await this.#context?.dispose().catch(() => {});
+    if (this.#context !== null) {
+      contexts.delete(this.#context);
+      await this.#context.dispose().catch(() => {});
+    }
     this.#key = key;
     this.#context = await esbuild.context(settings(input, () => this.#input ?? input));
+    contexts.add(this.#context);
     return this.#context;
   }
 }
@@ -138,6 +142,8 @@ function settings(
 
 /** Bundles under way in this process: the bundler's own process serves all of them. */
 let active = 0;
+/** Contexts of the bundler's process: it must not be ended while one lives. */
+const contexts: Set<{ dispose(): Promise<void> }> = new Set();
 /** Counts the bundler's processes; a context dies with its own. */
 let generation = 0;
 
@@ -257,5 +263,8 @@ function loaded(file: string, input: BundleInput): esbuild.OnResolveResult {
 export async function stopBundler(): Promise<void> {
   if (active > 0) return;
   generation++;
+  const open = [...contexts];
+  contexts.clear();
+  await Promise.all(open.map((one) => one.dispose().catch(() => {})));
   await esbuild.stop();
 }

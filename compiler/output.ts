@@ -3,11 +3,12 @@
  *
  * A folder is written beside its place and swapped in by renames; a file is written beside its place
  * and renamed. A reader sees the old or the new, never a mixture; a crash leaves at most a folder
- * whose name ends in `.kontract-<n>`, which the next build removes.
+ * `.<name>.kontract-…` beside it, which the next build removes or puts back.
  *
  * @module
  */
 import { basename, dirname, join } from "node:path";
+import process from "node:process";
 
 let counter = 0;
 
@@ -21,6 +22,7 @@ export async function writeFolder(
   files: ReadonlyMap<string, string | Uint8Array>,
 ): Promise<void> {
   await Deno.mkdir(dirname(folder), { recursive: true });
+  await removeLeftovers(folder);
   const fresh = beside(folder, "new");
   const old = beside(folder, "old");
   try {
@@ -40,6 +42,37 @@ export async function writeFolder(
   } finally {
     await removed(fresh);
     await removed(old);
+  }
+}
+
+/**
+ * Removes what builds that were cut off left beside `folder`. Where the folder itself is missing, the cut
+ * was between the two renames: the old one is put back first.
+ */
+async function removeLeftovers(folder: string): Promise<void> {
+  const names = new RegExp(
+    `^\\.${RegExp.escape(basename(folder))}\\.kontract-(new|old)-(\\d+)-\\d+$`,
+  );
+  for await (const entry of Deno.readDir(dirname(folder))) {
+    const [, kind, pid] = names.exec(entry.name) ?? [];
+    if (kind === undefined || Number(pid) === Deno.pid || isAlive(Number(pid))) continue;
+    const path = join(dirname(folder), entry.name);
+    if (kind === "old" && !await exists(folder) && await renamed(path, folder)) continue;
+    await removed(path);
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then(() => true, () => false);
+}
+
+/** True where a process of this number runs: the folder may be its work under way. */
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as { readonly code?: string }).code === "EPERM";
   }
 }
 

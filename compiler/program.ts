@@ -9,6 +9,9 @@
  */
 import { dirname, join } from "node:path";
 import ts from "typescript";
+import type { Diagnostic } from "./diagnostic.ts";
+import { digest } from "./digest.ts";
+import { GraphCache } from "./graph_cache.ts";
 import type { ModuleGraph } from "./resolve.ts";
 import { parseShadowed } from "./shadow.ts";
 
@@ -43,7 +46,16 @@ export interface ProgramInput {
 export class ProgramCache {
   #parsed: Map<string, { readonly text: string; readonly source: ts.SourceFile }> = new Map();
   #last: ts.Program | undefined;
+  #graph: ModuleGraph | undefined;
+  /** Importer → files that its imports lead to, as the last program resolved them. */
+  readonly #imports: Map<string, readonly string[]> = new Map();
   #denoLib: string | null = null;
+  readonly graphs: GraphCache = new GraphCache();
+  /** Problems of types by file, with the key (`file_keys.ts`) they were found under. */
+  readonly checked: Map<
+    string,
+    { readonly key: string; readonly problems: readonly Diagnostic[] }
+  > = new Map();
 
   /** A program for this moment. */
   async program(input: ProgramInput): Promise<ts.Program> {
@@ -57,8 +69,14 @@ export class ProgramCache {
       ...(this.#last === undefined ? {} : { oldProgram: this.#last }),
     });
     this.#last = program;
+    this.#graph = input.graph;
     this.#forget(program);
     return program;
+  }
+
+  /** Files that a file of the last program imports. */
+  importsOf(file: string): readonly string[] {
+    return this.#imports.get(file) ?? [];
   }
 
   #host(input: ProgramInput, options: ts.CompilerOptions): ts.CompilerHost {
@@ -66,6 +84,7 @@ export class ProgramCache {
     const read = (file: string): string | undefined =>
       input.overlay.get(file) ?? fixed.get(file) ?? input.graph.read(file);
     const libFolder = dirname(ts.getDefaultLibFilePath(options));
+    const invalid = this.#graph !== input.graph;
     return {
       fileExists: (file) => read(file) !== undefined,
       readFile: read,
@@ -80,10 +99,15 @@ export class ProgramCache {
       getCanonicalFileName: (file) => file,
       useCaseSensitiveFileNames: () => true,
       getNewLine: () => "\n",
-      resolveModuleNameLiterals: (literals, importer) =>
-        literals.map((literal) => ({
+      hasInvalidatedResolutions: () => invalid,
+      resolveModuleNameLiterals: (literals, importer) => {
+        const found = literals.map((literal) => ({
           resolvedModule: resolveTypes(literal.text, importer, input),
-        })),
+        }));
+        const files = found.flatMap((one) => one.resolvedModule?.resolvedFileName ?? []);
+        this.#imports.set(importer, files);
+        return found;
+      },
       resolveTypeReferenceDirectiveReferences: (references) =>
         references.map(() => ({ resolvedTypeReferenceDirective: undefined })),
     };
@@ -97,7 +121,7 @@ export class ProgramCache {
     const known = this.#parsed.get(file);
     if (known !== undefined && known.text === text) return known.source;
     const source = parseShadowed(file, text, version);
-    (source as { version?: string }).version = `${text.length}:${hash(text)}`;
+    (source as { version?: string }).version = digest([text], 32);
     this.#parsed.set(file, { text, source });
     return source;
   }
@@ -106,14 +130,13 @@ export class ProgramCache {
     for (const file of this.#parsed.keys()) {
       if (program.getSourceFile(file) === undefined) this.#parsed.delete(file);
     }
+    for (const file of this.checked.keys()) {
+      if (program.getSourceFile(file) === undefined) this.checked.delete(file);
+    }
+    for (const file of this.#imports.keys()) {
+      if (program.getSourceFile(file) === undefined) this.#imports.delete(file);
+    }
   }
-}
-
-/** FNV-1a over code units: tells versions of one file apart, nothing more. */
-function hash(text: string): number {
-  let h = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
-  return h >>> 0;
 }
 
 function resolveTypes(

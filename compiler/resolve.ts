@@ -7,7 +7,7 @@
  * {@link REMOTE} that keeps the ending for a remote one. Files of npm packages resolve by
  * `npm_exports.ts` against the package folders that Deno names.
  *
- * Not cached across graphs: a {@link ModuleGraph} is a picture of one moment.
+ * A {@link ModuleGraph} is a picture of one moment; `graph_cache.ts` tells whether it still holds.
  *
  * @module
  */
@@ -117,6 +117,18 @@ export class ModuleGraph {
   /** All modules' file names with their specifiers, npm packages' files not included. */
   files(): ReadonlyMap<string, string> {
     return new Map([...this.#files].map(([file, module]) => [file, module.specifier]));
+  }
+
+  /** True where a module could not be found or read. */
+  get broken(): boolean {
+    return [...this.#byUrl.values()].some((module) => module.error !== undefined);
+  }
+
+  /** Modules that are files of this machine and not of npm packages. */
+  localFiles(): readonly string[] {
+    return [...this.#files].flatMap(([file, { specifier }]) =>
+      specifier.startsWith("file:") ? [file] : []
+    );
   }
 
   /** Names and versions of all npm packages. */

@@ -1,0 +1,136 @@
+/** A builder that saw edits gives what a clean build gives, byte for byte, whatever the edits were. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { build, type BuildResult, createBuilder, formatDiagnostics } from "./mod.ts";
+import { listFiles } from "./project.ts";
+import { makeApp, type TestApp } from "./testing/app.ts";
+import { type Random, randomFrom } from "./testing/random.ts";
+
+const SEQUENCES = Deno.env.has("KONTRACT_LONG") ? 40 : 3;
+const EDITS = 9;
+
+const SHARED = [
+  `export interface Shared { id: string }\nexport const limit = 1;\n`,
+  `export interface Shared { id: string; more?: number[] }\nexport const limit = 2;\n`,
+  `export interface Shared { id: string; kind: "a" | "b" }\nexport const limit = 2;\n`,
+  `export interface Other { id: string }\nexport const limit = 1;\n`,
+  `export interface Shared { id: string\nexport const limit = ;\n`,
+];
+
+function routeFile(name: string, random: Random): string {
+  const shared = random.chance(0.6);
+  const own = `{ of: ${random.pick(["Shared", "string", "Own[]", "Date | null"])} }`;
+  return [
+    `import { backend } from "@kontract/kontract";`,
+    shared ? `import { limit, type Shared } from "./shared.ts";` : `type Shared = "x" | "y";`,
+    `interface Own { name: string; size?: ${random.pick(["number", "string", "bigint"])} }`,
+    `/** Number ${random.below(9)}. */`,
+    `export const ${name} = backend({ readOnly: ${
+      random.chance(0.5)
+    } }, async (a: ${own}): Promise<Own | null> => {`,
+    `  void ${shared ? "limit" : "null"}; void a; return await Promise.resolve(${
+      random.chance(0.1) ? `{ name: 5 }` : `{ name: "${random.below(99)}" }`
+    });`,
+    `});`,
+    `export type { Own, Shared };`,
+    "",
+  ].join("\n");
+}
+
+function tableFile(random: Random): string {
+  return `import { primkey, table } from "@kontract/kontract";
+@table("notes")
+export class Note {
+  @primkey
+  id!: string;
+  ${random.pick(["text", "body"])}: ${random.pick([`string = "${random.below(3)}"`, "number = 4"])};
+}
+`;
+}
+
+function middlewareFile(random: Random): string {
+  return `import { defineMiddleware } from "@kontract/kontract";
+const mark = "${random.below(9)}";
+export const around = defineMiddleware({ prefix: "${random.pick(["r1", "r"])}" }, async (next) => {
+  const result = await next();
+  return ${random.pick(["result", "[mark, result][1]"])};
+});
+`;
+}
+
+/** One edit of the app in `names`, the route files there are. */
+async function edit(app: TestApp, names: Set<string>, random: Random): Promise<void> {
+  const add = async (name: string): Promise<void> => {
+    names.add(name);
+    await app.write(`src/${name}.ts`, routeFile(name, random));
+  };
+  const some = (): string => random.pick([...names]);
+  switch (random.below(9)) {
+    case 0:
+    case 1:
+      return await add(`r${1 + random.below(6)}`);
+    case 2:
+      return await add(some());
+    case 3: {
+      if (names.size < 2) return await add("r1");
+      const name = some();
+      names.delete(name);
+      return await app.write(`src/${name}.ts`, null);
+    }
+    case 4: {
+      // Another file with the same function: its module has another name.
+      const name = some(), text = await app.read(`src/${name}.ts`);
+      await app.write(`src/${name}.ts`, null);
+      await app.write(`src/${name}.ts`, `// moved\n${text}`);
+      return;
+    }
+    case 5:
+    case 6:
+      return await app.write("src/shared.ts", random.pick(SHARED));
+    case 7:
+      return await app.write("src/schema.ts", tableFile(random));
+    default:
+      return await app.write("src/around.ts", middlewareFile(random));
+  }
+}
+
+async function outcome(
+  app: TestApp,
+  result: BuildResult,
+): Promise<Readonly<Record<string, string>> | string> {
+  if (!result.ok) {
+    // What a process tried out itself it may retire without a question; a new process asks.
+    const problems = result.diagnostics.filter((one) => one.code !== "KT2007");
+    return `failed\n${formatDiagnostics(problems)}`;
+  }
+  const folder = join(app.root, "dist");
+  const texts = (await listFiles(folder)).map(async (file) =>
+    [file.slice(folder.length + 1), await Deno.readTextFile(file)] as const
+  );
+  return Object.fromEntries(await Promise.all(texts));
+}
+
+for (let seed = 1; seed <= SEQUENCES; seed++) {
+  Deno.test(`after random edits a builder gives what a clean build gives, sequence ${seed}`, async () => {
+    const random = randomFrom(seed + Number(Deno.env.get("SEED") ?? 0) * 1000);
+    const names = new Set(["r1"]);
+    await using app = await makeApp({
+      "src/shared.ts": SHARED[0]!,
+      "src/schema.ts": tableFile(random),
+      "src/r1.ts": routeFile("r1", randomFrom(1)),
+      "web/main.ts": `import { api } from "@/client";\nconsole.log(api);\n`,
+    });
+    const builder = createBuilder({ root: app.root, hosts: ["deno"] });
+    await builder.rebuild();
+    for (let i = 1; i <= EDITS; i++) {
+      await edit(app, names, random);
+      if (random.chance(0.3)) await edit(app, names, random);
+      const result = await builder.rebuild();
+      if (i % 3 !== 0) continue;
+      const incremental = await outcome(app, result);
+      const clean = await outcome(app, await build({ root: app.root, hosts: ["deno"] }));
+      if (typeof clean === "string" && clean.trim() === "failed") continue;
+      assert.deepEqual(incremental, clean, `sequence ${seed}, edit ${i}`);
+    }
+  });
+}
