@@ -28,12 +28,7 @@ Deno.test("folders that a killed build left are removed by the next one, those o
     await Deno.mkdir(join(parent, ".dist.other"));
     await writeFolder(join(parent, "dist"), new Map([["a.txt", "a"]]));
     const left = [...Deno.readDirSync(parent)].map((entry) => entry.name).sort();
-    assert.deepEqual(
-      left.filter((name) => name !== ".dist.kontract-new-1-0"),
-      [".dist.other", "dist"]
-        .filter((name) => left.includes(name)),
-    );
-    assert.ok(left.includes(".dist.kontract-new-1-0") && left.includes("dist"));
+    assert.deepEqual(left, [".dist.kontract-new-1-0", ".dist.other", "dist"]);
   }));
 
 Deno.test("a build cut off between its two renames has lost nothing", () =>
@@ -41,9 +36,7 @@ Deno.test("a build cut off between its two renames has lost nothing", () =>
     const old = join(parent, `.dist.kontract-old-${await deadPid()}-1`);
     await Deno.mkdir(old);
     await Deno.writeTextFile(join(old, "a.txt"), "last good");
-    const file = join(parent, "file");
-    await Deno.writeTextFile(file, "");
-    // A path below a file cannot be written: this build fails after it has cleaned up.
+    // No file can have this name: the build fails after it has cleaned up.
     await assert.rejects(writeFolder(join(parent, "dist"), new Map([["x\0", "b"]])));
     assert.equal(await Deno.readTextFile(join(parent, "dist", "a.txt")), "last good");
   }));
