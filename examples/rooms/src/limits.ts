@@ -13,10 +13,10 @@ export const PURPOSE_LIMIT = 120;
 export const PAGE = 50;
 
 /** How often a page that is looked at says so, in milliseconds. */
-export const BEAT_MS = 8_000;
+export const BEAT_MS = 5_000;
 
 /** After how long without a word somebody is away. */
-export const AWAY_MS = 20_000;
+export const AWAY_MS = 12_000;
 
 /** A room's name as it is compared: case, spaces and signs do not count. */
 export function slugOf(name: string): string {

@@ -9,10 +9,12 @@ export interface Presence {
   name: string;
   /** True while they write. */
   typing: boolean;
+  /** Milliseconds until they count as away, unless they say something. */
+  left: number;
 }
 
 /** What the topic of a room carries. */
-export interface PresenceNews extends Presence {
+export interface PresenceNews extends Omit<Presence, "left"> {
   /** False where they have left. */
   here: boolean;
 }
@@ -34,7 +36,12 @@ export class Presences {
       people[owner] = { name, typing, until: Date.now() + AWAY_MS };
     });
     tell(room, { owner, name, typing, here: true });
-    return Object.entries(here).map(([id, { name, typing }]) => ({ owner: id, name, typing }));
+    const now = Date.now();
+    return Object.entries(here).map(([id, { until, ...person }]) => ({
+      owner: id,
+      ...person,
+      left: until - now,
+    }));
   }
 
   /// Says that the caller has left the room.
