@@ -1,0 +1,128 @@
+/**
+ * A connection that breaks before, while and after a statement reaches the server: nothing is lost,
+ * nothing is applied twice, and nobody is told a thing that is not so.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { KontractError } from "../../_internal/errors.ts";
+import type { CallOptions, StorageEngine } from "../../storage/contract.ts";
+import { storageEngine } from "../../storage/engine.ts";
+import { postgresDatabase } from "../../storage/postgres_database.ts";
+import { call, field, number, run, table } from "../../storage/testing/tables.ts";
+import { testDatabase } from "../postgres.ts";
+import { type Cut, cuttingProxy } from "./cutting_proxy.ts";
+
+const TABLES = [table("counters", [field("value", number)]), table("marks", [field("of", number)])];
+
+Deno.test({
+  name: "faults: a connection breaks around a statement",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn(t) {
+    const db = await testDatabase(TABLES);
+    const proxy = await cuttingProxy(db.gatewayUrl);
+    const database = postgresDatabase({ url: proxy.url, max: 1 });
+    const straight = postgresDatabase({ url: db.gatewayUrl, max: 2 });
+    const engine = storageEngine({ database, tables: TABLES });
+    const other = storageEngine({ database: straight, tables: TABLES });
+    const session = await engine.openSession(await db.token());
+
+    const stored = async (id: string): Promise<readonly unknown[]> => {
+      const { value } = await run(other, call(session, { readOnly: true }), async (s) => [
+        (await s.counters!.get(id))?.value ?? null,
+        await s.marks!.count(),
+      ]);
+      return value;
+    };
+    /** Adds one and pushes a mark; the connection breaks around the commit of the first run. */
+    const addOne = async (
+      on: StorageEngine,
+      id: string,
+      cut: Cut | null,
+      extra: Partial<CallOptions>,
+    ): Promise<{ readonly runs: number; readonly replayed: boolean }> => {
+      let runs = 0;
+      const { outcome } = await run(on, call(session, extra), async (s) => {
+        const row = await s.counters!.get(id);
+        await s.counters!.set(id, { value: Number(row?.value ?? 0) + 1 });
+        await s.marks!.push({ of: 1 });
+        if (++runs === 1 && cut !== null) void proxy.cut(cut);
+      });
+      return { runs, replayed: outcome.replayed };
+    };
+    /** A new connection prepares each statement first, by the types it is given; the cuts are about its execution. */
+    const warm = async (): Promise<void> => {
+      await addOne(engine, "warm", null, {});
+      await addOne(engine, "warm", null, { effect: null });
+    };
+    let reqno = 0n;
+    try {
+      for (const cut of ["before", "after", "reset", "inside"] as const) {
+        await t.step(
+          `${cut}: a commit with a request id is applied once and acknowledged`,
+          async () => {
+            await warm();
+            const [, marks] = await stored(cut);
+            const effect = { lane: "cut", reqno: ++reqno };
+            const { runs, replayed } = await addOne(engine, cut, cut, { effect });
+            assert.equal(runs, 1);
+            assert.equal(replayed, cut !== "before");
+            assert.deepEqual(await stored(cut), [1, Number(marks) + 1]);
+            // And whoever sends the request again gets the same answer and no second effect.
+            assert.equal((await addOne(other, cut, null, { effect })).replayed, true);
+            assert.deepEqual(await stored(cut), [1, Number(marks) + 1]);
+          },
+        );
+
+        await t.step(`${cut}: without a request id the outcome is said to be unknown`, async () => {
+          const id = `${cut} unknown`;
+          await warm();
+          const [, marks] = await stored(id);
+          await assert.rejects(addOne(engine, id, cut, { effect: null }), (error) => {
+            assert.ok(error instanceof KontractError, String(error));
+            assert.equal(error.code, "OUTCOME_UNKNOWN");
+            return true;
+          });
+          // Whichever it was: whole or nothing, and not twice.
+          const applied = cut === "before" ? 0 : 1;
+          assert.deepEqual(await stored(id), [applied || null, Number(marks) + applied]);
+        });
+
+        await t.step(
+          `${cut}: a read that breaks gives a typed error or the right row`,
+          async () => {
+            await warm();
+            const broken = proxy.cut(cut);
+            const first = run(
+              engine,
+              call(session, { readOnly: true }),
+              (s) => s.counters!.get(cut),
+            );
+            await first.then(
+              ({ value }) => assert.deepEqual(value, { id: cut, value: 1 }),
+              (error) => {
+                assert.ok(error instanceof KontractError, String(error));
+                assert.equal(error.code, "DATABASE_UNAVAILABLE");
+              },
+            );
+            await broken;
+            for (let i = 0; i < 3; i++) {
+              const { value } = await run(
+                engine,
+                call(session),
+                (s) => s.counters!.getMany([cut, "none"]),
+              );
+              assert.deepEqual(value, [{ id: cut, value: 1 }, null]);
+            }
+          },
+        );
+      }
+    } finally {
+      await database.close();
+      await straight.close();
+      await proxy.close();
+      await db.close();
+    }
+  },
+});
