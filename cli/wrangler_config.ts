@@ -27,6 +27,7 @@ export function wranglerConfig(input: WranglerInput): Record<string, unknown> {
     .map(([name, className]) => ({ name, class_name: className }));
   const { own } = input;
   const ownObjects = (own.durable_objects as { bindings?: unknown[] } | undefined)?.bindings ?? [];
+  const ownTriggers = own.triggers as { crons?: unknown } | undefined;
   const ownMigrations = Array.isArray(own.migrations) ? own.migrations : [];
   return {
     name: input.app,
@@ -42,6 +43,8 @@ export function wranglerConfig(input: WranglerInput): Record<string, unknown> {
     compatibility_flags: [
       ...new Set([...COMPATIBILITY_FLAGS, ...textList(own.compatibility_flags)]),
     ],
+    // Garbage collection and sweeps, by the clock.
+    triggers: { crons: [...new Set(["* * * * *", ...textList(ownTriggers?.crons)])] },
     durable_objects: { bindings: [...bindings, ...ownObjects] },
     migrations: [
       { tag: "kontract-1", new_sqlite_classes: Object.values(DURABLE_OBJECTS) },

@@ -18,6 +18,7 @@
  */
 import { KontractError } from "../_internal/errors.ts";
 import type { AuditHook } from "../auth/audit.ts";
+import { addressSubject } from "../auth/limits.ts";
 import type { AuthOptions } from "../auth/options.ts";
 import { createAuthService, type KontractAuth } from "../auth/service.ts";
 import { AUTH_TABLES } from "../auth/tables.ts";
@@ -40,6 +41,7 @@ import { reportFailure } from "./failure.ts";
 import { MAX_JSON } from "./json_body.ts";
 import { answerRpc, failureResponse, jsonResponse } from "./json_surface.ts";
 import { allowOrigin, type OriginList } from "./origins.ts";
+import { Maintenance } from "./maintenance.ts";
 import type { Ports } from "./ports.ts";
 import { rayDispatch } from "./ray_surface.ts";
 import { createResumeSealer } from "./resume_sealer.ts";
@@ -107,11 +109,13 @@ export interface Gateway {
    * Checks a WebSocket upgrade for the sealed channel: null where it may go on, else the refusal.
    * The host upgrades, then hands the socket to {@link Gateway.openSocket}.
    */
-  refuseSocket(request: Request): Response | null;
+  refuseSocket(request: Request, from?: RequestOrigin): Promise<Response | null>;
   /** The session of an accepted socket; with `saved` the one that hibernated. */
   openSocket(socket: RaySocket, from: SocketOrigin): Promise<SocketSession>;
   /** True where the gateway answers this path; everything else is the front end's. */
   handles(pathname: string): boolean;
+  /** The work of one minute: garbage collection, sweeps. Never rejects. */
+  scheduled(): Promise<void>;
   /** Administration of accounts, for the host's own code. */
   readonly auth: KontractAuth;
 }
@@ -131,12 +135,14 @@ export function createGateway(
   const json = options.json ?? true;
   return {
     auth: services.auth,
+    scheduled: () => services.maintenance.run(),
     handles: isGatewayPath,
-    refuseSocket(request): Response | null {
+    async refuseSocket(request, from = {}): Promise<Response | null> {
       const requestId = crypto.randomUUID();
       try {
         // Browsers send no preflight for an upgrade: this check is all that keeps other pages out.
         allowOrigin(request, services.origins);
+        if (!await admit(ports, from.address ?? "unknown")) throw new KontractError("RATE_LIMITED");
         return null;
       } catch (error) {
         return failureResponse(reportFailure(ports.log, error, requestId));
@@ -195,6 +201,7 @@ async function answer(services: Services, incoming: Incoming, json: boolean): Pr
   const { pathname } = url;
   if (pathname === "/health") return await answerHealth(services, incoming);
   if (pathname === RAY_PATH) {
+    services.addresses.set(request, incoming.address);
     return await services.ray.handle(request, rayDispatch(services, incoming));
   }
   if (pathname === "/events") return await answerEvents(services, incoming);
@@ -226,6 +233,14 @@ async function answerHealth(services: Services, { request, url }: Incoming): Pro
   }
   const { app, build } = services.app;
   return jsonResponse(200, { status: "ok", app, build });
+}
+
+/** Handshakes of one address in a minute: each costs a key agreement. */
+const HANDSHAKES = 600;
+
+async function admit({ shared }: Ports, address: string): Promise<boolean> {
+  if (address === "unknown") return true; // the host cannot tell: one bucket for all would lock all out
+  return (await shared.rateLimit(`h:${addressSubject(address)}`, HANDSHAKES, 60_000)).allowed;
 }
 
 function createServices(app: AppDefinition, ports: Ports, options: GatewayOptions): Services {
@@ -260,6 +275,7 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
     background: (work) => ports.background(work),
   });
   const grants = new TopicGrants(secrets, clock);
+  const addresses = new WeakMap<Request, string>();
   return {
     app,
     ports,
@@ -276,8 +292,11 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
       epochs: ports.epochs,
       clock,
       ...(options.limits === undefined ? {} : { limits: options.limits }),
+      admit: (request) => admit(ports, addresses.get(request) ?? "unknown"),
       onFailure: (error) => ports.log.info("raystream_refused", { error }),
     }),
+    addresses,
+    maintenance: new Maintenance({ ...ports, sessions, auth }),
     origins: options.origins ?? [],
     maxBody: options.maxBody ?? MAX_JSON,
     tenants: new TenantGate({

@@ -9,6 +9,7 @@ import type { RaystreamServer } from "../protocol/mod.ts";
 import type { StorageEngine } from "../storage/contract.ts";
 import type { AppDefinition } from "./app.ts";
 import type { CallRunner } from "./call_runner.ts";
+import type { Maintenance } from "./maintenance.ts";
 import type { OriginList } from "./origins.ts";
 import type { Ports } from "./ports.ts";
 import type { RouteTable } from "./routes.ts";
@@ -28,6 +29,9 @@ export interface Services {
   readonly grants: TopicGrants;
   readonly sealer: ResumeSealer;
   readonly ray: RaystreamServer;
+  /** Client address of each request that is being answered by raystream. */
+  readonly addresses: WeakMap<Request, string>;
+  readonly maintenance: Maintenance;
   readonly origins: OriginList;
   /** Bytes of a JSON body. */
   readonly maxBody: number;

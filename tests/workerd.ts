@@ -32,6 +32,8 @@ export interface WorkerdOptions {
 export interface Workerd {
   /** Sends one request through its front door. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
+  /** Fires the cron trigger; gives the outcome, `ok` where the handler did its work. */
+  scheduled(): Promise<string>;
   /** Origin of its own server, for WebSockets. */
   readonly url: string;
   stop(): Promise<void>;
@@ -102,6 +104,13 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
   return {
     url,
     fetch: (path, init) => fetch(`${url}${path}`, init),
+    scheduled: async () => {
+      // Its declaration lacks the method: types of Workers are not loaded here.
+      const worker = await miniflare.getWorker() as unknown as {
+        scheduled(event: { cron: string }): Promise<{ outcome: string }>;
+      };
+      return (await worker.scheduled({ cron: "* * * * *" })).outcome;
+    },
     stop: () => miniflare.dispose(),
   };
 }

@@ -9,12 +9,14 @@ import { AUTH_TABLES } from "../auth/tables.ts";
 import { stopBundler } from "../compiler/bundle.ts";
 import { SseParser } from "../events/mod.ts";
 import { NOTES } from "../runtime/testing/notes_app.ts";
-import { testDatabase } from "./postgres.ts";
+import { type TestDatabase, testDatabase } from "./postgres.ts";
 import { startWorkerd, type Workerd } from "./workerd.ts";
 
 const options = { sanitizeOps: false, sanitizeResources: false };
 
-async function withApp(body: (workerd: Workerd) => Promise<void>): Promise<void> {
+async function withApp(
+  body: (workerd: Workerd, database: TestDatabase) => Promise<void>,
+): Promise<void> {
   const database = await testDatabase([...AUTH_TABLES, NOTES]);
   const state = await Deno.makeTempDir();
   try {
@@ -27,7 +29,7 @@ async function withApp(body: (workerd: Workerd) => Promise<void>): Promise<void>
       },
     });
     try {
-      await body(workerd);
+      await body(workerd, database);
     } finally {
       await workerd.stop();
     }
@@ -50,7 +52,7 @@ async function* eventsOf(response: Response): AsyncGenerator<{ event: string; da
 }
 
 Deno.test("an app in workerd", options, async (t) => {
-  await withApp(async (workerd) => {
+  await withApp(async (workerd, database) => {
     const step = (name: string, fn: () => Promise<void>): Promise<boolean> =>
       t.step({ name, fn, ...options });
     const visitor = async (): Promise<SessionTokens> =>
@@ -125,6 +127,12 @@ Deno.test("an app in workerd", options, async (t) => {
         while (last.done !== true && last.value.event !== "closed") last = await stream.next();
         assert.equal(last.value?.event, "closed");
       }
+    });
+
+    await step("the cron trigger collects garbage: it leaves its marker", async () => {
+      assert.equal(await workerd.scheduled(), "ok");
+      const rows = await database.admin`select 1 from kontract_private.markers`;
+      assert.ok(rows.length >= 1);
     });
 
     await step("cookies carry a session through the Worker", async () => {

@@ -20,6 +20,7 @@ import type { AppDefinition } from "../app.ts";
 import type { KontractAuth } from "../../auth/service.ts";
 import { createGateway, type GatewayOptions, isSocketUpgrade } from "../gateway.ts";
 import type { LogSink } from "../log.ts";
+import { startMaintenance } from "../maintenance.ts";
 import { parseOrigins } from "../origins.ts";
 import { denoPorts } from "./ports.ts";
 import { serveStatic } from "./static_files.ts";
@@ -56,6 +57,8 @@ export interface ServerOptions extends GatewayOptions {
 export interface KontractServer {
   /** Answers one request. */
   fetch(request: Request, info?: Deno.ServeHandlerInfo): Promise<Response>;
+  /** The work of one minute (garbage collection, sweeps); done by the clock from the first request on. */
+  scheduled(): Promise<void>;
   /** Ends database connections and state. */
   close(): Promise<void>;
   /** Administration of accounts, for the host's own code. */
@@ -93,13 +96,20 @@ export function createServer(app: AppDefinition, options: ServerOptions = {}): K
   });
   const gateway = createGateway(app, ports, { ...options, origins });
   const folder = publicFolder(options.public);
+  let timer: { stop(): Promise<void> } | null = null;
   return {
     auth: gateway.auth,
-    close: () => ports.close(),
+    scheduled: () => gateway.scheduled(),
+    async close(): Promise<void> {
+      await timer?.stop();
+      await ports.close();
+    },
     async fetch(request, info): Promise<Response> {
+      timer ??= startMaintenance(() => gateway.scheduled());
       if (isSocketUpgrade(request)) {
-        return gateway.refuseSocket(request) ??
-          upgrade(gateway, request, addressOf(request, info, hops));
+        const address = addressOf(request, info, hops);
+        return await gateway.refuseSocket(request, { address }) ??
+          upgrade(gateway, request, address);
       }
       if (folder !== null && !gateway.handles(new URL(request.url).pathname)) {
         const file = await serveStatic(folder, request);

@@ -16,6 +16,8 @@ import { inScope, RequestScope } from "./request_scope.ts";
 export interface KontractWorker {
   /** Answers one request. */
   fetch(request: Request, env: WorkerEnv, context: ExecutionContext): Promise<Response>;
+  /** Called by the cron trigger, once a minute: garbage collection and sweeps. */
+  scheduled(event: unknown, env: WorkerEnv, context: ExecutionContext): Promise<void>;
 }
 
 /** The app of this isolate: its Durable Objects serve the same one. */
@@ -26,7 +28,7 @@ let running: Gateway | null = null;
 export function createWorker(app: AppDefinition, options: GatewayOptions = {}): KontractWorker {
   registered = { app, options };
   running = null;
-  return { fetch: answer };
+  return { fetch: answer, scheduled: maintain };
 }
 
 /** The gateway of this isolate. @throws {KontractError} `CONFIG` */
@@ -57,11 +59,24 @@ async function answer(
   }
 }
 
+async function maintain(
+  _event: unknown,
+  env: WorkerEnv,
+  context: ExecutionContext,
+): Promise<void> {
+  const scope = new RequestScope((work) => context.waitUntil(work));
+  try {
+    await inScope(scope, () => workerGateway(env).scheduled());
+  } finally {
+    scope.end();
+  }
+}
+
 async function route(request: Request, env: WorkerEnv, scope: RequestScope): Promise<Response> {
   const gateway = workerGateway(env);
   const address = request.headers.get("cf-connecting-ip") ?? "unknown";
   if (isSocketUpgrade(request)) {
-    const refusal = gateway.refuseSocket(request);
+    const refusal = await gateway.refuseSocket(request, { address });
     if (refusal !== null) return refusal;
     return await env.SESSION.get(env.SESSION.newUniqueId()).fetch(request);
   }
