@@ -29,7 +29,7 @@ export class Rooms {
     egroup: "members",
     perm: perms.RW_,
     grants: { "rooms.openedBy": perms.RW_, "rooms.openedAt": perms.RW_ },
-    rateLimit: { limit: 5, windowMs: 60_000 },
+    rateLimit: { limit: 20, windowMs: 60_000 },
   })
   static async openRoom(name: string, purpose: string): Promise<Room> {
     const shown = checkLine(name, "name", NAME_LIMIT);

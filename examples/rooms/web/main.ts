@@ -137,6 +137,7 @@ function enterNamed(): void {
 function showRoom(room: Room | null): void {
   element("room-name", HTMLElement).textContent = room?.name ?? "No room yet";
   element("room-purpose", HTMLElement).textContent = room?.purpose ?? "";
+  element("conversation", HTMLElement).hidden = room === null;
   const closed = room?.closed === true;
   element("closed-note", HTMLElement).hidden = !closed;
   const toggle = element("close-room", HTMLButtonElement);
@@ -172,7 +173,7 @@ const roomProblem = element("room-problem", HTMLElement);
 
 element("open-room", HTMLButtonElement).addEventListener("click", () => {
   if (caller?.guest !== false) {
-    return account.ask("Sign up to open a room. Your name here stays yours.");
+    return account.ask("Sign up to open a room. Everything you said here stays yours.");
   }
   showProblem(roomProblem, null);
   roomDialog.showModal();
