@@ -27,6 +27,10 @@ import { readBody } from "./read_body.ts";
 import type { TransportOptions } from "./transport.ts";
 
 const CONTENT_TYPE = "application/raystream";
+// Workers refuse what they do not implement.
+const BROWSER_ONLY: RequestInit = "credentials" in Request.prototype
+  ? { credentials: "omit", cache: "no-store" }
+  : {};
 const ATTEMPTS = 3;
 const BACKOFF_MS = 100;
 const HANDSHAKE_TIMEOUT_MS = 15_000;
@@ -138,9 +142,9 @@ export class HttpChannel {
           headers: { "content-type": CONTENT_TYPE },
           body,
           signal,
-          cache: "no-store",
-          credentials: "omit",
-          redirect: "error",
+          // What a redirect answers is no raystream body, so it is never followed and never believed.
+          redirect: "manual",
+          ...BROWSER_ONLY,
         });
         if (response.headers.get("content-type") === CONTENT_TYPE) return response;
         await response.body?.cancel().catch(() => {});

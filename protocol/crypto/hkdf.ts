@@ -8,6 +8,8 @@ import { KontractError } from "../../_internal/errors.ts";
 import { type Bytes, concat, EMPTY } from "../bytes.ts";
 import type { Symmetric } from "./provider.ts";
 
+const FIRST = new Uint8Array([1]);
+
 /** RFC 5869, section 2.2. */
 export function hkdfExtract(crypto: Symmetric, salt: Uint8Array, ikm: Uint8Array): Bytes {
   return crypto.hmac(salt.length === 0 ? new Uint8Array(32) : salt, ikm);
@@ -23,6 +25,8 @@ export function hkdfExpand(
   if (length > 255 * 32) {
     throw new KontractError("INTERNAL", `HKDF gives at most 8160 bytes: ${length} were asked for.`);
   }
+  // Nearly every key here is one block.
+  if (length === 32) return crypto.hmac(prk, concat(info, FIRST));
   const out = new Uint8Array(length);
   let block: Bytes = EMPTY;
   for (let at = 0, counter = 1; at < length; at += 32, counter++) {

@@ -54,12 +54,13 @@ export function nodeSymmetric(node: NodeCrypto): Symmetric {
     cipher.setAAD(keys.ad);
     let at = 0;
     for (const part of parts) {
-      if (part.length > 0) out.set(cipher.update(part), at);
+      out.set(cipher.update(part), at);
       at += part.length;
     }
     cipher.final();
     out.set(cipher.getAuthTag(), at);
   };
+  const inParts = sealsInParts(node);
   return {
     symmetricName: "node",
 
@@ -70,7 +71,7 @@ export function nodeSymmetric(node: NodeCrypto): Symmetric {
     },
 
     sealTo(out: Uint8Array, keys: SealKeys, head: Uint8Array, body: Uint8Array): void {
-      seal(out, keys, body.length < SMALL ? [concat(head, body)] : [head, body]);
+      seal(out, keys, inParts && body.length >= SMALL ? [head, body] : [concat(head, body)]);
     },
 
     open(
@@ -84,8 +85,10 @@ export function nodeSymmetric(node: NodeCrypto): Symmetric {
       const cipher = node.createDecipheriv(CIPHER, key, nonce, OPTIONS);
       cipher.setAAD(ad);
       cipher.setAuthTag(ciphertext.subarray(length));
-      const out = length > 0 ? cipher.update(ciphertext.subarray(0, length)) : EMPTY;
+      let out: Uint8Array = EMPTY;
       try {
+        // In workerd it is this call that refuses what is not authentic, an empty message too.
+        out = cipher.update(ciphertext.subarray(0, length));
         cipher.final();
       } catch {
         out.fill(0);
@@ -116,6 +119,17 @@ export function nodeSymmetric(node: NodeCrypto): Symmetric {
   };
 }
 
+// workerd takes a message in one piece only.
+function sealsInParts(node: NodeCrypto): boolean {
+  try {
+    const cipher = node.createCipheriv(CIPHER, new Uint8Array(32), new Uint8Array(12), OPTIONS);
+    for (let part = 0; part < 2; part++) cipher.update(new Uint8Array(1));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 interface ProcessLike {
   getBuiltinModule?(name: string): unknown;
 }
@@ -129,10 +143,14 @@ export function findNodeCrypto(): NodeCrypto | null {
     const probe = nodeSymmetric(node);
     const key = new Uint8Array(32);
     const nonce = new Uint8Array(12);
-    const sealed = probe.seal(key, nonce, nonce, nonce);
-    if (probe.open(key, nonce, nonce, sealed) === null) return null;
-    sealed[0] = (sealed[0] ?? 0) ^ 1;
-    return probe.open(key, nonce, nonce, sealed) === null ? node : null;
+    // A message that is empty is authenticated, too: not every implementation has always done so.
+    for (const message of [nonce, EMPTY]) {
+      const sealed = probe.seal(key, nonce, nonce, message);
+      if (probe.open(key, nonce, nonce, sealed) === null) return null;
+      sealed[sealed.length - 1] = (sealed.at(-1) ?? 0) ^ 1;
+      if (probe.open(key, nonce, nonce, sealed) !== null) return null;
+    }
+    return node;
   } catch {
     return null;
   }

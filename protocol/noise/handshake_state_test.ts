@@ -1,77 +1,15 @@
 import assert from "node:assert/strict";
 import { KontractError } from "../../_internal/errors.ts";
 import { EMPTY, randomBytes, utf8 } from "../bytes.ts";
-import type { CryptoProvider, DhKeyPair } from "../crypto/provider.ts";
-import { allProviders, nameOf } from "../testing/providers.ts";
-import { haveVectors, hex, readVectors } from "../testing/vectors.ts";
+import type { DhKeyPair } from "../crypto/provider.ts";
+import { allProviders } from "../testing/providers.ts";
+import { hex } from "../testing/vectors.ts";
 import { CipherState } from "./cipher_state.ts";
 import { HandshakeState } from "./handshake_state.ts";
 import { NK } from "./patterns.ts";
 
-const ignore = !haveVectors();
-
-interface Vector {
-  readonly protocol_name: string;
-  readonly init_prologue: string;
-  readonly init_ephemeral: string;
-  readonly init_remote_static: string;
-  readonly resp_prologue: string;
-  readonly resp_static: string;
-  readonly resp_ephemeral: string;
-  readonly handshake_hash: string;
-  readonly messages: readonly { readonly payload: string; readonly ciphertext: string }[];
-}
-
 const isProtocol = (error: unknown): boolean =>
   error instanceof KontractError && error.code === "RAY_PROTOCOL";
-
-for (const crypto of allProviders()) {
-  Deno.test({
-    name: `${nameOf(crypto)}: NK gives the bytes of cacophony's vectors, in both roles`,
-    ignore,
-    async fn() {
-      const file = readVectors<{ vectors: readonly Vector[] }>("noise_nk_cacophony.json");
-      const vectors = file.vectors.filter((vector) => vector.protocol_name === NK.name);
-      assert.ok(vectors.length > 0);
-      for (const vector of vectors) await checkVector(crypto, vector);
-    },
-  });
-}
-
-async function checkVector(crypto: CryptoProvider, vector: Vector): Promise<void> {
-  const initiator = new HandshakeState({
-    crypto,
-    pattern: NK,
-    prologue: hex(vector.init_prologue),
-    party: { role: "initiator", remoteStatic: hex(vector.init_remote_static) },
-    ephemeral: await crypto.fromPrivate(hex(vector.init_ephemeral)),
-  });
-  const responder = new HandshakeState({
-    crypto,
-    pattern: NK,
-    prologue: hex(vector.resp_prologue),
-    party: { role: "responder", localStatic: await crypto.fromPrivate(hex(vector.resp_static)) },
-    ephemeral: await crypto.fromPrivate(hex(vector.resp_ephemeral)),
-  });
-  const [first, second, ...rest] = vector.messages.map((message) => ({
-    payload: hex(message.payload),
-    ciphertext: hex(message.ciphertext),
-  }));
-  assert.ok(first !== undefined && second !== undefined);
-  assert.deepEqual(await initiator.writeMessage(first.payload), first.ciphertext);
-  assert.deepEqual(await responder.readMessage(first.ciphertext), first.payload);
-  assert.deepEqual(await responder.writeMessage(second.payload), second.ciphertext);
-  assert.deepEqual(await initiator.readMessage(second.ciphertext), second.payload);
-  const [ours, theirs] = [initiator.finish(), responder.finish()];
-  assert.deepEqual(ours, theirs);
-  assert.deepEqual(ours.hash, hex(vector.handshake_hash));
-  const up = new CipherState(crypto, ours.initiatorKey);
-  const down = new CipherState(crypto, ours.responderKey);
-  for (const [index, message] of rest.entries()) {
-    const cipher = index % 2 === 0 ? up : down;
-    assert.deepEqual(cipher.encryptWithAd(EMPTY, message.payload), message.ciphertext);
-  }
-}
 
 const [crypto] = allProviders();
 assert.ok(crypto !== undefined);
