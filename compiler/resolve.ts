@@ -131,6 +131,11 @@ export class ModuleGraph {
     );
   }
 
+  /** Folders of all npm packages. */
+  packageFolders(): readonly string[] {
+    return this.#folders.map(({ folder }) => folder.slice(0, -1));
+  }
+
   /** Names and versions of all npm packages. */
   packages(): readonly string[] {
     return Object.keys(this.#packages).sort();

@@ -1,0 +1,181 @@
+/** The Vite plugin in a real Vite build and, with its dev server, in Chromium. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { build, createServer, type PluginOption, type ViteDevServer } from "vite";
+import { makeApp, type TestApp } from "../../compiler/testing/app.ts";
+import { kontract } from "../../compiler/vite.ts";
+import { findChromium, launchChromium } from "../browser/chromium.ts";
+
+const NOTES = `import { backend, env } from "@kontract/kontract";
+import { key } from "./secrets.ts";
+export class Notes {
+  /** Doubles. */
+  @backend({ readOnly: true })
+  static async double(n: number): Promise<number> {
+    void env;
+    void key;
+    console.log("MARKER_BODY");
+    return await Promise.resolve(n * 2);
+  }
+}
+`;
+
+const APP: Readonly<Record<string, string>> = {
+  "kontract.json": `{ "name": "noted" }`,
+  "src/notes.ts": NOTES,
+  "src/limits.ts": `export const SHARED = "PLANTED_SHARED";\n`,
+  "src/secrets.ts": `import { secret } from "@kontract/kontract";
+export const key = (): string => secret("MARKER_SECRET");
+`,
+  "web/index.html": `<!doctype html><script type="module" src="/main.ts"></script>\n`,
+  "web/main.ts": `import * as all from "@/client";
+import { Notes } from "../src/notes.ts";
+import { SHARED } from "../src/limits.ts";
+const sent: string[] = [];
+all.client.configure({
+  url: "http://127.0.0.1:1",
+  transport: () => ({
+    call: (op: number, payload: Uint8Array) => {
+      sent.push(op + ":" + payload.length);
+      return Promise.reject(new Error("enough"));
+    },
+    stream: () => { throw new Error("enough"); },
+    close: () => {},
+  }),
+});
+const { api } = all;
+await Promise.allSettled([...Object.values(Notes), ...Object.values(api)].map((call) => call(2)));
+const loads = Number(sessionStorage.getItem("loads")) + 1;
+sessionStorage.setItem("loads", String(loads));
+Object.assign(globalThis, { sent, loads, shared: SHARED, text: String(Notes), names: Object.keys(api) });
+`,
+};
+
+/** How many updates Vite has asked the plugin about. */
+let updates = 0;
+
+/** The plugin, counting. */
+function counted(): PluginOption {
+  const plugin = kontract({ pins: ["a-pin"] });
+  return {
+    ...plugin,
+    async hotUpdate(update) {
+      const modules = await plugin.hotUpdate.call(this as never, update);
+      updates++;
+      return modules as typeof update.modules | undefined;
+    },
+  };
+}
+
+function settings(app: TestApp): {
+  readonly root: string;
+  readonly configFile: false;
+  readonly logLevel: "silent";
+  readonly plugins: PluginOption[];
+} {
+  return {
+    root: join(app.root, "web"),
+    configFile: false,
+    logLevel: "silent",
+    plugins: [counted()],
+  };
+}
+
+const options = { sanitizeOps: false, sanitizeResources: false };
+
+async function builtTexts(app: TestApp): Promise<string> {
+  const outDir = join(app.root, "built");
+  await build({ ...settings(app), build: { outDir, emptyOutDir: true, sourcemap: true } });
+  const folder = join(outDir, "assets");
+  const texts = [...Deno.readDirSync(folder)].map((entry) =>
+    Deno.readTextFile(join(folder, entry.name))
+  );
+  return (await Promise.all(texts)).join("\n");
+}
+
+Deno.test({
+  name:
+    "a Vite build holds stubs, the pinned key and what both sides share, and nothing of the server",
+  ...options,
+  async fn() {
+    await using app = await makeApp(APP);
+    const text = await builtTexts(app);
+    assert.match(text, /PLANTED_SHARED/);
+    assert.match(text, /a-pin/);
+    assert.deepEqual(text.match(/MARKER_\w+/g) ?? [], []);
+  },
+});
+
+Deno.test({
+  name: "a Vite build stops where client code imports server code",
+  ...options,
+  async fn() {
+    await using app = await makeApp(APP);
+    await app.write(
+      "web/main.ts",
+      `import { key } from "../src/secrets.ts";\nconsole.log(key());\n`,
+    );
+    await assert.rejects(builtTexts(app), /server code \(it uses 'secret'\)/);
+  },
+});
+
+Deno.test({
+  name: "a Vite build stops with the compiler's own messages where the app has errors",
+  ...options,
+  async fn() {
+    await using app = await makeApp(APP);
+    await app.write("src/notes.ts", NOTES.replace("n: number", "n: () => void"));
+    await assert.rejects(builtTexts(app), /KT3001[^]*'double' cannot take 'n'/);
+  },
+});
+
+const chromium = findChromium();
+if (chromium === null) {
+  console.warn(
+    "SKIPPED: the Vite dev server test needs Chromium (Debian: apt-get install chromium).",
+  );
+}
+
+async function served(
+  app: TestApp,
+): Promise<{ readonly vite: ViteDevServer; readonly url: string }> {
+  const vite = await createServer({ ...settings(app), server: { host: "127.0.0.1", port: 0 } });
+  await vite.listen(0);
+  const address = vite.httpServer?.address();
+  assert.ok(typeof address === "object" && address !== null);
+  return { vite, url: `http://127.0.0.1:${address.port}/` };
+}
+
+Deno.test({
+  name:
+    "in Chromium Vite's dev server serves stubs and reloads for a changed signature, not for a changed body",
+  ignore: chromium === null,
+  ...options,
+  async fn() {
+    await using app = await makeApp(APP);
+    const { vite, url } = await served(app);
+    const browser = await launchChromium(chromium!);
+    try {
+      const page = await browser.newPage();
+      const errors: string[] = [];
+      page.on("pageerror", (error) => errors.push(error.message));
+      await page.goto(url);
+      await page.waitForFunction("globalThis.loads === 1").catch((error) => {
+        throw new Error(errors.join("\n"), { cause: error });
+      });
+      assert.ok((await page.evaluate("sent") as readonly string[]).length > 0, "a stub sends");
+      assert.doesNotMatch(await page.evaluate("text") as string, /MARKER/);
+      assert.deepEqual(await page.evaluate("names"), ["double"]);
+
+      const before = updates;
+      await app.write("src/notes.ts", NOTES.replace("n * 2", "n + n"));
+      while (updates === before) await page.waitForTimeout(20);
+      await app.write("src/notes.ts", NOTES.replace("static async double", "static async twice"));
+      await page.waitForFunction("globalThis.names?.[0] === 'twice'");
+      assert.equal(await page.evaluate("loads"), 2);
+    } finally {
+      await browser.close();
+      await vite.close();
+    }
+  },
+});
