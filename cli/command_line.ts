@@ -21,6 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Comman
   gc: () => import("./commands/gc.ts"),
   keys: () => import("./commands/keys.ts"),
   migrate: () => import("./commands/migrate.ts"),
+  routes: () => import("./commands/routes.ts"),
   start: () => import("./commands/start.ts"),
   types: () => import("./commands/types.ts"),
   users: () => import("./commands/users.ts"),
