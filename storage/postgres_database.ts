@@ -2,11 +2,13 @@
  * The database port over `npm:postgres`, in process. Used by the Deno adapter, and on Workers by
  * whoever owns a connection there (`max: 1`).
  *
- * A connection is taken from the pool per statement; nothing is ever left open on it.
+ * A connection is taken from the pool per statement; nothing is ever left open on it, and no two
+ * statements are on one connection at the same time.
  *
  * @module
  */
 import postgres from "postgres";
+import { ConnectionPool } from "./connection_pool.ts";
 import {
   type Database,
   SqlError,
@@ -32,11 +34,14 @@ export interface PostgresDatabaseOptions {
   readonly appName?: string;
 }
 
+/** The pool's own refusal. */
+const CLOSED = "POOL_CLOSED";
 /**
  * Failures of connecting. Every other one of the socket may come after the statement: a reset or a
  * broken pipe says that the server's end is gone, not that it had read nothing.
  */
 const NOT_CONNECTED = new Set([
+  CLOSED,
   "CONNECT_TIMEOUT",
   "EAI_AGAIN",
   "ECONNREFUSED",
@@ -44,23 +49,23 @@ const NOT_CONNECTED = new Set([
   "ENETUNREACH",
   "ENOTFOUND",
 ]);
-/** Seconds before connecting again: the driver's own 20 would keep a pool away from a server that is back. */
-const RECONNECT_MOST_S = 0.5;
 const CONNECTION_STATES = /^(08|57P0)/;
 
 /** Opens a pool; connects on first use. */
 export function postgresDatabase(options: PostgresDatabaseOptions): Database {
-  const sql = postgres(options.url, {
-    max: options.max ?? 10,
-    prepare: options.prepare ?? true,
-    fetch_types: false,
-    connect_timeout: options.connectTimeout ?? 10,
-    idle_timeout: options.idleTimeout ?? 60,
-    backoff: (failures: number) =>
-      Math.random() * Math.min(0.01 * 2 ** Math.min(failures, 10), RECONNECT_MOST_S),
-    onnotice: () => {},
-    connection: { application_name: options.appName ?? "kontract" },
-  });
+  const prepare = options.prepare ?? true;
+  const open = (): postgres.Sql =>
+    postgres(options.url, {
+      max: 1,
+      prepare,
+      fetch_types: false,
+      connect_timeout: options.connectTimeout ?? 10,
+      idle_timeout: options.idleTimeout ?? 60,
+      backoff: false,
+      onnotice: () => {},
+      connection: { application_name: options.appName ?? "kontract" },
+    });
+  const pool = new ConnectionPool(open, options.max ?? 10);
   return {
     async execute(statement, params): Promise<readonly SqlRow[]> {
       const text = statementText(statement);
@@ -71,25 +76,24 @@ export function postgresDatabase(options: PostgresDatabaseOptions): Database {
           notSent: true,
         });
       }
+      const values = params.map(encodeParam) as postgres.ParameterOrJSON<never>[];
       try {
-        const rows = await sql.unsafe(
-          text,
-          params.map(encodeParam) as postgres.ParameterOrJSON<never>[],
-          {
-            prepare: options.prepare ?? true,
-          },
-        );
-        // A connection that ended inside a result leaves its row counter to the next result of the
-        // driver, which then begins with holes: `filter` passes over them.
-        return rows.filter(() => true).map(decodeRow);
+        const rows = await pool.use((sql) => sql.unsafe(text, values, { prepare }), isBroken);
+        return rows.map(decodeRow);
       } catch (cause) {
         throw new SqlError(describeFailure(cause), cause);
       }
     },
     async close(): Promise<void> {
-      await sql.end({ timeout: 5 });
+      await pool.close(() => Object.assign(new Error("The pool is closed."), { code: CLOSED }));
     },
   };
+}
+
+/** Everything but an error that the server reported and survived. */
+function isBroken(error: unknown): boolean {
+  const { severity } = error as { severity?: unknown };
+  return severity !== "ERROR";
 }
 
 /** An array becomes PostgreSQL's array text: the driver is told no types, so it does not do it. */
