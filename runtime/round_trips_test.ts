@@ -44,13 +44,13 @@ Deno.test("a read is one round trip, a write is one, and opening a session is on
     const { access } = await post("/auth/anonymous", null) as { access: string };
     assert.deepEqual(
       await trips(() => post("/rpc/add", ["n1", "x"], access)),
-      ["open_session", "commit"],
+      ["open_session", "put"],
     );
     assert.deepEqual(await trips(() => post("/rpc/read", ["n1"], access)), ["get"]);
-    assert.deepEqual(await trips(() => post("/rpc/add", ["n2", "x"], access)), ["commit"]);
+    assert.deepEqual(await trips(() => post("/rpc/add", ["n2", "x"], access)), ["put"]);
     assert.deepEqual(
       await trips(() => post("/rpc/append", ["n1", "y"], access)),
-      ["get", "commit"],
+      ["get", "put"],
     );
     assert.deepEqual(await trips(() => post("/rpc/who", [], access)), []);
     const parallel = await trips(async () => {

@@ -21,11 +21,14 @@ import type {
   StorageSession,
   Transaction,
 } from "./contract.ts";
-import { type Database, SqlError, type SqlRow } from "./database.ts";
+import { type Database, SqlError, type SqlParam, type SqlRow } from "./database.ts";
 import { translateFailure } from "./failure.ts";
 import { STORAGE_LIMITS } from "./limits.ts";
 import { readChanges } from "./changes.ts";
 import { checkAlive, Replayed, within } from "./read_context.ts";
+import { tableKey } from "./table_key.ts";
+import { DEFAULT_TENANT } from "./tenant_name.ts";
+import { commitAnswer } from "./text_answer.ts";
 import { Attempt } from "./transaction.ts";
 
 /** What an engine is made from. */
@@ -135,8 +138,8 @@ class Engine implements StorageEngine {
       // A read that failed for a stale snapshot spoils the attempt, even where the body went on.
       if (failure !== null) throw new Retry(failure);
       if (!attempt.dirty) return { answer, replayed: false, wrote: false, attempts };
-      const row = await this.#commit(attempt, options, answer);
-      if (row.replayed === true) return stored(row.answer as Uint8Array);
+      const before = await this.#commit(attempt, options, answer);
+      if (before !== null) return stored(before);
       return { answer, replayed: false, wrote: true, attempts };
     } catch (error) {
       attempt.end();
@@ -148,27 +151,21 @@ class Engine implements StorageEngine {
     }
   }
 
-  async #commit(attempt: Attempt, options: CallOptions, answer: Uint8Array): Promise<SqlRow> {
+  /** Commits; gives the stored answer where the request had been applied before. */
+  async #commit(
+    attempt: Attempt,
+    options: CallOptions,
+    answer: Uint8Array,
+  ): Promise<Uint8Array | null> {
     checkAlive(options, this.#now);
     if (answer.length > STORAGE_LIMITS.answerBytes) {
       throw errorFrom("TOO_LARGE", "The answer is too large to be stored with its effect.");
     }
-    const { session, perm, ugroup, effect } = options;
-    const snapshot = attempt.reads.snapshot;
-    const params = [
-      session.sid,
-      perm,
-      ugroup,
-      snapshot?.snap ?? null,
-      snapshot?.incarnation ?? null,
-      effect?.lane ?? null,
-      effect?.reqno ?? null,
-      effect === null ? null : answer,
-      attempt.payload(),
-    ];
+    const { effect } = options;
+    const [statement, params] = commitStatement(attempt, options, answer);
     for (let sent = 1;; sent++) {
       try {
-        return await this.#awaitCommit(this.#one("commit", params), options);
+        return commitAnswer(await this.#awaitCommit(this.#one(statement, params), options));
       } catch (error) {
         const unsure = isLost(error);
         if (!unsure && !(error instanceof KontractError && error.code === "OUTCOME_UNKNOWN")) {
@@ -217,6 +214,37 @@ class Engine implements StorageEngine {
     if (this.#now() + wait >= options.deadline) throw new KontractError("DEADLINE_EXCEEDED");
     await new Promise((resolve) => setTimeout(resolve, wait));
   }
+}
+
+/** The statement that commits an attempt, and its parameters. */
+function commitStatement(
+  attempt: Attempt,
+  options: CallOptions,
+  answer: Uint8Array,
+): readonly [string, readonly SqlParam[]] {
+  const { session, perm, ugroup, effect } = options;
+  const snapshot = attempt.reads.snapshot;
+  const payload = attempt.payload();
+  const shared: readonly SqlParam[] = [
+    snapshot?.snap ?? null,
+    snapshot?.incarnation ?? null,
+    effect?.lane ?? null,
+    effect?.reqno ?? null,
+    effect === null ? null : answer,
+  ];
+  if (payload.kind === "one" && session.tenant === DEFAULT_TENANT) {
+    const { table, grants, id, seen, data } = payload;
+    return [`put:${tableKey(table)}`, [
+      ...[session.sid, session.owner, perm, ugroup, grants],
+      ...shared,
+      ...[id, seen !== undefined, seen ?? null, data],
+    ]];
+  }
+  return ["commit", [
+    ...[session.sid, session.tenant, session.owner, perm, ugroup],
+    ...shared,
+    payload.kind === "many" ? payload.ops : "[]",
+  ]];
 }
 
 /** A failure of the attempt, not of the body: another attempt may succeed. */

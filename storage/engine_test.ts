@@ -16,6 +16,7 @@ const engine = storageEngine({ database, tables });
 const login = async (owner = "alice", system = false): Promise<StorageSession> =>
   await engine.openSession(await db.token({ owner, system }));
 const alice = await login();
+const PUT = `put:${tableKey("accounts")}`;
 
 function code(expected: string): (error: unknown) => boolean {
   return (error) => {
@@ -43,10 +44,10 @@ Deno.test({
           await s.accounts!.update("trip", { balance: Number(row!.balance) + 1 });
           await s.accounts!.get("trip");
         });
-        assert.deepEqual(database.sent, [`get:${tableKey("accounts")}`, "commit"]);
+        assert.deepEqual(database.sent, [`get:${tableKey("accounts")}`, PUT]);
         database.sent.length = 0;
         await run(engine, call(alice), (s) => s.accounts!.set("trip", { balance: 9 }));
-        assert.deepEqual(database.sent, ["commit"]);
+        assert.deepEqual(database.sent, [PUT]);
         database.sent.length = 0;
         await run(engine, call(alice), async (s) => {
           for (const row of await s.accounts!.query({ city: "Ulm" })) {
@@ -392,7 +393,7 @@ Deno.test({
         }];
         await assert.rejects(
           database.execute("commit", [
-            ...[alice.sid, 7, null, null, null, null, null, null],
+            ...[alice.sid, "main", "alice", 7, null, null, null, null, null, null],
             JSON.stringify(ops),
           ]),
           (error) => error instanceof SqlError && error.failure.sqlstate === "23514",

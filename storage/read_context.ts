@@ -8,6 +8,7 @@ import { KontractError } from "../_internal/errors.ts";
 import type { CallOptions } from "./contract.ts";
 import type { Database, SqlParam, SqlRow } from "./database.ts";
 import { translateFailure } from "./failure.ts";
+import { readAnswer } from "./text_answer.ts";
 
 /** Thrown inside the body where the request turns out to have been applied before. */
 export class Replayed extends Error {
@@ -114,8 +115,8 @@ export class ReadContext {
       }
       throw failure;
     }
-    const row = rows[0];
-    if (row === undefined) throw new KontractError("INTERNAL");
+    if (rows[0] === undefined) throw new KontractError("INTERNAL");
+    const row = readAnswer(rows[0]);
     if (row.replay instanceof Uint8Array) {
       this.#replayed = new Replayed(row.replay);
       throw this.#replayed;

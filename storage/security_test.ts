@@ -7,6 +7,7 @@ import { SqlError, type SqlParam } from "./database.ts";
 import { storageEngine } from "./engine.ts";
 import { postgresDatabase } from "./postgres_database.ts";
 import { tableKey } from "./table_key.ts";
+import { readAnswer } from "./text_answer.ts";
 import { ACCOUNTS, call, field, NOTES, PEOPLE, run, string, table } from "./testing/tables.ts";
 
 const USERS = table("_users", [field("ugroups", { kind: "array", element: string })]);
@@ -72,6 +73,7 @@ Deno.test({
         const perTable = tables.flatMap(({ name }) => [
           `get_${tableKey(name)}`,
           `get_many_${tableKey(name)}`,
+          `put_${tableKey(name)}`,
         ]);
         assert.deepEqual(
           may,
@@ -132,13 +134,15 @@ Deno.test({
           );
           await assert.rejects(
             database.execute("commit", [
-              ...head.slice(0, 3),
-              null,
-              null,
-              "l",
-              1,
-              new Uint8Array(),
+              ...[sid, "main", "alice", 7, null, null, null, "l", 1, new Uint8Array()],
               "[]",
+            ]),
+            state("28000"),
+          );
+          await assert.rejects(
+            database.execute(`put:${tableKey("people")}`, [
+              ...[sid, "alice", 7, null, null, null, null, "l", 1, new Uint8Array()],
+              ...["p", false, null, `{"id":"p","name":"stolen"}`],
             ]),
             state("28000"),
           );
@@ -258,12 +262,7 @@ Deno.test({
         }];
         await assert.rejects(
           database.execute("commit", [
-            ...head.slice(0, 3),
-            null,
-            null,
-            null,
-            null,
-            null,
+            ...[alice.sid, "main", "alice", 7, null, null, null, null, null, null],
             JSON.stringify(ops),
           ]),
           state("42501"),
@@ -319,15 +318,22 @@ Deno.test({
         await assert.rejects(query([], [], ["x", 1, 2]), state("22023"));
         const commit = (data: unknown, grants: unknown = null): Promise<unknown> =>
           database.execute("commit", [
-            ...head.slice(0, 3),
-            null,
-            null,
-            null,
-            null,
-            null,
+            ...[alice.sid, "main", "alice", 7, null, null, null, null, null, null],
             JSON.stringify([{ t: "people", g: grants, r: [], q: [], w: [["p", data]] }]),
           ]);
         const row = { id: "p", name: "P" };
+        const put = (data: unknown, grants: string | null = null): Promise<unknown> =>
+          database.execute(`put:${tableKey("people")}`, [
+            ...[alice.sid, "alice", 7, null, grants, null, null, null, null, null],
+            ...["p", false, null, JSON.stringify(data)],
+          ]);
+        await assert.rejects(put({ ...row, role: "admin" }), state("42501"));
+        await assert.rejects(put({ ...row, hash: "h" }), state("42501"));
+        await assert.rejects(put({ ...row, extra: 1 }), state("23514"));
+        await assert.rejects(put({ id: "other", name: "P" }), state("23514"));
+        await assert.rejects(put(null), state("23514"));
+        await put({ ...row, role: "admin" }, `{"role":6}`);
+        await put({ ...row, role: "member" }, `{"role":6}`);
         await assert.rejects(commit({ ...row, role: "admin" }), state("42501"));
         await assert.rejects(commit({ ...row, hash: "h" }), state("42501"));
         await assert.rejects(commit({ ...row, extra: 1 }), state("23514"));
@@ -336,14 +342,14 @@ Deno.test({
         await commit({ ...row, role: "admin" }, { role: 6 });
         await commit(row);
         const [seen] = await database.execute(`get:${tableKey("people")}`, [...head, "p"]);
-        assert.deepEqual(seen!.data, { id: "p", name: "P", role: "admin" });
+        assert.deepEqual(readAnswer(seen!).data, { id: "p", name: "P", role: "admin" });
       });
 
       await test("a commit insists on its isolation and on durability", async () => {
         const run = (settings: string): Promise<unknown> =>
           thief.begin(async (tx) => {
             await tx.unsafe(settings);
-            await tx`select * from kontract.commit(${alice.sid}, 7, null, null, null, null, null, null, '[]')`;
+            await tx`select * from kontract.commit(${alice.sid}, 'main', 'alice', 7, null, null, null, null, null, null, '[]')`;
           });
         await assert.rejects(
           run("set transaction isolation level repeatable read"),
@@ -353,17 +359,11 @@ Deno.test({
       });
 
       await test("a future or unaccompanied snapshot is refused", async () => {
-        const [row] = await database.execute(`get:${tableKey("people")}`, [
-          alice.sid,
-          7,
-          null,
-          null,
-          null,
-          null,
-          null,
-          null,
+        const [answer] = await database.execute(`get:${tableKey("people")}`, [
+          ...[alice.sid, 7, null, null, null, null, null, null],
           "p",
         ]);
+        const row = readAnswer(answer!);
         const get = (snap: string, inc: string | null): Promise<unknown> =>
           database.execute(`get:${tableKey("people")}`, [
             alice.sid,
@@ -376,11 +376,11 @@ Deno.test({
             null,
             "p",
           ]);
-        await get(String(row!.snap), String(row!.inc));
-        await assert.rejects(get("9999999:9999999:", String(row!.inc)), state("72000"));
-        await assert.rejects(get("3:3:", String(row!.inc)), state("72000"));
-        await assert.rejects(get(String(row!.snap), null), state("72000"));
-        await assert.rejects(get(String(row!.snap), "other"), state("72000"));
+        await get(String(row.snap), String(row.inc));
+        await assert.rejects(get("9999999:9999999:", String(row.inc)), state("72000"));
+        await assert.rejects(get("3:3:", String(row.inc)), state("72000"));
+        await assert.rejects(get(String(row.snap), null), state("72000"));
+        await assert.rejects(get(String(row.snap), "other"), state("72000"));
       });
     } finally {
       await thief.end({ timeout: 2 });

@@ -43,10 +43,11 @@ export interface Selection {
   readonly backward: boolean;
 }
 
-/** One table's part of a commit, as it travels. */
+/** One table's part of a commit. */
 export interface TableOps {
   readonly t: string;
-  readonly g: Json;
+  /** Bits beyond the fields' own, as JSON, or null. */
+  readonly g: string | null;
   readonly r: readonly (readonly [string, string | null])[];
   readonly q: readonly (readonly Condition[])[];
   readonly w: readonly (readonly [string, JsonObject | null])[];
@@ -85,7 +86,7 @@ export class TableState {
     if (this.#points.size + this.#predicates.size + this.#writes.size === 0) return null;
     return {
       t: this.rules.table.name,
-      g: this.rules.grants === null ? null : JSON.parse(this.rules.grants) as Json,
+      g: this.rules.grants,
       r: [...this.#points].map((id) => [id, this.#versions.get(id)?.txid ?? null]),
       q: [...this.#predicates.values()],
       w: [...this.#writes].map(([id, write]) => [id, write.data]),

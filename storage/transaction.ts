@@ -27,6 +27,58 @@ export interface AttemptOptions {
   readonly now: () => number;
 }
 
+/** What a commit sends: one row of one table, or everything. */
+export type Payload =
+  | {
+    readonly kind: "one";
+    readonly table: string;
+    readonly grants: string | null;
+    readonly id: string;
+    /** The row's version as read (null: there was none); undefined where it was not read. */
+    readonly seen: string | null | undefined;
+    /** JSON; null deletes. */
+    readonly data: string | null;
+  }
+  | { readonly kind: "many"; readonly ops: string };
+
+/** The parts as one row, where all that was read and written is one key. */
+function singleRow(ops: readonly TableOps[]): Extract<Payload, { kind: "one" }> | null {
+  const [part, ...others] = ops;
+  if (part === undefined || others.length > 0 || part.q.length > 0 || part.w.length !== 1) {
+    return null;
+  }
+  const [id, data] = part.w[0]!;
+  const read = part.r[0];
+  if (part.r.length > 1 || (read !== undefined && read[0] !== id)) return null;
+  return {
+    kind: "one",
+    table: part.t,
+    grants: part.g,
+    id,
+    seen: read?.[1],
+    data: encodeRow(part.t, id, data),
+  };
+}
+
+function encodeRow(table: string, id: string, data: unknown): string | null {
+  if (data === null) return null;
+  const text = JSON.stringify(data);
+  if (text.length > STORAGE_LIMITS.rowBytes) {
+    throw errorFrom("TOO_LARGE", `Row '${id}' of table '${table}' is too large.`);
+  }
+  return text;
+}
+
+/** JSON of one table's part; each row is turned into text once. */
+function encodeOps(part: TableOps): string {
+  const rows = part.w.map(([id, data]) =>
+    `[${JSON.stringify(id)},${encodeRow(part.t, id, data) ?? "null"}]`
+  );
+  return `{"t":${JSON.stringify(part.t)},"g":${part.g ?? "null"},"r":${
+    JSON.stringify(part.r)
+  },"q":${JSON.stringify(part.q)},"w":[${rows.join(",")}]}`;
+}
+
 /** One attempt. */
 export class Attempt implements Transaction {
   readonly storage: Readonly<Record<string, unknown>>;
@@ -59,26 +111,21 @@ export class Attempt implements Transaction {
     this.#ended = true;
   }
 
-  /** The commit's payload. @throws {KontractError} `TOO_LARGE` */
-  payload(): string {
+  /** What is to be committed. @throws {KontractError} `TOO_LARGE` */
+  payload(): Payload {
     const ops = [...this.#states.values()].map((state) => state.ops())
       .filter((part): part is TableOps => part !== null);
     const written = ops.reduce((sum, part) => sum + part.w.length, 0);
     if (written > STORAGE_LIMITS.callKeys) {
       throw errorFrom("TOO_LARGE", `A call writes at most ${STORAGE_LIMITS.callKeys} rows.`);
     }
-    for (const part of ops) {
-      for (const [id, data] of part.w) {
-        if (data !== null && JSON.stringify(data).length > STORAGE_LIMITS.rowBytes) {
-          throw errorFrom("TOO_LARGE", `Row '${id}' of table '${part.t}' is too large.`);
-        }
-      }
-    }
-    const text = JSON.stringify(ops);
+    const single = singleRow(ops);
+    const parts = single === null ? ops.map(encodeOps) : [];
+    const text = single === null ? `[${parts.join(",")}]` : single.data ?? "";
     if (text.length > STORAGE_LIMITS.commitBytes) {
       throw errorFrom("TOO_LARGE", "The call writes too much at once.");
     }
-    return text;
+    return single ?? { kind: "many", ops: text };
   }
 
   #operate<T>(work: () => Promise<T>): Promise<T> {

@@ -11,7 +11,7 @@
  * @module
  */
 import { DEFINER } from "./definer.ts";
-import { enter, HIDDEN } from "./read.sql.ts";
+import { enter, HASHED_SID, HIDDEN } from "./read.sql.ts";
 
 /** One side of the difference: versions made (`_txid`) or closed (`_deleted_txid`) in between. */
 function side(column: string): string {
@@ -30,6 +30,7 @@ export const CHANGE_FUNCTIONS: readonly string[] = [
    language plpgsql stable ${DEFINER} set enable_seqscan = off as $f$
    #variable_conflict use_column
    declare
+     ${HASHED_SID}
      p_bits int := 7; p_group text; p_grants jsonb; p_snap pg_snapshot; p_inc text;
      p_lane text; p_reqno numeric; snap pg_snapshot; inc text; replay bytea;
      s record; hidden text[]; part text[]; s0 pg_snapshot; s1 pg_snapshot; since xid8; last xid8; total bigint;

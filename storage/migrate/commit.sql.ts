@@ -4,51 +4,106 @@
  *
  * 1. the effect record, so that a repeated request stops here and gets the stored answer;
  * 2. advisory locks: tables, then keys, each in hash order, shared for read, exclusive for written;
- * 3. session, rights, ptr and incarnation again, in a fresh statement that sees what committed while
- *    this call waited; then validation of every read;
+ * 3. session, rights, ptr and incarnation, in a fresh statement that sees what committed while this
+ *    call waited; then validation of every read;
  * 4. the writes. This is the point where truth changes.
  *
+ * Tenant and owner come along, since 1 and 2 need them; step 3 compares them with the session's, and
+ * what was done for a wrong one is rolled back.
+ *
  * `p_ops`: `[{ t, g, r: [[id, txid | null]], q: [where], w: [[id, data | null]] }]`, one per table.
+ * The answer of each commit function is text: the transaction id, or `R|base64` with the stored answer.
+ * The commit of a single row has a function of its own (`put.sql.ts`) with the same promise.
  *
  * @module
  */
-import { DEFINER, identifier, literal, SETTINGS } from "./definer.ts";
-import type { TableSql } from "./read.sql.ts";
+import { DEFINER, HELPER, identifier, literal, SETTINGS } from "./definer.ts";
+import { ALIVE, HASHED_SID, INCARNATION, type TableSql } from "./read.sql.ts";
+
+/** Refuses to run where the promise would not hold: not a primary, another isolation, not durable. */
+export const INSIST = `
+     if pg_is_in_recovery() or current_setting('transaction_isolation') <> 'read committed'
+        or current_setting('synchronous_commit') = 'off' then
+       perform insist();
+     end if;`;
+
+/** Step 1, for tenant and owner as SQL expressions. */
+export function recordEffect(tenant: string, owner: string): string {
+  return `
+     if p_lane is not null then
+       insert into effects (tenant, owner, lane, reqno, answer)
+         values (${tenant}, ${owner}, p_lane, p_reqno, p_answer) on conflict do nothing;
+       if not found then
+         return stored_answer(p_sid, ${tenant}, ${owner}, p_group, p_lane, p_reqno);
+       end if;
+     end if;`;
+}
+
+/** Session, table and incarnation of step 3 as a FROM clause; `tableMatch` is the logical name. */
+export function freshly(tableMatch: string): string {
+  return `from trxs x join storage st on st.owner = x.tenant and st.id = ${tableMatch} ${INCARNATION}
+        where ${ALIVE}`;
+}
+
+/** Condition under which the call's snapshot cannot be validated any more. */
+export function staleSnapshot(known: string, epoch: string, created: string): string {
+  return `p_inc is distinct from coalesce(${known}, '') || '.' || ${epoch}
+          or pg_snapshot_xmax(p_snap) > pg_snapshot_xmax(pg_current_snapshot())
+          or not pg_visible_in_snapshot(${created}, p_snap)`;
+}
 
 /** Functions that serve every table. */
 export const COMMIT_FUNCTIONS: readonly string[] = [
-  `create or replace function kontract_private.take_locks(p_tenant text, p_ops jsonb) returns void
-   language plpgsql volatile ${SETTINGS} as $f$
-   declare l record; wide text[];
+  `create or replace function kontract_private.insist() returns void
+   language plpgsql stable ${HELPER} as $f$
    begin
-     -- A call with a predicate, or with many keys, takes the whole table.
-     wide := array(select o->>'t' from jsonb_array_elements(p_ops) o
-       where jsonb_array_length(o->'q') > 0
-          or jsonb_array_length(o->'r') + jsonb_array_length(o->'w') > 64);
-     for l in select hashtextextended(p_tenant || chr(10) || (o->>'t'), 11) as h,
-                     bool_or(o->>'t' = any (wide)) as x
-                from jsonb_array_elements(p_ops) o group by 1 order by 1 loop
-       if l.x then perform pg_advisory_xact_lock(l.h); else perform pg_advisory_xact_lock_shared(l.h); end if;
-     end loop;
-     for l in select k.h, bool_or(k.w) as x from (
-                select hashtextextended(p_tenant || chr(10) || (o->>'t') || chr(10) || (e->>0), 12) as h,
-                       false as w
-                  from jsonb_array_elements(p_ops) o, jsonb_array_elements(o->'r') e
-                 where not o->>'t' = any (wide)
-                union all
-                select hashtextextended(p_tenant || chr(10) || (o->>'t') || chr(10) || (e->>0), 12), true
-                  from jsonb_array_elements(p_ops) o, jsonb_array_elements(o->'w') e
-                 where not o->>'t' = any (wide)) k
-               group by k.h order by k.h loop
-       if l.x then perform pg_advisory_xact_lock(l.h); else perform pg_advisory_xact_lock_shared(l.h); end if;
-     end loop;
+     if pg_is_in_recovery() then raise exception 'standby' using errcode = '25006'; end if;
+     raise exception 'isolation' using errcode = '25001';
+   end $f$`,
+
+  // The answer of a request that was applied before, for a session that is alive and may have it.
+  `create or replace function kontract_private.stored_answer(
+     p_sid text, p_tenant text, p_owner text, p_group text, p_lane text, p_reqno numeric) returns text
+   language plpgsql volatile ${HELPER} as $f$
+   declare ${HASHED_SID} v_groups text[]; v_answer bytea;
+   begin
+     select x.ugroups into v_groups from trxs x
+      where ${ALIVE} and x.tenant = p_tenant and x.owner = p_owner;
+     if not found then perform refuse(p_sid, ''); end if;
+     if p_group is not null and not p_group = any (v_groups) then
+       raise exception 'group' using errcode = '42501';
+     end if;
+     select e.answer into v_answer from effects e
+      where e.tenant = p_tenant and e.owner = p_owner and e.lane = p_lane and e.reqno = p_reqno;
+     return 'R|' || encode(v_answer, 'base64');
+   end $f$`,
+
+  // Step 2. The sorted list is made first, then locked row by row in that order. A call with a
+  // predicate, or with many keys, takes the whole table and no key of it.
+  `create or replace function kontract_private.take_locks(p_tenant text, p_ops jsonb) returns void
+   language plpgsql volatile ${HELPER} as $f$
+   begin
+     perform case when k.x then pg_advisory_xact_lock(k.h) else pg_advisory_xact_lock_shared(k.h) end
+       from (
+         select l.kind, l.h, bool_or(l.x) as x from (
+           select 11 as kind, hashtextextended(p_tenant || chr(10) || (o->>'t'), 11) as h,
+                  ${wide("o")} as x
+             from jsonb_array_elements(p_ops) o
+           union all
+           select 12, hashtextextended(p_tenant || chr(10) || (o->>'t') || chr(10) || k.id, 12), k.x
+             from jsonb_array_elements(p_ops) o cross join lateral (
+               select e->>0 as id, false as x from jsonb_array_elements(o->'r') e
+               union all
+               select e->>0, true from jsonb_array_elements(o->'w') e) k
+            where not ${wide("o")}) l
+         group by l.kind, l.h order by l.kind, l.h) k;
    end $f$`,
 
   // Predicate validation: no matching version was made or closed outside the snapshot. The range on
   // _txid and _deleted_txid reads only what is newer than the snapshot.
   `create or replace function kontract_private.validate_predicate(
      p_st kontract.storage, p_owner text, p_grants jsonb, p_snap pg_snapshot, p_where jsonb) returns void
-   language plpgsql volatile ${SETTINGS} set enable_seqscan = off as $f$
+   language plpgsql volatile ${HELPER} set enable_seqscan = off as $f$
    declare hit text;
    begin
      execute format($q$ select u.id from kontract_private.%I u
@@ -65,89 +120,89 @@ export const COMMIT_FUNCTIONS: readonly string[] = [
      end if;
    end $f$`,
 
-  `create or replace function kontract.commit(
-     p_sid text, p_bits int, p_group text, p_snap pg_snapshot, p_inc text,
-     p_lane text, p_reqno numeric, p_answer bytea, p_ops jsonb,
-     out replayed boolean, out answer bytea, out txid text)
-   language plpgsql volatile ${DEFINER} as $f$
-   #variable_conflict use_column
-   declare s record; o jsonb; st kontract.storage; may int; known text; reads boolean; checked boolean := false;
+  // Writes the function that calls the table's own by its stored key: text made per call would be
+  // planned per call. Run by each migration after the tables are known.
+  `create or replace function kontract_private.make_dispatcher(p_tenant text) returns void
+   language plpgsql volatile ${SETTINGS} as $f$
+   declare cases text;
    begin
-     if pg_is_in_recovery() then raise exception 'standby' using errcode = '25006'; end if;
-     if current_setting('transaction_isolation') <> 'read committed'
-        or current_setting('synchronous_commit') = 'off' then
-       raise exception 'isolation' using errcode = '25001';
-     end if;
-     select x.owner, x.tenant, x.ugroups into s from trxs x
-      where x.sid = sha256(convert_to(p_sid, 'UTF8')) and x.expires_at > now()
-        and not exists (select 1 from tombstones t where t.tenant = x.tenant and t.family = x.family);
-     if not found then perform refuse(p_sid, ''); end if;
-     if p_group is not null and not p_group = any (s.ugroups) then
-       raise exception 'group' using errcode = '42501';
-     end if;
-     replayed := false;
-     if p_lane is not null then
-       insert into effects (tenant, owner, lane, reqno, answer)
-         values (s.tenant, s.owner, p_lane, p_reqno, p_answer) on conflict do nothing;
-       if not found then
-         select e.answer into answer from effects e
-          where e.tenant = s.tenant and e.owner = s.owner and e.lane = p_lane and e.reqno = p_reqno;
-         replayed := true;
-         return;
-       end if;
-     end if;
-     perform take_locks(s.tenant, p_ops);
+     select string_agg(format(
+         'when %L then perform apply_%s(p_st, p_may, p_owner, p_snap, p_late, p_op);', st.key, st.key), ' ')
+       into cases from storage st where st.owner = p_tenant;
+     execute format($q$ create or replace function kontract_private.apply(
+         p_st kontract.storage, p_may int, p_owner text, p_snap pg_snapshot, p_late boolean, p_op jsonb)
+       returns void language plpgsql volatile ${HELPER} as $b$
+       begin
+         case p_st.key %s else raise exception 'moved' using errcode = '72000'; end case;
+       end $b$ $q$, cases);
+   end $f$`,
+
+  `create or replace function kontract.commit(
+     p_sid text, p_tenant text, p_owner text, p_bits int, p_group text, p_snap pg_snapshot, p_inc text,
+     p_lane text, p_reqno numeric, p_answer bytea, p_ops jsonb) returns text
+   language plpgsql volatile ${DEFINER} set enable_seqscan = off as $f$
+   #variable_conflict use_column
+   declare ${HASHED_SID} s record; o jsonb; st kontract.storage; reads boolean; n int := 0;
+   begin ${INSIST} ${recordEffect("p_tenant", "p_owner")}
+     perform take_locks(p_tenant, p_ops);
      for o in select jsonb_array_elements(p_ops) loop
-       -- Everything again, as it is committed now.
-       select x.owner, x.tenant, x.system, x.ugroups, x.create_txid into s from trxs x
-        where x.sid = sha256(convert_to(p_sid, 'UTF8')) and x.expires_at > now()
-          and not exists (select 1 from tombstones t where t.tenant = x.tenant and t.family = x.family);
-       if not found then perform refuse(p_sid, ''); end if;
-       if p_group is not null and not p_group = any (s.ugroups) then
-         raise exception 'group' using errcode = '42501';
-       end if;
-       select y.* into st from storage y where y.owner = s.tenant and y.id = o->>'t';
+       n := n + 1;
+       select x.owner, x.system, x.ugroups, x.create_txid, st.permissions & p_bits as may, i.value as known,
+              st as st
+         into s ${freshly("o->>'t'")} and x.tenant = p_tenant and x.owner = p_owner;
        if not found then perform refuse(p_sid, o->>'t'); end if;
-       may := st.permissions & p_bits;
-       reads := jsonb_array_length(o->'r') > 0 or jsonb_array_length(o->'q') > 0;
-       if (reads and may & 4 = 0) or (not s.system and starts_with(st.id, '_')) then
-         raise exception 'table' using errcode = '42501',
-           detail = json_build_object('table', st.id)::text;
+       st := s.st;
+       reads := o->'r' <> '[]' or o->'q' <> '[]';
+       if (p_group is not null and not p_group = any (s.ugroups)) or (reads and s.may & 4 = 0)
+          or (not s.system and starts_with(st.id, '_')) then
+         perform deny(p_group, s.ugroups, s.may, case when reads then 4 else 0 end, s.system, st.id);
        end if;
-       if not checked then
-         known := (select i.value from incarnation i where i.xmin = i.filled_by);
-         checked := true;
-         if p_snap is not null and (p_inc is distinct from coalesce(known, '') || '.' || st.epoch
-              or pg_snapshot_xmax(p_snap) > pg_snapshot_xmax(pg_current_snapshot())
-              or not pg_visible_in_snapshot(s.create_txid, p_snap)) then
+       if n = 1 then
+         if p_snap is not null and (${staleSnapshot("s.known", "st.epoch", "s.create_txid")}) then
            raise exception 'snapshot' using errcode = '72000';
          end if;
-         if known is null then perform fill_incarnation(); end if;
+         if s.known is null then perform fill_incarnation(); end if;
        end if;
        -- Each table has its own horizon; one of the reads may have lost the versions that spoil it.
        if reads and (p_snap is null or pg_snapshot_xmin(p_snap) < st.horizon) then
          raise exception 'snapshot' using errcode = '72000';
        end if;
-       execute format('select kontract_private.apply_%s($1, $2, $3, $4, $5, $6)', st.key)
-         using st, s.owner, may, p_snap, p_lane is not null, o;
+       perform apply(st, s.may, p_owner, p_snap, p_lane is not null, o);
      end loop;
-     txid := pg_current_xact_id()::text;
+     if n = 0 then perform stored_answer(p_sid, p_tenant, p_owner, p_group, '', 0); end if;
+     return pg_current_xact_id()::text;
    end $f$`,
 ];
+
+/** True where a table's part of a commit takes the whole table. */
+function wide(op: string): string {
+  return `(${op}->'q' <> '[]' or jsonb_array_length(${op}->'r') + jsonb_array_length(${op}->'w') > 64)`;
+}
+
+/** `raise` with a JSON detail that begins with the table's name. */
+export function failure(
+  table: TableSql,
+  errcode: string,
+  message: string,
+  detail: string,
+): string {
+  return `raise exception '${message}' using errcode = '${errcode}',
+         detail = json_build_object('table', ${literal(table.name)}${detail})::text;`;
+}
 
 /** Validates and applies one table's part of a commit. */
 export function applyFunction(table: TableSql): string {
   const ptr = `kontract_private.${identifier(table.ptr)}`;
   const own = table.owned ? " and u._owner = p_owner" : "";
   const guarded = Object.keys(table.bits).length > 0;
-  const failure = (errcode: string, message: string, detail: string) =>
-    `raise exception '${message}' using errcode = '${errcode}',
-         detail = json_build_object('table', ${literal(table.name)}${detail})::text;`;
+  const fail = (errcode: string, message: string, detail: string) =>
+    failure(table, errcode, message, detail);
+  const missing = "(select count(*) from unnest(rows) w(data) where w.data is not null)";
   return `create or replace function kontract_private.apply_${table.key}(
-     p_st kontract.storage, p_owner text, p_may int, p_snap pg_snapshot, p_late boolean, p_op jsonb)
-   returns void language plpgsql volatile ${SETTINGS} set enable_seqscan = off as $f$
+     p_st kontract.storage, p_may int, p_owner text, p_snap pg_snapshot, p_late boolean, p_op jsonb)
+   returns void language plpgsql volatile ${HELPER} as $f$
    declare
-     me xid8 := pg_current_xact_id(); bad record; removes boolean; q jsonb; broken text;
+     me xid8 := pg_current_xact_id(); bad record; broken text; made bigint; q jsonb;
      ids text[]; rows jsonb[]; o_ids text[]; o_owners text[]; o_orders bigint[]; o_datas jsonb[];
      locked text[]; kept text[];
    begin
@@ -158,7 +213,7 @@ export function applyFunction(table: TableSql): string {
        select r.id into bad from (select e->>0 as id, e->>1 as txid from jsonb_array_elements(p_op->'r') e) r
          left join ${ptr} u on u.id = r.id and u._deleted_txid is null${own}
         where u._txid::text is distinct from r.txid limit 1;
-       if found then ${failure("40001", "conflict", ", 'key', bad.id")} end if;
+       if found then ${fail("40001", "conflict", ", 'key', bad.id")} end if;
      end if;
      if p_op->'q' <> '[]' then for q in select jsonb_array_elements(p_op->'q') loop
        perform validate_predicate(p_st, p_owner, p_op->'g', p_snap, q);
@@ -166,41 +221,57 @@ export function applyFunction(table: TableSql): string {
      if p_op->'w' = '[]' then return; end if;
      select array_agg(e->>0 order by n), array_agg(nullif(e->1, 'null'::jsonb) order by n) into ids, rows
        from jsonb_array_elements(p_op->'w') with ordinality w(e, n);
-     removes := array_position(rows, null) is not null;
-     if (p_may & 1 = 0 and removes)
-        or (p_may & 2 = 0 and array_length(array_remove(rows, null), 1) > 0) then
-       ${failure("42501", "table", "")}
+     if (p_may & 1 = 0 and array_position(rows, null) is not null)
+        or (p_may & 2 = 0 and array_remove(rows, null) <> '{}') then
+       ${fail("42501", "table", "")}
      end if;
      -- A transaction id taken before waiting may be older than what it overwrites; the change feed
      -- orders by id, so such a call takes a new one.
      if p_late and pg_snapshot_xmax(pg_current_snapshot()) > me then
        select u.id into bad from ${ptr} u
         where (u._txid > me or u._deleted_txid > me) and u.id = any (ids)${own} limit 1;
-       if found then ${failure("40001", "conflict", ", 'key', bad.id")} end if;
+       if found then ${fail("40001", "conflict", ", 'key', bad.id")} end if;
      end if;
      with c as (update ${ptr} u set _deleted_txid = me
                  where u.id = any (ids) and u._deleted_txid is null${own}
                 returning u.id, u._owner, u._order, u.data)
      select array_agg(c.id), array_agg(c._owner), array_agg(c._order), array_agg(c.data)
        into o_ids, o_owners, o_orders, o_datas from c;
-     ${guarded ? guard(table, failure) : ""}
-     select w.id into bad from unnest(ids, rows) w(id, data)
-      where w.data is not null and (${table.check}) is not true limit 1;
-     if found then ${failure("23514", "value", ", 'key', bad.id")} end if;
-     begin
-       insert into ${ptr} (id, data, _txid, _owner, _order)
-       select w.id, w.data, me, coalesce(o.owner, p_owner),
+     ${guarded ? guard(table, fail) : ""}
+     -- A row that breaks its type, or a unique index, is left out, and the count tells.
+     insert into ${ptr} (id, data, _txid, _owner, _order)
+     ${insertRows(table, "")}
+     on conflict do nothing;
+     get diagnostics made = row_count;
+     if made <> ${missing} then
+       select w.id into bad from unnest(ids, rows) w(id, data)
+        where w.data is not null and (${table.check}) is not true limit 1;
+       if found then ${fail("23514", "value", ", 'key', bad.id")} end if;
+       begin
+         insert into ${ptr} (id, data, _txid, _owner, _order)
+         ${
+    insertRows(
+      table,
+      `and not exists (select 1 from ${ptr} u where u.id = w.id and u._txid = me${own})`,
+    )
+  };
+       exception when unique_violation then
+         get stacked diagnostics broken = constraint_name;
+       end;
+       if broken is not null then
+         ${fail("23505", "unique", ", 'fields', p_st.indexes->broken")}
+       end if;
+     end if;
+   end $f$`;
+}
+
+/** The new versions of `ids` and `rows` that have the declared type. */
+function insertRows(table: TableSql, more: string): string {
+  return `select w.id, w.data, me, coalesce(o.owner, p_owner),
               coalesce(o.ord, nextval('kontract_private.${table.ptr}_seq'))
          from unnest(ids, rows) with ordinality w(id, data, n)
          left join unnest(o_ids, o_owners, o_orders) o(id, owner, ord) on o.id = w.id
-        where w.data is not null order by w.n;
-     exception when unique_violation then
-       get stacked diagnostics broken = constraint_name;
-     end;
-     if broken is not null then
-       ${failure("23505", "unique", ", 'fields', p_st.indexes->broken")}
-     end if;
-   end $f$`;
+        where w.data is not null and (${table.check}) ${more} order by w.n`;
 }
 
 /** Field rules: what may not be written keeps its value; what may not be read is not lost by a rewrite. */

@@ -9,11 +9,11 @@ import type { ShapeTable } from "../../_internal/shape.ts";
 import { KontractError } from "../../_internal/errors.ts";
 import { resolvePath } from "../field_kind.ts";
 import { tableKey } from "../table_key.ts";
-import { applyFunction } from "./commit.sql.ts";
 import { identifier, literal } from "./definer.ts";
 import { type AppliedTable, planTable, type StoredDef } from "./plan.ts";
-import { readFunctions, type TableSql } from "./read.sql.ts";
+import type { TableSql } from "./read.sql.ts";
 import { createTable } from "./table.sql.ts";
+import { tableFunctions } from "./table_functions.ts";
 import { rowCheck } from "./value_check.ts";
 
 /** Tenant of an app that has no others. */
@@ -72,7 +72,7 @@ async function applyTable(
   }, steps);
   const entry = describeTable(table, types, ptr, plan.lazy);
   await store(sql, table, types, entry, indexes, epoch);
-  for (const statement of [...readFunctions(entry), applyFunction(entry)]) {
+  for (const statement of tableFunctions(entry, DEFAULT_TENANT)) {
     await sql.unsafe(statement);
   }
   if (table.name === "_users") await followGroups(sql, ptr);

@@ -10,12 +10,12 @@
  *
  * @module
  */
-import { SETTINGS } from "./definer.ts";
+import { HELPER } from "./definer.ts";
 
 /** Functions in the private schema, in order of dependence. */
 export const FILTER_HELPERS: readonly string[] = [
   `create or replace function kontract_private.field_expr(p_lazy jsonb, p_path jsonb, p_kind text, p_at text)
-   returns text language plpgsql immutable ${SETTINGS} as $f$
+   returns text language plpgsql immutable ${HELPER} as $f$
    declare top text := p_path->>0; j text; t text; e text;
    begin
      if jsonb_array_length(p_path) = 1 then
@@ -39,7 +39,7 @@ export const FILTER_HELPERS: readonly string[] = [
   // Refuses a field that does not exist or that this call may not read.
   `create or replace function kontract_private.check_path(
      p_fields jsonb, p_bits jsonb, p_grants jsonb, p_path jsonb, p_kind text)
-   returns void language plpgsql immutable ${SETTINGS} as $f$
+   returns void language plpgsql immutable ${HELPER} as $f$
    declare top text := p_path->>0;
    begin
      if jsonb_typeof(p_path) is distinct from 'array' or jsonb_array_length(p_path) not between 1 and 16
@@ -57,7 +57,7 @@ export const FILTER_HELPERS: readonly string[] = [
   // " and (…)" per condition; values are $1->i->3.
   `create or replace function kontract_private.where_sql(
      p_fields jsonb, p_bits jsonb, p_lazy jsonb, p_grants jsonb, p_where jsonb)
-   returns text language plpgsql immutable ${SETTINGS} as $f$
+   returns text language plpgsql immutable ${HELPER} as $f$
    declare
      c jsonb; i int := 0; sql text := ''; e text; v text; list text; op text; kind text; cast_to text;
    begin
@@ -101,7 +101,7 @@ export const FILTER_HELPERS: readonly string[] = [
   // ORDER BY list; insertion order breaks every tie, so pages never overlap.
   `create or replace function kontract_private.order_sql(
      p_fields jsonb, p_bits jsonb, p_lazy jsonb, p_grants jsonb, p_order jsonb, p_backward boolean)
-   returns text language plpgsql immutable ${SETTINGS} as $f$
+   returns text language plpgsql immutable ${HELPER} as $f$
    declare o jsonb; sql text := '';
    begin
      if jsonb_typeof(p_order) is distinct from 'array' or jsonb_array_length(p_order) > 8 then
@@ -119,7 +119,7 @@ export const FILTER_HELPERS: readonly string[] = [
   // " and (row is after the cursor)"; values are $3->i, the last one is the insertion order.
   `create or replace function kontract_private.after_sql(
      p_lazy jsonb, p_order jsonb, p_after jsonb, p_backward boolean)
-   returns text language plpgsql immutable ${SETTINGS} as $f$
+   returns text language plpgsql immutable ${HELPER} as $f$
    declare o jsonb; i int := 0; ties text := ''; sql text := ''; e text; v text; cast_to text; later text;
    begin
      if p_after is null or p_after = 'null' then return ''; end if;

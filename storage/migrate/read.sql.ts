@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { DEFINER, identifier, literal } from "./definer.ts";
+import { DEFINER, DEFINER_HOT, identifier, literal } from "./definer.ts";
 
 /** What a per-table function is made from. */
 export interface TableSql {
@@ -33,17 +33,26 @@ const READ_PARAMETERS =
   `p_sid text, p_bits int, p_group text, p_grants jsonb, p_snap pg_snapshot, p_inc text,
    p_lane text, p_reqno numeric`;
 
+/** Condition under which row `x` of `trxs` is the live session whose hashed id is in `v_sid`. */
+export const ALIVE = `x.sid = v_sid and x.expires_at > now()
+        and not exists (select 1 from tombstones t where t.tenant = x.tenant and t.family = x.family)`;
+
+/** Declares `v_sid`: the id is hashed once, not per row looked at. */
+export const HASHED_SID = `v_sid bytea := sha256(convert_to(p_sid, 'UTF8'));`;
+
+/** Joins the incarnation as `i`; no row where it is unknown. */
+export const INCARNATION = `left join incarnation i on i.one and i.xmin = i.filled_by`;
+
 /** Session, rights, incarnation and snapshot checks of one read, in the caller's statement. */
 export function enter(tableMatch: string, tableText: string): string {
   return `
      if pg_is_in_recovery() then raise exception 'standby' using errcode = '25006'; end if;
      select x.owner, x.tenant, x.system, x.ugroups, x.create_txid, st.ptr, st.owned, st.fields, st.bits,
             st.lazy, st.horizon, st.permissions & p_bits as may,
-            coalesce((select i.value from incarnation i where i.xmin = i.filled_by), '') || '.' || st.epoch as inc
+            coalesce(i.value, '') || '.' || st.epoch as inc
        into s
-       from trxs x join storage st on st.owner = x.tenant and st.id = ${tableMatch}
-      where x.sid = sha256(convert_to(p_sid, 'UTF8')) and x.expires_at > now()
-        and not exists (select 1 from tombstones t where t.tenant = x.tenant and t.family = x.family);
+       from trxs x join storage st on st.owner = x.tenant and st.id = ${tableMatch} ${INCARNATION}
+      where ${ALIVE};
      if not found then perform refuse(p_sid, ${tableText}); end if;
      if p_group is not null and not p_group = any (s.ugroups) then
        raise exception 'group' using errcode = '42501';
@@ -71,7 +80,7 @@ export function enter(tableMatch: string, tableText: string): string {
      end if;`;
 }
 
-/** Expression for what a session sees of \`u.data\`. */
+/** Expression for what a session sees of `u.data`. */
 function visibleData(table: TableSql): string {
   const lazy = Object.keys(table.lazy).length > 0
     ? `${literal(JSON.stringify(table.lazy))}::jsonb || `
@@ -97,30 +106,12 @@ export function readFunctions(table: TableSql): readonly string[] {
      ${hasHidden(table) ? `hidden := ${HIDDEN};` : ""}`;
   const data = visibleData(table);
   return [
-    // The live version by the unique live index; else the newest visible closed one, by its own index.
-    `create or replace function kontract.get_${table.key}(${READ_PARAMETERS}, p_id text,
-       out data jsonb, out txid text, out owner text, out ord bigint,
-       out snap pg_snapshot, out inc text, out replay bytea)
-     language plpgsql stable ${DEFINER} as $f$
-     #variable_conflict use_column
-     declare s record; v record; hidden text[];
-     begin ${enter(name, name)} ${moved}
-       select ${data} as d, u._txid, u._owner, u._order into v from ${ptr} u
-        where u.id = p_id and u._deleted_txid is null${own};
-       if not found or not pg_visible_in_snapshot(v._txid, p_snap) then
-         select ${data} as d, u._txid, u._owner, u._order, u._deleted_txid into v from ${ptr} u
-          where u.id = p_id and u._deleted_txid is not null${own}
-            and pg_visible_in_snapshot(u._txid, p_snap)
-          order by u._txid desc limit 1;
-         if not found or pg_visible_in_snapshot(v._deleted_txid, p_snap) then return; end if;
-       end if;
-       data := v.d; txid := v._txid::text; owner := v._owner; ord := v._order;
-     end $f$`,
+    getFunction(table),
     `create or replace function kontract.get_many_${table.key}(${READ_PARAMETERS}, p_ids text,
        out rows json, out snap pg_snapshot, out inc text, out replay bytea)
      language plpgsql stable ${DEFINER} set enable_seqscan = off as $f$
      #variable_conflict use_column
-     declare s record; hidden text[];
+     declare ${HASHED_SID} s record; hidden text[];
      begin ${enter(name, name)} ${moved}
        select coalesce(json_agg(json_build_array(u.id, ${data}, u._txid::text, u._owner, u._order)), '[]')
          into rows from ${ptr} u
@@ -131,6 +122,86 @@ export function readFunctions(table: TableSql): readonly string[] {
   ];
 }
 
+/** Names of hidden fields as one expression over `p_grants`, from the bits of today. */
+function hiddenExpression(table: TableSql): string {
+  const cases = Object.entries(table.bits).filter(([, bits]) => (bits & 4) === 0)
+    .map(([field, bits]) =>
+      `case when (${bits} | coalesce((p_grants->>${literal(field)})::int, 0)) & 4 = 0 then ${
+        literal(field)
+      } end`
+    );
+  return `array_remove(array[${cases.join(", ")}]::text[], null)`;
+}
+
+/**
+ * `get`: session, rights and the live version in one statement; the newest visible closed version by its
+ * own index where the snapshot asks for it. Answers with text, since a row of columns costs half again:
+ * `snap|inc|txid|ord|[owner, data]`, the last three empty where there is no row, or `R|base64`, the
+ * stored answer of a request that was applied before.
+ */
+function getFunction(table: TableSql): string {
+  const ptr = `kontract_private.${identifier(table.ptr)}`;
+  const own = table.owned ? " and u._owner = x.owner" : "";
+  const name = literal(table.name);
+  const hidden = hasHidden(table);
+  const system = table.name.startsWith("_") ? "or not v_system" : "";
+  return `create or replace function kontract.get_${table.key}(${READ_PARAMETERS}, p_id text)
+     returns text language plpgsql stable ${DEFINER_HOT} as $f$
+     #variable_conflict use_column
+     declare ${HASHED_SID}
+       v_user text; v_tenant text; v_system boolean; v_groups text[]; v_created xid8; v_ptr text;
+       v_horizon xid8; v_may int; v_inc text; v_data jsonb; v_txid xid8; v_owner text; v_ord bigint;
+       v_closed xid8; v_answer bytea; v_first boolean := p_snap is null;
+       hidden text[]${hidden ? ` := ${hiddenExpression(table)}` : ""};
+     begin
+       select x.owner, x.tenant, x.system, x.ugroups, x.create_txid, st.ptr, st.horizon, st.permissions & p_bits,
+              coalesce(i.value, '') || '.' || st.epoch, ${
+    visibleData(table)
+  }, u._txid, u._owner, u._order
+         into v_user, v_tenant, v_system, v_groups, v_created, v_ptr, v_horizon, v_may,
+              v_inc, v_data, v_txid, v_owner, v_ord
+         from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${INCARNATION}
+              left join ${ptr} u on u.id = p_id and u._deleted_txid is null${own}
+        where ${ALIVE};
+       if not found then perform refuse(p_sid, ${name}); end if;
+       if (v_may & 4) is distinct from 4 ${system} or v_ptr <> ${
+    literal(table.ptr)
+  } or pg_is_in_recovery()
+          or (p_group is not null and not p_group = any (v_groups)) then
+         perform deny(p_group, v_groups, v_may, 4, v_system, ${name});
+       end if;
+       if v_first then
+         p_snap := pg_current_snapshot();
+       elsif p_inc is distinct from v_inc or pg_snapshot_xmin(p_snap) < v_horizon
+             or pg_snapshot_xmax(p_snap) > pg_snapshot_xmax(pg_current_snapshot()) then
+         raise exception 'snapshot' using errcode = '72000';
+       end if;
+       if not pg_visible_in_snapshot(v_created, p_snap) then
+         raise exception 'snapshot' using errcode = '72000';
+       end if;
+       if p_lane is not null then
+         select e.answer into v_answer from effects e
+          where e.tenant = v_tenant and e.owner = v_user and e.lane = p_lane and e.reqno = p_reqno;
+         if found then return 'R|' || encode(v_answer, 'base64'); end if;
+       end if;
+       if v_txid is null and v_first then return concat(p_snap, '|', v_inc, '|||'); end if;
+       if v_txid is null or not pg_visible_in_snapshot(v_txid, p_snap) then
+         select ${visibleData(table)}, u._txid, u._owner, u._order, u._deleted_txid
+           into v_data, v_txid, v_owner, v_ord, v_closed from ${ptr} u
+          where u.id = p_id and u._deleted_txid is not null${
+    table.owned ? " and u._owner = v_user" : ""
+  }
+            and pg_visible_in_snapshot(u._txid, p_snap)
+          order by u._txid desc limit 1;
+         if not found or pg_visible_in_snapshot(v_closed, p_snap) then
+           return concat(p_snap, '|', v_inc, '|||');
+         end if;
+       end if;
+       return p_snap::text || '|' || v_inc || '|' || v_txid::text || '|' || v_ord::text || '|['
+              || to_json(v_owner)::text || ',' || v_data::text || ']';
+     end $f$`;
+}
+
 /** Functions that serve every table. */
 export const READ_FUNCTIONS: readonly string[] = [
   // p_query: { where, order, after, exclude, limit, backward }
@@ -138,7 +209,7 @@ export const READ_FUNCTIONS: readonly string[] = [
      out rows json, out snap pg_snapshot, out inc text, out replay bytea)
    language plpgsql stable ${DEFINER} as $f$
    #variable_conflict use_column
-   declare s record; hidden text[]; back boolean := coalesce((p_query->>'backward')::boolean, false);
+   declare ${HASHED_SID} s record; hidden text[]; back boolean := coalesce((p_query->>'backward')::boolean, false);
    begin ${enter("p_table", "p_table")}
      hidden := ${HIDDEN};
      execute format($q$
@@ -164,7 +235,7 @@ export const READ_FUNCTIONS: readonly string[] = [
      out total bigint, out snap pg_snapshot, out inc text, out replay bytea)
    language plpgsql stable ${DEFINER} as $f$
    #variable_conflict use_column
-   declare s record;
+   declare ${HASHED_SID} s record;
    begin ${enter("p_table", "p_table")}
      execute format($q$ select count(*) from kontract_private.%I u
          where pg_visible_in_snapshot(u._txid, $2)

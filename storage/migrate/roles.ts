@@ -9,7 +9,7 @@
  */
 import type postgres from "postgres";
 import { KontractError } from "../../_internal/errors.ts";
-import { identifier, literal, OWNER_ROLE } from "./definer.ts";
+import { identifier, literal, OWNER_ROLE, ROLE_SETTINGS } from "./definer.ts";
 import { scramVerifier } from "./scram.ts";
 
 /** The login role to create or update. */
@@ -28,6 +28,9 @@ export async function ensureRoles(sql: postgres.Sql, gateway: GatewayRole): Prom
   await createRole(sql, OWNER_ROLE, "nologin");
   await createRole(sql, gateway.name, "login");
   await narrow(sql, gateway.name);
+  for (const setting of ROLE_SETTINGS) {
+    await sql.unsafe(`alter role ${identifier(gateway.name)} set ${setting}`);
+  }
   if (gateway.password !== undefined) {
     const verifier = await scramVerifier(gateway.password);
     await sql.unsafe(`alter role ${identifier(gateway.name)} password ${literal(verifier)}`);

@@ -79,6 +79,22 @@ export const SESSION_HELPERS: readonly string[] = [
        detail = json_build_object('table', p_table)::text;
    end $f$`,
 
+  // Says why a live session may not do this with a table; always raises.
+  `create or replace function kontract_private.deny(
+     p_group text, p_groups text[], p_may int, p_need int, p_system boolean, p_table text) returns void
+   language plpgsql stable ${SETTINGS} as $f$
+   begin
+     if pg_is_in_recovery() then raise exception 'standby' using errcode = '25006'; end if;
+     if p_group is not null and not p_group = any (p_groups) then
+       raise exception 'group' using errcode = '42501';
+     end if;
+     if p_may & p_need <> p_need or (not p_system and starts_with(p_table, '_')) then
+       raise exception 'table' using errcode = '42501',
+         detail = json_build_object('table', p_table)::text;
+     end if;
+     raise exception 'moved' using errcode = '72000';
+   end $f$`,
+
   `create or replace function kontract_private.fill_incarnation() returns void
    language plpgsql volatile ${SETTINGS} as $f$
    begin

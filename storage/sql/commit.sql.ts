@@ -1,3 +1,9 @@
 /** Advisory locks of tables and keys, then row locks of closed versions; READ COMMITTED, asserted. */
-export const COMMIT = `select replayed, answer, txid
-  from kontract.commit($1, $2, $3, $4, $5, $6, $7, $8, $9::text::jsonb)`;
+export const COMMIT = `select kontract.commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+  $11::text::jsonb) as r`;
+
+/** As `commit`, for one row of the table with this key. */
+export function putStatement(key: string): string {
+  return `select kontract.put_${key}($1, $2, $3, $4, $5::text::jsonb, $6, $7, $8, $9, $10, $11, $12, $13,
+    $14::text::jsonb) as r`;
+}

@@ -1,0 +1,54 @@
+/**
+ * Answers that travel as one text column, since a row of columns costs the database half again. Made by
+ * `get` and by the commit functions; read here and nowhere else.
+ *
+ * @module
+ */
+import { KontractError } from "../_internal/errors.ts";
+import type { SqlRow } from "./database.ts";
+
+/** Of a commit: the stored answer of the request's first run, or null where this run was applied. */
+export function commitAnswer(row: SqlRow): Uint8Array | null {
+  return storedAnswer(text(row));
+}
+
+/**
+ * Of `get`: `snap|inc|txid|ord|[owner, data]` as the columns other read functions have.
+ *
+ * @throws {KontractError} `INTERNAL` where the text is not of that form.
+ */
+export function readAnswer(row: SqlRow): SqlRow {
+  if (row.r === undefined) return row;
+  const whole = text(row);
+  const replay = storedAnswer(whole);
+  if (replay !== null) return { replay };
+  const [snap, inc, txid, ord, rest] = split(whole, 5);
+  if (snap === undefined || inc === undefined || rest === undefined) {
+    throw new KontractError("INTERNAL");
+  }
+  if (txid === "") return { snap, inc, txid: null, data: null };
+  const [owner, data] = JSON.parse(rest) as [string, unknown];
+  return { snap, inc, txid, ord, owner, data };
+}
+
+function text(row: SqlRow): string {
+  if (typeof row.r !== "string") throw new KontractError("INTERNAL");
+  return row.r;
+}
+
+function storedAnswer(whole: string): Uint8Array | null {
+  return whole.startsWith("R|") ? Uint8Array.fromBase64(whole.slice(2)) : null;
+}
+
+/** At most `count` parts; the last keeps its bars. */
+function split(whole: string, count: number): readonly string[] {
+  const parts: string[] = [];
+  let from = 0;
+  while (parts.length < count - 1) {
+    const bar = whole.indexOf("|", from);
+    if (bar < 0) break;
+    parts.push(whole.slice(from, bar));
+    from = bar + 1;
+  }
+  return [...parts, whole.slice(from)];
+}
