@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { basename, join, relative, resolve, sep } from "node:path";
-import { compareText, type Diagnostics } from "./diagnostic.ts";
+import { basename, dirname, join, relative, resolve, sep } from "node:path";
+import { compareText, Diagnostics } from "./diagnostic.ts";
 
 /** An app's configuration, defaults filled in. */
 export interface Project {
@@ -54,16 +54,48 @@ export async function readProject(root: string, diagnostics: Diagnostics): Promi
       hint: 'Set "name" in kontract.json.',
     });
   }
-  const options = deno?.compilerOptions;
   return {
     root: folder,
     name,
     source: inside(folder, "source", text("source", "src"), diagnostics),
     web: inside(folder, "web", text("web", "web"), diagnostics),
-    compilerOptions: typeof options === "object" && options !== null
-      ? options as Record<string, unknown>
-      : {},
+    compilerOptions: { ...await workspaceOptions(folder), ...optionsOf(deno) },
   };
+}
+
+function optionsOf(config: Record<string, unknown> | null): Record<string, unknown> {
+  const options = config?.compilerOptions;
+  return typeof options === "object" && options !== null ? options as Record<string, unknown> : {};
+}
+
+/** `compilerOptions` of the nearest workspace above that names `folder` as a member; Deno's own rule. */
+async function workspaceOptions(folder: string): Promise<Record<string, unknown>> {
+  const unreported = new Diagnostics();
+  for (let at = dirname(folder); at !== dirname(at); at = dirname(at)) {
+    const config = await readJson(join(at, "deno.json"), "deno.json", unreported) ??
+      await readJson(join(at, "deno.jsonc"), "deno.jsonc", unreported);
+    if (config?.workspace === undefined) continue;
+    const { workspace } = config;
+    const members = Array.isArray(workspace)
+      ? workspace
+      : (workspace as { readonly members?: unknown } | null)?.members;
+    const below = `./${relative(at, folder).split(sep).join("/")}`;
+    const names = (member: unknown): boolean =>
+      typeof member === "string" && isMember(member.replace(/^(?!\.\/)/, "./"), below);
+    return Array.isArray(members) && members.some(names) ? optionsOf(config) : {};
+  }
+  return {};
+}
+
+/** True where a member of a workspace, with `*` for one folder's name, is this path. */
+function isMember(pattern: string, path: string): boolean {
+  const steps = pattern.replace(/\/+$/, "").split("/"), own = path.split("/");
+  return steps.length === own.length &&
+    steps.every((step, i) =>
+      step.includes("*")
+        ? new RegExp(`^${step.split("*").map(RegExp.escape).join("[^/]*")}$`).test(own[i]!)
+        : step === own[i]
+    );
 }
 
 function appName(folder: string): string {
