@@ -10,8 +10,6 @@ export interface Me {
   name: string;
   /** True until the caller has signed up. */
   guest: boolean;
-  /** True for the company's administrators. */
-  admin: boolean;
   /** The tenant: which company's rooms these are. */
   company: string;
 }
@@ -24,7 +22,6 @@ export class People {
       owner: ctx.owner,
       name: await callerName(),
       guest: ctx.isAnonymous,
-      admin: ctx.ugroups.includes("admin"),
       company: ctx.tenant,
     };
   }

@@ -38,7 +38,7 @@ Deno.test("rooms", async (t) => {
     as(ada);
     await rename("Ada");
     const before = await me();
-    assert.deepEqual([before.guest, before.admin, before.company], [true, false, "main"]);
+    assert.deepEqual([before.guest, before.company], [true, "main"]);
     await client.auth.link({ email: "ada@example.com", password });
     assert.deepEqual(await me(), { ...before, guest: false });
   });

@@ -3,10 +3,16 @@ import { appoint, client, rename } from "@/client";
 import type { Me } from "../src/people.ts";
 import { element, showProblem } from "./dom.ts";
 
+/** Who is looking at the page. */
+export interface Caller extends Me {
+  /** True for the company's administrators. */
+  readonly admin: boolean;
+}
+
 /** The account's dialog. */
 export interface AccountDialog {
   /** Shows who is signed in. */
-  show(me: Me): void;
+  show(caller: Caller): void;
   /** Opens it, saying why. */
   ask(why: string): void;
 }
@@ -68,15 +74,15 @@ export function wireAccount(changed: () => void): AccountDialog {
   });
 
   return {
-    show(me) {
-      usual = me.guest
+    show(caller) {
+      usual = caller.guest
         ? "You are a guest. Sign up, and everything you said here stays yours."
         : "You are signed in.";
       lead.textContent = usual;
-      name.value = me.name;
-      element("sign-form", HTMLFormElement).hidden = !me.guest;
-      element("sign-out", HTMLButtonElement).hidden = me.guest;
-      element("appoint-form", HTMLFormElement).hidden = !me.admin;
+      name.value = caller.name;
+      element("sign-form", HTMLFormElement).hidden = !caller.guest;
+      element("sign-out", HTMLButtonElement).hidden = caller.guest;
+      element("appoint-form", HTMLFormElement).hidden = !caller.admin;
     },
     ask(why) {
       lead.textContent = why;

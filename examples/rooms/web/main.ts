@@ -11,9 +11,8 @@ import {
   retract,
 } from "@/client";
 import { PAGE } from "../src/limits.ts";
-import type { Me } from "../src/people.ts";
 import type { Message, Room } from "../src/schema.ts";
-import { wireAccount } from "./account.ts";
+import { type Caller, wireAccount } from "./account.ts";
 import { Conversation } from "./conversation.ts";
 import { element, reason, showMark, showProblem } from "./dom.ts";
 import { PeopleHere } from "./people_here.ts";
@@ -34,7 +33,7 @@ const conversation = new Conversation({
 });
 const account = wireAccount(() => void start());
 
-let caller: Me | null = null;
+let caller: Caller | null = null;
 let following = new AbortController();
 
 /* ---------- the company ---------- */
@@ -70,7 +69,9 @@ async function start(): Promise<void> {
   following = new AbortController();
   const { signal } = following; // aborted where another start comes before this one is done
   try {
-    const who = await me();
+    // Groups as they are stored now: `ctx.ugroups` would be those of when the session was opened.
+    const [person, { ugroups }] = await Promise.all([me(), client.auth.me()]);
+    const who = { ...person, admin: ugroups.includes("admin") };
     if (signal.aborted) return;
     caller = who;
     showProblem(trouble, null);
@@ -83,7 +84,7 @@ async function start(): Promise<void> {
   }
 }
 
-function showCaller(who: Me): void {
+function showCaller(who: Caller): void {
   document.title = `Rooms · ${who.company}`;
   element("company", HTMLElement).textContent = who.company;
   showMark(element("company-mark", HTMLElement), who.company, who.company);
@@ -130,8 +131,7 @@ function enterNamed(): void {
   showRoom(room);
   people.enter(room?.id ?? null, caller?.owner ?? "");
   void loadMessages();
-  document.body.removeAttribute("data-side");
-  element("show-side", HTMLElement).ariaExpanded = "false";
+  showSide(false);
 }
 
 function showRoom(room: Room | null): void {
@@ -161,9 +161,22 @@ element("close-room", HTMLButtonElement).addEventListener("click", async () => {
   }
 });
 
+/** On a narrow screen the rooms lie over the conversation until something else is asked for. */
+function showSide(shown: boolean): void {
+  document.body.toggleAttribute("data-side", shown);
+  element("show-side", HTMLElement).ariaExpanded = String(shown);
+}
+
 element("show-side", HTMLButtonElement).addEventListener("click", (event) => {
-  const shown = document.body.toggleAttribute("data-side");
-  (event.currentTarget as HTMLElement).ariaExpanded = String(shown);
+  event.stopPropagation();
+  showSide(true);
+  element("rooms", HTMLElement).querySelector("a")?.focus();
+});
+addEventListener("click", ({ target }) => {
+  if (!(target as Element).closest("#side, dialog")) showSide(false);
+});
+addEventListener("keydown", ({ key }) => {
+  if (key === "Escape") showSide(false);
 });
 
 /* ---------- opening a room ---------- */
