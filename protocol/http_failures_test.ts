@@ -36,21 +36,59 @@ function tampering(
   };
 }
 
-Deno.test("a cut answer leaves a mutation's outcome unknown, and it is not sent again", async () => {
+Deno.test("a cut answer to a mutation is asked for again under its number, then it is unknown", async () => {
   const seen: RpcCall[] = [];
   await using gateway = await serveGateway((call) => {
     seen.push(call);
     return echo(call);
   });
   for (const length of [0, 10, 16, 40, 57]) {
+    seen.length = 0;
     const transport = connect(gateway, tampering((body) => body.slice(0, length)));
     await assert.rejects(
       transport.call(1000, utf8("payload of some length"), WRITE),
       withCode("OUTCOME_UNKNOWN"),
     );
     transport.close();
+    assert.equal(seen.length, 3);
+    assert.equal(new Set(seen.map((call) => `${call.lane} ${call.reqno}`)).size, 1);
   }
-  assert.equal(seen.length, 5);
+  const once = connect(gateway, tampering((body) => body.slice(0, 20), 1));
+  assert.deepEqual(await once.call(1000, utf8("x"), WRITE), utf8("x"));
+  once.close();
+});
+
+Deno.test("Kontract's own operations, which no number protects, are not sent again", async () => {
+  const seen: RpcCall[] = [];
+  await using gateway = await serveGateway((call) => {
+    seen.push(call);
+    return echo(call);
+  });
+  const transport = connect(gateway, tampering((body) => body.slice(0, 20)));
+  await assert.rejects(transport.call(1, utf8("x"), WRITE), withCode("OUTCOME_UNKNOWN"));
+  transport.close();
+  assert.equal(seen.length, 1);
+});
+
+Deno.test("a busy server is asked again after a pause, under the same number, and not forever", async () => {
+  const seen: RpcCall[] = [];
+  await using gateway = await serveGateway((call) => {
+    seen.push(call);
+    if (call.op === 1000 && seen.length > 2) return echo(call);
+    return Promise.resolve({ kind: "error", error: { code: "OVERLOADED", message: "Busy." } });
+  });
+  const transport = connect(gateway);
+  assert.deepEqual(await transport.call(1000, utf8("x"), WRITE), utf8("x"));
+  assert.equal(seen.length, 3);
+  assert.equal(new Set(seen.map((call) => call.reqno)).size, 1);
+  await assert.rejects(transport.call(1001, utf8("x"), READ), withCode("OVERLOADED"));
+  assert.equal(seen.length, 6);
+  const abort = new AbortController();
+  const left = transport.call(1001, utf8("x"), { ...READ, signal: abort.signal });
+  while (seen.length < 7) await new Promise((resolve) => setTimeout(resolve, 1));
+  abort.abort();
+  await assert.rejects(left, withCode("CANCELLED"));
+  transport.close();
 });
 
 Deno.test("a cut answer to a read is asked for once more, then it is NETWORK", async () => {

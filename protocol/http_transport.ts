@@ -114,7 +114,7 @@ class HttpTransport implements Transport {
   }
 
   // Runs one batch to its end; afterwards every call in it is settled or queued again.
-  async #send(batch: readonly PendingCall[]): Promise<void> {
+  async #send(batch: readonly PendingCall[], first?: bigint): Promise<void> {
     const abort = new AbortController();
     // The body may be dropped only when nobody waits for any part of it.
     const leave = (): void => {
@@ -122,31 +122,46 @@ class HttpTransport implements Transport {
     };
     for (const pending of batch) pending.onAbandoned = leave;
     const token = batch[0]?.options.token ?? null;
-    const request = { token, calls: batch, lane: this.#lane, reqno: this.#take(batch.length) };
+    const answered = new Set<PendingCall>();
+    const reqno = first ?? this.#take(batch.length);
+    for (const [index, pending] of batch.entries()) pending.reqno = reqno + BigInt(index);
+    const request = { token, calls: batch, lane: this.#lane, reqno };
     try {
       const { response, opener } = await this.#channel.post(request, abort.signal);
       if (response.body === null || response.headers.has("content-length")) {
-        for (const message of await readWholeAnswer(opener, response)) settleCall(batch, message);
+        for (const message of await readWholeAnswer(opener, response)) {
+          this.#answered(batch, answered, message);
+        }
       } else {
         // All of a chunk in one turn: whoever calls again on getting an answer shares a body again.
         for await (const messages of readAnswer(opener, response.body)) {
-          for (const message of messages) settleCall(batch, message);
+          for (const message of messages) this.#answered(batch, answered, message);
         }
       }
-      if (batch.some((pending) => !pending.settled)) throw new KontractError("RAY_PROTOCOL");
+      if (batch.some((pending) => !pending.settled && !answered.has(pending))) {
+        throw new KontractError("RAY_PROTOCOL");
+      }
     } catch (error) {
       for (const pending of batch) {
-        if (!pending.settled) this.#fail(pending, error);
+        if (!pending.settled && !answered.has(pending)) this.#fail(pending, error);
       }
     }
   }
 
+  #answered(batch: readonly PendingCall[], answered: Set<PendingCall>, message: RayMessage): void {
+    const pending = batch[(message.stream - 1) / 2];
+    if (pending === undefined || answered.has(pending)) throw new KontractError("RAY_PROTOCOL");
+    answered.add(pending);
+    if (message.type === FrameType.RPC_RESPONSE) pending.resolve(message.payload);
+    else if (message.type === FrameType.RPC_ERROR) {
+      this.#fail(pending, new RemoteError(decodeWireError(message.payload)));
+    } else throw new KontractError("RAY_PROTOCOL");
+  }
+
   #fail(pending: PendingCall, error: unknown): void {
-    const cut = error instanceof KontractError && error.code === "NETWORK";
-    if (cut && pending.mayRepeat) {
-      pending.mayRepeat = false;
-      this.#enqueue(pending);
-    } else pending.reject(failureOf(error, pending.options.mutation));
+    // Alone, and under the number it has.
+    if (pending.repeat(error, () => void this.#send([pending], pending.reqno))) return;
+    pending.reject(failureOf(error, pending.options.mutation));
   }
 }
 
@@ -174,15 +189,6 @@ function batches(waiting: readonly PendingCall[], limits: RayLimits): PendingCal
     open.set(token, { calls, bytes });
   }
   return done;
-}
-
-function settleCall(batch: readonly PendingCall[], message: RayMessage): void {
-  const pending = batch[(message.stream - 1) / 2];
-  if (pending === undefined) throw new KontractError("RAY_PROTOCOL");
-  if (message.type === FrameType.RPC_RESPONSE) pending.resolve(message.payload);
-  else if (message.type === FrameType.RPC_ERROR) {
-    pending.reject(new RemoteError(decodeWireError(message.payload)));
-  } else throw new KontractError("RAY_PROTOCOL");
 }
 
 function endStream(message: RayMessage): true {

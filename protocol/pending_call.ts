@@ -7,8 +7,12 @@
 import { KontractError } from "../_internal/errors.ts";
 import type { CallClock } from "./call_clock.ts";
 import { PostError } from "./http_channel.ts";
+import { FIRST_APP_OP } from "./rpc.ts";
 import type { TransportCallOptions } from "./transport.ts";
 import { RemoteError } from "./wire_error.ts";
+
+const MAX_REPEATS = 2;
+const PAUSE_MS = 100;
 
 /** One waiting call. `payload` must not change until it is settled. */
 export class PendingCall {
@@ -17,14 +21,16 @@ export class PendingCall {
   readonly options: TransportCallOptions;
   /** What the caller awaits. */
   readonly result: Promise<Uint8Array>;
-  /** Reads may be sent once more after a cut answer; cleared when that has happened. */
-  mayRepeat: boolean;
+  /** Its number in the lane, from the first sending on. */
+  reqno: bigint | undefined;
   /** Told when the caller stopped waiting before an answer came. */
   onAbandoned: (() => void) | undefined;
   #settled = false;
   #resolve: (payload: Uint8Array) => void = () => {};
   #reject: (error: KontractError) => void = () => {};
   #unwatch: () => void = () => {};
+  #repeats = 0;
+  #pause: ReturnType<typeof setTimeout> | undefined;
 
   /** Starts the clock. */
   constructor(
@@ -37,7 +43,6 @@ export class PendingCall {
     this.op = op;
     this.payload = payload;
     this.options = options;
-    this.mayRepeat = !options.mutation;
     this.result = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -66,9 +71,30 @@ export class PendingCall {
     if (this.#settle()) this.#reject(error);
   }
 
+  /**
+   * Sends it once more after `error` where that may help and can do no harm: a read, or a call of the app,
+   * which the gateway applies once for its number. Kontract's own operations that change something have
+   * no such record. After an overload it waits first. False where the error is final.
+   */
+  repeat(error: unknown, send: () => void): boolean {
+    const harmless = !this.options.mutation || this.op >= FIRST_APP_OP;
+    if (this.#settled || !harmless || this.#repeats >= MAX_REPEATS) return false;
+    const cause = error instanceof PostError ? error.cause : error;
+    if (!(cause instanceof KontractError)) return false;
+    const busy = cause.code === "OVERLOADED";
+    // A post that was not answered at all has been repeated often enough.
+    const lost = error === cause && !(cause instanceof RemoteError) && cause.code === "NETWORK";
+    if (!busy && !lost) return false;
+    this.#repeats++;
+    if (lost) send();
+    else this.#pause = setTimeout(send, PAUSE_MS * 2 ** this.#repeats * (0.5 + Math.random()));
+    return true;
+  }
+
   #settle(): boolean {
     if (this.#settled) return false;
     this.#settled = true;
+    clearTimeout(this.#pause);
     this.#unwatch();
     return true;
   }

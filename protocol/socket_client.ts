@@ -29,6 +29,14 @@ export interface SocketCall {
   readonly op: number;
   readonly payload: Uint8Array;
   readonly token: string | null;
+  /** Of a call that is sent again: the number it had. */
+  readonly reqno?: bigint | undefined;
+}
+
+/** A call under way. */
+export interface BegunCall {
+  readonly stream: number;
+  readonly reqno: bigint;
 }
 
 /** What a connection is made from. */
@@ -86,8 +94,8 @@ export class SocketClient {
     return this.#calls.size;
   }
 
-  /** Sends a call; returns its stream. Only after {@link start}. */
-  begin(call: SocketCall, sink: CallSink): number {
+  /** Sends a call. Only after {@link start}. */
+  begin(call: SocketCall, sink: CallSink): BegunCall {
     const link = this.#link;
     const limits = this.#limits;
     if (link === undefined || limits === undefined || this.#closed) {
@@ -104,7 +112,7 @@ export class SocketClient {
       throw new KontractError("OVERLOADED", `More than ${limits.streams} calls are open at once.`);
     }
     const type = FrameType.RPC_CALL;
-    const reqno = this.#options.takeNumber();
+    const reqno = call.reqno ?? this.#options.takeNumber();
     if (this.#expected !== reqno) {
       const number = encodeNumber(this.#options.lane, reqno);
       link.send({ type, stream: 0, op: ControlOp.NUMBER, payload: number });
@@ -119,7 +127,7 @@ export class SocketClient {
     this.#stream += 2;
     this.#calls.set(stream, sink);
     link.send({ type, stream, op, payload });
-    return stream;
+    return { stream, reqno };
   }
 
   /** Tells the server that nobody waits; what still comes for the stream is dropped. */

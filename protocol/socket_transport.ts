@@ -2,8 +2,8 @@
  * The client's transport over one WebSocket: many calls side by side, streams with back-pressure, a new
  * connection when the old one is lost or old.
  *
- * After a loss a read is sent once more; a state-changing call is reported as `OUTCOME_UNKNOWN`, never
- * repeated here. Failed connections are followed by a jittered, growing pause.
+ * After a loss calls are sent again under their old numbers, so the gateway applies them once; where that
+ * cannot be relied on, a state-changing call is reported as `OUTCOME_UNKNOWN`. Failed connections are followed by a jittered, growing pause.
  *
  * @module
  */
@@ -79,7 +79,7 @@ class SocketTransport implements Transport {
     const unwatch = watchCall(this.#clock, { timeout, signal }, stop);
     this.#connected().then((client) => {
       if (left) return;
-      const stream = client.begin({ op, payload, token }, {
+      const { stream } = client.begin({ op, payload, token }, {
         event: (element) => queue.push(element),
         done: () => queue.end(null),
         fail: (error) => queue.end({ error: failureOf(error, mutation) }),
@@ -116,23 +116,24 @@ class SocketTransport implements Transport {
     try {
       client = await this.#connected();
       if (pending.settled) return;
-      stream = client.begin({ op, payload, token: options.token }, {
+      const begun = client.begin({ op, payload, token: options.token, reqno: pending.reqno }, {
         event: null,
         done: (answer) => pending.resolve(answer),
         fail: (error) => this.#fail(pending, error),
       });
+      stream = begun.stream;
+      pending.reqno = begun.reqno;
     } catch (error) {
-      return pending.reject(failureOf(new PostError(error, false), options.mutation));
+      return this.#fail(pending, new PostError(error, pending.reqno !== undefined));
     }
     pending.onAbandoned = () => client.cancel(stream);
   }
 
   #fail(pending: PendingCall, error: unknown): void {
-    const lost = error instanceof KontractError && error.code === "NETWORK";
-    if (lost && pending.mayRepeat && !pending.settled && !this.#closed.signal.aborted) {
-      pending.mayRepeat = false;
-      void this.#send(pending);
-    } else pending.reject(failureOf(error, pending.options.mutation));
+    if (!this.#closed.signal.aborted && pending.repeat(error, () => void this.#send(pending))) {
+      return;
+    }
+    pending.reject(failureOf(error, pending.options.mutation));
   }
 
   async #connected(): Promise<SocketClient> {

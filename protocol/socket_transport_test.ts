@@ -132,8 +132,10 @@ Deno.test("errors are typed, and an error in a stream comes after its elements",
   transport.close();
 });
 
-Deno.test("a lost socket: reads are sent again, a mutation's outcome is unknown", async () => {
+Deno.test("after a lost socket calls are sent again under their numbers, Kontract's own are not", async () => {
+  const seen: RpcCall[] = [];
   await using gateway = await serveGateway((call) => {
+    seen.push(call);
     if (gateway.sockets.length > 1) return echo(call);
     gateway.sockets[0]?.close();
     return new Promise((resolve) => {
@@ -144,13 +146,21 @@ Deno.test("a lost socket: reads are sent again, a mutation's outcome is unknown"
     });
   });
   const transport = connect(gateway);
-  const [read, write] = [
+  const [read, write, own] = [
     transport.call(1001, utf8("r"), READ),
-    transport.call(1001, utf8("w"), WRITE),
+    transport.call(1002, utf8("w"), WRITE),
+    transport.call(1, utf8("a"), WRITE),
   ];
-  await assert.rejects(write, withCode("OUTCOME_UNKNOWN"));
-  assert.deepEqual(await read, utf8("r"));
+  await assert.rejects(own, withCode("OUTCOME_UNKNOWN"));
+  assert.deepEqual([await read, await write], [utf8("r"), utf8("w")]);
   assert.equal(gateway.sockets.length, 2);
+  for (const op of [1001, 1002]) {
+    const numbers = seen.filter((call) => call.op === op).map((call) =>
+      `${call.lane} ${call.reqno}`
+    );
+    assert.equal(numbers.length, 2);
+    assert.equal(numbers[0], numbers[1]);
+  }
   transport.close();
 });
 
