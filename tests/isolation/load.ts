@@ -17,6 +17,9 @@ import type { TableDef } from "../../_internal/manifest.ts";
 import { type AnyStorage, call } from "../../storage/testing/tables.ts";
 import type { TestDatabase } from "../postgres.ts";
 
+/** What a load needs of a database. */
+export type LoadedDatabase = Pick<TestDatabase, "admin" | "gatewayRole" | "gatewayUrl" | "token">;
+
 /** What one request does. `body` may run several times; what it returns is the request's answer. */
 export interface Work {
   readonly readOnly: boolean;
@@ -69,11 +72,10 @@ export class Gateways {
   readonly engines: readonly StorageEngine[];
   readonly session: StorageSession;
   readonly #databases: readonly Database[];
-  readonly #test: TestDatabase;
-  #lane = 0;
+  readonly #test: LoadedDatabase;
 
   private constructor(
-    test: TestDatabase,
+    test: LoadedDatabase,
     databases: readonly Database[],
     tables: readonly TableDef[],
     session: StorageSession,
@@ -85,7 +87,11 @@ export class Gateways {
   }
 
   /** Opens `count` gateways with one session that all of them use. */
-  static async open(test: TestDatabase, tables: readonly TableDef[], count = 3): Promise<Gateways> {
+  static async open(
+    test: LoadedDatabase,
+    tables: readonly TableDef[],
+    count = 3,
+  ): Promise<Gateways> {
     const databases = Array.from(
       { length: count },
       () => postgresDatabase({ url: test.gatewayUrl, max: 6 }),
@@ -101,7 +107,7 @@ export class Gateways {
 
   /** Runs a load to its end. */
   async load(options: LoadOptions): Promise<LoadReport> {
-    const lanes = `load${++this.#lane}`;
+    const lanes = crypto.randomUUID();
     const counts = { kills: 0, unsure: 0, replays: 0, reruns: 0 };
     let clock = 0;
     const client = async (client: number): Promise<readonly Finished[]> => {
