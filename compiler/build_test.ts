@@ -127,6 +127,33 @@ Deno.test("the page points at the built script and other files are copied", asyn
   assert.equal(await app.read("dist/public/style.css"), SOURCES["web/style.css"]);
 });
 
+Deno.test("an app's own type may be called Client", async () => {
+  await using app = await makeApp({
+    "src/api.ts": `import { backend } from "@kontract/kontract";
+export interface Client { name: string }
+export class Api {
+  @backend({}) static async findClient(name: string): Promise<Client> { return { name }; }
+}
+`,
+    "web/main.ts": `import { client, findClient } from "@/client";
+const name: string = (await findClient("Ada")).name;
+client.configure({ url: name });
+`,
+  });
+  await built(app);
+});
+
+Deno.test("hidden files and folders beside the front end are not published, but .well-known is", async () => {
+  await using app = await makeApp(SOURCES);
+  await app.write("web/.env", "PLANTED=1\n");
+  await app.write("web/.git/config", "PLANTED\n");
+  await app.write("web/pages/.secret.json", "{}\n");
+  await app.write("web/.well-known/security.txt", "Contact: mailto:a@example.com\n");
+  await built(app);
+  const names = Object.keys(await contents(join(app.root, "dist", "public")));
+  assert.deepEqual(names.filter((name) => /(?:^|\/)\./.test(name)), [".well-known/security.txt"]);
+});
+
 Deno.test("the same sources in another folder give the same bytes", async () => {
   await using one = await makeApp(SOURCES);
   await using two = await makeApp(SOURCES);

@@ -1,5 +1,5 @@
 /**
- * The front end: the script bundled, the page pointed at it, everything else copied.
+ * The front end: the script bundled, the page pointed at it, everything else but hidden files copied.
  *
  * @module
  */
@@ -22,6 +22,8 @@ export interface FrontEndInput {
 }
 
 const CODE = /\.(?:[cm]?[jt]sx?|d\.ts)$/;
+/** `.env`, `.git` and the like are never published; `.well-known` is meant to be. */
+const HIDDEN = /(?:^|\/)\.(?!well-known\/)/;
 
 /** Files of `public/`, or null where the build failed. An app without a front end has none. */
 export async function buildFrontEnd(
@@ -31,9 +33,8 @@ export async function buildFrontEnd(
   const { project, webEntry } = analysis;
   const files = new Map<string, Uint8Array>();
   for (const file of await listFiles(project.web)) {
-    if (!CODE.test(file)) {
-      files.set(relative(project.web, file).split(sep).join("/"), await Deno.readFile(file));
-    }
+    const name = relative(project.web, file).split(sep).join("/");
+    if (!CODE.test(file) && !HIDDEN.test(name)) files.set(name, await Deno.readFile(file));
   }
   if (webEntry === null) return files;
   const folder = join(input.outDir, "client");

@@ -22,15 +22,20 @@ import { appPath } from "./project.ts";
 import type { FieldSource, RouteSource, TableSource } from "./route_source.ts";
 import type { Reporter } from "./source_place.ts";
 
-/** What the client module exports besides routes, and words that cannot be a function's name. */
+/**
+ * What the client module has besides routes, and words that cannot be a function's name. A module that
+ * exports `then` is taken for a promise by `await import()`.
+ */
 const RESERVED: ReadonlySet<string> = new Set(
-  ("api client default arguments await break case catch class const continue debugger delete do else " +
+  ("api client createClient then default arguments await break case catch class const continue debugger delete do else " +
     "enum eval export extends false finally for function if implements import in instanceof interface " +
     "let new null package private protected public return static super switch this throw true try " +
     "typeof var void while with yield").split(" "),
 );
 
 const IDENTIFIER = /^[A-Za-z][A-Za-z0-9_$]{0,99}$/;
+/** Names that the client module gives to its own parts. */
+const GENERATED = /^(?:r|encode_a|decode_r)\d+$/;
 
 /** What the manifest is made from. */
 export interface ManifestInput {
@@ -79,7 +84,9 @@ function checkNames(routes: readonly RouteSource[], reporter: Reporter): void {
         `Two backend functions are called '${route.name}'; the other is at ${first.span.file}:${first.span.line}.`,
         `Names are unique in an app: give one of them another with @backend({ name: "…" }).`,
       );
-    } else if (!IDENTIFIER.test(route.name) || RESERVED.has(route.name)) {
+    } else if (
+      !IDENTIFIER.test(route.name) || RESERVED.has(route.name) || GENERATED.test(route.name)
+    ) {
       reporter.error(
         "KT2002",
         route.node,

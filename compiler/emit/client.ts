@@ -79,7 +79,7 @@ function clientModule(manifest: Manifest, pins: readonly string[]): string {
 
 /** `client.d.ts`: named types, one declaration per route, `api`, `client`. */
 export function clientTypes(manifest: Manifest): string {
-  const lines = [HEADER, `import type { Client } from "@kontract/kontract/client";`, ""];
+  const lines = [HEADER, ""];
   for (const [name, shape] of Object.entries(manifest.types)) {
     lines.push(...namedType(name, shape), "");
   }
@@ -100,7 +100,8 @@ export function clientTypes(manifest: Manifest): string {
     "};",
     "",
     "/** The connection to the gateway: who is signed in, events, settings. */",
-    "export declare const client: Client;",
+    // By its address: an app may have a type called 'Client'.
+    `export declare const client: import("@kontract/kontract/client").Client;`,
     "",
   );
   return lines.join("\n");
