@@ -106,3 +106,9 @@ export {
   ValidationError,
 } from "./_internal/error_classes.ts";
 export { AppError, type AppErrorOptions } from "./_internal/app_error.ts";
+export type {
+  Migration,
+  MigrationContext,
+  MigrationRow,
+  RowChange,
+} from "./storage/migrate/migration.ts";

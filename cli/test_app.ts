@@ -73,6 +73,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       },
       { manifest },
       parseSecrets(secret),
+      app.root,
     );
     const state = await Deno.makeTempDir({ prefix: "kontract_test_" });
     running.defer(() => Deno.remove(state, { recursive: true }));

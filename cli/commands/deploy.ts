@@ -39,7 +39,7 @@ export const command: Command = {
     if (built.warnings !== "") console.error(built.warnings);
     const config = await writeConfig(app, built.manifest.app);
     if (!dryRun) {
-      for (const step of await migrateApp(environmentDatabase()!, built, secrets)) {
+      for (const step of await migrateApp(environmentDatabase()!, built, secrets, app.root)) {
         console.log(`migrated: ${step}`);
       }
     }

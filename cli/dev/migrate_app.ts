@@ -5,14 +5,16 @@
  */
 import { AUTH_TABLES } from "../../auth/tables.ts";
 import { migrateUp } from "../../storage/migrate/mod.ts";
+import { readMigrationFiles } from "../migration_files.ts";
 import type { BuiltApp } from "./build_app.ts";
 import type { AppDatabase } from "./database.ts";
 
-/** Migrates; returns one sentence per change. Does nothing where no admin URL is known. */
+/** Migrates, with the files in `root`'s `migrations/`; returns one sentence per change. Does nothing where no admin URL is known. */
 export async function migrateApp(
   database: AppDatabase,
   built: Pick<BuiltApp, "manifest">,
   secrets: readonly Uint8Array[],
+  root: string,
 ): Promise<readonly string[]> {
   if (database.adminUrl === null) return [];
   const { manifest } = built;
@@ -21,6 +23,7 @@ export async function migrateApp(
     tables: [...AUTH_TABLES, ...manifest.tables],
     types: manifest.types,
     secrets,
+    migrations: await readMigrationFiles(root),
     gatewayRole: database.gateway.role,
     appName: manifest.app,
     ...(database.gateway.password === undefined

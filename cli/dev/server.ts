@@ -161,7 +161,12 @@ class Session {
       const built = await building;
       if (built.warnings !== "") console.error(built.warnings);
       this.name = built.manifest.app;
-      const steps = await migrateApp(this.#database, built, parseSecrets(this.#secret));
+      const steps = await migrateApp(
+        this.#database,
+        built,
+        parseSecrets(this.#secret),
+        this.#app.root,
+      );
       for (const step of steps) console.log(`  migrated: ${step}`);
       await this.#front.hold();
       this.#front.serve(await this.#host.load());

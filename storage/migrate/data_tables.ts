@@ -1,95 +1,196 @@
 /**
  * Brings the data tables to the declared state inside the migration's transaction, as `kontract_owner`.
+ * Nothing here takes a lock on a table that is in use for longer than a catalog change, but for the
+ * tables that are swapped.
  *
  * @module
  */
 import type postgres from "postgres";
 import type { TableDef } from "../../_internal/manifest.ts";
 import type { ShapeTable } from "../../_internal/shape.ts";
-import { KontractError } from "../../_internal/errors.ts";
-import { resolvePath } from "../field_kind.ts";
 import { tableKey } from "../table_key.ts";
+import { DEFAULT_TENANT, describeApplied, readStored, type StoredTable } from "./applied.ts";
+import { tableCheck } from "./checks.ts";
 import { identifier, literal } from "./definer.ts";
-import { type AppliedTable, planTable, type StoredDef } from "./plan.ts";
+import { buildIndexes, indexNames, indexSteps, wantedIndexes } from "./indexes.ts";
+import type { Changes } from "./migration.ts";
+import { planTable, refusal, type StoredDef } from "./plan.ts";
 import type { TableSql } from "./read.sql.ts";
+import { dropPhysical, newPtr, type Rebuild } from "./rebuild.ts";
 import { createTable } from "./table.sql.ts";
 import { tableFunctions } from "./table_functions.ts";
 import { rowCheck } from "./value_check.ts";
 
-/** Tenant of an app that has no others. */
-export const DEFAULT_TENANT = "main";
+export { DEFAULT_TENANT } from "./applied.ts";
 
-interface StoredRow {
-  readonly id: string;
-  readonly ptr: string;
-  readonly lazy: Readonly<Record<string, unknown>>;
-  readonly indexes: Readonly<Record<string, readonly string[]>>;
-  readonly def: StoredDef;
+/** What was made ready before the transaction. */
+export interface Prepared {
+  readonly changes: Changes;
+  /** By name in the source. */
+  readonly rebuilds: ReadonlyMap<string, Rebuild>;
 }
 
-/** Applies all tables; answers with one sentence per change. */
+/** How to go back over one table. */
+export interface Undo {
+  /** Name in the source of that time. */
+  readonly table: string;
+  /** Name in the database before. */
+  readonly from: string;
+  /** Physical table that the run made, or null where it only renamed. */
+  readonly ptr: string | null;
+  readonly before: StoredDef;
+  /** Hash of the declaration after the run: another one means that more has happened. */
+  readonly after: string;
+}
+
+/** What the tables' part of a migration did. */
+export interface Applied {
+  /** One sentence per change. */
+  readonly steps: readonly string[];
+  readonly undo: readonly Undo[];
+  /** Physical tables to freeze as the last thing. */
+  readonly freeze: readonly string[];
+}
+
+/** Identity of a declaration, whatever the order of its keys: jsonb has its own. */
+export function defHash({ table, types }: StoredDef): string {
+  return tableKey(canonical([table, types]));
+}
+
+function canonical(value: unknown): string {
+  return JSON.stringify(
+    value,
+    (_, item: unknown) =>
+      typeof item === "object" && item !== null && !Array.isArray(item)
+        ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => a < b ? -1 : 1))
+        : item,
+  );
+}
+
+/** Applies all tables. */
 export async function applyTables(
   sql: postgres.TransactionSql,
   tables: readonly TableDef[],
   types: ShapeTable,
-): Promise<readonly string[]> {
-  const stored = await sql<StoredRow[]>`
-    select id, ptr, lazy, indexes, def from kontract.storage where owner = ${DEFAULT_TENANT}`;
+  prepared: Prepared,
+): Promise<Applied> {
+  const steps: string[] = [];
+  const undo: Undo[] = [];
+  const freeze: string[] = [];
+  const { changes, rebuilds } = prepared;
+  const before = await readStored(sql);
+  await lockTables(sql, [...rebuilds.values()].map(({ source }) => source.id));
+  for (const rebuild of rebuilds.values()) await rebuild.finish(sql);
+  for (const name of changes.drops) steps.push(...await dropTable(sql, before, name));
+  for (const [to, from] of changes.renames) steps.push(...await renameTable(sql, before, from, to));
+  const stored = await readStored(sql);
   const [known] = await sql<{ epoch: string }[]>`
     select coalesce((select min(epoch) from kontract.storage), encode(uuid_send(gen_random_uuid()), 'hex')) as epoch`;
-  const steps: string[] = [];
   for (const table of tables) {
-    const row = stored.find((candidate) => candidate.id === table.name) ?? null;
-    steps.push(...await applyTable(sql, table, types, row, known!.epoch));
+    const row = stored.find(({ id }) => id === table.name) ?? null;
+    const rebuild = rebuilds.get(table.name) ?? null;
+    steps.push(...await applyTable(sql, { table, types }, row, rebuild, known!.epoch));
+    const from = changes.renames.get(table.name);
+    if (row === null || (rebuild === null && from === undefined)) continue;
+    if (rebuild !== null) freeze.push(row.ptr);
+    undo.push({
+      table: table.name,
+      from: from ?? table.name,
+      ptr: rebuild?.ptr ?? null,
+      before: row.def,
+      after: defHash({ table, types }),
+    });
   }
-  return steps;
+  return { steps, undo, freeze };
 }
 
-async function applyTable(
+/** The locks that every commit shares, in the order commits take them. */
+export async function lockTables(
   sql: postgres.TransactionSql,
-  table: TableDef,
-  types: ShapeTable,
-  row: StoredRow | null,
+  names: readonly string[],
+): Promise<void> {
+  if (names.length === 0) return;
+  const rows = await sql.unsafe(
+    `select distinct hashtextextended($1 || chr(10) || t, 11)::text as h
+       from jsonb_array_elements_text($2::text::jsonb) t`,
+    [DEFAULT_TENANT, JSON.stringify(names)],
+  );
+  const hashes = rows.map((row) => BigInt(row.h)).sort((a, b) => a < b ? -1 : 1);
+  for (const hash of hashes) await sql`select pg_advisory_xact_lock(${hash.toString()}::bigint)`;
+}
+
+/**
+ * Brings one table to a declaration: in place, or by putting a rebuilt one in its stead.
+ *
+ * @throws {KontractError} `MIGRATION_REFUSED`
+ */
+export async function applyTable(
+  sql: postgres.TransactionSql,
+  def: StoredDef,
+  row: StoredTable | null,
+  rebuild: Rebuild | null,
   epoch: string,
 ): Promise<readonly string[]> {
+  const { table, types } = def;
   const applied = row === null ? null : await describeApplied(sql, row);
   const plan = planTable(table, types, applied);
   const steps = [...plan.steps];
+  if (rebuild !== null) {
+    steps.push(`rebuild table '${table.name}' (${rebuild.copied} rows copied)`);
+  } else if (plan.problems.length > 0) throw refusal(plan.problems);
+  const lazy = rebuild === null ? plan.lazy : {};
   const owned = table.rows === "owner";
-  let ptr = row?.ptr ?? null;
+  let ptr = rebuild?.ptr ?? row?.ptr ?? null;
   // An empty table whose key layout changes is made anew.
-  if (ptr !== null && applied!.def.table.rows !== table.rows) {
-    await sql.unsafe(`drop table kontract_private.${identifier(ptr)}`);
-    await sql.unsafe(`drop sequence kontract_private.${identifier(`${ptr}_seq`)}`);
+  if (rebuild === null && row !== null && row.def.table.rows !== table.rows) {
+    await dropPhysical(sql, row.ptr);
     ptr = null;
   }
   const fresh = ptr === null;
-  ptr ??= `tbl_${crypto.getRandomValues(new Uint8Array(12)).toHex()}`;
+  ptr ??= newPtr();
   if (fresh) { for (const statement of createTable(ptr, owned)) await sql.unsafe(statement); }
-  const indexes = await applyIndexes(sql, table, types, ptr, {
-    existing: fresh ? {} : row!.indexes,
-    lazy: plan.lazy,
-  }, steps);
-  const entry = describeTable(table, types, ptr, plan.lazy);
-  await store(sql, table, types, entry, indexes, epoch);
-  for (const statement of tableFunctions(entry, DEFAULT_TENANT)) {
-    await sql.unsafe(statement);
+  const wanted = await wantedIndexes(sql, table, types, { ptr, lazy }, "installed");
+  await buildIndexes(sql, table, ptr, wanted, "in transaction");
+  if (rebuild === null) {
+    steps.push(...indexSteps(table.name, wanted, fresh ? {} : row!.indexes));
   }
-  if (table.name === "_users") await followGroups(sql, ptr);
+  if (fresh || rebuild !== null) {
+    const { name, text } = tableCheck(table, types, lazy);
+    await sql.unsafe(
+      `alter table kontract_private.${identifier(ptr)} add constraint ${
+        identifier(name)
+      } check (${text}) not valid`,
+    );
+  }
+  const entry = describeTable(table, types, ptr, lazy);
+  await store(sql, def, entry, { indexes: indexNames(wanted), epoch, swap: rebuild !== null });
+  await installTable(sql, entry);
   return steps;
 }
 
-async function describeApplied(
-  sql: postgres.TransactionSql,
-  row: StoredRow,
-): Promise<AppliedTable> {
-  const [answer] = await sql.unsafe(
-    `select not exists (select 1 from kontract_private.${identifier(row.ptr)}) as empty`,
-  );
-  return { def: row.def, lazy: row.lazy, empty: answer?.empty === true };
+/** Functions of a table as this build writes them: another text is another version. */
+export const SAMPLE_FUNCTIONS: readonly string[] = tableFunctions({
+  name: "sample",
+  key: "sample",
+  ptr: "tbl_sample",
+  owned: true,
+  lazy: { added: 1 },
+  defaults: { added: 1 },
+  bits: { hidden: 0 },
+  primkey: "id",
+  check: "true",
+}, DEFAULT_TENANT);
+
+/** Functions and triggers of one table. */
+export async function installTable(sql: postgres.TransactionSql, entry: TableSql): Promise<void> {
+  for (const statement of tableFunctions(entry, DEFAULT_TENANT)) {
+    await sql.unsafe(statement);
+  }
+  if (entry.name === "_users") await followGroups(sql, entry.ptr);
 }
 
-function describeTable(
+/** What the functions of a table are made from. */
+export function describeTable(
   table: TableDef,
   types: ShapeTable,
   ptr: string,
@@ -116,91 +217,24 @@ function describeTable(
       field.perm === 7 || field.name === table.primkey ? undefined : field.perm
     ),
     primkey: table.primkey,
-    check: rowCheck(table, types),
+    check: rowCheck(table, types, lazy),
   };
 }
 
-async function applyIndexes(
-  sql: postgres.TransactionSql,
-  table: TableDef,
-  types: ShapeTable,
-  ptr: string,
-  state: {
-    readonly existing: Readonly<Record<string, readonly string[]>>;
-    readonly lazy: Readonly<Record<string, unknown>>;
-  },
-  steps: string[],
-): Promise<Record<string, readonly string[]>> {
-  const wanted: Record<string, readonly string[]> = {};
-  for (const index of table.indexes) {
-    const expressions: string[] = [];
-    for (const field of index.fields) {
-      const found = resolvePath(table, field, types);
-      if (found === null) {
-        throw new KontractError(
-          "MIGRATION_REFUSED",
-          `Table '${table.name}' (${table.source.file}:${table.source.line}): the index names '${field}', which is no field.`,
-        );
-      }
-      const [row] = await sql`select kontract_private.field_expr(
-        ${JSON.stringify(state.lazy)}::text::jsonb, ${
-        JSON.stringify(found.path)
-      }::text::jsonb, ${found.kind}, 'data') as e`;
-      expressions.push(String(row!.e));
-    }
-    for (const unique of index.unique ? [false, true] : [false]) {
-      const columns = [...(table.rows === "owner" ? ["_owner"] : []), ...expressions].join(", ");
-      const name = `${ptr}_${unique ? "u" : "i"}${tableKey(columns).slice(0, 12)}`;
-      wanted[name] = index.fields;
-      if (Object.hasOwn(state.existing, name)) continue;
-      steps.push(
-        `create ${unique ? "unique " : ""}index on '${table.name}' (${index.fields.join(", ")})`,
-      );
-      await createIndex(sql, table, index.fields, {
-        text: `create ${unique ? "unique " : ""}index ${identifier(name)}
-          on kontract_private.${identifier(ptr)} (${columns})${
-          unique ? " where _deleted_txid is null" : ""
-        }`,
-      });
-    }
-  }
-  for (const name of Object.keys(state.existing)) {
-    if (Object.hasOwn(wanted, name)) continue;
-    steps.push(`drop index on '${table.name}' (${state.existing[name]!.join(", ")})`);
-    await sql.unsafe(`drop index if exists kontract_private.${identifier(name)}`);
-  }
-  return wanted;
-}
-
-async function createIndex(
-  sql: postgres.TransactionSql,
-  table: TableDef,
-  fields: readonly string[],
-  statement: { readonly text: string },
-): Promise<void> {
-  try {
-    await sql.unsafe(statement.text);
-  } catch (cause) {
-    if ((cause as { code?: unknown }).code !== "23505") throw cause;
-    throw new KontractError(
-      "MIGRATION_REFUSED",
-      `Table '${table.name}' (${table.source.file}:${table.source.line}): rows share the same value of ` +
-        `'${fields.join(", ")}', so it cannot become unique.`,
-      { cause },
-    );
-  }
-}
-
+/** Writes the row of `storage`; on a swap the row before it is kept in `retired`. */
 async function store(
   sql: postgres.TransactionSql,
-  table: TableDef,
-  types: ShapeTable,
+  { table, types }: StoredDef,
   entry: TableSql,
-  indexes: Readonly<Record<string, readonly string[]>>,
-  epoch: string,
+  more: {
+    readonly indexes: Readonly<Record<string, readonly string[]>>;
+    readonly epoch: string;
+    readonly swap: boolean;
+  },
 ): Promise<void> {
   const json = (value: unknown): string => JSON.stringify(value);
   const fields = Object.fromEntries(table.fields.map((field) => [field.name, true]));
+  if (more.swap) await retire(sql, table.name);
   await sql`
     insert into kontract.storage
       (owner, id, ptr, key, permissions, owned, fields, bits, lazy, defaults, indexes, def, epoch)
@@ -208,12 +242,77 @@ async function store(
       ${json(fields)}::text::jsonb, ${json(entry.bits)}::text::jsonb, ${
     json(entry.lazy)
   }::text::jsonb,
-      ${json(entry.defaults)}::text::jsonb, ${json(indexes)}::text::jsonb,
-      ${json({ table, types })}::text::jsonb, ${epoch})
+      ${json(entry.defaults)}::text::jsonb, ${json(more.indexes)}::text::jsonb,
+      ${json({ table, types })}::text::jsonb, ${more.epoch})
     on conflict (owner, id) do update set ptr = excluded.ptr, key = excluded.key,
       permissions = excluded.permissions, owned = excluded.owned, fields = excluded.fields,
       bits = excluded.bits, lazy = excluded.lazy, defaults = excluded.defaults,
       indexes = excluded.indexes, def = excluded.def`;
+}
+
+/**
+ * Keeps the row as it is in `retired`, with the moment. What was retired before goes, unless it is
+ * about to be used again; so do the snapshots that would need it: they are older than the last swap.
+ */
+export async function retire(
+  sql: postgres.TransactionSql,
+  table: string,
+  before: "drop" | "keep" = "drop",
+): Promise<void> {
+  const [old] = await sql`
+    select retired->>'ptr' as ptr from kontract.storage
+     where owner = ${DEFAULT_TENANT} and id = ${table} and retired is not null`;
+  await sql`
+    update kontract.storage st
+       set horizon = greatest(st.horizon, coalesce((st.swap_txid::text::numeric + 1)::text, '0')::xid8),
+           retired = to_jsonb(st) - 'retired'
+             || jsonb_build_object('at', now(), 'snapshot', pg_current_snapshot()),
+           swap_txid = pg_current_xact_id()
+     where st.owner = ${DEFAULT_TENANT} and st.id = ${table}`;
+  if (old !== undefined && before === "drop") await dropPhysical(sql, String(old.ptr));
+}
+
+/** Gives a table another name. */
+export async function renameTable(
+  sql: postgres.TransactionSql,
+  stored: readonly StoredTable[],
+  from: string,
+  to: string,
+): Promise<readonly string[]> {
+  if (!stored.some(({ id }) => id === from)) return [];
+  await lockTables(sql, [from, to]);
+  await dropTableFunctions(sql, from);
+  await sql`update kontract.storage set id = ${to}, key = ${tableKey(to)}
+    where owner = ${DEFAULT_TENANT} and id = ${from}`;
+  return [`rename table '${from}' to '${to}'`];
+}
+
+async function dropTable(
+  sql: postgres.TransactionSql,
+  stored: readonly StoredTable[],
+  name: string,
+): Promise<readonly string[]> {
+  const row = stored.find(({ id }) => id === name);
+  if (row === undefined) return [];
+  await lockTables(sql, [name]);
+  await dropTableFunctions(sql, name);
+  await sql`delete from kontract.storage where owner = ${DEFAULT_TENANT} and id = ${name}`;
+  if (row.retiredPtr !== null) await dropPhysical(sql, row.retiredPtr);
+  await dropPhysical(sql, row.ptr);
+  return [`drop table '${name}'`];
+}
+
+/** A name that is gone answers nothing any more. */
+export async function dropTableFunctions(
+  sql: postgres.TransactionSql,
+  name: string,
+): Promise<void> {
+  const rows = await sql`
+    select p.oid::regprocedure::text as signature from pg_proc p
+      join pg_namespace n on n.oid = p.pronamespace
+     where n.nspname in ('kontract', 'kontract_private')
+       and p.proname like ${`%\\_${tableKey(name)}`}`;
+  for (const row of rows) await sql.unsafe(`drop function ${row.signature}`);
 }
 
 /** Group changes reach open sessions in the same transaction. */

@@ -1,20 +1,30 @@
 /**
- * Migration: brings a database to what this build declares. Idempotent; concurrent runs take turns; all
- * in one transaction but for the cluster-wide roles, so a crash leaves the old schema.
+ * Migration: brings a database to what this build declares. Idempotent; concurrent runs take turns.
+ *
+ * What takes long (copies, indexes) happens beside the running app first; then one transaction changes
+ * everything at once; then what is left over is tidied up. A crash before the transaction's end leaves
+ * the old schema, and the next run drops or completes what was half made.
  *
  * @module
  */
-import postgres from "postgres";
+import type postgres from "postgres";
 import type { TableDef } from "../../_internal/manifest.ts";
 import type { ShapeTable } from "../../_internal/shape.ts";
-import { KontractError } from "../../_internal/errors.ts";
 import { tableKey } from "../table_key.ts";
+import { repeatRace, withAdmin } from "./admin.ts";
+import { dropFunctions, grantFunctions, installKeys, readMeta, writeMeta } from "./bootstrap.ts";
 import { CHANGE_FUNCTIONS } from "./changes.sql.ts";
 import { COMMIT_FUNCTIONS } from "./commit.sql.ts";
-import { applyTables } from "./data_tables.ts";
-import { identifier, OWNER_ROLE } from "./definer.ts";
+import { applyTables, type Prepared, SAMPLE_FUNCTIONS } from "./data_tables.ts";
+import { OWNER_ROLE } from "./definer.ts";
 import { FILTER_HELPERS } from "./filter.sql.ts";
+import { finish } from "./finish.ts";
+import { databaseIdentity, IDENTITY_NOTE, needsRebase } from "./identity.ts";
+import { pendingFiles, readLedger, recordRun } from "./ledger.ts";
+import type { MigrationFile } from "./migration.ts";
+import { prepare } from "./prepare.ts";
 import { READ_FUNCTIONS } from "./read.sql.ts";
+import { freeze } from "./rebuild.ts";
 import {
   hardenDatabase,
   type Hardening,
@@ -27,6 +37,8 @@ import { ensureRoles, gatewayGrants } from "./roles.ts";
 import { COLLECT_FUNCTIONS } from "../maintenance/collect.sql.ts";
 import { TABLES } from "./schema.sql.ts";
 import { SESSION_FUNCTIONS, SESSION_HELPERS } from "./session.sql.ts";
+import { asOwner } from "./indexes.ts";
+import { withMigrationLock } from "./session_lock.ts";
 import { type VerificationKey, verificationKey } from "./verification_keys.ts";
 
 /** What a migration needs. */
@@ -45,6 +57,8 @@ export interface MigrateOptions {
   readonly gatewayPassword?: string;
   /** For the server's list of connections. */
   readonly appName?: string;
+  /** The app's migration files. Missing: the ledger is not looked at. */
+  readonly migrations?: readonly MigrationFile[];
   /** Whether rights that others may rely on are taken away; `auto` where missing. */
   readonly hardening?: Hardening;
 }
@@ -60,6 +74,7 @@ export interface MigrationReport {
   readonly findings: readonly MigrationFinding[];
 }
 
+export { gatewayUrl } from "./admin.ts";
 export type { FindingCode, Hardening, MigrationFinding } from "./hardening.ts";
 
 /** Default name of the gateway's login role. */
@@ -75,9 +90,13 @@ const GENERIC_FUNCTIONS: readonly string[] = [
   ...COLLECT_FUNCTIONS,
 ];
 
-/** Oldest server version that has everything used here. */
-const OLDEST_SERVER = 140000;
-const ROLE_RACE_ATTEMPTS = 5;
+/** Identity of everything that is installed as functions. */
+export const FUNCTIONS_VERSION: string = tableKey(
+  JSON.stringify([GENERIC_FUNCTIONS, TABLES, SAMPLE_FUNCTIONS]),
+);
+
+/** Longest wait for a lock on a table in use: whoever comes after waits as long. */
+const LOCK_TIMEOUT = "2s";
 
 /**
  * Creates or updates roles, schemas, functions and tables.
@@ -86,70 +105,61 @@ const ROLE_RACE_ATTEMPTS = 5;
  */
 export async function migrateUp(options: MigrateOptions): Promise<MigrationReport> {
   const gateway = options.gatewayRole ?? DEFAULT_GATEWAY_ROLE;
-  const sql = postgres(options.adminUrl, {
-    max: 1,
-    prepare: false,
-    onnotice: () => {},
-    connect_timeout: 10,
-    connection: { application_name: `kontract migrate ${options.appName ?? ""}`.trim() },
-  });
-  try {
-    await checkServer(sql);
-    await repeatRoleRace(() =>
-      ensureRoles(sql, { name: gateway, password: options.gatewayPassword })
-    );
+  const name = `kontract migrate ${options.appName ?? ""}`.trim();
+  return await withAdmin({ adminUrl: options.adminUrl, name }, async (sql) => {
+    await repeatRace(() => ensureRoles(sql, { name: gateway, password: options.gatewayPassword }));
     const keys = await Promise.all(options.secrets.map(verificationKey));
-    return await repeatRoleRace(() =>
-      sql.begin((tx) => migrate(tx, options, gateway, keys)) as Promise<MigrationReport>
+    return await withMigrationLock(sql, () => run(sql, options, gateway, keys));
+  });
+}
+
+async function run(
+  sql: postgres.Sql,
+  options: MigrateOptions,
+  gateway: string,
+  keys: readonly VerificationKey[],
+): Promise<MigrationReport> {
+  const files = options.migrations === undefined
+    ? []
+    : pendingFiles(options.migrations, await asOwner(sql, () => readLedger(sql)));
+  const { tables, types = {} } = options;
+  const prepared = await prepare(sql, { tables, types, files });
+  let report: MigrationReport;
+  try {
+    report = await repeatRace(() =>
+      sql.begin((tx) => migrate(tx, options, gateway, { keys, files, prepared })) as Promise<
+        MigrationReport
+      >
     );
-  } catch (cause) {
-    throw translate(cause);
-  } finally {
-    await sql.end({ timeout: 5 });
+  } catch (error) {
+    for (const rebuild of prepared.rebuilds.values()) await rebuild.drop().catch(() => {});
+    throw error;
   }
+  const waits = await finish(sql);
+  return waits.length === 0 ? report : { ...report, steps: [...report.steps, ...waits] };
 }
 
-async function checkServer(sql: postgres.Sql): Promise<void> {
-  const [row] = await sql`
-    select current_setting('server_version_num')::int as version, pg_is_in_recovery() as standby,
-           current_setting('server_encoding') as encoding`;
-  if (Number(row!.version) < OLDEST_SERVER) {
-    throw new KontractError("CONFIG", "The server is too old: PostgreSQL 14 or later is needed.");
-  }
-  if (row!.standby === true) {
-    throw new KontractError("CONFIG", "The server is a standby: connect to the primary.");
-  }
-  if (row!.encoding !== "UTF8") {
-    throw new KontractError("CONFIG", "The database must have encoding UTF8.");
-  }
-}
-
-/** Two databases of one cluster may alter the same role at the same moment (XX000, 23505). */
-async function repeatRoleRace<T>(work: () => Promise<T>): Promise<T> {
-  for (let attempt = 1;; attempt++) {
-    try {
-      return await work();
-    } catch (error) {
-      const { code, message } = error as { code?: unknown; message?: unknown };
-      const raced = code === "XX000" && String(message).includes("concurrently updated");
-      if (!raced || attempt >= ROLE_RACE_ATTEMPTS) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20 * attempt));
-    }
-  }
+interface Run {
+  readonly keys: readonly VerificationKey[];
+  readonly files: readonly MigrationFile[];
+  readonly prepared: Prepared;
 }
 
 async function migrate(
   tx: postgres.TransactionSql,
   options: MigrateOptions,
   gateway: string,
-  keys: readonly VerificationKey[],
+  { keys, files, prepared }: Run,
 ): Promise<MigrationReport> {
-  await tx`select pg_advisory_xact_lock(hashtextextended('kontract migration', 0))`;
   const types = options.types ?? {};
-  const generic = tableKey(JSON.stringify([GENERIC_FUNCTIONS, TABLES]));
-  const state = tableKey(JSON.stringify([generic, options.tables, types, gateway]));
+  const state = tableKey(JSON.stringify([FUNCTIONS_VERSION, options.tables, types, gateway]));
   const previous = await readMeta(tx);
-  if (previous.get(`state ${gateway}`) === state && previous.get("state") === state) {
+  const identity = await databaseIdentity(tx);
+  if ((previous.get(IDENTITY_NOTE) ?? identity) !== identity) {
+    throw needsRebase("the data were restored into another database than the one they come from");
+  }
+  const current = previous.get(`state ${gateway}`) === state && previous.get("state") === state;
+  if (current && files.length === 0) {
     await tx.unsafe(`set local role ${OWNER_ROLE}`);
     await installKeys(tx, keys);
     await tx.unsafe("reset role");
@@ -164,104 +174,25 @@ async function migrate(
   if (alone || hardening === "database") await hardenDatabase(tx, gateway);
   await tx.unsafe(`set local role ${OWNER_ROLE}`);
   await tx.unsafe(`set local search_path = pg_catalog, kontract, kontract_private, pg_temp`);
-  // PL/pgSQL has to be loaded before a function may name its settings.
-  await tx.unsafe("do $do$ begin end $do$");
-  if (previous.get("generic") !== generic) await dropFunctions(tx);
+  await tx.unsafe(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
+  if (previous.get("generic") !== FUNCTIONS_VERSION) await dropFunctions(tx);
   for (const statement of TABLES) await tx.unsafe(statement);
   for (const statement of GENERIC_FUNCTIONS) await tx.unsafe(statement);
   await installKeys(tx, keys);
-  const steps = await applyTables(tx, options.tables, types);
+  const applied = await applyTables(tx, options.tables, types, prepared);
   for (const statement of gatewayGrants(gateway)) await tx.unsafe(statement);
   await grantFunctions(tx, gateway);
-  await writeMeta(tx, { generic, state, [`state ${gateway}`]: state });
-  if (steps.length > 0) {
-    await tx`insert into kontract_private.migrations (steps) values (${
-      JSON.stringify(steps)
-    }::text::jsonb)`;
-  }
+  await writeMeta(tx, {
+    generic: FUNCTIONS_VERSION,
+    state,
+    [`state ${gateway}`]: state,
+    [IDENTITY_NOTE]: identity,
+  });
+  const steps = [...files.map(({ name }) => `migration '${name}'`), ...applied.steps];
+  await recordRun(tx, steps, applied.undo, files);
   await tx.unsafe("reset role");
   const findings = await hardeningFindings(tx, gateway);
-  return { changed: true, steps, gatewayRole: gateway, findings };
-}
-
-async function readMeta(tx: postgres.TransactionSql): Promise<ReadonlyMap<string, string>> {
-  const [found] = await tx`select to_regclass('kontract_private.meta') is not null as yes`;
-  if (found?.yes !== true) return new Map();
   await tx.unsafe(`set local role ${OWNER_ROLE}`);
-  const rows = await tx`select name, value from kontract_private.meta`;
-  await tx.unsafe("reset role");
-  return new Map(rows.map((row) => [String(row.name), String(row.value)]));
-}
-
-async function writeMeta(
-  tx: postgres.TransactionSql,
-  values: Readonly<Record<string, string>>,
-): Promise<void> {
-  for (const [name, value] of Object.entries(values)) {
-    await tx`insert into kontract_private.meta (name, value) values (${name}, ${value})
-      on conflict (name) do update set value = excluded.value`;
-  }
-}
-
-/** Another version of Kontract made them: signatures may differ, so all are made anew. */
-async function dropFunctions(tx: postgres.TransactionSql): Promise<void> {
-  await tx.unsafe(`do $do$ declare f regprocedure; begin
-    for f in select p.oid from pg_proc p where p.pronamespace in
-        (select n.oid from pg_namespace n where n.nspname in ('kontract', 'kontract_private')) loop
-      execute format('drop function if exists %s cascade', f);
-    end loop; end $do$`);
-}
-
-/** Replaces all verification keys: a secret that is gone verifies nothing any more. */
-async function installKeys(
-  tx: postgres.TransactionSql,
-  keys: readonly VerificationKey[],
-): Promise<void> {
-  await tx`delete from kontract_private.keys
-    where kid <> all (array(select jsonb_array_elements_text(${
-    JSON.stringify(keys.map((key) => key.kid))
-  }::text::jsonb)))`;
-  for (const key of keys) {
-    await tx`insert into kontract_private.keys (kid, header, ipad, opad)
-      values (${key.kid}, ${key.header}, decode(${key.ipad.toHex()}, 'hex'), decode(${key.opad.toHex()}, 'hex'))
-      on conflict (kid) do nothing`;
-  }
-}
-
-/** EXECUTE one by one: on what the gateway calls and nothing else. */
-async function grantFunctions(tx: postgres.TransactionSql, gateway: string): Promise<void> {
-  const rows = await tx`
-    select p.oid::regprocedure::text as signature from pg_proc p
-     where p.pronamespace = 'kontract'::regnamespace order by 1`;
-  for (const row of rows) {
-    await tx.unsafe(`revoke all on function ${row.signature} from public`);
-    await tx.unsafe(`grant execute on function ${row.signature} to ${identifier(gateway)}`);
-  }
-}
-
-function translate(cause: unknown): unknown {
-  if (cause instanceof KontractError) return cause;
-  const code = String((cause as { code?: unknown }).code ?? "");
-  if (/^(08...|57P0.|E[A-Z]+|CONN.*)$/.test(code)) {
-    return new KontractError("DATABASE_UNAVAILABLE", undefined, { cause });
-  }
-  if (code === "42501") {
-    return new KontractError(
-      "CONFIG",
-      "The admin connection may not do this: it must be able to create roles and schemas.",
-      { cause },
-    );
-  }
-  if (code.startsWith("28") || code === "3D000") {
-    return new KontractError("CONFIG", "The admin connection string is not accepted.", { cause });
-  }
-  return cause;
-}
-
-/** The connection string of the gateway, made from the admin's. */
-export function gatewayUrl(adminUrl: string, role: string, password?: string): string {
-  const url = new URL(adminUrl);
-  url.username = encodeURIComponent(role);
-  url.password = encodeURIComponent(password ?? "");
-  return url.href;
+  for (const ptr of applied.freeze) await freeze(tx, ptr);
+  return { changed: true, steps, gatewayRole: gateway, findings };
 }

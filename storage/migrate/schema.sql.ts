@@ -7,9 +7,28 @@
  * - `incarnation` is UNLOGGED on purpose: empty after a crash, so that a snapshot taken before it is
  *   refused. `filled_by` equals the row's own `xmin`, except in a logical restore.
  * - `tombstones` keep a revoked session family dead until its longest token has ended.
+ * - `storage.retired` is the row as it was before the last swap, for snapshots that do not see `swap_txid`
+ *   and for a rollback.
  *
  * @module
  */
+
+/**
+ * What a migration needs before its transaction; an older database gets it first. `rebuilds` names tables
+ * that are being filled, so that one whose migration was killed is dropped by the next.
+ */
+export const LEDGER_TABLES: readonly string[] = [
+  `alter table kontract.storage add column if not exists retired jsonb`,
+  `alter table kontract_private.migrations add column if not exists undo jsonb not null default '[]'`,
+  `create table if not exists kontract_private.migration_files (
+     name text primary key,
+     hash text not null,
+     at timestamptz not null default now(),
+     run bigint not null references kontract_private.migrations (id))`,
+  `create table if not exists kontract_private.rebuilds (
+     ptr text primary key,
+     at timestamptz not null default now())`,
+];
 
 /** Tables, in order of creation. */
 export const TABLES: readonly string[] = [
@@ -80,4 +99,5 @@ export const TABLES: readonly string[] = [
      id bigint generated always as identity primary key,
      at timestamptz not null default now(),
      steps jsonb not null)`,
+  ...LEDGER_TABLES,
 ];

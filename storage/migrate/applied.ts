@@ -1,0 +1,96 @@
+/**
+ * The tables as a database has them.
+ *
+ * @module
+ */
+import type { TableDef } from "../../_internal/manifest.ts";
+import type { JsonObject } from "../row_codec.ts";
+import { TableRules } from "../table_rules.ts";
+import { identifier, OWNER_ROLE } from "./definer.ts";
+import type { MigrationRow } from "./migration.ts";
+import type { AppliedTable, StoredDef } from "./plan.ts";
+import type { Statements } from "./statements.ts";
+
+/** Tenant of an app that has no others. */
+export const DEFAULT_TENANT = "main";
+
+/** One row of `kontract.storage`. */
+export interface StoredTable {
+  /** Tenant. */
+  readonly owner: string;
+  /** Logical name. */
+  readonly id: string;
+  readonly ptr: string;
+  readonly lazy: Readonly<Record<string, unknown>>;
+  readonly indexes: Readonly<Record<string, readonly string[]>>;
+  readonly def: StoredDef;
+  /** Physical table before the last swap, while it is kept. */
+  readonly retiredPtr: string | null;
+  /** What the last swap saw, while its table is kept. */
+  readonly swapSnapshot: string | null;
+}
+
+/** True where Kontract's tables are here and are its own. Needs no right on them. */
+export async function isInstalled(sql: Statements): Promise<boolean> {
+  const [row] = await sql`
+    select exists (select 1 from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = 'kontract' and c.relname = 'storage'
+        and pg_get_userbyid(c.relowner) = ${OWNER_ROLE}) as yes`;
+  return row?.yes === true;
+}
+
+/** All tables of the default tenant; nothing where the database is new. As the owner. */
+export async function readStored(sql: Statements): Promise<readonly StoredTable[]> {
+  if (!(await isInstalled(sql))) return [];
+  const rows = await sql`
+    select owner, id, ptr, lazy, indexes, def, retired->>'ptr' as retired, retired->>'snapshot' as swap
+      from kontract.storage where owner = ${DEFAULT_TENANT} order by id`;
+  return rows.map((row) => ({
+    owner: String(row.owner),
+    id: String(row.id),
+    ptr: String(row.ptr),
+    lazy: row.lazy as Readonly<Record<string, unknown>>,
+    indexes: row.indexes as Readonly<Record<string, readonly string[]>>,
+    def: row.def as StoredDef,
+    retiredPtr: row.retired === null ? null : String(row.retired),
+    swapSnapshot: row.swap === null ? null : String(row.swap),
+  }));
+}
+
+/** What a plan needs to know of a stored table. */
+export async function describeApplied(sql: Statements, row: StoredTable): Promise<AppliedTable> {
+  const [answer] = await sql.unsafe(
+    `select not exists (select 1 from kontract_private.${identifier(row.ptr)}) as empty`,
+  );
+  return { def: row.def, lazy: row.lazy, empty: answer?.empty === true };
+}
+
+/** Condition and order of one page of live rows after owner `$1` and key `$2`, as the live index has them. */
+export function keyOrder(owned: boolean): string {
+  return owned
+    ? "(u._owner, u.id) > ($1, $2) order by u._owner, u.id"
+    : "$1::text is not null and u.id > $2 order by u.id";
+}
+
+/** The live rows of a table, decoded, page by page. */
+export async function* liveRows(sql: Statements, row: StoredTable): AsyncGenerator<MigrationRow> {
+  const rules = new TableRules(unguarded(row.def.table), row.def.types, 7, {});
+  for (let last = ["", ""];;) {
+    const page = await sql.unsafe(
+      `select u._owner as owner, u.id, u.data from kontract_private.${identifier(row.ptr)} u
+        where u._deleted_txid is null and ${keyOrder(row.def.table.rows === "owner")} limit 200`,
+      last,
+    );
+    for (const version of page) {
+      yield rules.decodeRow({ ...(row.lazy as JsonObject), ...version.data });
+    }
+    const end = page.at(-1);
+    if (end === undefined || page.length < 200) return;
+    last = [String(end.owner), String(end.id)];
+  }
+}
+
+/** The declaration with all rights: a migration is not a caller. */
+export function unguarded(table: TableDef): TableDef {
+  return { ...table, perm: 7, fields: table.fields.map((field) => ({ ...field, perm: 7 })) };
+}

@@ -1,0 +1,65 @@
+/**
+ * What every migration installs beside the tables: keys, rights on functions, and notes of what is there.
+ *
+ * @module
+ */
+import type postgres from "postgres";
+import { identifier, OWNER_ROLE } from "./definer.ts";
+import type { VerificationKey } from "./verification_keys.ts";
+
+/** What earlier migrations noted. */
+export async function readMeta(tx: postgres.TransactionSql): Promise<ReadonlyMap<string, string>> {
+  const [found] = await tx`select to_regclass('kontract_private.meta') is not null as yes`;
+  if (found?.yes !== true) return new Map();
+  await tx.unsafe(`set local role ${OWNER_ROLE}`);
+  const rows = await tx`select name, value from kontract_private.meta`;
+  await tx.unsafe("reset role");
+  return new Map(rows.map((row) => [String(row.name), String(row.value)]));
+}
+
+/** Notes values by name. */
+export async function writeMeta(
+  tx: postgres.TransactionSql,
+  values: Readonly<Record<string, string>>,
+): Promise<void> {
+  for (const [name, value] of Object.entries(values)) {
+    await tx`insert into kontract_private.meta (name, value) values (${name}, ${value})
+      on conflict (name) do update set value = excluded.value`;
+  }
+}
+
+/** Another version of Kontract made them: signatures may differ, so all are made anew. */
+export async function dropFunctions(tx: postgres.TransactionSql): Promise<void> {
+  await tx.unsafe(`do $do$ declare f regprocedure; begin
+    for f in select p.oid from pg_proc p where p.pronamespace in
+        (select n.oid from pg_namespace n where n.nspname in ('kontract', 'kontract_private')) loop
+      execute format('drop function if exists %s cascade', f);
+    end loop; end $do$`);
+}
+
+/** Replaces all verification keys: a secret that is gone verifies nothing any more. */
+export async function installKeys(
+  tx: postgres.TransactionSql,
+  keys: readonly VerificationKey[],
+): Promise<void> {
+  await tx`delete from kontract_private.keys
+    where kid <> all (array(select jsonb_array_elements_text(${
+    JSON.stringify(keys.map((key) => key.kid))
+  }::text::jsonb)))`;
+  for (const key of keys) {
+    await tx`insert into kontract_private.keys (kid, header, ipad, opad)
+      values (${key.kid}, ${key.header}, decode(${key.ipad.toHex()}, 'hex'), decode(${key.opad.toHex()}, 'hex'))
+      on conflict (kid) do nothing`;
+  }
+}
+
+/** EXECUTE one by one: on what the gateway calls and nothing else. */
+export async function grantFunctions(tx: postgres.TransactionSql, gateway: string): Promise<void> {
+  const rows = await tx`
+    select p.oid::regprocedure::text as signature from pg_proc p
+     where p.pronamespace = 'kontract'::regnamespace order by 1`;
+  for (const row of rows) {
+    await tx.unsafe(`revoke all on function ${row.signature} from public`);
+    await tx.unsafe(`grant execute on function ${row.signature} to ${identifier(gateway)}`);
+  }
+}

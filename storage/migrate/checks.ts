@@ -1,0 +1,88 @@
+/**
+ * CHECK constraints of data tables: PostgreSQL's own guard against writers that are not a commit.
+ *
+ * They hold for live versions only and are never validated against old ones: a row from before must stay
+ * closable, or it could never be updated or deleted. Adding or dropping one is a matter of the catalog,
+ * under a lock that is tried for briefly and given up, so that nobody queues behind a long transaction.
+ *
+ * @module
+ */
+import type postgres from "postgres";
+import type { TableDef } from "../../_internal/manifest.ts";
+import type { ShapeTable } from "../../_internal/shape.ts";
+import { tableKey } from "../table_key.ts";
+import { identifier, OWNER_ROLE } from "./definer.ts";
+import type { Statements } from "./statements.ts";
+import { columnCheck } from "./value_check.ts";
+
+/** The check a table should have. */
+export interface TableCheck {
+  readonly name: string;
+  readonly text: string;
+}
+
+const ATTEMPTS = 20;
+const LOCK_TIMEOUT = "250ms";
+
+/** The check for a declaration. */
+export function tableCheck(
+  table: TableDef,
+  types: ShapeTable,
+  lazy: Readonly<Record<string, unknown>>,
+): TableCheck {
+  const text = `_deleted_txid is not null or (${columnCheck(table, types, lazy)})`;
+  return { name: `shape_${tableKey(text).slice(0, 12)}`, text };
+}
+
+/** Drops checks of other declarations. True where none is left. */
+export async function dropOtherChecks(
+  sql: postgres.Sql,
+  ptr: string,
+  keep: string,
+): Promise<boolean> {
+  for (const name of await checksOf(sql, ptr)) {
+    if (name === keep) continue;
+    const text = `drop constraint if exists ${identifier(name)}`;
+    if (!(await alterBriefly(sql, ptr, text))) return false;
+  }
+  return true;
+}
+
+/** Adds the check where it is missing. True where it is there. */
+export async function addCheck(
+  sql: postgres.Sql,
+  ptr: string,
+  check: TableCheck,
+): Promise<boolean> {
+  if ((await checksOf(sql, ptr)).includes(check.name)) return true;
+  return await alterBriefly(
+    sql,
+    ptr,
+    `add constraint ${identifier(check.name)} check (${check.text}) not valid`,
+  );
+}
+
+async function checksOf(sql: Statements, ptr: string): Promise<readonly string[]> {
+  const rows = await sql`
+    select conname as name from pg_constraint
+     where conrelid = to_regclass(${`kontract_private.${identifier(ptr)}`})
+       and contype = 'c' and conname like 'shape\\_%'`;
+  return rows.map((row) => String(row.name));
+}
+
+async function alterBriefly(sql: postgres.Sql, ptr: string, what: string): Promise<boolean> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      await sql.begin(async (tx) => {
+        await tx.unsafe(`set local role ${OWNER_ROLE}`);
+        await tx.unsafe(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
+        await tx.unsafe(`alter table kontract_private.${identifier(ptr)} ${what}`);
+      });
+      return true;
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== "55P03") throw error;
+      if (attempt >= ATTEMPTS) return false;
+      await new Promise((resolve) => setTimeout(resolve, 25 * attempt));
+    }
+  }
+}

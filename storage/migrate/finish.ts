@@ -1,0 +1,50 @@
+/**
+ * What a migration tidies up after its transaction: checks, indexes that nothing wants, tables that were
+ * swapped away long ago. Every run does it, so one that was killed is completed by the next.
+ *
+ * @module
+ */
+import type postgres from "postgres";
+import { readStored } from "./applied.ts";
+import { addCheck, dropOtherChecks, tableCheck } from "./checks.ts";
+import { asOwner, dropUnwanted } from "./indexes.ts";
+import { dropPhysical } from "./rebuild.ts";
+import { OWNER_ROLE } from "./definer.ts";
+
+/** A table that was swapped away can be swapped back for so long. */
+const RETIRED_HOURS = 24;
+
+/** Tidies up. Answers with a sentence for each thing that must wait. */
+export async function finish(sql: postgres.Sql): Promise<readonly string[]> {
+  const waits: string[] = [];
+  await asOwner(sql, async () => {
+    for (const row of await readStored(sql)) {
+      await dropUnwanted(sql, row.ptr, new Set(Object.keys(row.indexes)));
+      const check = tableCheck(row.def.table, row.def.types, row.lazy);
+      const done = await dropOtherChecks(sql, row.ptr, check.name) &&
+        await addCheck(sql, row.ptr, check);
+      if (!done) {
+        waits.push(
+          `the check of table '${row.id}' waits for a long transaction: migrate once more later`,
+        );
+      }
+    }
+    await dropRetired(sql);
+  });
+  return waits;
+}
+
+async function dropRetired(sql: postgres.Sql): Promise<void> {
+  const rows = await sql`
+    select st.owner, st.id, st.retired->>'ptr' as ptr from kontract.storage st
+     where st.retired is not null
+       and (st.retired->>'at')::timestamptz < now() - make_interval(hours => ${RETIRED_HOURS})`;
+  for (const row of rows) {
+    await sql.begin(async (tx) => {
+      await tx.unsafe(`set local role ${OWNER_ROLE}`);
+      await tx`update kontract.storage set retired = null, swap_txid = null
+        where owner = ${row.owner} and id = ${row.id} and retired->>'ptr' = ${row.ptr}`;
+      await dropPhysical(tx, String(row.ptr));
+    });
+  }
+}

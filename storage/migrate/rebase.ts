@@ -1,0 +1,114 @@
+/**
+ * A new life for data that were restored from a logical dump: transaction ids are rewritten so that this
+ * cluster can order them, and a new epoch ends every snapshot, session and resume token of the old one.
+ *
+ * Old versions go (nobody has a snapshot for them), live ones keep their order. Nothing else may run
+ * meanwhile: the table locks are held throughout. May be repeated.
+ *
+ * @module
+ */
+import type postgres from "postgres";
+import { withAdmin } from "./admin.ts";
+import { readMeta, writeMeta } from "./bootstrap.ts";
+import { identifier, OWNER_ROLE } from "./definer.ts";
+import { databaseIdentity, IDENTITY_NOTE } from "./identity.ts";
+import { dropPhysical } from "./rebuild.ts";
+import { ensureRoles } from "./roles.ts";
+import { LEDGER_TABLES } from "./schema.sql.ts";
+import { withMigrationLock } from "./session_lock.ts";
+
+/** What a rebase needs. */
+export interface RebaseOptions {
+  readonly adminUrl: string;
+  readonly gatewayRole: string;
+}
+
+/** What a rebase did. */
+export interface RebaseReport {
+  /** One sentence per table with a change, and one for the epoch. */
+  readonly steps: readonly string[];
+}
+
+/** Older than every transaction of any cluster. */
+const FIRST_XID = "3";
+
+/** Rewrites transaction ids. Run `up` afterwards: rights are given anew there. */
+export async function rebase(options: RebaseOptions): Promise<RebaseReport> {
+  return await withAdmin(
+    { adminUrl: options.adminUrl, name: "kontract migrate rebase" },
+    (sql) =>
+      withMigrationLock(sql, async () => {
+        await ensureRoles(sql, { name: options.gatewayRole });
+        return await sql.begin(async (tx) => {
+          const [found] = await tx`select to_regclass('kontract.storage') is not null as yes`;
+          if (found?.yes !== true) return { steps: [] };
+          await takeOwnership(tx);
+          await readMeta(tx); // fails here, not half-way, where the owner may not read
+          await tx.unsafe(`set local role ${OWNER_ROLE}`);
+          return { steps: await rewrite(tx) };
+        }) as RebaseReport;
+      }),
+  );
+}
+
+async function rewrite(tx: postgres.TransactionSql): Promise<readonly string[]> {
+  const steps: string[] = [];
+  for (const statement of LEDGER_TABLES) await tx.unsafe(statement);
+  const tables = await tx`
+    select owner, id, ptr, retired->>'ptr' as retired from kontract.storage order by owner, id`;
+  await tx`select pg_advisory_xact_lock(l.h) from (
+    select distinct hashtextextended(owner || chr(10) || id, 11) as h from kontract.storage order by 1) l`;
+  for (const { id, ptr, retired } of tables) {
+    const name = `kontract_private.${identifier(String(ptr))}`;
+    await tx.unsafe(`alter table ${name} disable trigger user`);
+    const closed = await tx.unsafe(`delete from ${name} where _deleted_txid is not null`);
+    const moved = await tx.unsafe(
+      `update ${name} set _txid = '${FIRST_XID}' where _txid >= pg_snapshot_xmin(pg_current_snapshot())`,
+    );
+    await tx.unsafe(`alter table ${name} enable trigger user`);
+    if (retired !== null) await dropPhysical(tx, String(retired));
+    if (closed.count + moved.count > 0) {
+      steps.push(
+        `table '${id}': ${moved.count} rows rebased, ${closed.count} old versions removed`,
+      );
+    }
+  }
+  const epoch = crypto.getRandomValues(new Uint8Array(16)).toHex();
+  await tx`update kontract.storage
+    set horizon = '0', swap_txid = null, retired = null, epoch = ${epoch}`;
+  for (
+    const table of ["kontract.trxs", "kontract_private.markers", "kontract_private.incarnation"]
+  ) {
+    await tx.unsafe(`delete from ${table}`);
+  }
+  // Rights do not survive every restore; the next `up` gives them anew.
+  await tx`update kontract_private.meta set value = '' where name = 'state' or name like 'state %'`;
+  await writeMeta(tx, { [IDENTITY_NOTE]: await databaseIdentity(tx) });
+  steps.push("new epoch: every session, snapshot and resume token of before has ended");
+  await tx`insert into kontract_private.migrations (steps) values (${
+    JSON.stringify(["rebase", ...steps])
+  }::text::jsonb)`;
+  return steps;
+}
+
+/** A restore without roles leaves everything to whoever restored. As admin. */
+async function takeOwnership(tx: postgres.TransactionSql): Promise<void> {
+  await tx.unsafe(`do $do$ declare o record; begin
+    for o in select format('alter schema %I owner to ${OWNER_ROLE}', n.nspname) as text from pg_namespace n
+              where n.nspname in ('kontract', 'kontract_private')
+                and pg_get_userbyid(n.nspowner) <> '${OWNER_ROLE}'
+       union all
+      select format('alter %s %s owner to ${OWNER_ROLE}',
+               case c.relkind when 'S' then 'sequence' when 'v' then 'view' else 'table' end, c.oid::regclass)
+        from pg_class c join pg_namespace n on n.oid = c.relnamespace
+       where n.nspname in ('kontract', 'kontract_private') and c.relkind in ('r', 'S', 'v')
+         and pg_get_userbyid(c.relowner) <> '${OWNER_ROLE}'
+         and not exists (select 1 from pg_depend d where d.objid = c.oid and d.deptype in ('a', 'i'))
+       union all
+      select format('alter function %s owner to ${OWNER_ROLE}', p.oid::regprocedure)
+        from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+       where n.nspname in ('kontract', 'kontract_private')
+         and pg_get_userbyid(p.proowner) <> '${OWNER_ROLE}' loop
+      execute o.text;
+    end loop; end $do$`);
+}
