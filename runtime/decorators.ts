@@ -56,14 +56,17 @@ export interface BackendOptions {
     /** Length of the window in milliseconds. */
     readonly windowMs: number;
   };
-  /** Plain REST address. */
+  /** Plain REST address. Checked and kept in the manifest; nothing answers to it yet. */
   readonly http?: {
     /** `GET`, `POST`, `PUT`, `PATCH` or `DELETE`. */
     readonly method: string;
     /** Path with `{parameters}`, e.g. `/users/{id}`. */
     readonly path: string;
   };
-  /** Seconds a client may keep the result; read-only functions only. */
+  /**
+   * Seconds a client may keep the result; read-only functions only. Checked and kept in the manifest;
+   * no client keeps anything yet.
+   */
   readonly cache?: number;
   /** Bits beyond a field's own, as `"table.field"` → bits; shown in the permission matrix. */
   readonly grants?: Readonly<Record<string, Bits>>;

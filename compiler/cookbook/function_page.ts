@@ -107,14 +107,10 @@ function conditions(route: RouteDef): string[] {
     const { limit, windowMs } = meta.rateLimit;
     rows.push(["rate limit", `${limit} calls in ${milliseconds(windowMs)}, per session`]);
   }
-  if (meta.cache !== null) {
-    rows.push(["cached", `by the client for ${milliseconds(meta.cache * 1000)}`]);
-  }
   if (middleware.length > 0) {
     rows.push(["middleware", `${middleware.map(code).join(", ")}, outermost first`]);
   }
   rows.push(["plain HTTP", code(address)]);
-  if (meta.http !== null) rows.push(["REST", code(`${meta.http.method} ${meta.http.path}`)]);
   return tableOf(["condition", ""], rows);
 }
 
