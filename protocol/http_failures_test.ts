@@ -3,6 +3,7 @@ import { type ErrorCode, KontractError } from "../_internal/errors.ts";
 import { utf8 } from "./bytes.ts";
 import { createHttpTransport } from "./http_transport.ts";
 import type { Dispatch, RpcCall } from "./rpc.ts";
+import { createSocketTransport } from "./socket_transport.ts";
 import { memoryEpochs, serveGateway, type TestGateway } from "./testing/gateway.ts";
 
 const READ = { token: null, mutation: false } as const;
@@ -193,4 +194,19 @@ Deno.test("a restarted server with the same secret goes on with old tickets", as
   assert.equal(second.requests.length, 1, "no new handshake");
   transport.close();
   await second[Symbol.asyncDispose]();
+});
+
+Deno.test("an error frame that is no error fails its call instead of leaving it", async () => {
+  await using gateway = await serveGateway(() => {
+    // Sealed by a gateway that holds the key and writes nonsense: a code that is no text.
+    const error = { code: 7, message: "m" } as unknown as { code: string; message: string };
+    return Promise.resolve({ kind: "error", error });
+  });
+  const { url, pins } = gateway;
+  for (const make of [createHttpTransport, createSocketTransport]) {
+    const transport = make({ url, pins, app: "test-app" });
+    await assert.rejects(transport.call(1000, utf8("x"), READ), withCode("RAY_PROTOCOL"));
+    await assert.rejects(transport.call(1000, utf8("x"), WRITE), withCode("OUTCOME_UNKNOWN"));
+    transport.close();
+  }
 });

@@ -151,11 +151,13 @@ class HttpTransport implements Transport {
   #answered(batch: readonly PendingCall[], answered: Set<PendingCall>, message: RayMessage): void {
     const pending = batch[(message.stream - 1) / 2];
     if (pending === undefined || answered.has(pending)) throw new KontractError("RAY_PROTOCOL");
+    const { type, payload } = message;
+    // What throws here leaves the call among those that the body's end fails.
+    const error = type === FrameType.RPC_ERROR ? new RemoteError(decodeWireError(payload)) : null;
+    if (error === null && type !== FrameType.RPC_RESPONSE) throw new KontractError("RAY_PROTOCOL");
     answered.add(pending);
-    if (message.type === FrameType.RPC_RESPONSE) pending.resolve(message.payload);
-    else if (message.type === FrameType.RPC_ERROR) {
-      this.#fail(pending, new RemoteError(decodeWireError(message.payload)));
-    } else throw new KontractError("RAY_PROTOCOL");
+    if (error === null) pending.resolve(payload);
+    else this.#fail(pending, error);
   }
 
   #fail(pending: PendingCall, error: unknown): void {

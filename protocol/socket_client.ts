@@ -196,13 +196,11 @@ export class SocketClient {
     const sink = this.#calls.get(stream);
     if (sink === undefined) throw new KontractError("RAY_PROTOCOL");
     if (type === FrameType.EVENT && sink.event !== null) return sink.event(payload);
+    // Whatever throws here leaves the call to `close`, which fails all that are open.
+    const error = type === FrameType.RPC_ERROR ? new RemoteError(decodeWireError(payload)) : null;
+    if (error === null && type !== FrameType.RPC_RESPONSE) throw new KontractError("RAY_PROTOCOL");
     this.#calls.delete(stream);
-    if (type === FrameType.RPC_RESPONSE) sink.done(payload);
-    else if (type === FrameType.RPC_ERROR) sink.fail(new RemoteError(decodeWireError(payload)));
-    else {
-      const error = new KontractError("RAY_PROTOCOL");
-      sink.fail(error);
-      throw error;
-    }
+    if (error === null) sink.done(payload);
+    else sink.fail(error);
   }
 }

@@ -99,7 +99,8 @@ export class SocketSession {
 
   /** True while a call runs: the host must not hibernate. */
   get busy(): boolean {
-    return this.#phase === "handshake" || this.#calls.size > 0 || this.#link?.unfinished === true;
+    const receiving = this.#phase === "open" && this.#link?.unfinished === true;
+    return this.#phase === "handshake" || this.#calls.size > 0 || receiving;
   }
 
   /** One WebSocket message. Text is refused. Never rejects; the promise only says when it is done. */
