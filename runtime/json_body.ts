@@ -8,6 +8,9 @@ import { KontractError } from "../_internal/errors.ts";
 /** Bytes of a JSON body where nothing else is said: what a stranger can make us hold. */
 export const MAX_JSON = 1 << 20;
 
+/** Milliseconds until a body must have arrived: how long a stranger can make us wait. */
+export const MAX_BODY_MS = 30_000;
+
 /** Nesting of a JSON body: what a stranger can make us recurse. */
 export const MAX_JSON_DEPTH = 64;
 
@@ -22,14 +25,27 @@ export async function readJson(request: Request, limit: number = MAX_JSON): Prom
   return parseJson(bytes);
 }
 
-/** Reads a body of at most `limit` bytes. @throws {KontractError} `TOO_LARGE`, `BAD_REQUEST` */
-export async function readBytes(request: Request, limit: number): Promise<Uint8Array> {
+/**
+ * Reads a body of at most `limit` bytes that arrives within `within` milliseconds.
+ *
+ * @throws {KontractError} `TOO_LARGE`, `BAD_REQUEST`
+ */
+export async function readBytes(
+  request: Request,
+  limit: number,
+  within: number = MAX_BODY_MS,
+): Promise<Uint8Array> {
   const claimed = Number(request.headers.get("content-length") ?? 0);
   if (claimed > limit) throw tooLarge(limit);
   if (request.body === null) return new Uint8Array(0);
   const chunks: Uint8Array[] = [];
   let length = 0;
   const reader = request.body.getReader();
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    reader.cancel().catch(() => {}); // ends the read under way
+  }, within);
   try {
     for (;;) {
       const { done, value } = await reader.read();
@@ -43,7 +59,13 @@ export async function readBytes(request: Request, limit: number): Promise<Uint8A
     }
   } catch (cause) {
     if (cause instanceof KontractError) throw cause;
-    throw new KontractError("BAD_REQUEST", "The body broke off.", { cause });
+    // Some hosts fail the read that a cancelled body has under way, others end it.
+    if (!late) throw new KontractError("BAD_REQUEST", "The body broke off.", { cause });
+  } finally {
+    clearTimeout(timer);
+  }
+  if (late) {
+    throw new KontractError("BAD_REQUEST", `The body took longer than ${within} milliseconds.`);
   }
   if (chunks.length === 1 && chunks[0] !== undefined) return chunks[0];
   const bytes = new Uint8Array(length);
