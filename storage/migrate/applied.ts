@@ -26,6 +26,8 @@ export interface StoredTable {
   readonly def: StoredDef;
   /** Physical table before the last swap, while it is kept. */
   readonly retiredPtr: string | null;
+  /** Transaction of the last swap, while its table is kept. */
+  readonly swapTxid: string | null;
   /** What the last swap saw, while its table is kept. */
   readonly swapSnapshot: string | null;
 }
@@ -43,7 +45,7 @@ export async function isInstalled(sql: Statements): Promise<boolean> {
 export async function readStored(sql: Statements): Promise<readonly StoredTable[]> {
   if (!(await isInstalled(sql))) return [];
   const rows = await sql`
-    select owner, id, ptr, lazy, indexes, def, retired->>'ptr' as retired, retired->>'snapshot' as swap
+    select owner, id, ptr, lazy, indexes, def, swap_txid::text as swap_txid, retired->>'ptr' as retired, retired->>'snapshot' as swap
       from kontract.storage where owner = ${DEFAULT_TENANT} order by id`;
   return rows.map((row) => ({
     owner: String(row.owner),
@@ -52,6 +54,7 @@ export async function readStored(sql: Statements): Promise<readonly StoredTable[
     lazy: row.lazy as Readonly<Record<string, unknown>>,
     indexes: row.indexes as Readonly<Record<string, readonly string[]>>,
     def: row.def as StoredDef,
+    swapTxid: row.swap_txid === null ? null : String(row.swap_txid),
     retiredPtr: row.retired === null ? null : String(row.retired),
     swapSnapshot: row.swap === null ? null : String(row.swap),
   }));

@@ -46,6 +46,7 @@ export const CHANGE_FUNCTIONS: readonly string[] = [
      exception when others then s0 := null;
      end;
      if s0 is null or part[1] is distinct from inc or pg_snapshot_xmin(s0) < s.horizon
+        or not coalesce(pg_visible_in_snapshot(s.swap_txid, s0), true)
         or pg_snapshot_xmax(s0) > pg_snapshot_xmax(s1) or pg_snapshot_xmax(s1) > pg_snapshot_xmax(p_snap) then
        reset := true;
        return;

@@ -18,6 +18,7 @@
  * @module
  */
 import { DEFINER, HELPER, identifier, literal, SETTINGS } from "./definer.ts";
+import { beforeSwap } from "./retired.sql.ts";
 import { ALIVE, HASHED_SID, INCARNATION, type TableSql } from "./read.sql.ts";
 
 /** Refuses to run where the promise would not hold: not a primary, another isolation, not durable. */
@@ -209,6 +210,13 @@ export function applyFunction(table: TableSql): string {
      if p_st.ptr <> ${
     literal(table.ptr)
   } then raise exception 'moved' using errcode = '72000'; end if;
+     ${
+    table.swap === undefined
+      ? ""
+      : `if p_snap is not null and ${beforeSwap(table.swap)} then ${
+        fail("40001", "conflict", "")
+      } end if;`
+  }
      if p_op->'r' <> '[]' then
        select r.id into bad from (select e->>0 as id, e->>1 as txid from jsonb_array_elements(p_op->'r') e) r
          left join ${ptr} u on u.id = r.id and u._deleted_txid is null${own}

@@ -162,7 +162,8 @@ export async function applyTable(
       } check (${text}) not valid`,
     );
   }
-  const entry = describeTable(table, types, ptr, lazy);
+  const swap = rebuild === null ? row?.swapTxid ?? null : await currentXid(sql);
+  const entry = describeTable(table, types, { ptr, lazy, swap });
   await store(sql, def, entry, { indexes: indexNames(wanted), epoch, swap: rebuild !== null });
   await installTable(sql, entry);
   return steps;
@@ -179,6 +180,7 @@ export const SAMPLE_FUNCTIONS: readonly string[] = tableFunctions({
   bits: { hidden: 0 },
   primkey: "id",
   check: "true",
+  swap: "3",
 }, DEFAULT_TENANT);
 
 /** Functions and triggers of one table. */
@@ -193,8 +195,12 @@ export async function installTable(sql: postgres.TransactionSql, entry: TableSql
 export function describeTable(
   table: TableDef,
   types: ShapeTable,
-  ptr: string,
-  lazy: Readonly<Record<string, unknown>>,
+  { ptr, lazy, swap }: {
+    readonly ptr: string;
+    readonly lazy: Readonly<Record<string, unknown>>;
+    /** Transaction of the last swap, or null. */
+    readonly swap: string | null;
+  },
 ): TableSql {
   const pairs = <T>(
     of: (field: TableDef["fields"][number]) => T | undefined,
@@ -218,7 +224,13 @@ export function describeTable(
     ),
     primkey: table.primkey,
     check: rowCheck(table, types, lazy),
+    ...(swap === null ? {} : { swap }),
   };
+}
+
+async function currentXid(sql: postgres.TransactionSql): Promise<string> {
+  const [row] = await sql`select pg_current_xact_id()::text as xid`;
+  return String(row!.xid);
 }
 
 /** Writes the row of `storage`; on a swap the row before it is kept in `retired`. */

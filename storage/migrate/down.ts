@@ -229,5 +229,5 @@ async function reinstall(tx: postgres.TransactionSql, name: string): Promise<voi
   const { table, types } = row.def;
   await tx`update kontract.storage set def = jsonb_set(def, '{table,name}', to_jsonb(${name}::text))
     where owner = ${DEFAULT_TENANT} and id = ${name}`;
-  await installTable(tx, describeTable({ ...table, name }, types, row.ptr, row.lazy));
+  await installTable(tx, describeTable({ ...table, name }, types, { ...row, swap: row.swapTxid }));
 }

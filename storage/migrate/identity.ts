@@ -21,13 +21,19 @@ export async function databaseIdentity(sql: Statements): Promise<string> {
   return `${cluster!.id}.${row!.oid}`;
 }
 
+/** True where `noted`, by an earlier migration, means the database of `now`; nothing noted is no other. */
+export function sameDatabase(noted: string | undefined, now: string): boolean {
+  if (noted === undefined) return true;
+  const [[cluster, database], [ours, oid]] = [noted.split("."), now.split(".")];
+  return database === oid && (cluster === ours || cluster === "unknown" || ours === "unknown");
+}
+
 /** Why a rebase is needed, or null. `noted` is what the last migration wrote down. As the owner. */
 export async function rebaseReason(
   sql: Statements,
   noted: string | undefined,
 ): Promise<string | null> {
-  const now = await databaseIdentity(sql);
-  if (noted !== undefined && noted !== now) {
+  if (!sameDatabase(noted, await databaseIdentity(sql))) {
     return "the data were restored into another database than the one they come from";
   }
   const tables = await sql`select id, ptr from kontract.storage order by owner, id`;

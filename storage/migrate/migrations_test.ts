@@ -329,7 +329,7 @@ scenario(
 );
 
 scenario("migrations: a swap under fire", [field("n", number)], async (world, step) => {
-  const { first, up, down, session, engine, all } = world;
+  const { first, up, down, session, engine, all, db } = world;
   const next = table("things", [field("n", number), field("twice", number)]);
   const files = [file("0001_twice", {
     up: (m) => m.transform("things", (row) => ({ ...row, twice: 2 * (row.n as number) })),
@@ -392,5 +392,40 @@ scenario("migrations: a swap under fire", [field("n", number)], async (world, st
     await slow.reading;
     await down(...files);
     assert.equal(await slow.end(), "VALIDATION"); // its build writes rows of the type that went
+  });
+
+  await step("a call that began before the swap conflicts and is run again", async () => {
+    const again = started(first);
+    await again.reading;
+    const [before] = await db.admin`select ptr from kontract.storage where id = 'things'`;
+    const same = table("things", [field("n", number)]);
+    const touch = files[1] = file("0002_touch", { up: (m) => m.transform("things", (row) => row) });
+    await up([same], touch);
+    const [after] = await db.admin`select ptr from kontract.storage where id = 'things'`;
+    assert.notEqual(before!.ptr, after!.ptr);
+    assert.equal(await again.end(), "done after 2");
+  });
+
+  await step("a call that only reads sees the table as it was, by every operation", async () => {
+    const reader = started(first, call(session, { readOnly: true, effect: null }));
+    const storage = await reader.reading;
+    const writer = started(first, call(session, { retry: 0 }));
+    await writer.reading;
+    const { position } = await old.changes({ session, table: "things", after: null, limit: 1 });
+    const before = await storage.things!.get("k1");
+    const half = file("0003_half", {
+      up: (m) => m.transform("things", (row) => row.id === "k1" ? { ...row, n: -1 } : null),
+    });
+    await up([table("things", [field("n", number)])], files[1]!, half);
+    assert.deepEqual(await storage.things!.get("k1"), before);
+    assert.equal((await storage.things!.getMany(["k1", "k2", "gone"])).filter(Boolean).length, 2);
+    assert.equal(await storage.things!.count({}), 450);
+    assert.equal((await storage.things!.query({ n: { gte: 0 } }).limit(500)).length, 450);
+    assert.equal(await reader.end(), "done after 1");
+    assert.equal(await writer.end(), "CONFLICT");
+    const batch = await old.changes({ session, table: "things", after: position, limit: 1 });
+    assert.deepEqual([batch.reset, batch.changes.length], [true, 0]);
+    assert.deepEqual(await all(first), [{ id: "k1", n: -1 }]);
+    assert.deepEqual(before, { id: "k1", n: before!.n });
   });
 });

@@ -19,7 +19,8 @@ import { applyTables, type Prepared, SAMPLE_FUNCTIONS } from "./data_tables.ts";
 import { OWNER_ROLE } from "./definer.ts";
 import { FILTER_HELPERS } from "./filter.sql.ts";
 import { finish } from "./finish.ts";
-import { databaseIdentity, IDENTITY_NOTE, needsRebase } from "./identity.ts";
+import { IDENTITY_FUNCTIONS } from "./identity.sql.ts";
+import { databaseIdentity, IDENTITY_NOTE, needsRebase, sameDatabase } from "./identity.ts";
 import { pendingFiles, readLedger, recordRun } from "./ledger.ts";
 import type { MigrationFile } from "./migration.ts";
 import { prepare } from "./prepare.ts";
@@ -33,6 +34,7 @@ import {
   makeSchemas,
   type MigrationFinding,
 } from "./hardening.ts";
+import { RETIRED_FUNCTIONS } from "./retired.sql.ts";
 import { ensureRoles, gatewayGrants } from "./roles.ts";
 import { COLLECT_FUNCTIONS } from "../maintenance/collect.sql.ts";
 import { TABLES } from "./schema.sql.ts";
@@ -84,6 +86,8 @@ const GENERIC_FUNCTIONS: readonly string[] = [
   ...SESSION_HELPERS,
   ...FILTER_HELPERS,
   ...SESSION_FUNCTIONS,
+  ...RETIRED_FUNCTIONS,
+  ...IDENTITY_FUNCTIONS,
   ...READ_FUNCTIONS,
   ...CHANGE_FUNCTIONS,
   ...COMMIT_FUNCTIONS,
@@ -155,7 +159,7 @@ async function migrate(
   const state = tableKey(JSON.stringify([FUNCTIONS_VERSION, options.tables, types, gateway]));
   const previous = await readMeta(tx);
   const identity = await databaseIdentity(tx);
-  if ((previous.get(IDENTITY_NOTE) ?? identity) !== identity) {
+  if (!sameDatabase(previous.get(IDENTITY_NOTE), identity)) {
     throw needsRebase("the data were restored into another database than the one they come from");
   }
   const current = previous.get(`state ${gateway}`) === state && previous.get("state") === state;

@@ -7,6 +7,7 @@
 import { failure, freshly, INSIST, recordEffect, staleSnapshot } from "./commit.sql.ts";
 import { DEFINER_HOT, identifier, literal } from "./definer.ts";
 import { HASHED_SID, type TableSql } from "./read.sql.ts";
+import { beforeSwap } from "./retired.sql.ts";
 
 /**
  * `put_<key>`: `p_read` says whether the row was read by this call, and `p_seen` the version it was
@@ -52,6 +53,11 @@ export function putFunction(table: TableSql, tenant: string): string {
         or p_read and (p_snap is null or pg_snapshot_xmin(p_snap) < v_horizon) then
        raise exception 'snapshot' using errcode = '72000';
      end if;
+     ${
+    table.swap === undefined
+      ? ""
+      : `if p_snap is not null and ${beforeSwap(table.swap)} then ${conflict} end if;`
+  }
      if v_known is null then perform fill_incarnation(); end if;
      me := pg_current_xact_id();
      update ${ptr} u set _deleted_txid = me where u.id = p_id and u._deleted_txid is null${own}

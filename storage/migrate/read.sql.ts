@@ -6,6 +6,7 @@
  * @module
  */
 import { DEFINER, DEFINER_HOT, identifier, literal } from "./definer.ts";
+import { beforeSwap, overlayRetired } from "./retired.sql.ts";
 
 /** What a per-table function is made from. */
 export interface TableSql {
@@ -24,6 +25,8 @@ export interface TableSql {
   /** Bits of fields that have less than all. */
   readonly bits: Readonly<Record<string, number>>;
   readonly primkey: string;
+  /** Transaction of the last swap, while the table before it is kept. */
+  readonly swap?: string;
   /** Text of a SQL expression over `data` that is true for valid rows. */
   readonly check: string;
 }
@@ -48,7 +51,7 @@ export function enter(tableMatch: string, tableText: string): string {
   return `
      if pg_is_in_recovery() then raise exception 'standby' using errcode = '25006'; end if;
      select x.owner, x.tenant, x.system, x.ugroups, x.create_txid, st.ptr, st.owned, st.fields, st.bits,
-            st.lazy, st.horizon, st.permissions & p_bits as may,
+            st.lazy, st.horizon, st.swap_txid, st.permissions & p_bits as may,
             coalesce(i.value, '') || '.' || st.epoch as inc
        into s
        from trxs x join storage st on st.owner = x.tenant and st.id = ${tableMatch} ${INCARNATION}
@@ -71,6 +74,7 @@ export function enter(tableMatch: string, tableText: string): string {
            or not pg_visible_in_snapshot(s.create_txid, p_snap) then
        raise exception 'snapshot' using errcode = '72000';
      end if;
+     ${overlayRetired(tableMatch)}
      snap := p_snap;
      inc := s.inc;
      if p_lane is not null then
@@ -102,6 +106,14 @@ export function readFunctions(table: TableSql): readonly string[] {
   const own = table.owned ? " and u._owner = s.owner" : "";
   const name = literal(table.name);
   const moved = `
+     ${
+    table.swap === undefined ? "" : `if ${beforeSwap(table.swap)} then
+       select coalesce(json_agg(json_build_array(b.id, b.data, b.txid::text, b.owner, b.ord)), '[]') into rows
+         from before_swap(s.tenant, s.owner, ${name}, p_grants, p_snap,
+           array(select jsonb_array_elements_text(p_ids::jsonb))) b;
+       return;
+     end if;`
+  }
      if s.ptr <> ${literal(table.ptr)} then raise exception 'moved' using errcode = '72000'; end if;
      ${hasHidden(table) ? `hidden := ${HIDDEN};` : ""}`;
   const data = visibleData(table);
@@ -184,6 +196,15 @@ function getFunction(table: TableSql): string {
           where e.tenant = v_tenant and e.owner = v_user and e.lane = p_lane and e.reqno = p_reqno;
          if found then return 'R|' || encode(v_answer, 'base64'); end if;
        end if;
+       ${
+    table.swap === undefined ? "" : `if ${beforeSwap(table.swap)} then
+         select b.data, b.txid, b.owner, b.ord into v_data, v_txid, v_owner, v_ord
+           from before_swap(v_tenant, v_user, ${name}, p_grants, p_snap, array[p_id]) b;
+         if not found then return concat(p_snap, '|', v_inc, '|||'); end if;
+         return p_snap::text || '|' || v_inc || '|' || v_txid::text || '|' || v_ord::text || '|['
+                || to_json(v_owner)::text || ',' || v_data::text || ']';
+       end if;`
+  }
        if v_txid is null and v_first then return concat(p_snap, '|', v_inc, '|||'); end if;
        if v_txid is null or not pg_visible_in_snapshot(v_txid, p_snap) then
          select ${visibleData(table)}, u._txid, u._owner, u._order, u._deleted_txid

@@ -98,6 +98,7 @@ export const SESSION_HELPERS: readonly string[] = [
   `create or replace function kontract_private.fill_incarnation() returns void
    language plpgsql volatile ${SETTINGS} as $f$
    begin
+     perform check_identity();
      delete from incarnation i where i.xmin <> i.filled_by;
      insert into incarnation (one, value, filled_by)
        values (true, encode(uuid_send(gen_random_uuid()), 'hex'), pg_current_xact_id()::xid)
