@@ -1,0 +1,118 @@
+/**
+ * A gateway that logs everything it can, used and misused over every surface: nothing of a key, ticket,
+ * token or payload may be found in what it wrote.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { createHttpTransport, openSocketTransport, SYSTEM_OPS } from "../protocol/client.ts";
+import { decodeValue, encodeValue } from "../protocol/codec/mod.ts";
+import { NOTES_APP } from "../runtime/testing/notes_app.ts";
+import { withNotes } from "../runtime/testing/notes_server.ts";
+
+/** Everything a text could hide a secret as. */
+function spellings(bytes: Uint8Array): string[] {
+  return [
+    bytes.toHex(),
+    bytes.toBase64({ omitPadding: true }),
+    bytes.toBase64({ alphabet: "base64url", omitPadding: true }),
+    [...bytes].join(","),
+    [...bytes].join(", "),
+  ];
+}
+
+const marker = "payload-marker-only-a-caller-knows";
+
+function opOf(name: string): number {
+  const route = NOTES_APP.routes.find((each) => each.name === name);
+  assert.ok(route !== undefined, name);
+  return route.op;
+}
+
+Deno.test("no key, ticket, token or payload appears in any output of a full run", async () => {
+  await withNotes(async ({ server, database, log, another }) => {
+    const secrets: [name: string, text: string][] = [];
+    const hide = (name: string, bytes: Uint8Array): void => {
+      for (const text of spellings(bytes)) secrets.push([name, text]);
+    };
+    for (const secret of database.secrets) hide("KONTRACT_SECRET", secret);
+    const bodies: Uint8Array<ArrayBuffer>[] = [];
+    const http = Deno.serve(
+      { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+      (request, info) => server.fetch(request, info),
+    );
+    const url = `http://127.0.0.1:${http.addr.port}`;
+    const { deriveServerKeys } = await import("../protocol/mod.ts");
+    const { pins } = await deriveServerKeys(database.secrets);
+    const recording: typeof fetch = (input, init) => {
+      if (init?.body instanceof Uint8Array) bodies.push(new Uint8Array(init.body));
+      return fetch(input, init);
+    };
+    const options = { url, pins, app: NOTES_APP.app, fetch: recording };
+    const printed: string[] = [];
+    const write = (...parts: unknown[]): void => void printed.push(parts.map(String).join(" "));
+    const kept = { ...console };
+    Object.assign(console, { log: write, info: write, warn: write, error: write, debug: write });
+    try {
+      for (const transport of [createHttpTransport(options), await openSocketTransport(options)]) {
+        const anonymous = encodeValue(["anonymous", null]);
+        const auth = { token: null, mutation: true };
+        const session = decodeValue(await transport.call(SYSTEM_OPS.AUTH, anonymous, auth)) as {
+          access: string;
+          refresh: string;
+        };
+        secrets.push(["access token", session.access], ["refresh token", session.refresh]);
+        const who = { token: session.access, mutation: true };
+        const call = (name: string, ...args: unknown[]): Promise<unknown> =>
+          transport.call(opOf(name), encodeValue(args), who).catch((error) => error);
+        const id = crypto.randomUUID();
+        await call("add", id, marker);
+        await call("read", id);
+        await call("read", marker);
+        await call("add", id);
+        await call("adminOnly");
+        await transport.call(99_999, encodeValue([marker]), who).catch(() => {});
+        await transport.call(opOf("who"), new TextEncoder().encode(marker), who).catch(() => {});
+        const forged = `${session.access.slice(0, -4)}AAAA`;
+        secrets.push(["forged token", forged]);
+        await transport.call(opOf("who"), encodeValue([]), { ...who, token: forged })
+          .catch(() => {});
+        await transport.call(SYSTEM_OPS.AUTH, encodeValue(["login", { password: marker }]), auth)
+          .catch(() => {});
+        transport.close();
+      }
+      // Bodies as they were, changed, and at a gateway that holds other epochs.
+      const sealed = bodies.filter((body) => body[1] === 0x40);
+      assert.ok(sealed.length > 5);
+      for (const body of sealed) {
+        const length = new DataView(body.buffer).getUint16(2, true);
+        hide("ticket", body.slice(36, 36 + length));
+        hide("sealed body", body.slice(36 + length, 36 + length + 48));
+        const headers = { "content-type": "application/raystream" };
+        const changed = new Uint8Array(body);
+        changed[changed.length - 1]! ^= 1;
+        for (const each of [changed, body.slice(0, 60), body]) {
+          await (await fetch(`${url}/raystream`, { method: "POST", headers, body: each })).body
+            ?.cancel();
+        }
+        const request = new Request(`${url}/raystream`, { method: "POST", headers, body });
+        await (await another().fetch(request)).body?.cancel();
+      }
+      const bearer = { authorization: `Bearer ${secrets.at(-1)![1]} ${marker}` };
+      for (const path of ["/rpc/add", "/rpc/read", "/rpc/nothing", "/auth/login"]) {
+        const init = { method: "POST", headers: bearer, body: JSON.stringify([marker]) };
+        await (await fetch(`${url}${path}`, init)).body?.cancel();
+      }
+    } finally {
+      Object.assign(console, kept);
+      await http.shutdown();
+    }
+    assert.ok(log.length > 10, `the log has only ${log.length} lines`);
+    const output = [...log, ...printed].join("\n");
+    for (const [name, text] of [...secrets, ["payload", marker] as const]) {
+      const at = output.indexOf(text);
+      const around = at < 0 ? "" : output.slice(Math.max(0, at - 200), at);
+      assert.equal(at, -1, `${name} in the output, after: ${around}`);
+    }
+  });
+});
