@@ -3,14 +3,22 @@
  *
  * @module
  */
+import { KontractError } from "../../_internal/errors.ts";
 import type { SocketSession } from "../../protocol/mod.ts";
+import { toFailure } from "../failure.ts";
 import type { Gateway } from "../gateway.ts";
+import { failureResponse } from "../json_surface.ts";
 
-/** Accepts the upgrade and runs a session on the socket until either end goes. */
+/** Accepts the upgrade and runs a session on the socket until either end goes; 400 where it is none. */
 export function upgrade(gateway: Gateway, request: Request, address: string): Response {
   // The request cannot be read any more once it has been upgraded.
   const upgraded = new Request(request.url, { headers: new Headers(request.headers) });
-  const { socket, response } = Deno.upgradeWebSocket(request);
+  const accepted = accept(request);
+  if (accepted === null) {
+    const refused = new KontractError("BAD_REQUEST", "This is no handshake of a WebSocket.");
+    return failureResponse(toFailure(refused, crypto.randomUUID()));
+  }
+  const { socket, response } = accepted;
   socket.binaryType = "arraybuffer";
   let session: Promise<SocketSession> | null = null;
   const open = (): Promise<SocketSession> => {
@@ -34,4 +42,14 @@ export function upgrade(gateway: Gateway, request: Request, address: string): Re
   socket.addEventListener("close", gone);
   socket.addEventListener("error", gone);
   return response;
+}
+
+/** Null for a request that only says that it upgrades: without a key, a version or the other header. */
+function accept(request: Request): Deno.WebSocketUpgrade | null {
+  try {
+    return Deno.upgradeWebSocket(request);
+  } catch (error) {
+    if (error instanceof TypeError) return null;
+    throw error;
+  }
 }
