@@ -279,20 +279,24 @@ async function useTheRooms(
   const secret = await message(ada, "A secret of theirs.").getAttribute("data-id");
   const room = await ada.page.getByRole("link", { name: "Lobby" }).getAttribute("data-id");
 
+  let words = "";
   await step("who floods a room is told to wait, and may go on afterwards", async () => {
-    await Promise.all(
-      Array.from({ length: 8 }, () => ask(url, bob, "/rpc/post", [room, "flood"])),
-    );
     const field = bob.page.getByLabel("Message", { exact: true });
-    await field.fill("Was that too much?");
-    await field.press("Enter");
-    await bob.page.getByText(/Slow down a little: send again in \d s\./).waitFor();
-    assert.equal(await bob.page.getByRole("button", { name: "Send" }).isDisabled(), true);
-    assert.equal(await field.inputValue(), "Was that too much?");
+    const slowDown = bob.page.getByText(/Slow down a little: send again in \d s\./);
+    let attempts = 0;
+    do { // the server forgives with time: on a slow machine the burst may be over too early
+      const burst = Array.from({ length: 8 }, () => ask(url, bob, "/rpc/post", [room, "flood"]));
+      await Promise.all(burst);
+      words = `Was that too much, number ${++attempts}?`;
+      await field.fill(words);
+      await field.press("Enter");
+      await slowDown.or(message(bob, words)).first().waitFor();
+    } while (!await slowDown.isVisible());
+    assert.equal(await field.inputValue(), words);
     await keepPicture(bob, `rooms_${host}_dark`);
     await bob.page.getByText("Slow down").waitFor({ state: "hidden" });
     await field.press("Enter");
-    await message(ada, "Was that too much?").waitFor();
+    await message(ada, words).waitFor();
   });
 
   await step("an administrator removes a message and closes the room, live", async () => {
@@ -300,11 +304,11 @@ async function useTheRooms(
     await kontract(folder, "users", "groups", "ada@example.com", "admin");
     await ada.page.reload();
     await ada.page.getByText("administrator", { exact: true }).waitFor();
-    const bad = message(ada, "Was that too much?");
+    const bad = message(ada, words);
     await bad.hover();
     await bad.getByRole("button", { name: "Remove the message of Bob" }).click();
-    await message(bob, "Was that too much?").waitFor({ state: "detached" });
-    await message(ada, "Was that too much?").waitFor({ state: "detached" });
+    await message(bob, words).waitFor({ state: "detached" });
+    await message(ada, words).waitFor({ state: "detached" });
     await ada.page.getByRole("button", { name: "Close room" }).click();
     await bob.page.getByText("This room is closed.").waitFor();
     assert.equal((await ask(url, ada, "/rpc/post", [room, "late"])).status, 409);
@@ -316,7 +320,7 @@ async function useTheRooms(
     await bob.page.reload();
     await message(bob, "It is me, with an account.").getByText("you", { exact: true }).waitFor();
     await message(bob, "A secret of theirs.").waitFor();
-    assert.equal(await message(bob, "Was that too much?").count(), 0);
+    assert.equal(await message(bob, words).count(), 0);
     await keepPicture(ada, `rooms_${host}`);
     await ada.page.setViewportSize({ width: 390, height: 780 });
     await ada.page.getByRole("button", { name: "Rooms" }).click();
@@ -331,8 +335,9 @@ async function useTheRooms(
     await bob.page.getByRole("button", { name: "Sign out" }).click();
     await bob.page.locator("#my-kind").getByText("guest").waitFor();
     assert.notEqual((await session(bob)).owner, owner);
-    await message(bob, "It is me, with an account.").waitFor();
-    assert.equal(await bob.page.locator("#messages").getByText("you", { exact: true }).count(), 0);
+    const mine = message(bob, "It is me, with an account.");
+    await mine.getByText("you", { exact: true }).waitFor({ state: "detached" });
+    await mine.waitFor();
     await bob.page.getByRole("button", { name: "Account" }).click();
     await bob.page.getByLabel("E-mail", { exact: true }).fill("BOB@example.com");
     await bob.page.getByLabel("Password").fill(PASSWORD);
@@ -340,6 +345,19 @@ async function useTheRooms(
     await bob.page.locator("#my-kind").getByText("member").waitFor();
     assert.equal((await session(bob)).owner, owner);
     await message(bob, "It is me, with an account.").getByText("you", { exact: true }).waitFor();
+  });
+
+  await step("of several windows of one browser the one in use is live", async () => {
+    const second = await ada.page.context().newPage();
+    await second.goto(ada.page.url());
+    await live(second);
+    await ada.page.getByText("Paused: another window is live").waitFor();
+    await say({ ...ada, page: second }, "From the second window.");
+    await ada.page.evaluate(() => globalThis.dispatchEvent(new Event("focus")));
+    await live(ada.page);
+    await message(ada, "From the second window.").waitFor();
+    await second.getByText("Paused: another window is live").waitFor();
+    await second.close();
   });
 
   await step("who closes the window is seen to leave", async () => {

@@ -77,6 +77,7 @@ async function start(): Promise<void> {
     showProblem(trouble, null);
     showCaller(who);
     conversation.readBy(who.owner, who.admin);
+    takeTheFloor(signal);
     followRooms(signal);
     followMessages(signal);
   } catch (problem) {
@@ -352,13 +353,31 @@ function slowDown(problem: unknown): boolean {
   return true;
 }
 
-/* ---------- a page that nobody looks at ---------- */
+/* ---------- several windows, and one that nobody looks at ---------- */
 
-// A hidden tab is away, and keeps no connection: over HTTP/1.1 a browser grants six to all its tabs.
+// A live window holds three connections, and over HTTP/1.1 a browser grants six to all its windows
+// together: the one that was looked at last has the floor, the others pause.
+function takeTheFloor(signal: AbortSignal): void {
+  const held = new Promise<void>((done) => signal.addEventListener("abort", () => done()));
+  void navigator.locks?.request("rooms", { steal: true }, () => held).catch(() => {
+    if (!signal.aborted) pause("Paused: another window is live");
+  });
+}
+
+function pause(why: string): void {
+  following.abort();
+  people.pause();
+  element("live", HTMLElement).dataset.status = "paused";
+  element("live-text", HTMLElement).textContent = why;
+}
+
+addEventListener("focus", () => {
+  if (caller !== null && following.signal.aborted) void start();
+});
+
 document.addEventListener("visibilitychange", () => {
   if (caller === null) return;
-  if (document.hidden) {
-    people.enter(null, caller.owner);
-    following.abort();
-  } else void start();
+  if (!document.hidden) return void start();
+  people.enter(null, caller.owner);
+  pause("Paused");
 });

@@ -46,6 +46,12 @@ export class PeopleHere {
     });
   }
 
+  /** Stops listening and speaking, and leaves it to another window to be here. */
+  pause(): void {
+    this.#ended.abort();
+    this.#room = null;
+  }
+
   /** The caller has pressed a key. */
   writes(): void {
     this.#wroteAt = Date.now();
