@@ -24,7 +24,10 @@ export interface PostgresDatabaseOptions {
   readonly url: string;
   /** Connections at most; 10 where missing. */
   readonly max?: number;
-  /** False for connection strings that go through a pooler. True where missing. */
+  /**
+   * False for connection strings that go through a pooler. True where missing; `?prepare=false` in the
+   * string itself says no, whatever stands here.
+   */
   readonly prepare?: boolean;
   /** Seconds to wait for a connection; 10 where missing. */
   readonly connectTimeout?: number;
@@ -53,7 +56,7 @@ const CONNECTION_STATES = /^(08|57P0)/;
 
 /** Opens a pool; connects on first use. */
 export function postgresDatabase(options: PostgresDatabaseOptions): Database {
-  const prepare = options.prepare ?? true;
+  const prepare = (options.prepare ?? true) && !saysUnprepared(options.url);
   const open = (): postgres.Sql =>
     postgres(options.url, {
       max: 1,
@@ -94,6 +97,11 @@ export function postgresDatabase(options: PostgresDatabaseOptions): Database {
 function isBroken(error: unknown): boolean {
   const { severity } = error as { severity?: unknown };
   return severity !== "ERROR";
+}
+
+/** True for a connection string that ends in `?prepare=false`. */
+function saysUnprepared(url: string): boolean {
+  return URL.canParse(url) && new URL(url).searchParams.get("prepare") === "false";
 }
 
 /** An array becomes PostgreSQL's array text: the driver is told no types, so it does not do it. */

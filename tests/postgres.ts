@@ -2,7 +2,8 @@
  * PostgreSQL for tests: one server per run, one database with its own gateway role per test file.
  *
  * The server is `DATABASE_ADMIN_URL` where set (as `deno task test` does), else an embedded one that
- * lives as long as the first {@link TestDatabase} is open.
+ * lives as long as the first {@link TestDatabase} is open. `KONTRACT_TEST_POOLER` (host:port) leads the
+ * gateway's connections, and only those, through a pooler.
  *
  * @module
  */
@@ -86,7 +87,7 @@ export async function testDatabase(
   const admin = postgres(url.href, { max: 2, onnotice: () => {} });
   return {
     adminUrl: url.href,
-    gatewayUrl: gatewayUrl(url.href, name, password),
+    gatewayUrl: throughPooler(gatewayUrl(url.href, name, password)),
     gatewayRole: name,
     secrets,
     admin,
@@ -103,6 +104,15 @@ export async function testDatabase(
       }
     },
   };
+}
+
+function throughPooler(direct: string): string {
+  const pooler = Deno.env.get("KONTRACT_TEST_POOLER");
+  if (pooler === undefined) return direct;
+  const url = new URL(direct);
+  url.host = pooler;
+  url.searchParams.set("prepare", "false");
+  return url.href;
 }
 
 /** A database token as auth mints it, made here independently of it. */
