@@ -300,10 +300,15 @@ Deno.test("an endless stream is produced no faster than it is read", async () =>
   const transport = connect(gateway);
   await closing(transport, async () => {
     const iterator = transport.stream(1000, utf8("x"), READ)[Symbol.asyncIterator]();
-    await iterator.next();
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    // Sockets buffer a few MB; without back-pressure this would be the whole stream.
-    assert.ok(produced < 1000, `${produced} elements were produced for one that was read`);
+    // Sockets buffer a few MB; without back-pressure the producer would never pause at all.
+    for (let taken = 1; taken <= 200; taken++) {
+      await iterator.next();
+      const ahead = produced - taken;
+      assert.ok(
+        ahead < 1000,
+        `${ahead} elements were produced ahead of the ${taken} that were read`,
+      );
+    }
     await iterator.return?.();
   });
 });
