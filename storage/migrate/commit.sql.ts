@@ -218,9 +218,10 @@ export function applyFunction(table: TableSql): string {
       } end if;`
   }
      if p_op->'r' <> '[]' then
+       -- A subquery per key keeps to the live index; a join was planned as a walk over all live rows.
        select r.id into bad from (select e->>0 as id, e->>1 as txid from jsonb_array_elements(p_op->'r') e) r
-         left join ${ptr} u on u.id = r.id and u._deleted_txid is null${own}
-        where u._txid::text is distinct from r.txid limit 1;
+        where (select u._txid::text from ${ptr} u where u.id = r.id and u._deleted_txid is null${own})
+              is distinct from r.txid limit 1;
        if found then ${fail("40001", "conflict", ", 'key', bad.id")} end if;
      end if;
      if p_op->'q' <> '[]' then for q in select jsonb_array_elements(p_op->'q') loop

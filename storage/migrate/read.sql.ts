@@ -126,10 +126,15 @@ export function readFunctions(table: TableSql): readonly string[] {
      declare ${HASHED_SID} s record; hidden text[];
      begin ${enter(name, name)} ${moved}
        select coalesce(json_agg(json_build_array(u.id, ${data}, u._txid::text, u._owner, u._order)), '[]')
-         into rows from ${ptr} u
-        where u.id = any (array(select jsonb_array_elements_text(p_ids::jsonb)))${own}
-          and pg_visible_in_snapshot(u._txid, p_snap)
-          and (u._deleted_txid is null or not pg_visible_in_snapshot(u._deleted_txid, p_snap));
+         -- Per key as in get: the live version by its index, else the newest visible closed one by its own.
+         into rows from (select distinct jsonb_array_elements_text(p_ids::jsonb) as id) k
+         cross join lateral (
+           (select * from ${ptr} u where u.id = k.id and u._deleted_txid is null${own}
+               and pg_visible_in_snapshot(u._txid, p_snap))
+           union all
+           (select * from ${ptr} u where u.id = k.id and u._deleted_txid is not null${own}
+               and pg_visible_in_snapshot(u._txid, p_snap) order by u._txid desc limit 1)) u
+        where u._deleted_txid is null or not pg_visible_in_snapshot(u._deleted_txid, p_snap);
      end $f$`,
   ];
 }
