@@ -52,6 +52,20 @@ export {
   type Next,
 } from "./runtime/middleware.ts";
 export {
+  defineServer,
+  type ServerAuthOptions,
+  type ServerDefinition,
+  type ServerEnvironment,
+  type ServerFactory,
+  type ServerOptions,
+} from "./runtime/server_options.ts";
+export type { AuditEvent, AuditHook, AuditType } from "./auth/audit.ts";
+export type { Limit, LimitName, Limits } from "./auth/limits.ts";
+export type { AuthMail, AuthMailer, AuthMailKind } from "./auth/mail.ts";
+export type { AuthLifetimes } from "./auth/options.ts";
+export type { PasswordScheme, ScryptCost } from "./auth/password/mod.ts";
+export type { OriginList } from "./runtime/origins.ts";
+export {
   cors,
   type CorsOptions,
   rateLimit,

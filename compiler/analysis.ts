@@ -28,6 +28,7 @@ import { writeFile } from "./output.ts";
 import type { ProgramCache } from "./program.ts";
 import { appPath, type Project, readProject, sourceFiles } from "./project.ts";
 import { GraphError, type ModuleGraph } from "./resolve.ts";
+import { SERVER_MODULE } from "./server_definition.ts";
 import { placeOf, Reporter } from "./source_place.ts";
 
 /** Name of the lock file in the app's folder. */
@@ -294,7 +295,10 @@ class Stage {
       program.getTypeChecker(),
       program.getSourceFile(this.#entry),
     );
-    const discovery = time("discover", () => discover(own, kontract, reporter));
+    const discovery = time(
+      "discover",
+      () => discover(own, kontract, reporter, join(this.#project.source, SERVER_MODULE)),
+    );
     const lock = new Lock(lockFile, this.#options.freshRoutes);
     const lowering = new Lowering({
       program,

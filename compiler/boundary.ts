@@ -2,7 +2,7 @@
  * The module rule: what the client's module graph may take from the server's.
  *
  * From a module with routes: these routes, as stubs. From a module that uses `env`, `ctx`, `secret`,
- * `defineMiddleware` or `table`: nothing. Imports of types are free, and so is what TypeScript drops
+ * `defineMiddleware`, `defineServer` or `table`: nothing. Imports of types are free, and so is what TypeScript drops
  * because only types are used; imports for effect, re-exports and dynamic imports count. This check
  * gives the messages; the bundler's load hook is the wall.
  *

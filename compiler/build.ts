@@ -266,6 +266,7 @@ async function bundleHost(
     virtual: emitServer({
       manifest,
       middleware: analysis.discovery.middleware,
+      server: analysis.discovery.server,
       root: project.root,
       rootFromChunk: relative(join(outDir, folder, "chunks"), project.root).split(sep).join("/"),
     }),

@@ -13,6 +13,7 @@ import type { KontractSymbols } from "./kontract_symbols.ts";
 import { middlewareOf, type MiddlewareSource } from "./middleware.ts";
 import { BACKEND_OPTIONS, OptionReader, readOptions, routeMeta } from "./options.ts";
 import type { ModuleClass, RouteSource, TableSource } from "./route_source.ts";
+import { definesServer } from "./server_definition.ts";
 import { serverImport } from "./server_imports.ts";
 import { authorText, functionDecorators } from "./shadow.ts";
 import { docBefore, docOf, type Reporter } from "./source_place.ts";
@@ -25,18 +26,22 @@ export interface Discovery {
   readonly middleware: readonly MiddlewareSource[];
   /** By absolute file name. */
   readonly modules: ReadonlyMap<string, ModuleClass>;
+  /** Absolute file name of the module that defines the server, or null. */
+  readonly server: string | null;
 }
 
-/** Looks through the app's source files. */
+/** Looks through the app's source files; `serverModule` is the one that may define the server. */
 export function discover(
   sources: readonly ts.SourceFile[],
   kontract: KontractSymbols,
   reporter: Reporter,
+  serverModule: string,
 ): Discovery {
   const routes: RouteSource[] = [];
   const tables: TableSource[] = [];
   const middleware: MiddlewareSource[] = [];
   const modules = new Map<string, ModuleClass>();
+  let server: string | null = null;
   for (const source of sources) {
     const scan = new ModuleScan(source, kontract, reporter);
     scan.run();
@@ -44,8 +49,9 @@ export function discover(
     tables.push(...scan.tables);
     middleware.push(...scan.middleware);
     modules.set(source.fileName, scan.routes.length > 0 ? { kind: "boundary" } : scan.classify());
+    if (definesServer(source, serverModule, kontract, reporter)) server = source.fileName;
   }
-  return { routes, tables, middleware, modules };
+  return { routes, tables, middleware, modules, server };
 }
 
 const SPELLING = `Put it on a static method, which every tool keeps:\n` +

@@ -12,6 +12,7 @@ export const SERVER_ONLY_EXPORTS: ReadonlySet<string> = new Set([
   "ctx",
   "secret",
   "defineMiddleware",
+  "defineServer",
   "table",
 ]);
 

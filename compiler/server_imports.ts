@@ -1,6 +1,6 @@
 /**
- * Which modules are server-only: those that take `env`, `ctx`, `secret`, `defineMiddleware` or `table`
- * from Kontract as a value, by name, through a namespace or to export it again.
+ * Which modules are server-only: those that take `env`, `ctx`, `secret`, `defineMiddleware`,
+ * `defineServer` or `table` from Kontract as a value, by name, through a namespace or to export it again.
  *
  * @module
  */

@@ -17,7 +17,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import type { AuditHook } from "../auth/audit.ts";
+import type { AuditEvent, AuditHook } from "../auth/audit.ts";
 import { addressSubject } from "../auth/limits.ts";
 import type { AuthOptions } from "../auth/options.ts";
 import { createAuthService, type KontractAuth } from "../auth/service.ts";
@@ -266,7 +266,7 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
     audit: (event) => {
       const { type, tenant, owner } = event;
       if (type === "groups_changed" && owner !== undefined) sessions.dropOwner(tenant, owner);
-      (options.auth?.audit ?? logged)(event);
+      hearAudit(options.auth?.audit ?? logged, event, ports);
     },
     secrets,
     store,
@@ -306,6 +306,17 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
       clock,
     }),
   };
+}
+
+/** A hook is the app's code: what it throws, now or later, must not fail the sign-in it hears of. */
+function hearAudit(hook: AuditHook, event: AuditEvent, { log, background }: Ports): void {
+  const failed = (error: unknown): void => log.error("audit_failed", { error, type: event.type });
+  try {
+    const heard: unknown = hook(event);
+    if (heard instanceof Promise) background(heard.catch(failed));
+  } catch (error) {
+    failed(error);
+  }
 }
 
 function withHeaders(response: Response, headers: Readonly<Record<string, string>>): Response {

@@ -21,14 +21,22 @@ export function parseOrigins(text: string | undefined): OriginList {
   if (text === undefined || text.trim() === "") return [];
   return text.split(",").map((part) => {
     const origin = part.trim();
-    if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
-      throw new KontractError(
-        "CONFIG",
-        `KONTRACT_ORIGINS holds '${origin}': an origin is scheme, host and port only, as 'https://app.example.com'.`,
-      );
-    }
+    checkOrigin(origin, "KONTRACT_ORIGINS");
     return origin;
   });
+}
+
+/**
+ * Refuses what no page can have as its origin, and so would never match.
+ *
+ * @throws {KontractError} `CONFIG`
+ */
+export function checkOrigin(origin: string, setting: string): void {
+  if (URL.canParse(origin) && new URL(origin).origin === origin) return;
+  throw new KontractError(
+    "CONFIG",
+    `${setting} holds '${origin}': an origin is scheme, host and port only, as 'https://app.example.com'.`,
+  );
 }
 
 /** A caller whose page may call. */

@@ -21,6 +21,8 @@ import { emitChain, splicedLinks, type SpliceLink } from "./splice.ts";
 export interface ServerInput {
   readonly manifest: Manifest;
   readonly middleware: readonly MiddlewareSource[];
+  /** Absolute file name of the module that defines the server, or null. */
+  readonly server: string | null;
   /** The app's folder. */
   readonly root: string;
   /** Way from a chunk to the app's folder, for source maps: `../../..`. */
@@ -45,8 +47,8 @@ export const PACKAGE_FILES: readonly string[] = [FILES.codec, FILES.json];
 export function emitServer(input: ServerInput): ReadonlyMap<string, string> {
   const modules = routeModules(input.manifest.routes);
   const out = new Map<string, string>();
-  out.set("kontract:workers", workersEntry());
-  out.set("kontract:deno", denoEntry());
+  out.set("kontract:workers", workersEntry(input));
+  out.set("kontract:deno", denoEntry(input));
   out.set("kontract:app", appModule(input, modules));
   for (const [i, module] of modules.entries()) {
     const routes = input.manifest.routes.filter((route) => route.module === module);
@@ -68,20 +70,31 @@ export function routeModules(routes: readonly RouteDef[]): readonly string[] {
   return [...new Set(routes.map((route) => route.module))].sort();
 }
 
-function workersEntry(): string {
+function workersEntry(input: ServerInput): string {
   const runtime = text(packageFile(FILES.workers));
+  const server = serverOf(input);
   return `import { createWorker } from ${runtime};
 import app from "kontract:app";
-export { ${DURABLE_OBJECTS.join(", ")} } from ${runtime};
-export default createWorker(app);
+${server.statement}export { ${DURABLE_OBJECTS.join(", ")} } from ${runtime};
+export default createWorker(app${server.argument});
 `;
 }
 
-function denoEntry(): string {
+function denoEntry(input: ServerInput): string {
+  const server = serverOf(input);
   return `import { createServer } from ${text(packageFile(FILES.deno))};
 import app from "kontract:app";
-export default createServer(app);
+${server.statement}export default createServer(app${server.argument});
 `;
+}
+
+/** How an entry takes the app's own options: its import, and what it passes on. */
+function serverOf(
+  input: ServerInput,
+): { readonly statement: string; readonly argument: string } {
+  if (input.server === null) return { statement: "", argument: "" };
+  const from = text(appFile(appPath(input, input.server)));
+  return { statement: `import server from ${from};\n`, argument: ", { server }" };
 }
 
 function appModule({ manifest }: ServerInput, modules: readonly string[]): string {

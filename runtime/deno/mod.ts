@@ -22,6 +22,7 @@ import { createGateway, type GatewayOptions, isSocketUpgrade } from "../gateway.
 import type { LogSink } from "../log.ts";
 import { startMaintenance } from "../maintenance.ts";
 import { parseOrigins } from "../origins.ts";
+import { type ServerDefinition, serverOptions } from "../server_options.ts";
 import { denoPorts } from "./ports.ts";
 import { serveStatic } from "./static_files.ts";
 import { upgrade } from "./socket.ts";
@@ -41,10 +42,19 @@ export type { RayLimits } from "../../protocol/mod.ts";
 export type * from "../../_internal/manifest.ts";
 export type * from "../../_internal/shape.ts";
 export type { LogSink } from "../log.ts";
+export type {
+  ServerAuthOptions,
+  ServerDefinition,
+  ServerEnvironment,
+  ServerFactory,
+  ServerOptions as DefinedOptions,
+} from "../server_options.ts";
 export type { OriginList } from "../origins.ts";
 
 /** Settings beside the environment. */
 export interface ServerOptions extends GatewayOptions {
+  /** The app's own `server.ts`; options beside it win. */
+  readonly server?: ServerDefinition;
   /** The environment; `Deno.env` where missing. */
   readonly env?: (name: string) => string | undefined;
   /** Folder with the front end's files; `../public` beside the main module where missing, null for none. */
@@ -82,7 +92,11 @@ export function createServer(app: AppDefinition, options: ServerOptions = {}): K
   const secrets = parseSecrets(env("KONTRACT_SECRET"));
   const stateDir = env("KONTRACT_STATE_DIR");
   const hops = parseHops(env("KONTRACT_PROXY_HOPS"));
-  const origins = options.origins ?? parseOrigins(env("KONTRACT_ORIGINS"));
+  const secret = (name: string): string | undefined =>
+    OWN_SECRETS.has(name) ? undefined : env(name);
+  const defined = serverOptions(options.server, secret);
+  const origins = options.origins ??
+    [...defined.origins ?? [], ...parseOrigins(env("KONTRACT_ORIGINS"))];
   const ports = denoPorts({
     database: postgresDatabase({
       url: databaseUrl(env("DATABASE_URL")),
@@ -91,10 +105,10 @@ export function createServer(app: AppDefinition, options: ServerOptions = {}): K
     }),
     secrets,
     ...(stateDir === undefined || stateDir === "" ? {} : { stateDir }),
-    secret: (name) => OWN_SECRETS.has(name) ? undefined : env(name),
+    secret,
     ...(options.logSink === undefined ? {} : { logSink: options.logSink }),
   });
-  const gateway = createGateway(app, ports, { ...options, origins });
+  const gateway = createGateway(app, ports, { ...defined, ...options, origins });
   const folder = publicFolder(options.public);
   let timer: { stop(): Promise<void> } | null = null;
   return {

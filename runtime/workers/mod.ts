@@ -9,7 +9,7 @@
  *
  * @module
  */
-export { createWorker, type KontractWorker } from "./worker.ts";
+export { createWorker, type KontractWorker, type WorkerOptions } from "./worker.ts";
 export { SessionDO } from "./session_do.ts";
 export { KvcDO } from "./kvc_do.ts";
 export { ChangeHubDO } from "./change_hub_do.ts";
@@ -41,3 +41,5 @@ export type { RayLimits } from "../../protocol/mod.ts";
 export type * from "../../_internal/manifest.ts";
 export type * from "../../_internal/shape.ts";
 export type { GatewayOptions } from "../gateway.ts";
+export type { OriginList } from "../origins.ts";
+export type * from "../server_options.ts";

@@ -8,6 +8,7 @@ import type { AppDefinition } from "../app.ts";
 import { createGateway, type Gateway, type GatewayOptions, isSocketUpgrade } from "../gateway.ts";
 import { createLog } from "../log.ts";
 import { parseOrigins } from "../origins.ts";
+import { type ServerDefinition, serverOptions } from "../server_options.ts";
 import type { ExecutionContext, WorkerEnv } from "./platform.ts";
 import { workerPorts } from "./ports.ts";
 import { inScope, RequestScope } from "./request_scope.ts";
@@ -20,12 +21,18 @@ export interface KontractWorker {
   scheduled(event: unknown, env: WorkerEnv, context: ExecutionContext): Promise<void>;
 }
 
+/** Options of {@link createWorker}. */
+export interface WorkerOptions extends GatewayOptions {
+  /** The app's own `server.ts`; options beside it win. */
+  readonly server?: ServerDefinition;
+}
+
 /** The app of this isolate: its Durable Objects serve the same one. */
-let registered: { readonly app: AppDefinition; readonly options: GatewayOptions } | null = null;
+let registered: { readonly app: AppDefinition; readonly options: WorkerOptions } | null = null;
 let running: Gateway | null = null;
 
 /** Makes the Worker of a built app. Without I/O or randomness, so it may run at module scope. */
-export function createWorker(app: AppDefinition, options: GatewayOptions = {}): KontractWorker {
+export function createWorker(app: AppDefinition, options: WorkerOptions = {}): KontractWorker {
   registered = { app, options };
   running = null;
   return { fetch: answer, scheduled: maintain };
@@ -36,10 +43,14 @@ export function workerGateway(env: WorkerEnv): Gateway {
   if (registered === null) {
     throw new KontractError("CONFIG", "This Worker was made without an app.");
   }
-  const { app, options } = registered;
-  running ??= createGateway(app, workerPorts(env), {
+  if (running !== null) return running;
+  const { app, options: { server, ...options } } = registered;
+  const ports = workerPorts(env);
+  const defined = serverOptions(server, ports.secret);
+  running = createGateway(app, ports, {
+    ...defined,
+    origins: [...defined.origins ?? [], ...parseOrigins(env.KONTRACT_ORIGINS)],
     ...options,
-    origins: options.origins ?? parseOrigins(env.KONTRACT_ORIGINS),
     shareOpening: false,
   });
   return running;
