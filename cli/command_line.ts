@@ -18,6 +18,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Comman
   deploy: () => import("./commands/deploy.ts"),
   dev: () => import("./commands/dev.ts"),
   init: () => import("./commands/init.ts"),
+  doctor: () => import("./commands/doctor.ts"),
   gc: () => import("./commands/gc.ts"),
   keys: () => import("./commands/keys.ts"),
   migrate: () => import("./commands/migrate.ts"),

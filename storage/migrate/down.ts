@@ -11,7 +11,7 @@ import type postgres from "postgres";
 import { KontractError } from "../../_internal/errors.ts";
 import { repeatRace, withAdmin } from "./admin.ts";
 import { DEFAULT_TENANT, liveRows, readStored, type StoredTable } from "./applied.ts";
-import { grantFunctions } from "./bootstrap.ts";
+import { functionsDigest, grantFunctions, writeMeta } from "./bootstrap.ts";
 import {
   applyTable,
   defHash,
@@ -200,6 +200,7 @@ async function rollBack(
     JSON.stringify([...names, ...steps])
   }::text::jsonb)`;
   await grantFunctions(tx, gateway);
+  await writeMeta(tx, { functions: await functionsDigest(tx) });
   for (const ptr of frozen) await freeze(tx, ptr);
   return steps;
 }

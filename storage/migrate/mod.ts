@@ -12,7 +12,14 @@ import type { TableDef } from "../../_internal/manifest.ts";
 import type { ShapeTable } from "../../_internal/shape.ts";
 import { tableKey } from "../table_key.ts";
 import { repeatRace, withAdmin } from "./admin.ts";
-import { dropFunctions, grantFunctions, installKeys, readMeta, writeMeta } from "./bootstrap.ts";
+import {
+  dropFunctions,
+  functionsDigest,
+  grantFunctions,
+  installKeys,
+  readMeta,
+  writeMeta,
+} from "./bootstrap.ts";
 import { CHANGE_FUNCTIONS } from "./changes.sql.ts";
 import { COMMIT_FUNCTIONS } from "./commit.sql.ts";
 import { applyTables, type Prepared, SAMPLE_FUNCTIONS } from "./data_tables.ts";
@@ -191,6 +198,7 @@ async function migrate(
     state,
     [`state ${gateway}`]: state,
     [IDENTITY_NOTE]: identity,
+    functions: await functionsDigest(tx),
   });
   const steps = [...files.map(({ name }) => `migration '${name}'`), ...applied.steps];
   await recordRun(tx, steps, applied.undo, files);

@@ -42,13 +42,14 @@ export interface MigrationStatus {
 export async function migrationStatus(options: StatusOptions): Promise<MigrationStatus> {
   return await withAdmin(
     { adminUrl: options.adminUrl, name: "kontract migrate status" },
-    (sql) => sql.begin("read only", (tx) => look(tx, options)) as Promise<MigrationStatus>,
+    (sql) => sql.begin("read only", (tx) => lookAt(tx, options)) as Promise<MigrationStatus>,
   );
 }
 
-async function look(
+/** As {@link migrationStatus}, in a transaction of the admin. */
+export async function lookAt(
   tx: postgres.TransactionSql,
-  { tables, types = {}, migrations }: StatusOptions,
+  { tables, types = {}, migrations }: Omit<StatusOptions, "adminUrl">,
 ): Promise<MigrationStatus> {
   const meta = await readMeta(tx);
   if (meta.size === 0) {

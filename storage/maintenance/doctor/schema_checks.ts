@@ -1,0 +1,152 @@
+/**
+ * Functions and tables against the build, and the state of the garbage collector.
+ *
+ * @module
+ */
+import type postgres from "postgres";
+import { readStored, type StoredTable } from "../../migrate/applied.ts";
+import { functionsDigest } from "../../migrate/bootstrap.ts";
+import { tableCheck } from "../../migrate/checks.ts";
+import { identifier } from "../../migrate/definer.ts";
+import { FUNCTIONS_VERSION } from "../../migrate/mod.ts";
+import { FROZEN } from "../../migrate/rebuild.ts";
+import type { MigrationStatus } from "../../migrate/status.ts";
+import { type Finding, ok, trouble, warning } from "./finding.ts";
+
+const MIGRATE = "Run 'kontract migrate up'.";
+/** Suffixes of the indexes that every data table has. */
+const OWN_INDEXES = ["live", "old", "txid", "closed", "order"];
+const MARKER_LATE_MINUTES = 10;
+const GARBAGE_NOTED = 10_000;
+
+/** The installed functions: this build's, and as it wrote them. As the owner. */
+export async function checkFunctions(
+  tx: postgres.TransactionSql,
+  meta: ReadonlyMap<string, string>,
+): Promise<Finding> {
+  if (meta.get("generic") !== FUNCTIONS_VERSION) {
+    return trouble("functions", "The functions in the database are another version's.", MIGRATE);
+  }
+  if (meta.get("functions") !== await functionsDigest(tx)) {
+    return trouble(
+      "functions",
+      "Functions in the database are not as the last migration wrote them: somebody changed them.",
+      "Find out who. To have them written anew: update kontract_private.meta set value = '' where " +
+        "name in ('state', 'generic'), then run 'kontract migrate up'.",
+    );
+  }
+  return ok("functions", "The functions are this build's, unchanged.");
+}
+
+/** Declared against applied, and applied against what is really there. As the owner. */
+export async function checkSchema(
+  tx: postgres.TransactionSql,
+  status: MigrationStatus,
+): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const { name, state } of status.files) {
+    if (state === "pending") {
+      findings.push(warning("schema", `Migration '${name}' is not applied.`, MIGRATE));
+    } else if (state !== "applied") {
+      findings.push(trouble(
+        "schema",
+        `Migration '${name}' was applied and is now ${state}.`,
+        `Restore migrations/${name}.ts as it was.`,
+      ));
+    }
+  }
+  for (const { message } of status.problems) {
+    findings.push(
+      trouble("schema", message, "Run 'kontract migrate create <name>' and finish the file."),
+    );
+  }
+  for (const step of status.steps) {
+    findings.push(warning("schema", `The source is ahead of the database: ${step}.`, MIGRATE));
+  }
+  for (const name of status.undeclared) {
+    findings.push(warning(
+      "schema",
+      `Table '${name}' is not declared any more and is kept.`,
+      "Leave it, or drop it in a migration with m.dropTable.",
+    ));
+  }
+  for (const row of await readStored(tx)) findings.push(...await checkTable(tx, row));
+  return findings.length > 0 ? findings : [ok("schema", "The tables are as declared.")];
+}
+
+async function checkTable(
+  tx: postgres.TransactionSql,
+  row: StoredTable,
+): Promise<readonly Finding[]> {
+  const ptr = `kontract_private.${identifier(row.ptr)}`;
+  const [there] = await tx`select to_regclass(${ptr}) is not null as yes,
+    to_regclass(${`kontract_private.${identifier(`${row.ptr}_seq`)}`}) is not null as counted`;
+  if (there?.yes !== true || there.counted !== true) {
+    return [trouble("schema", `The data of table '${row.id}' are gone.`, "Restore a backup.")];
+  }
+  const findings: Finding[] = [];
+  const indexes = await tx`
+    select c.relname as name, i.indisvalid as valid from pg_index i join pg_class c on c.oid = i.indexrelid
+     where i.indrelid = to_regclass(${ptr})`;
+  const valid = new Set(indexes.filter((index) => index.valid).map(({ name }) => String(name)));
+  const wanted = [
+    ...OWN_INDEXES.map((suffix) => `${row.ptr}_${suffix}`),
+    ...Object.keys(row.indexes),
+  ];
+  const missing = wanted.filter((name) => !valid.has(name));
+  if (missing.length > 0) {
+    const declared = missing.map((name) => row.indexes[name]?.join(", ") ?? name);
+    findings.push(trouble(
+      "schema",
+      `Table '${row.id}' lacks ${missing.length} of its indexes (${declared.join("; ")}).`,
+      "update kontract_private.meta set value = '' where name = 'state', then run 'kontract migrate up'.",
+    ));
+  }
+  const checks = await tx`select conname as name from pg_constraint
+    where conrelid = to_regclass(${ptr}) and contype = 'c'`;
+  const names = checks.map(({ name }) => String(name));
+  if (names.includes(FROZEN)) {
+    findings.push(trouble(
+      "schema",
+      `Table '${row.id}' is frozen.`,
+      `alter table ${ptr} drop constraint ${FROZEN}`,
+    ));
+  }
+  if (!names.includes(tableCheck(row.def.table, row.def.types, row.lazy).name)) {
+    findings.push(warning("schema", `Table '${row.id}' lacks its check.`, MIGRATE));
+  }
+  return findings;
+}
+
+/** Markers, horizon, and what waits to be removed. As the owner. */
+export async function checkGarbage(tx: postgres.TransactionSql): Promise<Finding> {
+  const [row] = await tx`
+    select floor(extract(epoch from now() - max(m.at)) / 60)::int as minutes,
+           (select o.horizon::text from kontract_private.markers o
+             where o.at < now() - interval '2 hours' order by o.at desc limit 1) as horizon
+      from kontract_private.markers m`;
+  const cron =
+    "Let the app's schedule run (Workers: its cron trigger), or run 'kontract gc' by a timer.";
+  if (row?.minutes === null || row?.minutes === undefined) {
+    return warning("garbage", "Garbage collection has never run.", cron);
+  }
+  if (Number(row.minutes) > MARKER_LATE_MINUTES) {
+    return warning("garbage", `Garbage collection last ran ${row.minutes} minutes ago.`, cron);
+  }
+  let waiting = 0;
+  for (const { ptr } of row.horizon === null ? [] : await readStored(tx)) {
+    const [found] = await tx.unsafe(
+      `select count(*)::int as n from (select 1 from kontract_private.${identifier(ptr)} u
+         where u._deleted_txid < $1::xid8 limit ${GARBAGE_NOTED}) o`,
+      [String(row.horizon)],
+    );
+    waiting += Number(found!.n);
+  }
+  return waiting >= GARBAGE_NOTED
+    ? warning(
+      "garbage",
+      `${waiting} or more old versions wait to be removed.`,
+      "Run 'kontract gc' once.",
+    )
+    : ok("garbage", `Garbage collection ran ${row.minutes} minutes ago; ${waiting} versions wait.`);
+}
