@@ -41,6 +41,8 @@ export interface EmbeddedPostgres {
   readonly port: number;
   /** Process id of the postmaster. */
   readonly pid: number;
+  /** Resolves when the server has ended, whoever ended it. */
+  readonly ended: Promise<void>;
   /** Ends the server in good order and waits for it; a temporary data folder is removed. */
   stop(): Promise<void>;
 }
@@ -75,7 +77,8 @@ export async function startEmbeddedPostgres(
       await removeTemporary();
     };
     const url = `postgres://postgres:${cluster.password}@127.0.0.1:${server.port}/postgres`;
-    return { url, port: server.port, pid: server.pid, stop };
+    const ended = server.process.status.then(() => {});
+    return { url, port: server.port, pid: server.pid, ended, stop };
   } catch (error) {
     await removeTemporary();
     throw error;

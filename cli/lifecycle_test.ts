@@ -165,3 +165,22 @@ Deno.test(
     await app.quiet();
   },
 );
+
+Deno.test("an app whose own PostgreSQL dies says so and ends", linux, async () => {
+  await using app = await TemporaryApp.create(["--port", "0"]);
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", CLI, "start", "--port", "0", "--host", "deno"],
+    cwd: app.folder,
+    env: app.env,
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  await app.info(child);
+  const pidFile = await Deno.readTextFile(join(app.folder, ".kontract", "pg", "postmaster.pid"));
+  await kill("KILL", Number(pidFile.split("\n")[0]));
+  const { code, stderr } = await child.output();
+  assert.equal(code, 1);
+  assert.match(new TextDecoder().decode(stderr), /^DATABASE_UNAVAILABLE: The embedded PostgreSQL/m);
+  await app.quiet();
+});

@@ -21,8 +21,16 @@ export interface AppDatabase {
   readonly url: string;
   /** What a migration must know of the gateway's role. */
   readonly gateway: { readonly role: string; readonly password?: string };
+  /** Resolves when a server of ours has ended; never for somebody else's. */
+  readonly ended: Promise<void>;
   stop(): Promise<void>;
 }
+
+/** A server that is not ours to watch. */
+const FOREIGN = {
+  ended: new Promise<void>(() => {}),
+  stop: (): Promise<void> => Promise.resolve(),
+};
 
 /** Opens the environment's database, or starts the embedded one. */
 export async function openDatabase(app: AppFolder): Promise<AppDatabase> {
@@ -31,10 +39,10 @@ export async function openDatabase(app: AppFolder): Promise<AppDatabase> {
   const admin = Deno.env.get("DATABASE_ADMIN_URL") ?? "";
   const password = await gatewayPassword(app);
   if (admin !== "") {
-    return withGateway(admin, await ownRole(app, admin), password, () => Promise.resolve());
+    return withGateway(admin, await ownRole(app, admin), password, FOREIGN);
   }
   const server = await startEmbeddedPostgres({ dataDir: app.data, durable: true });
-  return withGateway(server.url, DEFAULT_GATEWAY_ROLE, password, () => server.stop());
+  return withGateway(server.url, DEFAULT_GATEWAY_ROLE, password, server);
 }
 
 /** Roles belong to a whole cluster, where other apps and databases have theirs: one for each of them. */
@@ -67,7 +75,7 @@ export function environmentDatabase(): AppDatabase | null {
       role: role === "" ? DEFAULT_GATEWAY_ROLE : role,
       ...(password === "" ? {} : { password }),
     },
-    stop: () => Promise.resolve(),
+    ...FOREIGN,
   };
 }
 
@@ -75,9 +83,15 @@ function withGateway(
   adminUrl: string,
   role: string,
   password: string,
-  stop: () => Promise<void>,
+  server: { readonly ended: Promise<void>; stop(): Promise<void> },
 ): AppDatabase {
-  return { adminUrl, url: gatewayUrl(adminUrl, role, password), gateway: { role, password }, stop };
+  return {
+    adminUrl,
+    url: gatewayUrl(adminUrl, role, password),
+    gateway: { role, password },
+    ended: server.ended,
+    stop: () => server.stop(),
+  };
 }
 
 async function gatewayPassword(app: AppFolder): Promise<string> {

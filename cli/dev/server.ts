@@ -78,10 +78,15 @@ async function serve(
   });
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   console.log(`\n  ${session.name} is at ${front.url}  (ready in ${seconds} s; Ctrl-C stops it)\n`);
-  if (options.watch) {
-    await watchSources(session.root, () => session.rebuild(), options.signal);
-  } else {
-    await aborted(options.signal);
+  const serving = options.watch
+    ? watchSources(session.root, () => session.rebuild(), options.signal)
+    : aborted(options.signal);
+  await Promise.race([serving, database.ended]);
+  if (!options.signal.aborted) {
+    throw new KontractError(
+      "DATABASE_UNAVAILABLE",
+      "The embedded PostgreSQL ended by itself. What was committed is safe; start again.",
+    );
   }
 }
 
