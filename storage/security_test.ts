@@ -239,6 +239,49 @@ Deno.test({
         assert.ok(!notices.join().includes(String(stored!.ipad)));
       });
 
+      await test("ending a family waits for a session that is just being opened, and ends it", async () => {
+        const system = await engine.openSession(await db.token({ owner: "k", system: true }));
+        const opener = postgres(db.gatewayUrl, { max: 1, onnotice: () => {} });
+        const opened = Promise.withResolvers<string>();
+        const revoking = Promise.withResolvers<void>();
+        const opening = opener.begin(async (tx) => {
+          const [row] = await tx`select sid from kontract.open_session(${await db.token({
+            owner: "late",
+            family: "going",
+          })})`;
+          opened.resolve(String(row!.sid));
+          await revoking.promise;
+        });
+        const sid = await opened.promise;
+        const ended = engine.revokeFamily(system, "going", Date.now() + 60_000);
+        for (;;) {
+          const [waiting] = await db.admin`select 1 from pg_stat_activity
+            where usename = ${db.gatewayRole} and wait_event_type = 'Lock'`;
+          if (waiting !== undefined) break;
+        }
+        revoking.resolve();
+        await opening;
+        await ended;
+        await opener.end({ timeout: 2 });
+        await assert.rejects(
+          database.execute(`get:${tableKey("people")}`, [
+            sid,
+            7,
+            null,
+            null,
+            null,
+            null,
+            null,
+            null,
+            "p",
+          ]),
+          state("28000"),
+        );
+        await assert.rejects(engine.openSession(await db.token({ family: "going" })), {
+          code: "SESSION_REVOKED",
+        });
+      });
+
       await test("a session without sys reaches no system table, by any function", async () => {
         const head: SqlParam[] = [alice.sid, 7, null, null, null, null, null, null];
         await assert.rejects(
@@ -356,6 +399,19 @@ Deno.test({
           state("25001"),
         );
         await assert.rejects(run("set local synchronous_commit = off"), state("25001"));
+        const put = (settings: string): Promise<unknown> =>
+          thief.begin(async (tx) => {
+            await tx.unsafe(settings);
+            await tx.unsafe(
+              `select kontract.put_${tableKey("people")}('${alice.sid}', 'alice', 7, null, null,
+              null, null, null, null, null, 'p', false, null, '{"id":"p","name":"P"}')`,
+            );
+          });
+        await assert.rejects(
+          put("set transaction isolation level repeatable read"),
+          state("25001"),
+        );
+        await assert.rejects(put("set local synchronous_commit = off"), state("25001"));
       });
 
       await test("a future or unaccompanied snapshot is refused", async () => {

@@ -52,10 +52,8 @@ class Handle implements Table<AnyRow, TableMeta> {
 
   ownerOf(id: string): Promise<string | null> {
     return this.#owner.operate(async () => {
-      const row = await this.#row(id);
-      // Who owns a row that this call only overwrites stands in the stored one.
-      const stored = row === null ? null : await this.#state.stored(row.id);
-      return stored?.owner ?? row?.owner ?? null;
+      this.#rules.demand(READ);
+      return await this.#state.ownerOf(this.#rules.key(id));
     });
   }
 

@@ -17,7 +17,8 @@ import { tableKey } from "./table_key.ts";
 export interface Row {
   readonly id: string;
   readonly data: JsonObject;
-  readonly owner: string;
+  /** Null where it is not known: a read by key does not tell. */
+  readonly owner: string | null;
   /** Position in insertion order; rows that are only buffered come last. */
   readonly order: number;
 }
@@ -122,17 +123,29 @@ export class TableState {
       id,
       data: row.data as JsonObject,
       txid: String(row.txid),
-      owner: String(row.owner),
+      owner: null,
       order: Number(row.ord),
     };
     this.#points.add(id);
     return this.#remember(id, version);
   }
 
+  /** Who owns the row, or null where there is none: the stored owner, or this call's where it is new. */
+  async ownerOf(id: string): Promise<string | null> {
+    const row = await this.get(id);
+    if (row === null) return null;
+    const stored = this.#versions.get(id) ?? await this.stored(id);
+    if (stored !== null && stored.owner === null) await this.#fetch([id]);
+    return this.#versions.get(id)?.owner ?? row.owner;
+  }
+
   /** Reads those of `ids` that are not known yet, in one round trip. */
   async load(ids: readonly string[]): Promise<void> {
     const missing = [...new Set(ids)].filter((id) => !this.#versions.has(id));
-    if (missing.length === 0) return;
+    if (missing.length > 0) await this.#fetch(missing);
+  }
+
+  async #fetch(missing: readonly string[]): Promise<void> {
     this.#demandRoom(missing.length);
     for (const id of missing) this.#points.add(id);
     const row = await this.#reads.read(

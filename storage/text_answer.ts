@@ -13,7 +13,8 @@ export function commitAnswer(row: SqlRow): Uint8Array | null {
 }
 
 /**
- * Of `get`: `snap|inc|txid|ord|[owner, data]` as the columns other read functions have.
+ * Of `get`: `snap|incarnation|epoch|txid|ord|data` as the columns other read functions have. It does not
+ * name the row's owner.
  *
  * @throws {KontractError} `INTERNAL` where the text is not of that form.
  */
@@ -22,13 +23,13 @@ export function readAnswer(row: SqlRow): SqlRow {
   const whole = text(row);
   const replay = storedAnswer(whole);
   if (replay !== null) return { replay };
-  const [snap, inc, txid, ord, rest] = split(whole, 5);
-  if (snap === undefined || inc === undefined || rest === undefined) {
+  const [snap, known, epoch, txid, ord, data] = split(whole, 6);
+  if (snap === undefined || known === undefined || epoch === undefined) {
     throw new KontractError("INTERNAL");
   }
-  if (txid === "") return { snap, inc, txid: null, data: null };
-  const [owner, data] = JSON.parse(rest) as [string, unknown];
-  return { snap, inc, txid, ord, owner, data };
+  const inc = `${known}.${epoch}`;
+  if (data === undefined) return { snap, inc, txid: null, data: null };
+  return { snap, inc, txid, ord, data: JSON.parse(data) };
 }
 
 function text(row: SqlRow): string {

@@ -14,6 +14,7 @@
  * @module
  */
 import { DEFINER } from "../migrate/definer.ts";
+import { ALIVE_SID } from "../migrate/read.sql.ts";
 
 /** Functions the gateway may call under a system session. */
 export const COLLECT_FUNCTIONS: readonly string[] = [
@@ -31,9 +32,7 @@ export const COLLECT_FUNCTIONS: readonly string[] = [
      if current_setting('transaction_isolation') <> 'read committed' then
        raise exception 'isolation' using errcode = '25001';
      end if;
-     select x.system into s from trxs x
-       where x.sid = sha256(convert_to(p_sid, 'UTF8')) and x.expires_at > now()
-         and not exists (select 1 from tombstones t where t.tenant = x.tenant and t.family = x.family);
+     select x.system into s from trxs x where ${ALIVE_SID};
      if not found then perform refuse(p_sid, ''); end if;
      if not s.system then raise exception 'system' using errcode = '42501'; end if;
      -- A call lives for minutes at most: less would end snapshots that are in use.

@@ -40,12 +40,6 @@ export function recordEffect(tenant: string, owner: string): string {
      end if;`;
 }
 
-/** Session, table and incarnation of step 3 as a FROM clause; `tableMatch` is the logical name. */
-export function freshly(tableMatch: string): string {
-  return `from trxs x join storage st on st.owner = x.tenant and st.id = ${tableMatch} ${INCARNATION}
-        where ${ALIVE}`;
-}
-
 /** Condition under which the call's snapshot cannot be validated any more. */
 export function staleSnapshot(known: string, epoch: string, created: string): string {
   return `p_inc is distinct from coalesce(${known}, '') || '.' || ${epoch}
@@ -60,6 +54,27 @@ export const COMMIT_FUNCTIONS: readonly string[] = [
    begin
      if pg_is_in_recovery() then raise exception 'standby' using errcode = '25006'; end if;
      raise exception 'isolation' using errcode = '25001';
+   end $f$`,
+
+  // Raises what `put` found wrong (null: no session), or fills an empty incarnation and goes on.
+  `create or replace function kontract_private.put_wrong(
+     p_wrong text, p_sid text, p_bits int, p_group text, p_need int, p_table text, p_id text) returns void
+   language plpgsql volatile ${HELPER} as $f$
+   declare s record;
+   begin
+     if p_wrong is null then perform refuse(p_sid, p_table); end if;
+     case p_wrong
+       when 'incarnation' then perform fill_incarnation();
+       when 'insist' then perform insist();
+       when 'snapshot' then raise exception 'snapshot' using errcode = '72000';
+       when 'conflict' then raise exception 'conflict' using errcode = '40001',
+         detail = json_build_object('table', p_table, 'key', p_id)::text;
+       else
+         select x.ugroups, x.system, st.permissions & p_bits as may into s
+           from trxs x join storage st on st.owner = x.tenant and st.id = p_table
+          where x.sid = sha256(convert_to(p_sid, 'UTF8'));
+         perform deny(p_group, s.ugroups, s.may, p_need, s.system, p_table);
+     end case;
    end $f$`,
 
   // The answer of a request that was applied before, for a session that is alive and may have it.
@@ -152,7 +167,9 @@ export const COMMIT_FUNCTIONS: readonly string[] = [
        n := n + 1;
        select x.owner, x.system, x.ugroups, x.create_txid, st.permissions & p_bits as may, i.value as known,
               st as st
-         into s ${freshly("o->>'t'")} and x.tenant = p_tenant and x.owner = p_owner;
+         into s
+         from trxs x join storage st on st.owner = x.tenant and st.id = o->>'t' ${INCARNATION}
+        where ${ALIVE} and x.tenant = p_tenant and x.owner = p_owner;
        if not found then perform refuse(p_sid, o->>'t'); end if;
        st := s.st;
        reads := o->'r' <> '[]' or o->'q' <> '[]';

@@ -2,11 +2,15 @@
  * The commit of one row: what `commit` does (see there for the order and what it promises), written
  * out for one table and one key. Most calls that write change one row they have read, or write one blindly.
  *
+ * Four statements: the effect record and then the locks; everything that is checked, with the live
+ * version, in one fresh statement; the old version closed; the new one inserted. As for `get`, setting
+ * statements and expressions up is most of the cost, so a refusal is told apart only once there is one.
+ *
  * @module
  */
-import { failure, freshly, INSIST, recordEffect, staleSnapshot } from "./commit.sql.ts";
+import { failure, staleSnapshot } from "./commit.sql.ts";
 import { DEFINER_HOT, identifier, literal } from "./definer.ts";
-import { HASHED_SID, type TableSql } from "./read.sql.ts";
+import { ALIVE_SID, INCARNATION, type TableSql } from "./read.sql.ts";
 import { beforeSwap } from "./retired.sql.ts";
 
 /**
@@ -15,14 +19,16 @@ import { beforeSwap } from "./retired.sql.ts";
  */
 export function putFunction(table: TableSql, tenant: string): string {
   const ptr = `kontract_private.${identifier(table.ptr)}`;
-  const own = table.owned ? " and u._owner = p_owner" : "";
+  const own = table.owned ? " and u._owner = x.owner" : "";
   const name = literal(table.name);
   const at = `${literal(tenant)} || chr(10) || ${name}`;
+  const locks = `pg_advisory_xact_lock_shared(hashtextextended(${at}, 11)) is null,
+              pg_advisory_xact_lock(hashtextextended(${at} || chr(10) || p_id, 12)) is null`;
+  const need = `(case when p_data is null then 1 else 2 end + case when p_read then 4 else 0 end)`;
   const fail = (errcode: string, message: string, detail: string) =>
     failure(table, errcode, message, detail);
   const guarded = Object.keys(table.bits).length > 0;
-  const conflict = fail("40001", "conflict", ", 'key', p_id");
-  const version = `select w.id, w.data, me, coalesce(v_owner, p_owner),
+  const version = `select w.id, w.data, pg_current_xact_id(), coalesce(v_owner, p_owner),
               coalesce(v_ord, nextval('kontract_private.${table.ptr}_seq'))
          from (select p_id as id, p_data as data) w`;
   return `create or replace function kontract.put_${table.key}(
@@ -30,49 +36,58 @@ export function putFunction(table: TableSql, tenant: string): string {
      p_lane text, p_reqno numeric, p_answer bytea, p_id text, p_read boolean, p_seen xid8, p_data jsonb)
    returns text language plpgsql volatile ${DEFINER_HOT} as $f$
    #variable_conflict use_column
-   declare ${HASHED_SID}
-     me xid8; v_system boolean; v_groups text[]; v_created xid8; v_ptr text; v_horizon xid8; v_epoch text;
-     v_may int; v_known text; v_indexes jsonb; v_need int; v_locked boolean; v_old xid8; v_owner text;
-     v_ord bigint; v_before jsonb; broken text;
-   begin ${INSIST} ${recordEffect(literal(tenant), "p_owner")}
-     v_locked := pg_advisory_xact_lock_shared(hashtextextended(${at}, 11)) is null;
-     v_locked := pg_advisory_xact_lock(hashtextextended(${at} || chr(10) || p_id, 12)) is null;
-     select x.system, x.ugroups, x.create_txid, st.ptr, st.horizon, st.epoch, st.permissions & p_bits, i.value,
-            st.indexes
-       into v_system, v_groups, v_created, v_ptr, v_horizon, v_epoch, v_may, v_known, v_indexes
-       ${freshly(name)} and x.tenant = ${literal(tenant)} and x.owner = p_owner;
-     if not found then perform refuse(p_sid, ${name}); end if;
-     v_need := case when p_data is null then 1 else 2 end + case when p_read then 4 else 0 end;
-     if (v_may & v_need) is distinct from v_need or v_ptr <> ${literal(table.ptr)}
-        or (p_group is not null and not p_group = any (v_groups))${
-    table.name.startsWith("_") ? " or not v_system" : ""
-  } then
-       perform deny(p_group, v_groups, v_may, v_need, v_system, ${name});
-     end if;
-     if p_snap is not null and (${staleSnapshot("v_known", "v_epoch", "v_created")})
-        or p_read and (p_snap is null or pg_snapshot_xmin(p_snap) < v_horizon) then
-       raise exception 'snapshot' using errcode = '72000';
-     end if;
-     ${
-    table.swap === undefined
-      ? ""
-      : `if p_snap is not null and ${beforeSwap(table.swap)} then ${conflict} end if;`
-  }
-     if v_known is null then perform fill_incarnation(); end if;
-     me := pg_current_xact_id();
-     update ${ptr} u set _deleted_txid = me where u.id = p_id and u._deleted_txid is null${own}
-       returning u._txid, u._owner, u._order${guarded ? ", u.data" : ""}
-            into v_old, v_owner, v_ord${guarded ? ", v_before" : ""};
-     if p_read and v_old is distinct from p_seen then ${conflict} end if;
-     -- As in commit: an id taken before waiting may be older than what it overwrites.
-     if p_lane is not null then
-       if v_old > me then ${conflict} end if;
-       if v_old is null and pg_snapshot_xmax(pg_current_snapshot()) > me then
-         perform 1 from ${ptr} u where u.id = p_id and u._deleted_txid > me${own} limit 1;
-         if found then ${conflict} end if;
+   declare
+     v_one boolean; v_two boolean; v_wrong text; v_row tid; v_owner text; v_ord bigint; v_before jsonb;
+     may int; broken text;
+   begin
+     if p_lane is null then
+       select ${locks} into v_one, v_two;
+     else
+       insert into effects (tenant, owner, lane, reqno, answer)
+         values (${literal(tenant)}, p_owner, p_lane, p_reqno, p_answer) on conflict do nothing
+         returning ${locks} into v_one, v_two;
+       if not found then
+         return stored_answer(p_sid, ${literal(tenant)}, p_owner, p_group, p_lane, p_reqno);
        end if;
      end if;
-     if p_data is null then return me::text; end if;
+     select case
+         when pg_is_in_recovery() or current_setting('transaction_isolation') <> 'read committed'
+              or current_setting('synchronous_commit') = 'off' then 'insist'
+         when (st.permissions & p_bits & ${need}) is distinct from ${need} or st.ptr <> ${
+    literal(table.ptr)
+  }
+              or (p_group is not null and not p_group = any (x.ugroups))${
+    table.name.startsWith("_") ? " or not x.system" : ""
+  } then 'deny'
+         when p_snap is not null and (${staleSnapshot("i.value", "st.epoch", "x.create_txid")})
+              or p_read and (p_snap is null or pg_snapshot_xmin(p_snap) < st.horizon) then 'snapshot'
+         -- As in commit: an id taken before waiting may be older than what it overwrites.
+         when p_read and u._txid is distinct from p_seen${
+    table.swap === undefined ? "" : `
+              or p_snap is not null and ${beforeSwap(table.swap)}`
+  }
+              or p_lane is not null and u._txid > pg_current_xact_id() then 'conflict'
+         when i.value is null then 'incarnation'
+         else 'nothing' end,
+         u.ctid, u._owner, u._order${guarded ? ", u.data" : ""}
+       into v_wrong, v_row, v_owner, v_ord${guarded ? ", v_before" : ""}
+       from trxs x join storage st on st.owner = x.tenant and st.id = ${name}
+            ${INCARNATION}
+            left join ${ptr} u on u.id = p_id and u._deleted_txid is null${own}
+      where ${ALIVE_SID}
+        and x.tenant = ${literal(tenant)} and x.owner = p_owner;
+     if v_wrong is distinct from 'nothing' then
+       perform put_wrong(v_wrong, p_sid, p_bits, p_group, ${need}, ${name}, p_id);
+     end if;
+     if v_row is not null then
+       update ${ptr} u set _deleted_txid = pg_current_xact_id() where u.ctid = v_row;
+     elsif p_lane is not null then
+       perform 1 from ${ptr} u where u.id = p_id and u._deleted_txid > pg_current_xact_id()${
+    table.owned ? " and u._owner = p_owner" : ""
+  } limit 1;
+       if found then ${fail("40001", "conflict", ", 'key', p_id")} end if;
+     end if;
+     if p_data is null then return ''; end if;
      ${guarded ? guard(table, fail) : ""}
      insert into ${ptr} (id, data, _txid, _owner, _order)
        ${version} where ${table.check}
@@ -86,10 +101,17 @@ export function putFunction(table: TableSql, tenant: string): string {
          get stacked diagnostics broken = constraint_name;
        end;
        if broken is not null then
-         ${fail("23505", "unique", ", 'fields', v_indexes->broken")}
+         ${
+    fail(
+      "23505",
+      "unique",
+      `, 'fields', (select st.indexes->broken from storage st
+             where st.owner = ${literal(tenant)} and st.id = ${name})`,
+    )
+  }
        end if;
      end if;
-     return me::text;
+     return '';
    end $f$`;
 }
 
@@ -103,15 +125,15 @@ function guard(
   const fields = Object.entries(table.bits).map(([field, bits]) => {
     const name = literal(field);
     return `
-     v_need := ${bits} | coalesce((p_grants->>${name})::int, 0);
-     if v_need & 2 = 0 and p_data ? ${name} and p_data->${name} is distinct from v_before->${name} then
+     may := ${bits} | coalesce((p_grants->>${name})::int, 0);
+     if may & 2 = 0 and p_data ? ${name} and p_data->${name} is distinct from v_before->${name} then
        ${fail("42501", "field", `, 'field', ${name}`)}
      end if;
-     if v_need & 6 <> 6 and not p_data ? ${name} and v_before ? ${name} then
+     if may & 6 <> 6 and not p_data ? ${name} and v_before ? ${name} then
        p_data := p_data || jsonb_build_object(${name}, v_before->${name});
      end if;`;
   });
-  return `v_before := case when v_old is null then ${defaults} else ${lazy} || v_before end;${
+  return `v_before := case when v_row is null then ${defaults} else ${lazy} || v_before end;${
     fields.join("")
   }`;
 }

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { DEFINER, DEFINER_HOT, identifier, literal } from "./definer.ts";
+import { DEFINER, DEFINER_HOT, HELPER, identifier, literal } from "./definer.ts";
 import { beforeSwap, overlayRetired } from "./retired.sql.ts";
 
 /** What a per-table function is made from. */
@@ -36,9 +36,14 @@ const READ_PARAMETERS =
   `p_sid text, p_bits int, p_group text, p_grants jsonb, p_snap pg_snapshot, p_inc text,
    p_lane text, p_reqno numeric`;
 
-/** Condition under which row `x` of `trxs` is the live session whose hashed id is in `v_sid`. */
-export const ALIVE = `x.sid = v_sid and x.expires_at > now()
-        and not exists (select 1 from tombstones t where t.tenant = x.tenant and t.family = x.family)`;
+/**
+ * Condition under which row `x` of `trxs` is the live session whose hashed id is in `v_sid`. A revoked
+ * session has no row; `open_session` sees to it that none appears afterwards.
+ */
+export const ALIVE = "x.sid = v_sid and x.expires_at > now()";
+
+/** The same for the session whose id is `p_sid`. */
+export const ALIVE_SID = "x.sid = sha256(convert_to(p_sid, 'UTF8')) and x.expires_at > now()";
 
 /** Declares `v_sid`: the id is hashed once, not per row looked at. */
 export const HASHED_SID = `v_sid bytea := sha256(convert_to(p_sid, 'UTF8'));`;
@@ -118,7 +123,7 @@ export function readFunctions(table: TableSql): readonly string[] {
      ${hasHidden(table) ? `hidden := ${HIDDEN};` : ""}`;
   const data = visibleData(table);
   return [
-    getFunction(table),
+    ...getFunctions(table),
     `create or replace function kontract.get_many_${table.key}(${READ_PARAMETERS}, p_ids text,
        out rows json, out snap pg_snapshot, out inc text, out replay bytea)
      language plpgsql stable ${DEFINER} set enable_seqscan = off as $f$
@@ -151,81 +156,110 @@ function hiddenExpression(table: TableSql): string {
 }
 
 /**
- * `get`: session, rights and the live version in one statement; the newest visible closed version by its
- * own index where the snapshot asks for it. Answers with text, since a row of columns costs half again:
- * `snap|inc|txid|ord|[owner, data]`, the last three empty where there is no row, or `R|base64`, the
- * stored answer of a request that was applied before.
+ * `get`: all checks and the live version in one statement of one plan. What a server spends on a statement
+ * is mostly setting it up, expression by expression, so there is nothing here that the usual read does
+ * not need; whatever is out of the ordinary (a refusal, an older version, a request that was applied
+ * before) gives null and is looked at by `get_slowly`.
+ *
+ * Answers with text, since a row of columns costs half again: `snap|incarnation|epoch|txid|ord|data`, the
+ * last three missing where there is no row, or `R|base64`, the stored answer of the request.
  */
-function getFunction(table: TableSql): string {
+function getFunctions(table: TableSql): readonly string[] {
   const ptr = `kontract_private.${identifier(table.ptr)}`;
   const own = table.owned ? " and u._owner = x.owner" : "";
   const name = literal(table.name);
-  const hidden = hasHidden(table);
-  const system = table.name.startsWith("_") ? "or not v_system" : "";
-  return `create or replace function kontract.get_${table.key}(${READ_PARAMETERS}, p_id text)
-     returns text language plpgsql stable ${DEFINER_HOT} as $f$
+  const hidden = hasHidden(table) ? `hidden text[] := ${hiddenExpression(table)};` : "";
+  const system = table.name.startsWith("_") ? " or not x.system" : "";
+  const parameters = `${READ_PARAMETERS}, p_id text`;
+  const answer = (snapshot: string): string =>
+    `concat_ws('|', ${snapshot}, coalesce(i.value, ''), st.epoch, u._txid, u._order, ${
+      visibleData(table)
+    })`;
+  return [
+    `create or replace function kontract_private.get_slowly_${table.key}(${parameters})
+     returns text language plpgsql stable ${HELPER} as $f$
      #variable_conflict use_column
-     declare ${HASHED_SID}
-       v_user text; v_tenant text; v_system boolean; v_groups text[]; v_created xid8; v_ptr text;
-       v_horizon xid8; v_may int; v_inc text; v_data jsonb; v_txid xid8; v_owner text; v_ord bigint;
-       v_closed xid8; v_answer bytea; v_first boolean := p_snap is null;
-       hidden text[]${hidden ? ` := ${hiddenExpression(table)}` : ""};
+     declare ${HASHED_SID} ${hidden}
+       s record; v record; v_inc text; v_answer bytea; v_first boolean := p_snap is null;
      begin
-       select x.owner, x.tenant, x.system, x.ugroups, x.create_txid, st.ptr, st.horizon, st.permissions & p_bits,
-              coalesce(i.value, '') || '.' || st.epoch, ${
-    visibleData(table)
-  }, u._txid, u._owner, u._order
-         into v_user, v_tenant, v_system, v_groups, v_created, v_ptr, v_horizon, v_may,
-              v_inc, v_data, v_txid, v_owner, v_ord
+       select x.owner, x.tenant, x.system, x.ugroups, x.create_txid, st.ptr, st.horizon, st.epoch,
+              st.permissions & p_bits as may, coalesce(i.value, '') as known
+         into s
          from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${INCARNATION}
-              left join ${ptr} u on u.id = p_id and u._deleted_txid is null${own}
         where ${ALIVE};
        if not found then perform refuse(p_sid, ${name}); end if;
-       if (v_may & 4) is distinct from 4 ${system} or v_ptr <> ${
-    literal(table.ptr)
-  } or pg_is_in_recovery()
-          or (p_group is not null and not p_group = any (v_groups)) then
-         perform deny(p_group, v_groups, v_may, 4, v_system, ${name});
+       if (s.may & 4) is distinct from 4 or s.ptr <> ${literal(table.ptr)} or pg_is_in_recovery()
+          or (p_group is not null and not p_group = any (s.ugroups))${
+      system === "" ? "" : " or not s.system"
+    } then
+         perform deny(p_group, s.ugroups, s.may, 4, s.system, ${name});
        end if;
        if v_first then
          p_snap := pg_current_snapshot();
-       elsif p_inc is distinct from v_inc or pg_snapshot_xmin(p_snap) < v_horizon
+       elsif p_inc is distinct from s.known || '.' || s.epoch or pg_snapshot_xmin(p_snap) < s.horizon
              or pg_snapshot_xmax(p_snap) > pg_snapshot_xmax(pg_current_snapshot()) then
          raise exception 'snapshot' using errcode = '72000';
        end if;
-       if not pg_visible_in_snapshot(v_created, p_snap) then
+       if not pg_visible_in_snapshot(s.create_txid, p_snap) then
          raise exception 'snapshot' using errcode = '72000';
        end if;
        if p_lane is not null then
          select e.answer into v_answer from effects e
-          where e.tenant = v_tenant and e.owner = v_user and e.lane = p_lane and e.reqno = p_reqno;
+          where e.tenant = s.tenant and e.owner = s.owner and e.lane = p_lane and e.reqno = p_reqno;
          if found then return 'R|' || encode(v_answer, 'base64'); end if;
        end if;
        ${
-    table.swap === undefined ? "" : `if ${beforeSwap(table.swap)} then
-         select b.data, b.txid, b.owner, b.ord into v_data, v_txid, v_owner, v_ord
-           from before_swap(v_tenant, v_user, ${name}, p_grants, p_snap, array[p_id]) b;
-         if not found then return concat(p_snap, '|', v_inc, '|||'); end if;
-         return p_snap::text || '|' || v_inc || '|' || v_txid::text || '|' || v_ord::text || '|['
-                || to_json(v_owner)::text || ',' || v_data::text || ']';
+      table.swap === undefined ? "" : `if ${beforeSwap(table.swap)} then
+         select b.txid, b.ord, b.data into v
+           from before_swap(s.tenant, s.owner, ${name}, p_grants, p_snap, array[p_id]) b;
+         return concat_ws('|', p_snap, s.known, s.epoch, v.txid, v.ord, v.data);
        end if;`
-  }
-       if v_txid is null and v_first then return concat(p_snap, '|', v_inc, '|||'); end if;
-       if v_txid is null or not pg_visible_in_snapshot(v_txid, p_snap) then
-         select ${visibleData(table)}, u._txid, u._owner, u._order, u._deleted_txid
-           into v_data, v_txid, v_owner, v_ord, v_closed from ${ptr} u
-          where u.id = p_id and u._deleted_txid is not null${
-    table.owned ? " and u._owner = v_user" : ""
-  }
+    }
+       select u._txid, u._order, ${visibleData(table)} as data into v from ${ptr} u
+        where u.id = p_id and u._deleted_txid is null${own.replace("x.", "s.")};
+       if not found or not pg_visible_in_snapshot(v._txid, p_snap) then
+         select u._txid, u._order, ${
+      visibleData(table)
+    } as data, u._deleted_txid into v from ${ptr} u
+          where u.id = p_id and u._deleted_txid is not null${own.replace("x.", "s.")}
             and pg_visible_in_snapshot(u._txid, p_snap)
           order by u._txid desc limit 1;
-         if not found or pg_visible_in_snapshot(v_closed, p_snap) then
-           return concat(p_snap, '|', v_inc, '|||');
+         if not found or pg_visible_in_snapshot(v._deleted_txid, p_snap) then
+           return concat_ws('|', p_snap, s.known, s.epoch);
          end if;
        end if;
-       return p_snap::text || '|' || v_inc || '|' || v_txid::text || '|' || v_ord::text || '|['
-              || to_json(v_owner)::text || ',' || v_data::text || ']';
-     end $f$`;
+       return concat_ws('|', p_snap, s.known, s.epoch, v._txid, v._order, v.data);
+     end $f$`,
+    // Without a snapshot the statement's own is the call's: what it finds is what the call sees.
+    `create or replace function kontract.get_${table.key}(${parameters})
+     returns text language plpgsql stable ${DEFINER_HOT} as $f$
+     #variable_conflict use_column
+     declare answer text; ${hidden}
+     begin
+       select case
+           when (st.permissions & p_bits & 4) is distinct from 4 or st.ptr <> ${
+      literal(table.ptr)
+    } or pg_is_in_recovery()
+                or (p_group is not null and not p_group = any (x.ugroups))${system}
+                or (p_lane is not null and exists (select 1 from effects e where e.tenant = x.tenant
+                      and e.owner = x.owner and e.lane = p_lane and e.reqno = p_reqno)) then null
+           when p_snap is null then ${answer("pg_current_snapshot()")}
+           when p_inc = coalesce(i.value, '') || '.' || st.epoch and pg_snapshot_xmin(p_snap) >= st.horizon
+                and pg_snapshot_xmax(p_snap) <= pg_snapshot_xmax(pg_current_snapshot())
+                and pg_visible_in_snapshot(x.create_txid, p_snap) and pg_visible_in_snapshot(u._txid, p_snap)${
+      table.swap === undefined ? "" : ` and not (${beforeSwap(table.swap)})`
+    }
+           then ${answer("p_snap")} end
+         into answer
+         from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${INCARNATION}
+              left join ${ptr} u on u.id = p_id and u._deleted_txid is null${own}
+        where ${ALIVE_SID};
+       if answer is null then
+         return get_slowly_${table.key}(p_sid, p_bits, p_group, p_grants, p_snap, p_inc, p_lane, p_reqno, p_id);
+       end if;
+       return answer;
+     end $f$`,
+  ];
 }
 
 /** Functions that serve every table. */

@@ -6,7 +6,8 @@
  * - `effects` is the record that makes a request happen once: it is the first thing a commit writes.
  * - `incarnation` is UNLOGGED on purpose: empty after a crash, so that a snapshot taken before it is
  *   refused. `filled_by` equals the row's own `xmin`, except in a logical restore.
- * - `tombstones` keep a revoked session family dead until its longest token has ended.
+ * - `tombstones` keep a revoked session family dead until its longest token has ended. A row that is
+ *   `-infinity` is no tombstone: it is what opening and ending a family's sessions meet on.
  * - `storage.retired` is the row as it was before the last swap, for snapshots that do not see `swap_txid`
  *   and for a rollback.
  *

@@ -8,6 +8,7 @@
  * @module
  */
 import { DEFINER, SETTINGS } from "./definer.ts";
+import { ALIVE_SID } from "./read.sql.ts";
 
 /** How long a database session lives: it is re-opened by the gateway when needed. */
 const SESSION_SECONDS = 900;
@@ -70,10 +71,8 @@ export const SESSION_HELPERS: readonly string[] = [
    language plpgsql stable ${SETTINGS} as $f$
    declare x record;
    begin
-     select s.expires_at, s.tenant, exists (
-         select 1 from tombstones t where t.tenant = s.tenant and t.family = s.family) as ended
-       into x from trxs s where s.sid = sha256(convert_to(p_sid, 'UTF8'));
-     if not found or x.ended then raise exception 'revoked' using errcode = '28000'; end if;
+     select s.expires_at into x from trxs s where s.sid = sha256(convert_to(p_sid, 'UTF8'));
+     if not found then raise exception 'revoked' using errcode = '28000'; end if;
      if x.expires_at <= now() then raise exception 'expired' using errcode = '28000'; end if;
      raise exception 'table' using errcode = '42P01',
        detail = json_build_object('table', p_table)::text;
@@ -140,7 +139,7 @@ export const SESSION_FUNCTIONS: readonly string[] = [
      out expires_ms double precision)
    language plpgsql volatile ${DEFINER} as $f$
    #variable_conflict use_column
-   declare c jsonb; raw bytea; ends timestamptz := now() + interval '${SESSION_SECONDS} seconds';
+   declare c jsonb; raw bytea; stone timestamptz; ends timestamptz := now() + interval '${SESSION_SECONDS} seconds';
    begin
      if pg_is_in_recovery() then raise exception 'standby' using errcode = '25006'; end if;
      if current_setting('transaction_isolation') <> 'read committed' then
@@ -150,9 +149,16 @@ export const SESSION_FUNCTIONS: readonly string[] = [
      insert into token_ids (jti, expires_at)
        values (c->>'jti', now() + interval '5 minutes') on conflict do nothing;
      if not found then raise exception 'token' using errcode = '28000'; end if;
-     if exists (select 1 from tombstones t where t.tenant = c->>'ten' and t.family = c->>'fam') then
-       raise exception 'revoked' using errcode = '28000';
-     end if;
+     -- The family's row is locked until this session is committed, so that ending the family waits for
+     -- it and then finds it. A row lock, since a stolen string could squat an advisory one.
+     loop
+       insert into tombstones (tenant, family, until) values (c->>'ten', c->>'fam', '-infinity')
+         on conflict do nothing;
+       select t.until into stone from tombstones t
+        where t.tenant = c->>'ten' and t.family = c->>'fam' for share;
+       exit when found;
+     end loop;
+     if stone > '-infinity' then raise exception 'revoked' using errcode = '28000'; end if;
      perform pg_advisory_xact_lock_shared(hashtextextended((c->>'ten') || chr(10) || (c->>'sub'), 13));
      ugroups := groups_of(c->>'ten', c->>'sub');
      raw := sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
@@ -173,7 +179,7 @@ export const SESSION_FUNCTIONS: readonly string[] = [
      delete from token_ids x where x.jti in (select y.jti from token_ids y
        where y.expires_at < now() limit 8 for update skip locked);
      delete from tombstones x where (x.tenant, x.family) in (select y.tenant, y.family from tombstones y
-       where y.until < now() limit 8 for update skip locked);
+       where y.until < now() and (y.tenant, y.family) <> (tenant, c->>'fam') limit 8 for update skip locked);
    end $f$`,
 
   // Ends a family in its system session's tenant; effective in the next operation of any session.
@@ -182,11 +188,10 @@ export const SESSION_FUNCTIONS: readonly string[] = [
    declare s record; n int;
    begin
      if pg_is_in_recovery() then raise exception 'standby' using errcode = '25006'; end if;
-     select x.tenant, x.system into s from trxs x
-       where x.sid = sha256(convert_to(p_sid, 'UTF8')) and x.expires_at > now()
-         and not exists (select 1 from tombstones t where t.tenant = x.tenant and t.family = x.family);
+     select x.tenant, x.system into s from trxs x where ${ALIVE_SID};
      if not found then perform refuse(p_sid, ''); end if;
      if not s.system then raise exception 'system' using errcode = '42501'; end if;
+     -- Waits for whoever is opening a session of this family; the next statement sees that session.
      insert into tombstones as t (tenant, family, until)
        values (s.tenant, p_family, greatest(to_timestamp(p_until_ms / 1000), now() + interval '2 minutes'))
        on conflict (tenant, family) do update set until = greatest(t.until, excluded.until);
@@ -201,7 +206,6 @@ export const SESSION_FUNCTIONS: readonly string[] = [
    begin
      select x.sid, x.tenant into cur.sid, cur.tenant from trxs x
        where x.sid = sha256(convert_to(coalesce(current_setting('kontract.sid', true), ''), 'UTF8'))
-         and x.expires_at > now()
-         and not exists (select 1 from tombstones t where t.tenant = x.tenant and t.family = x.family);
+         and x.expires_at > now();
    end $f$`,
 ];

@@ -30,7 +30,9 @@ export function createTable(ptr: string, owned: boolean): readonly string[] {
       identifier(`${ptr}_old`)
     } on ${name} (${key}, _txid) where _deleted_txid is not null`,
     `create index ${identifier(`${ptr}_txid`)} on ${name} (_txid)`,
-    `create index ${identifier(`${ptr}_closed`)} on ${name} (_deleted_txid)`,
+    `create index ${
+      identifier(`${ptr}_closed`)
+    } on ${name} (_deleted_txid) where _deleted_txid is not null`,
     `create index ${identifier(`${ptr}_order`)} on ${name} (${owned ? "_owner, " : ""}_order)`,
   ];
 }
