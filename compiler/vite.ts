@@ -31,12 +31,15 @@ export interface KontractPluginOptions {
 
 /** A module as Vite's dev server knows it. */
 export interface HotModule {
+  /** Its resolved id; null for a module without one. */
   readonly id: string | null;
 }
 
 /** What {@link KontractPlugin.hotUpdate} gets from Vite. */
 export interface HotUpdate {
+  /** Path of the file that changed. */
   readonly file: string;
+  /** Modules made from it. */
   readonly modules: HotModule[];
 }
 
@@ -46,22 +49,30 @@ export interface HookContext {
   error(message: string): never;
   /** The dev server's environment. */
   readonly environment?: {
+    /** The modules it has loaded. */
     readonly moduleGraph?: { getModuleById(id: string): HotModule | undefined };
+    /** The channel to open pages. */
     readonly hot?: { send(payload: unknown): void };
   };
 }
 
 /** The plugin, as Vite takes it. */
 export interface KontractPlugin {
+  /** The plugin's name in messages. */
   readonly name: "kontract";
+  /** Before other plugins: decorators of a backend module must not reach them. */
   readonly enforce: "pre";
   /** Looks at the app; lets the dev server serve the package's own sources and Deno's packages. */
   config(config: { readonly root?: string }): Promise<Record<string, unknown>>;
   /** Watches the backend sources: what a hook loads, and what lies outside its root, Vite does not. */
   configureServer(server: { readonly watcher: { add(path: string): unknown } }): void;
+  /** Analyses the app; its problems end the build. */
   buildStart(this: HookContext): Promise<void>;
+  /** Takes `@/client` and the modules it stands for. */
   resolveId(id: string, importer?: string): string | null;
+  /** Gives a backend module's stubs, and refuses server-only modules. */
   load(this: HookContext, id: string): string | null;
+  /** Reloads pages where a function's signature changed, and only then. */
   hotUpdate(this: HookContext, update: HotUpdate): Promise<HotModule[] | undefined>;
 }
 
