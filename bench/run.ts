@@ -12,6 +12,7 @@ const BENCHES: Readonly<Record<string, readonly [file: string, summary: string]>
   codec_workerd: ["codec_workerd.ts", "the same in workerd"],
   middleware: ["middleware.ts", "inlined middleware against a chain of closures"],
   password: ["password.ts", "password hashing"],
+  storage: ["storage.ts", "storage against statements written by hand with the same driver"],
   raystream: ["raystream.ts", "sealed calls against plain JSON over the same transport"],
 };
 
