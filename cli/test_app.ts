@@ -65,12 +65,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     const database = await ownDatabase(running);
     const { role, password } = database;
     await migrateApp(
-      {
-        adminUrl: database.adminUrl,
-        url: database.url,
-        gateway: { role, password },
-        stop: () => Promise.resolve(),
-      },
+      { adminUrl: database.adminUrl, gateway: { role, password } },
       { manifest },
       parseSecrets(secret),
       app.root,

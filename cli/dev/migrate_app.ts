@@ -11,7 +11,7 @@ import type { AppDatabase } from "./database.ts";
 
 /** Migrates, with the files in `root`'s `migrations/`; returns one sentence per change. Does nothing where no admin URL is known. */
 export async function migrateApp(
-  database: AppDatabase,
+  database: Pick<AppDatabase, "adminUrl" | "gateway">,
   built: Pick<BuiltApp, "manifest">,
   secrets: readonly Uint8Array[],
   root: string,
