@@ -5,7 +5,7 @@
  * @module
  */
 import { KontractError } from "../../_internal/errors.ts";
-import { identifier } from "./definer.ts";
+import { identifier, OWNER_ROLE } from "./definer.ts";
 import type { Statements } from "./statements.ts";
 
 /** Name of the note in `meta`. */
@@ -51,6 +51,15 @@ export async function rebaseReason(
     }
   }
   return null;
+}
+
+/** True where Kontract's tables are here but belong to somebody else: a restore without roles. */
+export async function isDisowned(sql: Statements): Promise<boolean> {
+  const rows = await sql`
+    select pg_get_userbyid(c.relowner) <> ${OWNER_ROLE} as other
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace
+     where (n.nspname, c.relname) in (('kontract', 'storage'), ('kontract_private', 'meta'))`;
+  return rows.length === 2 && rows.some(({ other }) => other === true);
 }
 
 /** The refusal to touch restored data. */

@@ -27,7 +27,13 @@ import { OWNER_ROLE } from "./definer.ts";
 import { FILTER_HELPERS } from "./filter.sql.ts";
 import { finish } from "./finish.ts";
 import { IDENTITY_FUNCTIONS } from "./identity.sql.ts";
-import { databaseIdentity, IDENTITY_NOTE, needsRebase, sameDatabase } from "./identity.ts";
+import {
+  databaseIdentity,
+  IDENTITY_NOTE,
+  isDisowned,
+  needsRebase,
+  sameDatabase,
+} from "./identity.ts";
 import { pendingFiles, readLedger, recordRun } from "./ledger.ts";
 import type { MigrationFile } from "./migration.ts";
 import { prepare } from "./prepare.ts";
@@ -130,6 +136,7 @@ async function run(
   gateway: string,
   keys: readonly VerificationKey[],
 ): Promise<MigrationReport> {
+  if (await isDisowned(sql)) throw needsRebase("they were restored without their roles");
   const files = options.migrations === undefined
     ? []
     : pendingFiles(options.migrations, await asOwner(sql, () => readLedger(sql)));
