@@ -11,7 +11,8 @@ import { storageEngine } from "../../storage/engine.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
 import { type AnyStorage, call, field, number, run, table } from "../../storage/testing/tables.ts";
 import { Gateways } from "../isolation/load.ts";
-import { bank, LOAD_TABLES } from "../isolation/workloads.ts";
+import { bank } from "../isolation/bank.ts";
+import { LOAD_TABLES } from "../isolation/workloads.ts";
 import { OwnServer } from "./own_server.ts";
 
 const CELLS = table("cells", [field("value", number)]);

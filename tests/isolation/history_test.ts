@@ -8,14 +8,8 @@
 import assert from "node:assert/strict";
 import { testDatabase } from "../postgres.ts";
 import { Gateways } from "./load.ts";
-import {
-  bank,
-  listAppend,
-  LOAD_TABLES,
-  phantoms,
-  sameRequestTwice,
-  writeSkew,
-} from "./workloads.ts";
+import { bank } from "./bank.ts";
+import { listAppend, LOAD_TABLES, phantoms, sameRequestTwice, writeSkew } from "./workloads.ts";
 
 const long = Deno.env.get("KONTRACT_LONG") === "1";
 const seed = Number(Deno.env.get("KONTRACT_SEED") ?? 1 + Math.floor(Math.random() * 1e6));
