@@ -281,6 +281,61 @@ Deno.test({
         assert.ok(Number(markers!.n) <= 8, `${markers!.n} markers`);
       });
 
+      await test("readers racing the collector see a whole snapshot or are told it is too old", async () => {
+        const keys = Array.from({ length: 8 }, (_, n) => `bank${n}`);
+        await run(engine, call(session), async (s) => {
+          for (const key of keys) await s.accounts!.set(key, { balance: 100 });
+        });
+        let over = false;
+        const transfers = Array.from({ length: 3 }, async (_, worker) => {
+          for (let n = 0; !over; n++) {
+            const [from, to] = [keys[(n + worker) % 8]!, keys[(n * 3 + 1) % 8]!];
+            if (from === to) continue;
+            await run(engine, call(session, { retry: 100 }), async (s) => {
+              const [a, b] = [await s.accounts!.get(from), await s.accounts!.get(to)];
+              await s.accounts!.set(from, { balance: (a!.balance as number) - 1 });
+              await s.accounts!.set(to, { balance: (b!.balance as number) + 1 });
+            });
+          }
+        });
+        const collector = (async () => {
+          while (!over) {
+            await later(2 * HOUR);
+            await collect({ batch: 50 });
+          }
+        })();
+        let [whole, old] = [0, 0];
+        try {
+          for (let n = 0; n < 60; n++) {
+            const options = call(session, { readOnly: true, effect: null });
+            try {
+              const { value } = await run(engine, options, async (s) => {
+                let sum = 0;
+                for (const key of keys) sum += (await s.accounts!.get(key))!.balance as number;
+                // Most readers outlive a run of the collector.
+                if (n % 2 === 1) {
+                  await collect({ batch: 50 });
+                  await later(2 * HOUR);
+                  await collect({ batch: 50 });
+                }
+                const rows = await s.accounts!.query({}).limit(500);
+                const again = rows.filter((row) => keys.includes(row.id as string));
+                return [sum, again.reduce((all, row) => all + (row.balance as number), 0)];
+              });
+              assert.deepEqual(value, [800, 800]);
+              whole++;
+            } catch (error) {
+              assert.equal((error as { code?: string }).code, "SNAPSHOT_TOO_OLD", String(error));
+              old++;
+            }
+          }
+        } finally {
+          over = true;
+          await Promise.all([...transfers, collector]);
+        }
+        assert.ok(whole > 0 && old > 0, `${whole} whole, ${old} too old`);
+      });
+
       await test("markers of another life of the data count for nothing", async () => {
         await update("m", 1);
         await update("m", 2);
