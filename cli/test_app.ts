@@ -28,6 +28,7 @@ import { gatewayUrl } from "../storage/migrate/mod.ts";
 import { appEnvironment } from "./dev/app_environment.ts";
 import { type AppFolder, openAppFolder } from "./dev/app_folder.ts";
 import { denoHost } from "./dev/deno_host.ts";
+import { printOutput } from "./process/print_output.ts";
 import { migrateApp } from "./dev/migrate_app.ts";
 import { loadSecret, newSecret } from "./dev/secret.ts";
 import { startEmbeddedPostgres } from "./embedded_postgres.ts";
@@ -80,8 +81,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
         KONTRACT_SECRET: secret,
         DATABASE_URL: database.url,
       }),
-      output: (stream) =>
-        void stream.pipeTo(Deno.stderr.writable, { preventClose: true }).catch(() => {}),
+      output: (stream) => void printOutput(stream, Deno.stderr),
     });
     running.defer(() => host.stop());
     const url = await host.load();

@@ -36,8 +36,8 @@ export function denoHost(options: HostOptions): DevHost {
         signal: "TERM",
         grace: 1,
       });
-      options.output(next.stdout);
-      options.output(next.stderr);
+      options.output(next.stdout, "stdout");
+      options.output(next.stderr, "stderr");
       await answering(next, port);
       const before = running;
       running = next;

@@ -20,8 +20,8 @@ export interface HostOptions {
   readonly state: string;
   /** Everything the app may read as an environment variable or binding. */
   readonly env: Readonly<Record<string, string>>;
-  /** Takes what the app prints. */
-  readonly output: (stream: ReadableStream<Uint8Array>) => void;
+  /** Takes what the app prints; must read it to its end. */
+  readonly output: (stream: ReadableStream<Uint8Array>, from: "stdout" | "stderr") => void;
 }
 
 /** A host. */

@@ -24,6 +24,7 @@ import { Front } from "./front.ts";
 import type { DevHost, HostName } from "./host.ts";
 import { migrateApp } from "./migrate_app.ts";
 import { loadSecret } from "./secret.ts";
+import { printOutput } from "../process/print_output.ts";
 import { watchSources } from "./watch.ts";
 import { workersHost } from "./workers_host.ts";
 
@@ -193,8 +194,8 @@ class Session {
       dist: this.#app.dist,
       state: this.#app.state,
       env: appEnvironment({ KONTRACT_SECRET: this.#secret, DATABASE_URL: databaseUrl }),
-      output: (stream: ReadableStream<Uint8Array>) =>
-        void stream.pipeTo(Deno.stdout.writable, { preventClose: true }).catch(() => {}),
+      output: (stream: ReadableStream<Uint8Array>, from: "stdout" | "stderr") =>
+        void printOutput(stream, Deno[from]),
     };
     return this.#options.host === "deno" ? denoHost(options) : workersHost(options);
   }

@@ -84,8 +84,8 @@ async function miniflareOptions(options: HostOptions): Promise<MiniflareOptions>
     bindings: { ...options.env },
     cf: false,
     handleRuntimeStdio(stdout: Readable, stderr: Readable) {
-      options.output(webStream(stdout));
-      options.output(webStream(stderr));
+      options.output(webStream(stdout), "stdout");
+      options.output(webStream(stderr), "stderr");
     },
   };
 }

@@ -1,0 +1,56 @@
+/**
+ * What an app prints is seen, and printing a lot never stops it.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { CLI, TemporaryApp } from "../testing/temporary_app.ts";
+import { HOST_NAMES } from "./host.ts";
+
+const LINES = 400;
+
+const NOTES = `import { backend, perms } from "@kontract/kontract";
+
+/** Says a lot on both outputs. */
+export const chatty = backend({ perm: perms.R__ }, (word: string): Promise<number> => {
+  for (let i = 0; i < ${LINES}; i++) {
+    console.log(word + " said " + "o".repeat(1000));
+    console.error(word + " cried " + "e".repeat(1000));
+  }
+  return Promise.resolve(${LINES});
+});
+`;
+
+for (const host of HOST_NAMES) {
+  Deno.test(
+    `an app on ${host} may print more than a pipe holds, and all of it is seen`,
+    { sanitizeOps: false, sanitizeResources: false, ignore: Deno.build.os !== "linux" },
+    async () => {
+      await using app = await TemporaryApp.create([]);
+      await Deno.writeTextFile(join(app.folder, "src", "notes.ts"), NOTES);
+      const child = new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", CLI, "start", "--port", "0", "--host", host],
+        cwd: app.folder,
+        env: app.env,
+        stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+      const said = Promise.all([
+        new Response(child.stdout).text(),
+        new Response(child.stderr).text(),
+      ]);
+      const { url } = await app.info(child);
+      for (const word of ["first", "second"]) {
+        assert.equal(await app.call(url, "chatty", [word]), LINES);
+      }
+      child.kill("SIGTERM");
+      await app.quiet();
+      const all = (await said).join("\n");
+      for (const mark of ["first said", "first cried", "second said", "second cried"]) {
+        assert.equal(all.split(mark).length - 1, LINES, mark);
+      }
+    },
+  );
+}
