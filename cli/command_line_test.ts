@@ -39,7 +39,7 @@ Deno.test("a mistake in the arguments is one clear sentence and exit code 2", as
     [["start", "--host", "moon"], /^usage: --host must be workers or deno: it is 'moon'/],
     [["build", "a", "b"], /^usage: 'b' is one argument too many/],
     [["keys"], /^usage: Say 'kontract keys new\|rotate\|show \[folder\]'/],
-    [["migrate", "down"], /^usage: Say 'kontract migrate up/],
+    [["migrate", "sideways"], /^usage: Say 'kontract migrate up/],
     [["constructor"], /^usage: There is no command 'constructor'/],
   ];
   for (const [args, expected] of cases) {

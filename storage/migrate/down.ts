@@ -52,6 +52,12 @@ interface Run {
   readonly undo: readonly Undo[];
 }
 
+/** False for a database where Kontract never was; its owner's role may not even exist. */
+async function isMigrated(sql: postgres.Sql): Promise<boolean> {
+  const [row] = await sql`select to_regnamespace('kontract') is not null as here`;
+  return row?.here === true;
+}
+
 /**
  * Rolls back the last run that applied files, as a whole.
  *
@@ -62,6 +68,7 @@ export async function migrateDown(options: MigrateDownOptions): Promise<DownRepo
     { adminUrl: options.adminUrl, name: "kontract migrate down" },
     (sql) =>
       withMigrationLock(sql, async () => {
+        if (!await isMigrated(sql)) return { files: [], steps: [] };
         const run = await asOwner(sql, () => lastRun(sql));
         if (run === null) return { files: [], steps: [] };
         const rebuilds = new Map<string, Rebuild>();
