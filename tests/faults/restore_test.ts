@@ -94,10 +94,7 @@ Deno.test({
         await s.entries!.get("row1");
         await copy(bin, old.adminUrl, fresh.adminUrl);
         const early = migrateUp({ adminUrl: fresh.adminUrl, ...migration });
-        await assert.rejects(
-          early,
-          (error) => (error as KontractError).code === "MIGRATION_REFUSED",
-        );
+        await assert.rejects(early, KontractError);
         await rebase({ adminUrl: fresh.adminUrl, gatewayRole: ROLE });
         await migrateUp({ adminUrl: fresh.adminUrl, ...migration });
         current = databases[1];
