@@ -21,14 +21,14 @@ import type {
   StorageSession,
   Transaction,
 } from "./contract.ts";
-import { type Database, SqlError, type SqlParam, type SqlRow } from "./database.ts";
+import { commitStatement } from "./commit_statement.ts";
+import { type Database, SqlError, type SqlRow } from "./database.ts";
 import { translateFailure } from "./failure.ts";
 import { STORAGE_LIMITS } from "./limits.ts";
 import { readChanges } from "./changes.ts";
 import { checkAlive, Replayed, within } from "./read_context.ts";
-import { tableKey } from "./table_key.ts";
-import { DEFAULT_TENANT } from "./tenant_name.ts";
 import { commitAnswer } from "./text_answer.ts";
+import { rulesCache, type TableRules } from "./table_rules.ts";
 import { Attempt } from "./transaction.ts";
 
 /** What an engine is made from. */
@@ -61,6 +61,7 @@ class Engine implements StorageEngine {
   readonly #database: Database;
   readonly #tables: ReadonlyMap<string, TableDef>;
   readonly #types: ShapeTable;
+  readonly #rules: (table: TableDef, call: CallOptions) => TableRules;
   readonly #now: () => number;
   readonly #random: () => number;
 
@@ -68,6 +69,7 @@ class Engine implements StorageEngine {
     this.#database = options.database;
     this.#tables = new Map(options.tables.map((table) => [table.name, table]));
     this.#types = options.types ?? {};
+    this.#rules = rulesCache(this.#types);
     this.#now = options.now ?? Date.now;
     this.#random = options.random ?? Math.random;
   }
@@ -120,7 +122,7 @@ class Engine implements StorageEngine {
     const attempt = new Attempt({
       database: this.#database,
       tables: this.#tables,
-      types: this.#types,
+      rules: this.#rules,
       call: options,
       now: this.#now,
     });
@@ -142,12 +144,13 @@ class Engine implements StorageEngine {
       if (before !== null) return stored(before);
       return { answer, replayed: false, wrote: true, attempts };
     } catch (error) {
-      attempt.end();
       const { replayed, failure } = attempt.reads;
       if (replayed !== null) return stored(replayed.answer);
       if (error instanceof Replayed) return stored(error.answer);
       if (failure !== null) throw new Retry(failure);
       throw error;
+    } finally {
+      attempt.end();
     }
   }
 
@@ -162,7 +165,12 @@ class Engine implements StorageEngine {
       throw errorFrom("TOO_LARGE", "The answer is too large to be stored with its effect.");
     }
     const { effect } = options;
-    const [statement, params] = commitStatement(attempt, options, answer);
+    const [statement, params] = commitStatement(
+      attempt.ops(),
+      options,
+      attempt.reads.snapshot,
+      answer,
+    );
     for (let sent = 1;; sent++) {
       try {
         return commitAnswer(await this.#awaitCommit(this.#one(statement, params), options));
@@ -214,37 +222,6 @@ class Engine implements StorageEngine {
     if (this.#now() + wait >= options.deadline) throw new KontractError("DEADLINE_EXCEEDED");
     await new Promise((resolve) => setTimeout(resolve, wait));
   }
-}
-
-/** The statement that commits an attempt, and its parameters. */
-function commitStatement(
-  attempt: Attempt,
-  options: CallOptions,
-  answer: Uint8Array,
-): readonly [string, readonly SqlParam[]] {
-  const { session, perm, ugroup, effect } = options;
-  const snapshot = attempt.reads.snapshot;
-  const payload = attempt.payload();
-  const shared: readonly SqlParam[] = [
-    snapshot?.snap ?? null,
-    snapshot?.incarnation ?? null,
-    effect?.lane ?? null,
-    effect?.reqno ?? null,
-    effect === null ? null : answer,
-  ];
-  if (payload.kind === "one" && session.tenant === DEFAULT_TENANT) {
-    const { table, grants, id, seen, data } = payload;
-    return [`put:${tableKey(table)}`, [
-      ...[session.sid, session.owner, perm, ugroup, grants],
-      ...shared,
-      ...[id, seen !== undefined, seen ?? null, data],
-    ]];
-  }
-  return ["commit", [
-    ...[session.sid, session.tenant, session.owner, perm, ugroup],
-    ...shared,
-    payload.kind === "many" ? payload.ops : "[]",
-  ]];
 }
 
 /** A failure of the attempt, not of the body: another attempt may succeed. */

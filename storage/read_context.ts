@@ -38,6 +38,8 @@ export class ReadContext {
   #replayed: Replayed | null = null;
   /** First failure that makes the attempt worthless, whatever the body made of it. */
   #failure: KontractError | null = null;
+  /** Rejects at the deadline or with the signal; one for all reads of the attempt. */
+  #stop: Stop | null = null;
 
   /** Reads through `database` for the call that `options` describe. */
   constructor(database: Database, options: CallOptions, now: () => number) {
@@ -59,6 +61,11 @@ export class ReadContext {
   /** A read failed in a way that only a new attempt can mend. */
   get failure(): KontractError | null {
     return this.#failure;
+  }
+
+  /** The attempt is over: nothing is waited for any more. */
+  end(): void {
+    this.#stop?.end();
   }
 
   /** One round trip. `rest` follows the parameters every read function has. */
@@ -93,7 +100,9 @@ export class ReadContext {
     const lane = snapshot === null && !readOnly ? effect : null;
     let rows: readonly SqlRow[];
     try {
-      rows = await within(
+      checkAlive(this.#options, this.#now);
+      this.#stop ??= new Stop(this.#options, this.#now);
+      rows = await this.#stop.race(
         this.#database.execute(statement, [
           session.sid,
           perm,
@@ -105,8 +114,6 @@ export class ReadContext {
           lane?.reqno ?? null,
           ...rest,
         ]),
-        this.#options,
-        this.#now,
       );
     } catch (error) {
       const failure = translateFailure(error);
@@ -126,8 +133,40 @@ export class ReadContext {
   }
 }
 
+/** The end that a call's deadline or signal puts to waiting. */
+class Stop {
+  readonly #stopped = Promise.withResolvers<never>();
+  readonly #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort = (): void => this.#stopped.reject(new KontractError("CANCELLED"));
+
+  constructor(options: Pick<CallOptions, "deadline" | "signal">, now: () => number) {
+    this.#stopped.promise.catch(() => {});
+    const left = options.deadline - now();
+    this.#timer = Number.isFinite(left)
+      ? setTimeout(
+        () => this.#stopped.reject(new KontractError("DEADLINE_EXCEEDED")),
+        Math.min(left, 2_147_483_647),
+      )
+      : undefined;
+    this.#signal = options.signal;
+    this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  race<T>(work: Promise<T>): Promise<T> {
+    // The work may still fail after we stopped waiting: that is nobody's unhandled rejection.
+    work.catch(() => {});
+    return Promise.race([work, this.#stopped.promise]);
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+  }
+}
+
 /**
- * Waits for work until the call's deadline or its signal.
+ * Waits for work until a deadline or a signal.
  *
  * @throws {KontractError} `DEADLINE_EXCEEDED`, `CANCELLED`
  */
@@ -136,24 +175,13 @@ export async function within<T>(
   options: Pick<CallOptions, "deadline" | "signal">,
   now: () => number,
 ): Promise<T> {
-  // The work may still fail after we stopped waiting: that is nobody's unhandled rejection.
   work.catch(() => {});
   checkAlive(options, now);
-  const stop = Promise.withResolvers<never>();
-  const onAbort = (): void => stop.reject(new KontractError("CANCELLED"));
-  const left = options.deadline - now();
-  const timer = Number.isFinite(left)
-    ? setTimeout(
-      () => stop.reject(new KontractError("DEADLINE_EXCEEDED")),
-      Math.min(left, 2_147_483_647),
-    )
-    : undefined;
-  options.signal?.addEventListener("abort", onAbort, { once: true });
+  const stop = new Stop(options, now);
   try {
-    return await Promise.race([work, stop.promise]);
+    return await stop.race(work);
   } finally {
-    clearTimeout(timer);
-    options.signal?.removeEventListener("abort", onAbort);
+    stop.end();
   }
 }
 

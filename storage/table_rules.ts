@@ -20,6 +20,28 @@ import { STORAGE_LIMITS } from "./limits.ts";
 const READ = 4;
 const WRITE = 2;
 
+/** Rules by table and by what a route may do: a route's `grants` are one object for its whole life. */
+export function rulesCache(
+  types: ShapeTable,
+): (table: TableDef, call: RouteRights) => TableRules {
+  const cache = new WeakMap<RouteRights["grants"], Map<string, TableRules>>();
+  return (table, { perm, grants }) => {
+    let known = cache.get(grants);
+    if (known === undefined) cache.set(grants, known = new Map());
+    const name = `${perm} ${table.name}`;
+    let rules = known.get(name);
+    if (rules === undefined) {
+      known.set(name, rules = new TableRules(table, types, perm, grants));
+    }
+    return rules;
+  };
+}
+
+interface RouteRights {
+  readonly perm: Bits;
+  readonly grants: Readonly<Record<string, Bits>>;
+}
+
 /** Rules of one table in one call. */
 export class TableRules {
   readonly table: TableDef;
@@ -28,6 +50,10 @@ export class TableRules {
   readonly bits: number;
   /** Bits beyond the fields' own, as the database takes them, or null. */
   readonly grants: string | null;
+  /** True where some field may not be read or not be written by this call. */
+  readonly guarded: boolean;
+  /** True where the table declares no rights of single fields. */
+  readonly plain: boolean;
   readonly #fields: ReadonlyMap<string, { readonly def: FieldDef; readonly bits: number }>;
 
   /** Rules for `table` under a route. */
@@ -49,11 +75,8 @@ export class TableRules {
       def,
       bits: def.name === table.primkey ? 7 : def.perm | (own[def.name] ?? 0),
     }]));
-  }
-
-  /** True where some field may not be read or not be written by this call. */
-  get guarded(): boolean {
-    return [...this.#fields.values()].some(({ bits }) => (bits & 6) !== 6);
+    this.guarded = [...this.#fields.values()].some(({ bits }) => (bits & 6) !== 6);
+    this.plain = table.fields.every((def) => def.perm === 7 || def.name === table.primkey);
   }
 
   /** May this call read the field? */
@@ -74,7 +97,9 @@ export class TableRules {
     if (
       typeof id !== "string" || id === "" || !isStorableText(id) ||
       id.length > STORAGE_LIMITS.keyBytes ||
-      new TextEncoder().encode(id).length > STORAGE_LIMITS.keyBytes
+      // A UTF-16 unit is three bytes of UTF-8 at most.
+      (id.length * 3 > STORAGE_LIMITS.keyBytes &&
+        new TextEncoder().encode(id).length > STORAGE_LIMITS.keyBytes)
     ) {
       throw new ValidationError(
         `A key of table '${this.table.name}' must be text of 1 to ${STORAGE_LIMITS.keyBytes} bytes.`,

@@ -47,6 +47,8 @@ export interface Selection {
 /** One table's part of a commit. */
 export interface TableOps {
   readonly t: string;
+  /** True where no field has rights of its own. */
+  readonly plain: boolean;
   /** Bits beyond the fields' own, as JSON, or null. */
   readonly g: string | null;
   readonly r: readonly (readonly [string, string | null])[];
@@ -87,6 +89,7 @@ export class TableState {
     if (this.#points.size + this.#predicates.size + this.#writes.size === 0) return null;
     return {
       t: this.rules.table.name,
+      plain: this.rules.plain,
       g: this.rules.grants,
       r: [...this.#points].map((id) => [id, this.#versions.get(id)?.txid ?? null]),
       q: [...this.#predicates.values()],

@@ -4,7 +4,17 @@ import { KontractError } from "../../_internal/errors.ts";
 import { testDatabase } from "../../tests/postgres.ts";
 import { storageEngine } from "../engine.ts";
 import { postgresDatabase } from "../postgres_database.ts";
-import { ACCOUNTS, call, field, index, number, run, string, table } from "../testing/tables.ts";
+import {
+  ACCOUNTS,
+  type AnyStorage,
+  call,
+  field,
+  index,
+  number,
+  run,
+  string,
+  table,
+} from "../testing/tables.ts";
 import { migrateUp } from "./mod.ts";
 
 const db = await testDatabase([ACCOUNTS]);
@@ -97,6 +107,31 @@ Deno.test({
         await assert.rejects(migrateUp(options([{ ...later, rows: "owner" }])), refused(null));
         // A refusal leaves everything as it was.
         assert.equal((await migrateUp(options([later]))).changed, false);
+      });
+
+      await test("a field that gets rights of its own is guarded in every way to write", async () => {
+        const open = table("open", [field("a", string), field("b", string)]);
+        const closed = table("open", [field("a", string), field("b", string, { perm: 4 })]);
+        await migrateUp(options([open]));
+        const before = engineFor(open);
+        const both = (s: AnyStorage): Promise<unknown> =>
+          Promise.all(["1", "2"].map((id) => s.open!.set(id, { a: "x", b: id })));
+        await run(before, call(session), both);
+        await migrateUp(options([closed]));
+        // A gateway of the build before does not know: its statement is gone, or the field refuses.
+        await assert.rejects(
+          run(before, call(session), (s) => s.open!.set("1", { a: "x", b: "z" })),
+          {
+            code: "PERMISSION_DENIED",
+          },
+        );
+        await assert.rejects(
+          run(before, call(session), async (s) => {
+            await s.open!.set("1", { a: "x", b: "z" });
+            await s.open!.set("2", { a: "x", b: "z" });
+          }),
+          { code: "SCHEMA_MISMATCH" },
+        );
       });
 
       await test("a unique index over equal values is refused", async () => {

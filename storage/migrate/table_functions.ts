@@ -6,6 +6,7 @@
 import { applyFunction } from "./commit.sql.ts";
 import { literal } from "./definer.ts";
 import { putFunction } from "./put.sql.ts";
+import { putManyFunction } from "./put_many.sql.ts";
 import { readFunctions, type TableSql } from "./read.sql.ts";
 
 /** Statements that create them, or replace them by today's. */
@@ -14,6 +15,15 @@ export function tableFunctions(table: TableSql, tenant: string): readonly string
     ...readFunctions(table),
     applyFunction(table),
     putFunction(table, tenant),
+    // It knows no rights of single fields, so it must not outlive their declaration.
+    Object.keys(table.bits).length === 0
+      ? putManyFunction(table, tenant)
+      : `do $do$ declare f regprocedure; begin
+           for f in select p.oid from pg_proc p where p.proname = ${
+        literal(`put_many_${table.key}`)
+      } and p.pronamespace = 'kontract'::regnamespace loop
+             execute format('drop function %s', f);
+           end loop; end $do$`,
     `select kontract_private.make_dispatcher(${literal(tenant)})`,
   ];
 }

@@ -1,12 +1,12 @@
 /**
  * All statements the gateway ever sends, by name. Names of per-table statements are `get:<key>`,
- * `get_many:<key>` and `put:<key>`; the key is checked here, so no name can carry text into SQL.
+ * `get_many:<key>`, `put:<key>` and `put_many:<key>`; the key is checked here, so no name can carry text into SQL.
  *
  * @module
  */
 import { CHANGES } from "./changes.sql.ts";
 import { COLLECT } from "./collect.sql.ts";
-import { COMMIT, putStatement } from "./commit.sql.ts";
+import { COMMIT, putManyStatement, putStatement } from "./commit.sql.ts";
 import { getManyStatement, getStatement } from "./get.sql.ts";
 import { OPEN_SESSION } from "./open_session.sql.ts";
 import { COUNT, QUERY } from "./query.sql.ts";
@@ -27,6 +27,7 @@ const PER_TABLE: ReadonlyMap<string, (key: string) => string> = new Map([
   ["get", getStatement],
   ["get_many", getManyStatement],
   ["put", putStatement],
+  ["put_many", putManyStatement],
 ]);
 
 /** Text of a registered statement, or null. */

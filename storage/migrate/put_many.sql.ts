@@ -1,0 +1,135 @@
+/**
+ * The commit of some rows of one table: as `put.sql.ts`, for up to 64 keys that were read or are written.
+ * Where fields have rights of their own, or a predicate was evaluated, `commit` does it.
+ *
+ * @module
+ */
+import { failure, staleSnapshot } from "./commit.sql.ts";
+import { DEFINER_HOT, identifier, literal } from "./definer.ts";
+import { ALIVE_SID, INCARNATION, type TableSql } from "./read.sql.ts";
+import { beforeSwap } from "./retired.sql.ts";
+
+/**
+ * `put_many_<key>`: `p_rows` is `[[id, seen, operation, data], …]`, each key once. `seen` is null where
+ * the row was not read, `""` where there was none, else the version; `operation` is 0 where it was only
+ * read, 1 for a write, 2 for a delete.
+ */
+export function putManyFunction(table: TableSql, tenant: string): string {
+  const ptr = `kontract_private.${identifier(table.ptr)}`;
+  const name = literal(table.name);
+  const at = `${literal(tenant)} || chr(10) || ${name}`;
+  const fail = (errcode: string, message: string, detail: string) =>
+    failure(table, errcode, message, detail);
+  const locks = `pg_advisory_xact_lock_shared(hashtextextended(${at}, 11)) is null,
+            (select count(case when k.x then pg_advisory_xact_lock(k.h) is null
+                               else pg_advisory_xact_lock_shared(k.h) is null end)
+               from (select hashtextextended(${at} || chr(10) || (e->>0), 12) as h, bool_or(e->2 <> '0') as x
+                       from jsonb_array_elements(p_rows) e group by 1 order by 1) k)`;
+  const versions = (more: string): string =>
+    `insert into ${ptr} (id, data, _txid, _owner, _order)
+       select w.id, w.data, pg_current_xact_id(), coalesce(w.owner, p_owner),
+              coalesce(w.ord, nextval('kontract_private.${table.ptr}_seq'))
+         from unnest(v_ids, v_datas, v_owners, v_orders) with ordinality w(id, data, owner, ord, n)
+        where (${table.check}) ${more} order by w.n`;
+  return `create or replace function kontract.put_many_${table.key}(
+     p_sid text, p_owner text, p_bits int, p_group text, p_snap pg_snapshot, p_inc text,
+     p_lane text, p_reqno numeric, p_answer bytea, p_rows jsonb)
+   returns text language plpgsql volatile ${DEFINER_HOT} as $f$
+   #variable_conflict use_column
+   declare
+     v_one boolean; v_two bigint; v_wrong text; v_need int; v_hit text; v_rows tid[]; v_ids text[];
+     v_datas jsonb[]; v_owners text[]; v_orders bigint[]; v_made bigint; broken text;
+   begin
+     if p_lane is null then
+       select ${locks} into v_one, v_two;
+     else
+       insert into effects (tenant, owner, lane, reqno, answer)
+         values (${literal(tenant)}, p_owner, p_lane, p_reqno, p_answer) on conflict do nothing
+         returning ${locks} into v_one, v_two;
+       if not found then
+         return stored_answer(p_sid, ${literal(tenant)}, p_owner, p_group, p_lane, p_reqno);
+       end if;
+     end if;
+     select case
+         when pg_is_in_recovery() or current_setting('transaction_isolation') <> 'read committed'
+              or current_setting('synchronous_commit') = 'off' then 'insist'
+         when (st.permissions & p_bits & r.need) is distinct from r.need or st.ptr <> ${
+    literal(table.ptr)
+  }
+              or (p_group is not null and not p_group = any (x.ugroups))${
+    table.name.startsWith("_") ? " or not x.system" : ""
+  } then 'deny'
+         when p_snap is not null and (${staleSnapshot("i.value", "st.epoch", "x.create_txid")})
+              or r.need & 4 = 4 and (p_snap is null or pg_snapshot_xmin(p_snap) < st.horizon) then 'snapshot'
+         when r.hit is not null${
+    table.swap === undefined ? "" : ` or p_snap is not null and ${beforeSwap(table.swap)}`
+  } then 'conflict'
+         when i.value is null then 'incarnation'
+         else 'nothing' end,
+         r.need, r.hit, r.rows, r.ids, r.datas, r.owners, r.orders
+       into v_wrong, v_need, v_hit, v_rows, v_ids, v_datas, v_owners, v_orders
+       from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${INCARNATION}
+            cross join lateral (
+              select max(case when k.seen is not null then 4 else 0 end)
+                     + max(case when k.op = 1 then 2 else 0 end)
+                     + max(case when k.op = 2 then 1 else 0 end) as need,
+                     -- An id taken before waiting may be older than what it overwrites; see commit.
+                     min(k.id) filter (where coalesce(u._txid::text, '') <> k.seen
+                       or p_lane is not null and k.op > 0 and u._txid > pg_current_xact_id()) as hit,
+                     array_agg(u.ctid) filter (where k.op > 0 and u.id is not null) as rows,
+                     array_agg(k.id) filter (where k.op = 1) as ids,
+                     array_agg(k.data) filter (where k.op = 1) as datas,
+                     array_agg(u._owner) filter (where k.op = 1) as owners,
+                     array_agg(u._order) filter (where k.op = 1) as orders
+                from (select e->>0 as id, e->>1 as seen, (e->2)::int as op, e->3 as data
+                        from jsonb_array_elements(p_rows) e) k
+                     left join ${ptr} u on u.id = k.id and u._deleted_txid is null${
+    table.owned ? " and u._owner = x.owner" : ""
+  }) r
+      where ${ALIVE_SID} and x.tenant = ${literal(tenant)} and x.owner = p_owner;
+     if v_wrong is distinct from 'nothing' then
+       perform put_wrong(v_wrong, p_sid, p_bits, p_group, v_need, ${name}, v_hit);
+     end if;
+     if v_rows is not null then
+       update ${ptr} u set _deleted_txid = pg_current_xact_id() where u.ctid = any (v_rows);
+     end if;
+     if p_lane is not null and coalesce(array_position(v_orders, null), 0) > 0 then
+       select u.id into v_hit from ${ptr} u
+        where u.id = any (v_ids) and u._deleted_txid > pg_current_xact_id()${
+    table.owned ? " and u._owner = p_owner" : ""
+  } limit 1;
+       if found then ${fail("40001", "conflict", ", 'key', v_hit")} end if;
+     end if;
+     if v_ids is null then return ''; end if;
+     -- A row that breaks its type, or a unique index, is left out, and the count tells.
+     ${versions("")} on conflict do nothing;
+     get diagnostics v_made = row_count;
+     if v_made <> cardinality(v_ids) then
+       select w.id into v_hit from unnest(v_ids, v_datas) w(id, data)
+        where (${table.check}) is not true limit 1;
+       if found then ${fail("23514", "value", ", 'key', v_hit")} end if;
+       begin
+         ${
+    versions(
+      `and not exists (select 1 from ${ptr} u where u.id = w.id and u._txid = pg_current_xact_id()${
+        table.owned ? " and u._owner = p_owner" : ""
+      })`,
+    )
+  };
+       exception when unique_violation then
+         get stacked diagnostics broken = constraint_name;
+       end;
+       if broken is not null then
+         ${
+    fail(
+      "23505",
+      "unique",
+      `, 'fields', (select st.indexes->broken from storage st
+             where st.owner = ${literal(tenant)} and st.id = ${name})`,
+    )
+  }
+       end if;
+     end if;
+     return '';
+   end $f$`;
+}
