@@ -403,7 +403,8 @@ scenario("migrations: a swap under fire", [field("n", number)], async (world, st
     await up([same], touch);
     const [after] = await db.admin`select ptr from kontract.storage where id = 'things'`;
     assert.notEqual(before!.ptr, after!.ptr);
-    assert.equal(await again.end(), "done after 2");
+    // How often is a matter of who else is at work; that it is more than once is the promise.
+    assert.match(await again.end(), /^done after (?!1$)\d+$/);
   });
 
   await step("a call that only reads sees the table as it was, by every operation", async () => {
