@@ -11,14 +11,19 @@ import type postgres from "postgres";
 import type { TableDef } from "../../_internal/manifest.ts";
 import type { ShapeTable } from "../../_internal/shape.ts";
 import { tableKey } from "../table_key.ts";
-import { identifier, OWNER_ROLE } from "./definer.ts";
+import { HELPER, identifier, OWNER_ROLE } from "./definer.ts";
 import type { Statements } from "./statements.ts";
 import { columnCheck } from "./value_check.ts";
 
-/** The check a table should have. */
+/**
+ * The check a table should have. The server reads the text of a check anew in every statement that
+ * writes, so the text is a call, and what it calls is planned once per connection.
+ */
 export interface TableCheck {
   readonly name: string;
   readonly text: string;
+  /** Creates the function that the text calls. */
+  readonly helper: string;
 }
 
 const ATTEMPTS = 20;
@@ -30,8 +35,25 @@ export function tableCheck(
   types: ShapeTable,
   lazy: Readonly<Record<string, unknown>>,
 ): TableCheck {
-  const text = `_deleted_txid is not null or (${columnCheck(table, types, lazy)})`;
-  return { name: `shape_${tableKey(text).slice(0, 12)}`, text };
+  const body = columnCheck(table, types, lazy);
+  const name = `shape_${tableKey(body).slice(0, 12)}`;
+  return {
+    name,
+    text: `_deleted_txid is not null or kontract_private.${name}(id, data)`,
+    helper:
+      `create or replace function kontract_private.${name}(id text, data jsonb) returns boolean
+      language plpgsql immutable ${HELPER} as $f$ begin return ${body}; end $f$`,
+  };
+}
+
+/** Drops the functions of checks that are gone. */
+export async function dropOtherHelpers(sql: Statements): Promise<void> {
+  const rows = await sql.unsafe(`
+    select p.oid::regprocedure::text as signature from pg_proc p
+     where p.pronamespace = 'kontract_private'::regnamespace and p.proname like 'shape\\_%'
+       and not exists (select 1 from pg_depend d where d.refclassid = 'pg_proc'::regclass
+                          and d.refobjid = p.oid and d.classid = 'pg_constraint'::regclass)`);
+  for (const row of rows) await sql.unsafe(`drop function if exists ${row.signature}`);
 }
 
 /** Drops checks of other declarations. True where none is left. */
@@ -59,6 +81,7 @@ export async function addCheck(
     sql,
     ptr,
     `add constraint ${identifier(check.name)} check (${check.text}) not valid`,
+    check.helper,
   );
 }
 
@@ -70,12 +93,18 @@ async function checksOf(sql: Statements, ptr: string): Promise<readonly string[]
   return rows.map((row) => String(row.name));
 }
 
-async function alterBriefly(sql: postgres.Sql, ptr: string, what: string): Promise<boolean> {
+async function alterBriefly(
+  sql: postgres.Sql,
+  ptr: string,
+  what: string,
+  before?: string,
+): Promise<boolean> {
   for (let attempt = 1;; attempt++) {
     try {
       await sql.begin(async (tx) => {
         await tx.unsafe(`set local role ${OWNER_ROLE}`);
         await tx.unsafe(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
+        if (before !== undefined) await tx.unsafe(before);
         await tx.unsafe(`alter table kontract_private.${identifier(ptr)} ${what}`);
       });
       return true;

@@ -155,7 +155,8 @@ export async function applyTable(
     steps.push(...indexSteps(table.name, wanted, fresh ? {} : row!.indexes));
   }
   if (fresh || rebuild !== null) {
-    const { name, text } = tableCheck(table, types, lazy);
+    const { name, text, helper } = tableCheck(table, types, lazy);
+    await sql.unsafe(helper);
     await sql.unsafe(
       `alter table kontract_private.${identifier(ptr)} add constraint ${
         identifier(name)

@@ -6,7 +6,7 @@
  */
 import type postgres from "postgres";
 import { readStored } from "./applied.ts";
-import { addCheck, dropOtherChecks, tableCheck } from "./checks.ts";
+import { addCheck, dropOtherChecks, dropOtherHelpers, tableCheck } from "./checks.ts";
 import { asOwner, dropUnwanted } from "./indexes.ts";
 import { dropPhysical } from "./rebuild.ts";
 import { OWNER_ROLE } from "./definer.ts";
@@ -30,6 +30,7 @@ export async function finish(sql: postgres.Sql): Promise<readonly string[]> {
       }
     }
     await dropRetired(sql);
+    await dropOtherHelpers(sql);
   });
   return waits;
 }
