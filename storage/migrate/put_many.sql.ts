@@ -83,9 +83,12 @@ export function putManyFunction(table: TableSql, tenant: string): string {
                      array_agg(u._order) filter (where k.op = 1) as orders
                 from (select e->>0 as id, e->>1 as seen, (e->2)::int as op, e->3 as data
                         from jsonb_array_elements(p_rows) e) k
-                     left join ${ptr} u on u.id = k.id and u._deleted_txid is null${
-    table.owned ? " and u._owner = x.owner" : ""
-  }) r
+                     -- Per key, which keeps to the live index; a join was planned as a walk over all rows.
+                     left join lateral (
+                       select t.ctid, t.id, t._txid, t._owner, t._order from ${ptr} t
+                        where t.id = k.id and t._deleted_txid is null${
+    table.owned ? " and t._owner = x.owner" : ""
+  } limit 1) u on true) r
       where ${ALIVE_SID} and x.tenant = ${literal(tenant)} and x.owner = p_owner;
      if v_wrong is distinct from 'nothing' then
        perform put_wrong(v_wrong, p_sid, p_bits, p_group, v_need, ${name}, v_hit);
@@ -94,10 +97,12 @@ export function putManyFunction(table: TableSql, tenant: string): string {
        update ${ptr} u set _deleted_txid = pg_current_xact_id() where u.ctid = any (v_rows);
      end if;
      if p_lane is not null and coalesce(array_position(v_orders, null), 0) > 0 then
-       select u.id into v_hit from ${ptr} u
-        where u.id = any (v_ids) and u._deleted_txid > pg_current_xact_id()${
+       select k.id into v_hit from unnest(v_ids) k(id)
+        where (select u.id from ${ptr} u
+                where u.id = k.id and u._deleted_txid is not null
+                  and u._deleted_txid > pg_current_xact_id()${
     table.owned ? " and u._owner = p_owner" : ""
-  } limit 1;
+  } limit 1) is not null limit 1;
        if found then ${fail("40001", "conflict", ", 'key', v_hit")} end if;
      end if;
      if v_ids is null then return ''; end if;
