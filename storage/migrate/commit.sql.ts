@@ -62,7 +62,7 @@ export const COMMIT_FUNCTIONS: readonly string[] = [
    language plpgsql volatile ${HELPER} as $f$
    declare s record;
    begin
-     if p_wrong is null then perform refuse(p_sid, p_table); end if;
+     if p_wrong is null or p_wrong = 'nobody' then perform refuse(p_sid, p_table); end if;
      case p_wrong
        when 'incarnation' then perform fill_incarnation();
        when 'insist' then perform insist();
@@ -81,12 +81,13 @@ export const COMMIT_FUNCTIONS: readonly string[] = [
   `create or replace function kontract_private.stored_answer(
      p_sid text, p_tenant text, p_owner text, p_group text, p_lane text, p_reqno numeric) returns text
    language plpgsql volatile ${HELPER} as $f$
-   declare ${HASHED_SID} v_groups text[]; v_answer bytea;
+   declare ${HASHED_SID} s record; v_answer bytea;
    begin
-     select x.ugroups into v_groups from trxs x
-      where ${ALIVE} and x.tenant = p_tenant and x.owner = p_owner;
-     if not found then perform refuse(p_sid, ''); end if;
-     if p_group is not null and not p_group = any (v_groups) then
+     select x.owner, x.tenant, x.ugroups into s from trxs x where ${ALIVE};
+     if not found or s.tenant is distinct from p_tenant or s.owner is distinct from p_owner then
+       perform refuse(p_sid, '');
+     end if;
+     if p_group is not null and not p_group = any (s.ugroups) then
        raise exception 'group' using errcode = '42501';
      end if;
      select e.answer into v_answer from effects e
@@ -165,12 +166,15 @@ export const COMMIT_FUNCTIONS: readonly string[] = [
      perform take_locks(p_tenant, p_ops);
      for o in select jsonb_array_elements(p_ops) loop
        n := n + 1;
-       select x.owner, x.system, x.ugroups, x.create_txid, st.permissions & p_bits as may, i.value as known,
+       select x.owner, x.tenant, x.system, x.ugroups, x.create_txid, st.permissions & p_bits as may, i.value as known,
               st as st
          into s
          from trxs x join storage st on st.owner = x.tenant and st.id = o->>'t' ${INCARNATION}
-        where ${ALIVE} and x.tenant = p_tenant and x.owner = p_owner;
-       if not found then perform refuse(p_sid, o->>'t'); end if;
+        where ${ALIVE};
+       -- Compared here, not in the condition: only the session's id may choose the index.
+       if not found or s.tenant is distinct from p_tenant or s.owner is distinct from p_owner then
+         perform refuse(p_sid, o->>'t');
+       end if;
        st := s.st;
        reads := o->'r' <> '[]' or o->'q' <> '[]';
        if (p_group is not null and not p_group = any (s.ugroups)) or (reads and s.may & 4 = 0)

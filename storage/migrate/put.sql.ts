@@ -53,6 +53,7 @@ export function putFunction(table: TableSql, tenant: string): string {
      select case
          when pg_is_in_recovery() or current_setting('transaction_isolation') <> 'read committed'
               or current_setting('synchronous_commit') = 'off' then 'insist'
+         when x.tenant <> ${literal(tenant)} or x.owner is distinct from p_owner then 'nobody'
          when (st.permissions & p_bits & ${need}) is distinct from ${need} or st.ptr <> ${
     literal(table.ptr)
   }
@@ -74,8 +75,7 @@ export function putFunction(table: TableSql, tenant: string): string {
        from trxs x join storage st on st.owner = x.tenant and st.id = ${name}
             ${INCARNATION}
             left join ${ptr} u on u.id = p_id and u._deleted_txid is null${own}
-      where ${ALIVE_SID}
-        and x.tenant = ${literal(tenant)} and x.owner = p_owner;
+      where ${ALIVE_SID};
      if v_wrong is distinct from 'nothing' then
        perform put_wrong(v_wrong, p_sid, p_bits, p_group, ${need}, ${name}, p_id);
      end if;

@@ -53,6 +53,7 @@ export function putManyFunction(table: TableSql, tenant: string): string {
      select case
          when pg_is_in_recovery() or current_setting('transaction_isolation') <> 'read committed'
               or current_setting('synchronous_commit') = 'off' then 'insist'
+         when x.tenant <> ${literal(tenant)} or x.owner is distinct from p_owner then 'nobody'
          when (st.permissions & p_bits & r.need) is distinct from r.need or st.ptr <> ${
     literal(table.ptr)
   }
@@ -89,7 +90,7 @@ export function putManyFunction(table: TableSql, tenant: string): string {
                         where t.id = k.id and t._deleted_txid is null${
     table.owned ? " and t._owner = x.owner" : ""
   } limit 1) u on true) r
-      where ${ALIVE_SID} and x.tenant = ${literal(tenant)} and x.owner = p_owner;
+      where ${ALIVE_SID};
      if v_wrong is distinct from 'nothing' then
        perform put_wrong(v_wrong, p_sid, p_bits, p_group, v_need, ${name}, v_hit);
      end if;
