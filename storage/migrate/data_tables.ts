@@ -265,7 +265,8 @@ async function store(
 
 /**
  * Keeps the row as it is in `retired`, with the moment. What was retired before goes, unless it is
- * about to be used again; so do the snapshots that would need it: they are older than the last swap.
+ * about to be used again; snapshots that would need it are refused, since they do not see the swap that
+ * the kept row names.
  */
 export async function retire(
   sql: postgres.TransactionSql,
@@ -277,8 +278,7 @@ export async function retire(
      where owner = ${DEFAULT_TENANT} and id = ${table} and retired is not null`;
   await sql`
     update kontract.storage st
-       set horizon = greatest(st.horizon, coalesce((st.swap_txid::text::numeric + 1)::text, '0')::xid8),
-           retired = to_jsonb(st) - 'retired'
+       set retired = to_jsonb(st) - 'retired'
              || jsonb_build_object('at', now(), 'snapshot', pg_current_snapshot()),
            swap_txid = pg_current_xact_id()
      where st.owner = ${DEFAULT_TENANT} and st.id = ${table}`;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import postgres from "postgres";
 import type { FieldDef, TableDef } from "../../_internal/manifest.ts";
 import { KontractError } from "../../_internal/errors.ts";
 import { testDatabase } from "../../tests/postgres.ts";
@@ -335,6 +336,7 @@ scenario("migrations: a swap under fire", [field("n", number)], async (world, st
     up: (m) => m.transform("things", (row) => ({ ...row, twice: 2 * (row.n as number) })),
     down: (m) => m.transform("things", ({ twice: _, ...row }) => row),
   })];
+  const touched = file("0003_touched", { up: (m) => m.transform("things", (row) => row) });
   const old = engine(first);
   const started = (def: TableDef, options = call(session)) => {
     const reading = Promise.withResolvers<AnyStorage>();
@@ -408,16 +410,22 @@ scenario("migrations: a swap under fire", [field("n", number)], async (world, st
   });
 
   await step("a call that only reads sees the table as it was, by every operation", async () => {
+    // Another database of the server is at work all the while: `xmin` of every snapshot is older.
+    const elsewhere = postgres(new URL("/postgres", db.adminUrl).href, { max: 1 });
+    const busy = await elsewhere.reserve();
+    await busy`begin`;
+    await busy`select pg_current_xact_id()`;
+    await up([table("things", [field("n", number)])], files[1]!, touched);
     const reader = started(first, call(session, { readOnly: true, effect: null }));
     const storage = await reader.reading;
     const writer = started(first, call(session, { retry: 0 }));
     await writer.reading;
     const { position } = await old.changes({ session, table: "things", after: null, limit: 1 });
     const before = await storage.things!.get("k1");
-    const half = file("0003_half", {
+    const half = file("0004_half", {
       up: (m) => m.transform("things", (row) => row.id === "k1" ? { ...row, n: -1 } : null),
     });
-    await up([table("things", [field("n", number)])], files[1]!, half);
+    await up([table("things", [field("n", number)])], files[1]!, touched, half);
     assert.deepEqual(await storage.things!.get("k1"), before);
     assert.equal((await storage.things!.getMany(["k1", "k2", "gone"])).filter(Boolean).length, 2);
     assert.equal(await storage.things!.count({}), 450);
@@ -428,5 +436,23 @@ scenario("migrations: a swap under fire", [field("n", number)], async (world, st
     assert.deepEqual([batch.reset, batch.changes.length], [true, 0]);
     assert.deepEqual(await all(first), [{ id: "k1", n: -1 }]);
     assert.deepEqual(before, { id: "k1", n: before!.n });
+    await busy`rollback`;
+    busy.release();
+    await elsewhere.end();
+  });
+
+  await step("a call from before two swaps is told that its snapshot is too old", async () => {
+    const reader = started(first, call(session, { readOnly: true, effect: null }));
+    const storage = await reader.reading;
+    const known = [files[1]!, touched, file("0004_half", { up: () => {} })];
+    for (const name of ["0005_once", "0006_twice"]) {
+      known.push(file(name, { up: (m) => m.transform("things", (row) => row) }));
+      await up([first], ...known);
+    }
+    const told = { code: "SNAPSHOT_TOO_OLD" };
+    await assert.rejects(storage.things!.get("k1"), told);
+    await assert.rejects(storage.things!.getMany(["k1"]), told);
+    await assert.rejects(storage.things!.count({}), told);
+    await reader.end();
   });
 });

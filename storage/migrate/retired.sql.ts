@@ -6,6 +6,14 @@
  */
 import { HELPER, literal } from "./definer.ts";
 
+/**
+ * Condition under which the snapshot is from before the swap that made the kept table, given as text; what
+ * came before that one is gone. Asked of the swap itself: the snapshot's `xmin` may be held back by a
+ * transaction of any other database of the server.
+ */
+const beforeKept = (swap: string): string =>
+  `not coalesce(pg_visible_in_snapshot((${swap})::xid8, p_snap), true)`;
+
 /** Functions in the private schema. */
 export const RETIRED_FUNCTIONS: readonly string[] = [
   `create or replace function kontract_private.before_swap(
@@ -16,7 +24,9 @@ export const RETIRED_FUNCTIONS: readonly string[] = [
    declare r jsonb;
    begin
      select st.retired into r from storage st where st.owner = p_tenant and st.id = p_table;
-     if r is null then raise exception 'snapshot' using errcode = '72000'; end if;
+     if r is null or ${beforeKept("r->>'swap_txid'")} then
+       raise exception 'snapshot' using errcode = '72000';
+     end if;
      return query execute format($q$
        select u.id, ($4 || u.data) - $5, u._txid, u._owner, u._order from kontract_private.%I u
         where u.id = any ($1) %s and pg_visible_in_snapshot(u._txid, $3)
@@ -41,7 +51,8 @@ export function overlayRetired(tableMatch: string): string {
        select r.retired->>'ptr', (r.retired->>'owned')::boolean, r.retired->'fields', r.retired->'bits',
               r.retired->'lazy'
          into s.ptr, s.owned, s.fields, s.bits, s.lazy
-         from storage r where r.owner = s.tenant and r.id = ${tableMatch};
+         from storage r where r.owner = s.tenant and r.id = ${tableMatch}
+          and not (${beforeKept("r.retired->>'swap_txid'")});
        if s.ptr is null then raise exception 'snapshot' using errcode = '72000'; end if;
      end if;`;
 }
