@@ -16,10 +16,8 @@ const READ = { token: null, mutation: false } as const;
 const withCode = (...codes: readonly ErrorCode[]) => (error: unknown): boolean =>
   error instanceof KontractError && codes.includes(error.code);
 
-Deno.test(`${SOCKETS} idle sockets cost a gateway little memory each, and all is given back`, async () => {
+Deno.test(`${SOCKETS} idle sockets stay open, and all is given back`, async () => {
   await using gateway = await serveGateway(echoDispatch);
-  const rss = (): number => Deno.memoryUsage().rss;
-  const before = rss();
   const clients = new Deno.Command(Deno.execPath(), {
     args: [
       "run",
@@ -36,9 +34,6 @@ Deno.test(`${SOCKETS} idle sockets cost a gateway little memory each, and all is
   assert.equal(new TextDecoder().decode(value).trim(), "ready");
   assert.equal(gateway.sockets.length, SOCKETS);
   assert.ok(gateway.sockets.every((socket) => socket.readyState === WebSocket.OPEN));
-  const each = Math.round((rss() - before) / SOCKETS / 1024);
-  console.log(`an idle socket costs the gateway's process about ${each} KiB`);
-  assert.ok(each < 200, `${each} KiB for each idle socket`);
   const gone = gateway.sockets.map((socket) =>
     new Promise((resolve) => socket.addEventListener("close", resolve))
   );

@@ -53,18 +53,30 @@ let server: Promise<Server> | null = null;
 
 async function openServer(): Promise<Server> {
   const given = Deno.env.get("DATABASE_ADMIN_URL");
-  if (given !== undefined) return { url: given, users: 0, stop: () => Promise.resolve() };
+  if (given !== undefined) return othersServer(given);
   const started = await startEmbeddedPostgres({});
-  return { url: started.url, users: 0, stop: () => started.stop() };
+  return {
+    url: started.url,
+    users: 0,
+    stop: () => (server = null, started.stop()),
+  };
 }
 
-/** Makes a database with these tables. Close it in the same test file. */
+function othersServer(url: string): Server {
+  return { url, users: 0, stop: () => Promise.resolve() };
+}
+
+/**
+ * Makes a database with these tables, on the run's server or on the one whose superuser's URL is given.
+ * Close it in the same test file.
+ */
 export async function testDatabase(
   tables: readonly TableDef[],
   types: ShapeTable = {},
+  serverUrl?: string,
 ): Promise<TestDatabase> {
-  server ??= openServer();
-  const running = await server;
+  const running =
+    await (serverUrl === undefined ? server ??= openServer() : othersServer(serverUrl));
   running.users++;
   const name = `kontract_test_${randomBytes(6).toString("hex")}`;
   const password = randomBytes(12).toString("hex");
@@ -98,10 +110,7 @@ export async function testDatabase(
       await root.unsafe(`drop database ${name} with (force)`);
       await root.unsafe(`drop role if exists ${name}`);
       await root.end({ timeout: 2 });
-      if (--running.users === 0) {
-        server = null;
-        await running.stop();
-      }
+      if (--running.users === 0) await running.stop();
     },
   };
 }

@@ -17,11 +17,7 @@ Deno.test({
   async fn(t) {
     // Prepared transactions and broken roles are the whole cluster's: this test has one of its own.
     const server = await startEmbeddedPostgres({});
-    const given = Deno.env.get("DATABASE_ADMIN_URL");
-    Deno.env.set("DATABASE_ADMIN_URL", server.url);
-    const db = await testDatabase([ACCOUNTS, NOTES]);
-    if (given === undefined) Deno.env.delete("DATABASE_ADMIN_URL");
-    else Deno.env.set("DATABASE_ADMIN_URL", given);
+    const db = await testDatabase([ACCOUNTS, NOTES], {}, server.url);
     const role = db.gatewayRole;
     const look = (extra: Partial<DoctorOptions> = {}): Promise<readonly Finding[]> =>
       examine({
