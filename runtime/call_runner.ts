@@ -17,13 +17,12 @@ import type {
   StorageEngine,
   StorageSession,
 } from "../storage/contract.ts";
-import { SqlError } from "../storage/database.ts";
 import type { RouteCode, RouteEntry } from "./app.ts";
 import { CallBounds } from "./call_bounds.ts";
 import { CallContext, type CallRequest, streamOf } from "./context.ts";
 import { routeAuth } from "./env_auth.ts";
 import type { Ports } from "./ports.ts";
-import type { SessionCache } from "./session_cache.ts";
+import { endOf, type SessionCache, TRUST_MS } from "./session_cache.ts";
 import type { TopicGrants } from "./topic_grants.ts";
 
 /** One call, decoded but for its arguments. */
@@ -50,10 +49,6 @@ export interface CallRunnerParts {
   readonly ports: Ports;
   readonly admin: AuthAdmin;
 }
-
-/** How often a session is opened anew to look for a missing group. */
-const RENEWALS = 20;
-const RENEWAL_WINDOW_MS = 10_000;
 
 const NOTHING = new Uint8Array(0);
 
@@ -111,6 +106,7 @@ export class CallRunner {
       started.resolve();
       for await (const element of elements) {
         bounds.check();
+        await this.#parts.sessions.trusted(call.principal, TRUST_MS);
         await writer.write(call.encode(element, context));
       }
       return NOTHING;
@@ -133,35 +129,28 @@ export class CallRunner {
   /** Runs `body` with the caller's session; one that has just ended is opened again, once. */
   async #inSession<T>(call: Call, body: (session: StorageSession) => Promise<T>): Promise<T> {
     const { sessions } = this.#parts;
-    const { principal, route } = call;
-    let session = await sessions.get(principal);
-    const { ugroup } = route.meta;
-    if (ugroup !== null && !session.ugroups.includes(ugroup)) {
-      session = await this.#renew(call, session);
-      if (!session.ugroups.includes(ugroup)) {
-        throw new KontractError("FORBIDDEN", `'${route.name}' is for the group '${ugroup}'.`);
-      }
-    }
+    const { principal } = call;
+    const session = await this.#enter(call);
     try {
       return await body(session);
     } catch (error) {
-      // Only the database's own word counts: a function may throw these codes for reasons of its own.
-      if (!(error instanceof KontractError && error.cause instanceof SqlError)) throw error;
-      if (error.code !== "SESSION_EXPIRED" && error.code !== "SESSION_REVOKED") throw error;
+      const end = endOf(error);
+      if (end === null) throw error;
       sessions.drop(principal, session);
-      if (error.code === "SESSION_REVOKED") throw error;
-      return await body(await sessions.get(principal));
+      if (end === "SESSION_REVOKED") throw error;
+      return await body(await this.#enter(call));
     }
   }
 
-  /** Groups may have changed since the session was opened; bounded, since each look makes a row. */
-  async #renew({ principal }: Call, session: StorageSession): Promise<StorageSession> {
-    const { sessions, ports } = this.#parts;
-    const key = `g:${principal.tenant}:${principal.family}`;
-    const { allowed } = await ports.shared.rateLimit(key, RENEWALS, RENEWAL_WINDOW_MS);
-    if (!allowed) return session;
-    sessions.drop(principal, session);
-    return await sessions.get(principal);
+  /**
+   * The caller's session, checked as far as storage will not do it: a group before anything runs, since a
+   * function may act elsewhere before it reaches a table; the session itself now and then.
+   */
+  async #enter({ principal, route }: Call): Promise<StorageSession> {
+    const { ugroup } = route.meta;
+    const session = await this.#parts.sessions.trusted(principal, ugroup === null ? TRUST_MS : 0);
+    if (ugroup === null || session.ugroups.includes(ugroup)) return session;
+    throw new KontractError("FORBIDDEN", `'${route.name}' is for the group '${ugroup}'.`);
   }
 
   async #limit({ route, principal }: Call): Promise<void> {
@@ -184,8 +173,9 @@ export class CallRunner {
 class Run {
   readonly #parts: CallRunnerParts;
   readonly #call: Call;
-  readonly #session: StorageSession;
+  #session: StorageSession;
   readonly #bounds: CallBounds;
+  #confirmed: Promise<readonly string[]> | null = null;
   #context: CallContext | null = null;
 
   constructor(parts: CallRunnerParts, call: Call, session: StorageSession, bounds: CallBounds) {
@@ -193,12 +183,15 @@ class Run {
     this.#call = call;
     this.#session = session;
     this.#bounds = bounds;
+    // A route with a group has just been checked.
+    if (call.route.meta.ugroup !== null) this.#confirmed = Promise.resolve(session.ugroups);
   }
 
   async start(body: (context: CallContext) => Promise<Uint8Array>): Promise<CallOutcome> {
     const bounds = this.#bounds;
     const { meta, stream } = this.#call.route;
-    const deadline = this.#parts.ports.clock.now() + meta.timeout;
+    const startedAt = this.#parts.ports.clock.now();
+    const deadline = startedAt + meta.timeout;
     const options: CallOptions = {
       session: this.#session,
       perm: meta.perm,
@@ -210,7 +203,7 @@ class Run {
       signal: bounds.signal,
       effect: meta.readOnly ? null : this.#call.effect,
     };
-    return await this.#parts.engine.run(options, async (transaction) => {
+    const outcome = await this.#parts.engine.run(options, async (transaction) => {
       bounds.committing = false;
       bounds.check();
       const context = this.#open(transaction.storage, deadline);
@@ -226,6 +219,19 @@ class Run {
         context.end();
       }
     });
+    const { principal } = this.#call;
+    if (outcome.vouched) this.#parts.sessions.vouched(principal, this.#session, startedAt);
+    return outcome;
+  }
+
+  /** The database's word on the session, asked for once however often the body runs. */
+  #confirm(): Promise<readonly string[]> {
+    this.#confirmed ??= this.#parts.sessions.check(this.#call.principal, this.#session)
+      .then((session) => {
+        this.#session = session;
+        return session.ugroups;
+      });
+    return this.#confirmed;
   }
 
   /** What a commit brings with it. */
@@ -264,6 +270,7 @@ class Run {
       auth: ugroup === null ? null : routeAuth(admin, { tenant, owner, ugroup }),
       readOnly,
       log: ports.log,
+      confirm: () => this.#confirm(),
       checkMessage,
       grantTopic: (topic, lifetime) => grants.grant({ tenant, owner }, topic, lifetime),
       secret: (name) => ports.secret(name),

@@ -37,6 +37,7 @@ export interface CallContextOptions {
   readonly owner: string;
   readonly tenant: string;
   readonly isAnonymous: boolean;
+  /** Groups as the gateway knows them when the call starts. */
   readonly ugroups: readonly string[];
   readonly signal: AbortSignal;
   /** Milliseconds since the epoch. */
@@ -50,6 +51,8 @@ export interface CallContextOptions {
   /** True where the route may write nothing. */
   readonly readOnly: boolean;
   readonly log: Log;
+  /** Groups as the database knows them now; rejects where the session has ended. */
+  confirm(): Promise<readonly string[]>;
   /** Checks a message for a topic and gives it as it will be sent. */
   checkMessage(topic: string, data: unknown): unknown;
   /** A source by which the caller may follow the topic. */
@@ -76,17 +79,29 @@ export class CallContext {
   readonly headers: Map<string, string> = new Map();
   /** What {@link HttpResp} noted last. */
   response: ResponseNote | null = null;
+  #ugroups: readonly string[];
   readonly #memo = new Map<string, unknown>();
   #ended = false;
 
   /** Opens the context of one run. */
   constructor(options: CallContextOptions) {
     this.options = options;
+    this.#ugroups = options.ugroups;
   }
 
   /** True after {@link end}. */
   get ended(): boolean {
     return this.#ended;
+  }
+
+  /** Groups of the caller, as of the last {@link confirm} or the start. */
+  get ugroups(): readonly string[] {
+    return this.#ugroups;
+  }
+
+  /** Asks the database about the session. @throws {KontractError} `SESSION_REVOKED`, `SESSION_EXPIRED` */
+  async confirm(): Promise<void> {
+    this.#ugroups = await this.options.confirm();
   }
 
   /** Runs `body` inside this call. */

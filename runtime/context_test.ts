@@ -21,6 +21,7 @@ function call(owner: string): CallContext {
     readOnly: false,
     log: { info: () => {}, warn: () => {}, error: () => {} },
     checkMessage: (_topic, data) => data,
+    confirm: () => Promise.resolve([]),
     grantTopic: (topic) => Promise.resolve(topic),
     secret: (name) => name === "KNOWN" ? "value" : undefined,
   });

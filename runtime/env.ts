@@ -56,7 +56,7 @@ export interface BaseContext {
   readonly owner: string;
   /** True until the caller has signed up. */
   readonly isAnonymous: boolean;
-  /** Groups of the caller, when its session was opened. */
+  /** Groups of the caller, at most five seconds old; as of now after {@link confirm}. */
   readonly ugroups: readonly string[];
   /** Tenant of the caller. */
   readonly tenant: string;
@@ -74,6 +74,14 @@ export interface BaseContext {
   readonly deadline: number;
   /** Makes a value once in this call: `ctx.memo("me", () => env.storage.users.get(ctx.owner))`. */
   memo<T>(key: string, make: () => T): T;
+  /**
+   * Makes sure, in one round trip, that the session has not been ended, and brings `ugroups` up to date. Every
+   * storage operation does the first by itself, and a route with `ugroup` starts with it: this is for
+   * what a function or a middleware does elsewhere on the strength of who is calling.
+   *
+   * @throws {KontractError} `SESSION_REVOKED`, `DATABASE_UNAVAILABLE`
+   */
+  confirm(): Promise<void>;
   /** Sets a header of the plain JSON answer. */
   setHeader(name: string, value: string): void;
 }
@@ -183,7 +191,7 @@ type Reader = (call: CallContext) => unknown;
 const FIELDS: Readonly<Record<keyof BaseContext, Reader>> = {
   owner: (call) => call.options.owner,
   isAnonymous: (call) => call.options.isAnonymous,
-  ugroups: (call) => call.options.ugroups,
+  ugroups: (call) => call.ugroups,
   tenant: (call) => call.options.tenant,
   requestId: (call) => call.options.requestId,
   route: (call) => call.options.route,
@@ -192,6 +200,7 @@ const FIELDS: Readonly<Record<keyof BaseContext, Reader>> = {
   signal: (call) => call.options.signal,
   deadline: (call) => call.options.deadline,
   memo: (call) => call.memo.bind(call),
+  confirm: (call) => call.confirm.bind(call),
   setHeader: (call) => (name: string, value: string): void => {
     checkHeader(name, value);
     call.headers.set(name.toLowerCase(), value);

@@ -3,12 +3,15 @@
  * token and used until shortly before its end. A sid never leaves this process.
  *
  * The cache decides nothing: the database checks the session in every operation, so an entry that was
- * revoked is refused there and dropped here.
+ * revoked is refused there and dropped here. For work that reaches no table it knows when the database
+ * vouched for a session last, and asks again ({@link SessionCache.trusted}, {@link SessionCache.check}).
  *
  * @module
  */
 import type { AuthService, Principal } from "../auth/contract.ts";
+import { KontractError } from "../_internal/errors.ts";
 import type { StorageEngine, StorageSession } from "../storage/contract.ts";
+import { SqlError } from "../storage/database.ts";
 import type { Clock } from "./ports.ts";
 
 /** Who a session is for: a caller, or Kontract itself in a tenant. */
@@ -16,7 +19,7 @@ export type SessionSubject = Principal | { readonly system: true; readonly tenan
 
 /** What a {@link SessionCache} is made from. */
 export interface SessionCacheOptions {
-  readonly engine: Pick<StorageEngine, "openSession">;
+  readonly engine: Pick<StorageEngine, "openSession" | "checkSession">;
   databaseToken(subject: SessionSubject): ReturnType<AuthService["databaseToken"]>;
   readonly clock: Clock;
   /**
@@ -31,10 +34,22 @@ export interface SessionCacheOptions {
 /** A session that ends sooner than this is not started with, in milliseconds. */
 const MARGIN_MS = 5_000;
 
+/**
+ * How long a session is believed without the database's word, in milliseconds: what ended it on another
+ * gateway is known here that much later at most.
+ */
+export const TRUST_MS = 5_000;
+
+interface Kept {
+  readonly session: StorageSession;
+  /** When the statement was sent that found it alive. */
+  readonly vouchedAt: number;
+}
+
 /** The cache. */
 export class SessionCache {
   readonly #options: SessionCacheOptions;
-  readonly #sessions = new Map<string, StorageSession>();
+  readonly #sessions = new Map<string, Kept>();
   readonly #opening = new Map<string, Promise<StorageSession>>();
 
   /** Starts empty. */
@@ -46,10 +61,10 @@ export class SessionCache {
   get(subject: SessionSubject): Promise<StorageSession> | StorageSession {
     const key = keyOf(subject);
     const kept = this.#sessions.get(key);
-    if (kept !== undefined && kept.expiresAt - MARGIN_MS > this.#options.clock.now()) {
+    if (kept !== undefined && kept.session.expiresAt - MARGIN_MS > this.#options.clock.now()) {
       this.#sessions.delete(key);
       this.#sessions.set(key, kept); // newest last
-      return kept;
+      return kept.session;
     }
     this.#sessions.delete(key);
     if (!this.#options.shareOpening) return this.#open(key, subject);
@@ -60,10 +75,48 @@ export class SessionCache {
     return opened;
   }
 
+  /**
+   * A session that the database has vouched for at most `trustMs` ago; with 0, after this was called.
+   *
+   * @throws {KontractError} `SESSION_REVOKED`, and as opening a session
+   */
+  async trusted(subject: SessionSubject, trustMs: number): Promise<StorageSession> {
+    const key = keyOf(subject);
+    const elsewhere = this.#sessions.has(key) || this.#opening.has(key);
+    const session = await this.get(subject);
+    if (!elsewhere) return session; // opened here and now
+    const age = this.#options.clock.now() - (this.#sessions.get(key)?.vouchedAt ?? -Infinity);
+    if (age < trustMs) return session;
+    try {
+      return await this.check(subject, session);
+    } catch (error) {
+      if (endOf(error) !== "SESSION_EXPIRED") throw error;
+      return await this.get(subject);
+    }
+  }
+
+  /** Asks the database about `session`: as it is now. @throws {KontractError} where it has ended */
+  async check(subject: SessionSubject, session: StorageSession): Promise<StorageSession> {
+    const at = this.#options.clock.now();
+    try {
+      const checked = await this.#options.engine.checkSession(session);
+      this.#keep(subject, checked, at);
+      return checked;
+    } catch (error) {
+      if (endOf(error) !== null) this.drop(subject, session);
+      throw error;
+    }
+  }
+
+  /** Notes that a statement sent at `at` (ms) or later found `session` alive. */
+  vouched(subject: SessionSubject, session: StorageSession, at: number): void {
+    this.#keep(subject, session, at);
+  }
+
   /** Forgets `session` if it is still the one kept. */
   drop(subject: SessionSubject, session: StorageSession): void {
     const key = keyOf(subject);
-    if (this.#sessions.get(key) === session) this.#sessions.delete(key);
+    if (this.#sessions.get(key)?.session.sid === session.sid) this.#sessions.delete(key);
   }
 
   /** Forgets all sessions of a family. */
@@ -76,15 +129,23 @@ export class SessionCache {
 
   /** Forgets all sessions of an owner: the next ones know the owner's groups of then. */
   dropOwner(tenant: string, owner: string): void {
-    for (const [key, session] of this.#sessions) {
+    for (const [key, { session }] of this.#sessions) {
       if (session.tenant === tenant && session.owner === owner) this.#sessions.delete(key);
     }
   }
 
+  #keep(subject: SessionSubject, session: StorageSession, at: number): void {
+    const key = keyOf(subject);
+    const kept = this.#sessions.get(key);
+    if (kept?.session.sid !== session.sid || kept.vouchedAt > at) return;
+    this.#sessions.set(key, { session, vouchedAt: at });
+  }
+
   async #open(key: string, subject: SessionSubject): Promise<StorageSession> {
     const token = await this.#options.databaseToken(subject);
+    const at = this.#options.clock.now();
     const session = await this.#options.engine.openSession(token);
-    this.#sessions.set(key, session);
+    this.#sessions.set(key, { session, vouchedAt: at });
     if (this.#sessions.size > (this.#options.limit ?? 10_000)) {
       for (const oldest of this.#sessions.keys()) {
         this.#sessions.delete(oldest);
@@ -93,6 +154,13 @@ export class SessionCache {
     }
     return session;
   }
+}
+
+/** The database's word that a session has ended, or null: a function may throw these codes as well. */
+export function endOf(error: unknown): "SESSION_EXPIRED" | "SESSION_REVOKED" | null {
+  if (!(error instanceof KontractError && error.cause instanceof SqlError)) return null;
+  const { code } = error;
+  return code === "SESSION_EXPIRED" || code === "SESSION_REVOKED" ? code : null;
 }
 
 function keyOf(subject: SessionSubject): string {

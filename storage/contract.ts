@@ -46,6 +46,8 @@ export interface CallOutcome {
   readonly replayed: boolean;
   /** True where this run committed writes: wake the change hub. */
   readonly wrote: boolean;
+  /** True where the database found the session alive while the call ran. */
+  readonly vouched: boolean;
   /** How often the body ran. */
   readonly attempts: number;
 }
@@ -60,6 +62,12 @@ export interface Transaction {
 export interface StorageEngine {
   /** One round trip: exchanges a database token (see `auth/database_token.ts`) for a session. */
   openSession(databaseToken: string): Promise<StorageSession>;
+  /**
+   * One round trip: the session as it is now, its groups included. No lock, no row.
+   *
+   * @throws {KontractError} `SESSION_REVOKED`, `SESSION_EXPIRED`, `DATABASE_UNAVAILABLE`
+   */
+  checkSession(session: StorageSession): Promise<StorageSession>;
   /**
    * Runs `body` in one transaction: reads share a snapshot, writes are buffered and committed in one
    * statement after `body` has returned, a conflict runs `body` again. The answer that `body` returns

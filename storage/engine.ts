@@ -1,6 +1,6 @@
 /**
- * The storage engine: sessions, calls with retry, change feed. Round trips: one to open a session, one
- * per read, one to commit; nothing else.
+ * The storage engine: sessions, calls with retry, change feed. Round trips: one to open or check a
+ * session, one per read, one to commit; nothing else.
  *
  * Truth changes in one place, the `commit` statement. Where its outcome is unknown (the connection
  * broke after sending) it is sent again if the call has an effect identity, since the database applies
@@ -86,6 +86,11 @@ class Engine implements StorageEngine {
     };
   }
 
+  async checkSession(session: StorageSession): Promise<StorageSession> {
+    const { ugroups } = await this.#one("check_session", [session.sid]);
+    return { ...session, ugroups: ugroups as readonly string[] };
+  }
+
   async revokeFamily(system: StorageSession, family: string, until: number): Promise<void> {
     await this.#one("revoke_family", [system.sid, family, until]);
   }
@@ -130,6 +135,7 @@ class Engine implements StorageEngine {
       answer,
       replayed: true,
       wrote: false,
+      vouched: true,
       attempts,
     });
     try {
@@ -139,10 +145,13 @@ class Engine implements StorageEngine {
       if (replayed !== null) return stored(replayed.answer);
       // A read that failed for a stale snapshot spoils the attempt, even where the body went on.
       if (failure !== null) throw new Retry(failure);
-      if (!attempt.dirty) return { answer, replayed: false, wrote: false, attempts };
+      if (!attempt.dirty) {
+        const vouched = attempt.reads.snapshot !== null;
+        return { answer, replayed: false, wrote: false, vouched, attempts };
+      }
       const before = await this.#commit(attempt, options, answer);
       if (before !== null) return stored(before);
-      return { answer, replayed: false, wrote: true, attempts };
+      return { answer, replayed: false, wrote: true, vouched: true, attempts };
     } catch (error) {
       const { replayed, failure } = attempt.reads;
       if (replayed !== null) return stored(replayed.answer);

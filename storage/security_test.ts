@@ -80,6 +80,7 @@ Deno.test({
           may,
           [
             "changes",
+            "check_session",
             "collect",
             "commit",
             "count",

@@ -11,6 +11,8 @@ interface Caller {
   readonly anonymous?: boolean;
   readonly groups?: readonly string[];
   readonly origin?: string | null;
+  /** What the database says now, where it is not what the gateway believes. */
+  readonly now?: readonly string[] | Error;
 }
 
 const entries = new MemoryEntries();
@@ -41,6 +43,10 @@ function run(handler: MiddlewareHandler, caller: Caller = {}): {
     readOnly: false,
     log: { info: () => {}, warn: () => {}, error: () => {} },
     checkMessage: (_topic, data) => data,
+    confirm: () =>
+      caller.now instanceof Error
+        ? Promise.reject(caller.now)
+        : Promise.resolve(caller.now ?? caller.groups ?? []),
     grantTopic: (topic) => Promise.resolve(topic),
     secret: () => undefined,
   });
@@ -54,12 +60,21 @@ const code = (expected: string) => (error: Error): boolean =>
 Deno.test("requireAuth lets only those pass who have signed up", async () => {
   await assert.rejects(run(requireAuth()).result, code("UNAUTHORIZED"));
   assert.equal(await run(requireAuth(), { anonymous: false }).result, "done");
+  const ended = { anonymous: false, now: new KontractError("SESSION_REVOKED") };
+  await assert.rejects(run(requireAuth(), ended).result, code("SESSION_REVOKED"));
 });
 
 Deno.test("requireGroup asks for one of its groups", async () => {
   const handler = requireGroup("admin", "staff");
   await assert.rejects(run(handler, { groups: ["guest"] }).result, code("FORBIDDEN"));
   assert.equal(await run(handler, { groups: ["guest", "staff"] }).result, "done");
+  const { call, result } = run(handler, { groups: ["guest"], now: ["staff"] });
+  assert.equal(await result, "done", "a group that is new");
+  assert.deepEqual(call.ugroups, ["staff"]);
+  const gone = run(handler, { groups: ["staff"], now: ["guest"] });
+  await assert.rejects(gone.result, code("FORBIDDEN"));
+  const ended = run(handler, { groups: ["staff"], now: new KontractError("SESSION_REVOKED") });
+  await assert.rejects(ended.result, code("SESSION_REVOKED"));
   assert.throws(() => requireGroup(), code("CONFIG"));
 });
 

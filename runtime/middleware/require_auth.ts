@@ -1,5 +1,6 @@
 /**
- * Lets only callers pass who have signed up: an anonymous session is not enough.
+ * Lets only callers pass who have signed up and whose session has not been ended: the database is asked,
+ * one round trip.
  *
  * @module
  */
@@ -7,10 +8,11 @@ import { UnauthorizedError } from "../../_internal/error_classes.ts";
 import { ctx } from "../env.ts";
 import type { MiddlewareHandler } from "../middleware.ts";
 
-/** Refuses anonymous callers with `UNAUTHORIZED`. */
+/** Refuses anonymous callers with `UNAUTHORIZED`, ended sessions with `SESSION_REVOKED`. */
 export function requireAuth(): MiddlewareHandler {
   return async (next) => {
     if (ctx.isAnonymous) throw new UnauthorizedError("Sign in to do this.");
+    await ctx.confirm();
     return await next();
   };
 }

@@ -10,6 +10,7 @@ import type { Bits, RouteMeta, TableDef } from "../../_internal/manifest.ts";
 import { decodeValue, encodeValue } from "../../protocol/codec/mod.ts";
 import type { AppDefinition, RouteCode, RouteEntry } from "../app.ts";
 import { ctx, env, secret } from "../env.ts";
+import { requireAuth, requireGroup } from "../middleware/mod.ts";
 import { HttpResp } from "../response.ts";
 
 /** A note, as the table holds it. */
@@ -74,6 +75,17 @@ async function* countTo(n: number): AsyncGenerator<unknown, void, void> {
   }
 }
 
+/** One element each time the test opens the gate. */
+async function* ticks(gate: string): AsyncGenerator<unknown, void, void> {
+  for (let i = 1;; i++) {
+    yield i;
+    await new Promise<void>((resolve) => gates.set(gate, resolve));
+  }
+}
+
+const MEMBERS = requireAuth();
+const STAFF = requireGroup("staff", "admin");
+
 const SPECS: Readonly<Record<string, Spec>> = {
   add: {
     types: ["string", "string"],
@@ -105,6 +117,23 @@ const SPECS: Readonly<Record<string, Spec>> = {
     types: [],
     body: () => ({ owner: ctx.owner, anonymous: ctx.isAnonymous, route: ctx.route }),
   },
+  adminRead: {
+    meta: { ugroup: "admin", readOnly: true },
+    types: ["string"],
+    body: async (id: string) => (await notes().get(id))?.text ?? null,
+  },
+  members: {
+    meta: { readOnly: true },
+    types: [],
+    body: () => MEMBERS(() => Promise.resolve(ctx.owner)),
+  },
+  staff: {
+    meta: { readOnly: true },
+    types: [],
+    body: () => STAFF(() => Promise.resolve(ctx.ugroups)),
+  },
+  groups: { meta: { readOnly: true }, types: [], body: () => ctx.ugroups },
+  ticks: { meta: { readOnly: true }, types: ["string"], stream: true, body: ticks },
   adminOnly: { meta: { ugroup: "admin" }, types: [], body: () => "secret of admins" },
   setGroups: {
     meta: { ugroup: "admin" },

@@ -182,6 +182,17 @@ export const SESSION_FUNCTIONS: readonly string[] = [
        where y.until < now() and (y.tenant, y.family) <> (tenant, c->>'fam') limit 8 for update skip locked);
    end $f$`,
 
+  // The groups of a live session now.
+  `create or replace function kontract.check_session(p_sid text) returns text[]
+   language plpgsql stable ${DEFINER} as $f$
+   declare g text[];
+   begin
+     if pg_is_in_recovery() then raise exception 'standby' using errcode = '25006'; end if;
+     select x.ugroups into g from trxs x where ${ALIVE_SID};
+     if not found then perform refuse(p_sid, ''); end if;
+     return g;
+   end $f$`,
+
   // Ends a family in its system session's tenant; effective in the next operation of any session.
   `create or replace function kontract.revoke_family(p_sid text, p_family text, p_until_ms double precision)
    returns int language plpgsql volatile ${DEFINER} as $f$

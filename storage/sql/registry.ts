@@ -5,6 +5,7 @@
  * @module
  */
 import { CHANGES } from "./changes.sql.ts";
+import { CHECK_SESSION } from "./check_session.sql.ts";
 import { COLLECT } from "./collect.sql.ts";
 import { COMMIT, putManyStatement, putStatement } from "./commit.sql.ts";
 import { getManyStatement, getStatement } from "./get.sql.ts";
@@ -14,6 +15,7 @@ import { REVOKE_FAMILY } from "./revoke_family.sql.ts";
 
 const STATEMENTS: ReadonlyMap<string, string> = new Map([
   ["open_session", OPEN_SESSION],
+  ["check_session", CHECK_SESSION],
   ["revoke_family", REVOKE_FAMILY],
   ["query", QUERY],
   ["count", COUNT],
