@@ -39,9 +39,13 @@ export interface RouteMeta {
   readonly timeout: number;
   /** Calls per window and session, or null. */
   readonly rateLimit: { readonly limit: number; readonly windowMs: number } | null;
-  /** Plain REST address, or null. */
-  readonly http: { readonly method: string; readonly path: string } | null;
-  /** Seconds a result may be cached by the client, or null; read-only routes only. */
+  /** Plain REST address, or null; `body` is the parameter that is the whole body. */
+  readonly http: {
+    readonly method: string;
+    readonly path: string;
+    readonly body?: string;
+  } | null;
+  /** Seconds the client may keep a result, or null; read-only routes only. */
   readonly cache: number | null;
 }
 

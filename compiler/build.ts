@@ -12,6 +12,7 @@ import { emitCookbook } from "./cookbook/mod.ts";
 import { type Diagnostic, Diagnostics } from "./diagnostic.ts";
 import { emitClient } from "./emit/client.ts";
 import { emitFbs } from "./emit/fbs.ts";
+import { emitOpenApi } from "./emit/openapi.ts";
 import { emitServer, spliceExports } from "./emit/worker.ts";
 import { buildFrontEnd, isPackageFile } from "./front_end.ts";
 import { formatLock } from "./lock.ts";
@@ -211,6 +212,8 @@ async function runBuild(
   for (const { path, text } of timer.time("emit", () => emitCookbook(manifest))) {
     files.set(`cookbook/${path}`, text);
   }
+  const openApi = timer.time("emit", () => emitOpenApi(manifest));
+  if (openApi !== null) files.set("openapi.json", openApi);
   files.set("schema.fbs", timer.time("emit", () => emitFbs(manifest)));
   const [front, ...chunks] = await timer.time("bundle", () =>
     Promise.all([

@@ -26,6 +26,7 @@ export const DIAGNOSTIC_CODES = {
   KT2007: "vanished route",
   KT2008: "generic route",
   KT2009: "parameter form",
+  KT2010: "plain HTTP address",
   KT3001: "type cannot cross",
   KT4001: "table",
   KT4002: "primary key",

@@ -320,6 +320,7 @@ class ModuleScan {
       node: found.node,
       signature: signatures[0]!,
       meta: routeMeta(options, this.#reporter),
+      httpNode: options.get("http")?.node,
       doc: found.doc,
       span: this.#reporter.span(found.node),
     });

@@ -12,6 +12,7 @@ import type {
   TableDef,
 } from "../_internal/manifest.ts";
 import type { Shape, ShapeTable } from "../_internal/shape.ts";
+import { checkHttp } from "./http_binding.ts";
 import { compareText } from "./diagnostic.ts";
 import { digest } from "./digest.ts";
 import type { Discovery } from "./discover.ts";
@@ -64,6 +65,7 @@ export function makeManifest(input: ManifestInput): Omit<Manifest, "build"> {
   checkGrants(discovery.routes, tables, reporter);
   reportVanished(input.lock, reporter);
   const types = input.lowering.names.table;
+  checkHttp(discovery.routes, routes, types, reporter);
   return {
     version: 1,
     app: input.app,

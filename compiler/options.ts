@@ -186,10 +186,8 @@ export function routeMeta(options: Options, reporter: Reporter): RouteMeta {
     http: read.take<RouteMeta["http"]>(
       "http",
       null,
-      `{ method, path } with one of ${METHODS.join(", ")} and a path that starts with '/'`,
-      (v): v is { method: string; path: string } =>
-        isPlain(v) && Object.keys(v).length === 2 && METHODS.includes(String(v.method)) &&
-        typeof v.path === "string" && v.path.startsWith("/"),
+      `{ method, path, body? } with one of ${METHODS.join(", ")} and a path that starts with '/'`,
+      isHttp,
     ),
     cache: read.whole("cache", null, 1, 31_536_000),
   };
@@ -206,6 +204,14 @@ export function routeMeta(options: Options, reporter: Reporter): RouteMeta {
 
 function isPlain(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isHttp(value: unknown): value is NonNullable<RouteMeta["http"]> {
+  if (!isPlain(value)) return false;
+  const { method, path, body, ...more } = value;
+  return Object.keys(more).length === 0 && METHODS.includes(String(method)) &&
+    typeof path === "string" && path.startsWith("/") &&
+    (body === undefined || typeof body === "string");
 }
 
 function isCount(value: unknown): value is number {

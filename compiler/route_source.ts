@@ -18,6 +18,8 @@ export interface RouteSource {
   readonly node: ts.Node;
   readonly signature: ts.Signature;
   readonly meta: RouteMeta;
+  /** The value of its `http` option, if any. */
+  readonly httpNode?: ts.Node | undefined;
   readonly doc: string;
   readonly span: SourceSpan;
 }

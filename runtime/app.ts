@@ -8,6 +8,7 @@
  * @module
  */
 import type { RouteMeta, TableDef } from "../_internal/manifest.ts";
+import type { HttpBinding } from "../_internal/http_route.ts";
 import type { ShapeTable } from "../_internal/shape.ts";
 
 /** What the gateway must know of a route before its chunk is loaded. */
@@ -24,6 +25,8 @@ export interface RouteEntry {
   readonly schemaHash: string;
   /** True where the result is a stream. */
   readonly stream: boolean;
+  /** Its plain REST address, if it has one. */
+  readonly http?: HttpBinding;
 }
 
 /** Generated code of one route; everything in it trusts only bytes it has checked itself. */

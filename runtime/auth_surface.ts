@@ -19,8 +19,9 @@ import {
   renewCookies,
   wantsCookies,
 } from "./cookie_session.ts";
+import { methodNotAllowed } from "./failure.ts";
 import { readJson } from "./json_body.ts";
-import { jsonResponse } from "./json_surface.ts";
+import { jsonResponse, NO_BODY } from "./json_surface.ts";
 import type { Incoming, Services } from "./services.ts";
 import { TENANT_HEADER } from "./tenants.ts";
 
@@ -39,7 +40,10 @@ export async function answerAuth(
     throw new KontractError("ROUTE_NOT_FOUND", "There is no such auth function.");
   }
   if (request.method !== "POST" && !(request.method === "GET" && name === "me")) {
-    throw new KontractError("METHOD_NOT_ALLOWED", "Auth functions are called with POST.");
+    throw methodNotAllowed(
+      name === "me" ? ["GET", "POST"] : ["POST"],
+      "Auth functions are called with POST.",
+    );
   }
   const asked = wantsCookies(services, request);
   const cookies = cookieTokens(services, request);
@@ -106,6 +110,6 @@ function withoutTokens(answer: unknown): unknown {
 
 function respond(answer: unknown): Response {
   return answer === undefined || answer === null
-    ? jsonResponse(204, null)
+    ? jsonResponse(204, NO_BODY)
     : jsonResponse(200, answer);
 }

@@ -56,17 +56,19 @@ export interface BackendOptions {
     /** Length of the window in milliseconds. */
     readonly windowMs: number;
   };
-  /** Plain REST address. Checked and kept in the manifest; nothing answers to it yet. */
+  /** Plain REST address, beside the generated client and `/rpc`. */
   readonly http?: {
-    /** `GET`, `POST`, `PUT`, `PATCH` or `DELETE`. */
-    readonly method: string;
-    /** Path with `{parameters}`, e.g. `/users/{id}`. */
+    /** A function that answers to `GET` must be `readOnly`. */
+    readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+    /**
+     * Path with `{parameters}`, e.g. `/api/users/{id}`. The other parameters are query parameters of a
+     * `GET` or `DELETE`, and properties of the JSON body of the rest.
+     */
     readonly path: string;
+    /** The parameter that is the whole JSON body; those that are left are query parameters then. */
+    readonly body?: string;
   };
-  /**
-   * Seconds a client may keep the result; read-only functions only. Checked and kept in the manifest;
-   * no client keeps anything yet.
-   */
+  /** Seconds the generated client may keep the result; read-only functions only. */
   readonly cache?: number;
   /** Bits beyond a field's own, as `"table.field"` → bits; shown in the permission matrix. */
   readonly grants?: Readonly<Record<string, Bits>>;

@@ -10,6 +10,7 @@
 import { KontractError } from "../_internal/errors.ts";
 import { parseSubscribeRequest, sseResponse } from "../events/mod.ts";
 import { requestCaller } from "./caller.ts";
+import { methodNotAllowed } from "./failure.ts";
 import { followerParts } from "./follower.ts";
 import { openSubscription } from "./subscriptions.ts";
 import type { Incoming, Services } from "./services.ts";
@@ -18,7 +19,7 @@ import type { Incoming, Services } from "./services.ts";
 export async function answerEvents(services: Services, incoming: Incoming): Promise<Response> {
   const { request, url } = incoming;
   if (request.method !== "GET") {
-    throw new KontractError("METHOD_NOT_ALLOWED", "Events are followed with GET.");
+    throw methodNotAllowed(["GET"], "Events are followed with GET.");
   }
   const principal = await requestCaller(services, incoming);
   const { source, filter, resume } = parseSubscribeRequest({

@@ -59,6 +59,11 @@ export function toFailure(error: unknown, requestId: string): Failure {
   return { status, error: { code: "INTERNAL", message, requestId } };
 }
 
+/** A method that its path does not know; `allow` becomes the header. */
+export function methodNotAllowed(allow: readonly string[], message?: string): KontractError {
+  return new KontractError("METHOD_NOT_ALLOWED", message, { data: { allow } });
+}
+
 /** As {@link toFailure}, and writes what only the operator may see. */
 export function reportFailure(
   log: Log,

@@ -6,6 +6,7 @@
  * | `GET /health` | alive; with `?database` also that the database answers |
  * | `POST /raystream` | the sealed channel; as a WebSocket where the request upgrades |
  * | `POST /rpc/<name>` | a function, as plain JSON |
+ * | what `http` says | a function, as plain REST |
  * | `POST /auth/<name>`, `GET /auth/me` | auth, as plain JSON |
  * | `GET /events` | server-sent events |
  *
@@ -37,7 +38,7 @@ import { answerAuth } from "./auth_surface.ts";
 import { createAuthStore, hasTenant } from "./auth_store.ts";
 import { CallRunner } from "./call_runner.ts";
 import { answerEvents } from "./event_surface.ts";
-import { reportFailure } from "./failure.ts";
+import { methodNotAllowed, reportFailure } from "./failure.ts";
 import { MAX_JSON } from "./json_body.ts";
 import { answerRpc, failureResponse, jsonResponse } from "./json_surface.ts";
 import { allowOrigin, type OriginList } from "./origins.ts";
@@ -45,6 +46,8 @@ import { Maintenance } from "./maintenance.ts";
 import type { Ports } from "./ports.ts";
 import { rayDispatch } from "./ray_surface.ts";
 import { createResumeSealer } from "./resume_sealer.ts";
+import { RestRouter } from "./rest_router.ts";
+import { answerRest } from "./rest_surface.ts";
 import { RouteTable } from "./routes.ts";
 import type { Incoming, Services } from "./services.ts";
 import { SessionCache } from "./session_cache.ts";
@@ -61,7 +64,7 @@ export interface GatewayOptions {
   readonly maxBody?: number;
   /** Limits of raystream. */
   readonly limits?: Partial<RayLimits>;
-  /** False switches `/rpc` off: calls come through raystream only. */
+  /** False switches `/rpc` off: calls come through raystream, and where `http` gives an address. */
   readonly json?: boolean;
   /**
    * False on hosts where a promise of one request must not be awaited by another (Workers). True
@@ -136,7 +139,7 @@ export function createGateway(
   return {
     auth: services.auth,
     scheduled: () => services.maintenance.run(),
-    handles: isGatewayPath,
+    handles: (pathname) => isGatewayPath(pathname) || services.rest.has(pathname),
     async refuseSocket(request, from = {}): Promise<Response | null> {
       const requestId = crypto.randomUUID();
       try {
@@ -167,7 +170,7 @@ export function createGateway(
       let headers: Readonly<Record<string, string>> = {};
       let response: Response;
       try {
-        const allowed = allowOrigin(request, services.origins);
+        const allowed = allowOrigin(request, services.origins, services.rest.methods);
         headers = allowed.headers;
         const incoming: Incoming = {
           request,
@@ -190,8 +193,8 @@ export function createGateway(
   };
 }
 
-/** True for the paths in the table above. */
-export function isGatewayPath(pathname: string): boolean {
+/** True for the fixed paths in the table above. */
+function isGatewayPath(pathname: string): boolean {
   return pathname === "/health" || pathname === RAY_PATH || pathname === "/events" ||
     pathname.startsWith("/rpc/") || pathname.startsWith("/auth/");
 }
@@ -211,6 +214,8 @@ async function answer(services: Services, incoming: Incoming, json: boolean): Pr
   if (pathname.startsWith("/auth/")) {
     return await answerAuth(services, incoming, nameIn(pathname, "/auth/"));
   }
+  const rest = services.rest.match(request.method, pathname);
+  if (rest !== null) return await answerRest(services, incoming, rest);
   throw new KontractError("NOT_FOUND");
 }
 
@@ -222,7 +227,7 @@ function nameIn(pathname: string, prefix: string): string {
 
 async function answerHealth(services: Services, { request, url }: Incoming): Promise<Response> {
   if (request.method !== "GET" && request.method !== "HEAD") {
-    throw new KontractError("METHOD_NOT_ALLOWED");
+    throw methodNotAllowed(["GET", "HEAD"]);
   }
   if (url.searchParams.has("database")) {
     try {
@@ -283,6 +288,7 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
     auth,
     sessions,
     routes: new RouteTable(app),
+    rest: new RestRouter(app.routes),
     runner: new CallRunner({ engine, sessions, grants, ports, admin: auth }),
     grants,
     sealer: createResumeSealer(secrets),

@@ -10,8 +10,10 @@
  */
 import { KontractError } from "../_internal/errors.ts";
 import { requestCaller } from "./caller.ts";
+import type { Principal } from "../auth/contract.ts";
+import type { RouteCode, RouteEntry } from "./app.ts";
 import type { Call } from "./call_runner.ts";
-import { type Failure, reportFailure } from "./failure.ts";
+import { type Failure, methodNotAllowed, reportFailure } from "./failure.ts";
 import { bodyDigest, effectOf } from "./idempotency.ts";
 import { decodeJsonAnswer, encodeJsonAnswer } from "./json_answer.ts";
 import { parseJson, readBytes } from "./json_body.ts";
@@ -23,17 +25,48 @@ export async function answerRpc(
   incoming: Incoming,
   name: string,
 ): Promise<Response> {
+  const { request } = incoming;
+  if (request.method !== "POST") {
+    throw methodNotAllowed(["POST"], "Functions are called with POST.");
+  }
+  const route = services.routes.named(name);
+  const principal = await requestCaller(services, incoming);
+  const content = await readBytes(request, services.maxBody);
+  const args = argumentList(content.length === 0 ? [] : parseJson(content));
+  return await answerJson(services, incoming, {
+    route,
+    principal,
+    content,
+    decode: (code) => code.argumentsFromJson(structuredClone(args)),
+    present: (result) => ({ result }),
+    empty: false,
+  });
+}
+
+/** One call whose arguments have been found. */
+export interface JsonCall {
+  readonly route: RouteEntry;
+  readonly principal: Principal;
+  /** What a repeat with the same `Idempotency-Key` must repeat. */
+  readonly content: Uint8Array;
+  /** Fresh, checked arguments. @throws {KontractError} `VALIDATION` */
+  decode(code: RouteCode): unknown[];
+  /** The body of the answer. */
+  present(result: unknown): unknown;
+  /** True: a plain 200 has nothing to say and is a 204. */
+  readonly empty: boolean;
+}
+
+/** Runs a call and answers with JSON, or with lines of JSON where it is a stream. */
+export async function answerJson(
+  services: Services,
+  incoming: Incoming,
+  { route, principal, content, decode, present, empty }: JsonCall,
+): Promise<Response> {
   const { routes, runner } = services;
   const { request, requestId, address, origin } = incoming;
-  if (request.method !== "POST") {
-    throw new KontractError("METHOD_NOT_ALLOWED", "Functions are called with POST.");
-  }
-  const route = routes.named(name);
-  const principal = await requestCaller(services, incoming);
-  const bytes = await readBytes(request, services.maxBody);
-  const args = argumentList(bytes.length === 0 ? [] : parseJson(bytes));
   const effect = await effectOf(request.headers.get("idempotency-key"), route.name);
-  const digest = effect === null ? "" : await bodyDigest(bytes);
+  const digest = effect === null ? "" : await bodyDigest(content);
   const code = await routes.code(route);
   const call: Call = {
     route,
@@ -43,7 +76,7 @@ export async function answerRpc(
     request: { address, origin, sealed: false },
     signal: request.signal,
     effect,
-    arguments: () => code.argumentsFromJson(structuredClone(args)),
+    arguments: () => decode(code),
     encode: (value, context) =>
       route.stream
         ? line({ element: code.resultToJson(value) ?? null })
@@ -51,10 +84,10 @@ export async function answerRpc(
   };
   if (route.stream) return ndjson(services, incoming, await runner.stream(call));
   const outcome = await runner.value(call);
-  const answer = decodeJsonAnswer(outcome.answer, digest, outcome.replayed);
-  const empty = answer.status === 204 || (answer.status >= 300 && answer.status < 400);
-  return jsonResponse(answer.status, empty ? null : { result: answer.result }, {
-    ...answer.headers,
+  const { status, headers, result } = decodeJsonAnswer(outcome.answer, digest, outcome.replayed);
+  const bare = status === 204 || (status >= 300 && status < 400) || empty && status === 200;
+  return jsonResponse(empty && status === 200 ? 204 : status, bare ? NO_BODY : present(result), {
+    ...headers,
     ...(outcome.replayed ? { "idempotency-replayed": "true" } : {}),
   });
 }
@@ -71,17 +104,20 @@ function argumentList(body: unknown): unknown[] {
   );
 }
 
-/** JSON with the headers every answer has; no body for null. */
+/** What an answer without a body has for one; `null` is a JSON value like any other. */
+export const NO_BODY: unique symbol = Symbol("no body");
+
+/** JSON with the headers every answer has. */
 export function jsonResponse(
   status: number,
   body: unknown,
   headers: Readonly<Record<string, string>> = {},
 ): Response {
-  return new Response(body === null ? null : JSON.stringify(body), {
+  return new Response(body === NO_BODY ? null : JSON.stringify(body), {
     status,
     headers: {
       ...headers,
-      ...(body === null ? {} : { "content-type": "application/json; charset=utf-8" }),
+      ...(body === NO_BODY ? {} : { "content-type": "application/json; charset=utf-8" }),
       "cache-control": "no-store",
       "x-content-type-options": "nosniff",
     },
@@ -90,11 +126,12 @@ export function jsonResponse(
 
 /** An error as JSON. */
 export function failureResponse({ status, error }: Failure): Response {
-  const after = (error.data as { retryAfter?: unknown } | undefined)?.retryAfter;
+  const { retryAfter: after, allow } = (error.data ?? {}) as Record<string, unknown>;
   return jsonResponse(status, { error }, {
     ...(status === 429 && typeof after === "number"
       ? { "retry-after": String(Math.ceil(after / 1000)) }
       : {}),
+    ...(status === 405 && Array.isArray(allow) ? { allow: allow.join(", ") } : {}),
     ...(status === 401 ? { "www-authenticate": "Bearer" } : {}),
   });
 }

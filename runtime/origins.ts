@@ -52,16 +52,26 @@ export interface AllowedOrigin {
 /**
  * Lets a request in.
  *
+ * @param methods What pages may ask for beside GET and POST
+ *
  * @throws {KontractError} `FORBIDDEN` for a page that may not call
  */
-export function allowOrigin(request: Request, list: OriginList): AllowedOrigin {
+export function allowOrigin(
+  request: Request,
+  list: OriginList,
+  methods: readonly string[] = [],
+): AllowedOrigin {
   const origin = request.headers.get("origin");
   const decision = decideCors({
     method: request.method,
     origin,
     requestMethod: request.headers.get("access-control-request-method"),
     self: ownOrigin(request),
-  }, { ...DEFAULT_CORS, origins: list });
+  }, {
+    ...DEFAULT_CORS,
+    methods: [...new Set([...DEFAULT_CORS.methods, ...methods])],
+    origins: list,
+  });
   if (decision.kind === "refused") {
     throw new KontractError(
       "FORBIDDEN",

@@ -55,7 +55,7 @@ export interface ServerOptions {
   readonly tenantOf?: (request: Request) => string | null;
   /** Bytes of a JSON body; 1 MiB where missing. */
   readonly maxBody?: number;
-  /** False switches `/rpc` off: calls come through the sealed channel only. */
+  /** False switches `/rpc` off: calls come through the sealed channel, and where `http` gives an address. */
   readonly json?: boolean;
 }
 

@@ -12,6 +12,7 @@ import type { CallRunner } from "./call_runner.ts";
 import type { Maintenance } from "./maintenance.ts";
 import type { OriginList } from "./origins.ts";
 import type { Ports } from "./ports.ts";
+import type { RestRouter } from "./rest_router.ts";
 import type { RouteTable } from "./routes.ts";
 import type { SessionCache } from "./session_cache.ts";
 import type { TenantGate } from "./tenants.ts";
@@ -25,6 +26,8 @@ export interface Services {
   readonly auth: KontractAuth;
   readonly sessions: SessionCache;
   readonly routes: RouteTable;
+  /** Addresses of plain REST. */
+  readonly rest: RestRouter;
   readonly runner: CallRunner;
   readonly grants: TopicGrants;
   readonly sealer: ResumeSealer;

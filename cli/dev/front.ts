@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { dirname } from "node:path";
 import { KontractError } from "../../_internal/errors.ts";
 import { type Problem, problemResponse } from "./problem_page.ts";
 import { isWebSocket, passOn, passOnWebSocket, type Upstream } from "./proxy.ts";
@@ -160,11 +161,17 @@ export class Front {
         return this.#leaving(await passOnWebSocket(upstream, request, visitor));
       }
       const rewrite = script === "" ? undefined : (html: string) => html + script;
-      const file = await serveFile(this.#options.publicFolder, request, rewrite);
+      const file = await serveFile(this.#folderOf(request), request, rewrite);
       return this.#leaving(file ?? await passOn(upstream, request, visitor));
     } catch {
       return this.#leaving(problemResponse(UNREACHABLE, request, script));
     }
+  }
+
+  /** The REST document lies beside the front end's files: what is deployed does not show it by itself. */
+  #folderOf(request: Request): string {
+    const { publicFolder } = this.#options;
+    return new URL(request.url).pathname === "/openapi.json" ? dirname(publicFolder) : publicFolder;
   }
 
   /** Waits while held. A request that is let through to a host counts from this very turn. */

@@ -229,3 +229,21 @@ Deno.test("a taken port is PORT_IN_USE and says what to do", options, async () =
     return Promise.resolve();
   });
 });
+
+Deno.test(
+  "the document of the REST addresses is shown, and nothing else of its folder",
+  options,
+  async () => {
+    await withFront(async (front, folder) => {
+      await Deno.writeTextFile(join(folder, "openapi.json"), `{"openapi":"3.1.0"}`);
+      await Deno.writeTextFile(join(folder, "manifest.json"), "{}");
+      const app = host(() => new Response("app", { status: 404 }));
+      front.serve(app.origin);
+      const shown = await fetch(`${front.url}/openapi.json`);
+      assert.deepEqual(await shown.json(), { openapi: "3.1.0" });
+      assert.equal(await (await fetch(`${front.url}/manifest.json`)).text(), "app");
+      assert.equal(await (await fetch(`${front.url}/%2e%2e/manifest.json`)).text(), "app");
+      await app.stop();
+    });
+  },
+);

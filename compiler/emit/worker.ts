@@ -7,8 +7,10 @@
  * @module
  */
 import type { Manifest, RouteDef } from "../../_internal/manifest.ts";
+import type { ShapeTable } from "../../_internal/shape.ts";
 import type { RouteEntry } from "../../runtime/app.ts";
 import { appFile, packageFile } from "../bundle.ts";
+import { httpBinding } from "../http_binding.ts";
 import { chainOf, type MiddlewareSource } from "../middleware.ts";
 import { appPath } from "../project.ts";
 import { codecEntries, reachableTypes, resultShape } from "./client.ts";
@@ -105,6 +107,7 @@ function appModule({ manifest }: ServerInput, modules: readonly string[]): strin
     meta: route.meta,
     schemaHash: route.schemaHash,
     stream: route.result.kind === "stream",
+    ...httpOf(route, manifest.types),
   }));
   const types = reachableTypes(
     manifest.tables.flatMap((table) => table.fields.map((field) => field.shape)),
@@ -121,6 +124,11 @@ ${imports}  ],
   types: ${json(types)},
 };
 `;
+}
+
+function httpOf(route: RouteDef, types: ShapeTable): Pick<RouteEntry, "http"> {
+  const http = httpBinding(route, types);
+  return http === null ? {} : { http };
 }
 
 function routeModule(

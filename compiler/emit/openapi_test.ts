@@ -1,0 +1,91 @@
+/** The OpenAPI document: valid by an independent validator, and saying what the gateway does. */
+import assert from "node:assert/strict";
+import { Validator } from "@seriousme/openapi-schema-validator";
+import { build, formatDiagnostics } from "../mod.ts";
+import { makeApp } from "../testing/app.ts";
+import { CONDUIT, CONDUIT_OPERATIONS } from "../testing/conduit.ts";
+import { schemaName } from "./json_schema.ts";
+
+interface Operation {
+  readonly operationId: string;
+  readonly parameters?: readonly {
+    readonly name: string;
+    readonly in: string;
+    readonly required: boolean;
+    readonly schema: unknown;
+    readonly description?: string;
+  }[];
+  readonly requestBody?: { readonly content: Record<string, { readonly schema: unknown }> };
+  readonly responses: Readonly<Record<string, unknown>>;
+}
+
+interface Document {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: { readonly schemas: Readonly<Record<string, unknown>> };
+}
+
+async function documentOf(files: Readonly<Record<string, string>>): Promise<Document | null> {
+  await using app = await makeApp(files);
+  const result = await build({ root: app.root, hosts: ["deno"] });
+  assert.equal(formatDiagnostics(result.diagnostics), "");
+  const text = await app.read("dist/openapi.json").catch(() => null);
+  return text === null ? null : JSON.parse(text);
+}
+
+Deno.test("the RealWorld API can be said with http, and its document is valid OpenAPI 3.1", async () => {
+  const document = await documentOf(CONDUIT);
+  assert.ok(document !== null);
+  const validator = new Validator();
+  const { valid, errors } = await validator.validate(structuredClone(document) as never);
+  assert.deepEqual(errors, undefined);
+  assert.equal(valid, true);
+  assert.equal(validator.version, "3.1");
+  const said = Object.entries(document.paths).flatMap(([path, item]) =>
+    Object.entries(item).map(([method, { parameters = [] }]) => {
+      const query = parameters.filter((one) => one.in === "query").map((one) => one.name);
+      return [`${method.toUpperCase()} ${path.slice("/api".length)}`, ...query].join(" ");
+    })
+  );
+  for (const one of CONDUIT_OPERATIONS) assert.ok(said.includes(one), `${one} of ${said}`);
+
+  const { articles } = Object.fromEntries(
+    Object.values(document.paths).flatMap((item) => Object.values(item)).map((one) => [
+      one.operationId,
+      one,
+    ]),
+  );
+  assert.deepEqual(articles?.parameters?.map(({ name, required }) => [name, required]), [
+    ["tag", false],
+    ["author", false],
+    ["favorited", false],
+    ["offset", false],
+    ["limit", false],
+  ]);
+  assert.equal(articles?.parameters?.[0]?.description, "Only those with this tag.");
+  assert.deepEqual(document.components.schemas.NewArticle, {
+    type: "object",
+    properties: {
+      title: { type: "string" },
+      body: { type: "string" },
+      tagList: { type: "array", items: { type: "string" } },
+    },
+    required: ["title", "body"],
+    additionalProperties: false,
+  });
+});
+
+Deno.test("an app without plain addresses has no document", async () => {
+  assert.equal(
+    await documentOf({
+      "src/a.ts": `import { backend } from "@kontract/kontract";
+export const a = backend({}, () => Promise.resolve(1));
+`,
+    }),
+    null,
+  );
+});
+
+Deno.test("a type's name is a legal and unique name of a schema", () => {
+  assert.equal(schemaName("Müller$"), "M_ufc_ller_u24_");
+  assert.match(schemaName("Größe"), /^[A-Za-z0-9._-]+$/);
+});

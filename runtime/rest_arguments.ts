@@ -1,0 +1,117 @@
+/**
+ * Path, query and JSON body of a plain request → the arguments of a call, still unchecked: the route's
+ * generated code judges them, and {@link named} makes its words those of the request.
+ *
+ * What has no parameter to go to is refused, in the query as in the body: a misspelled filter must not
+ * answer with everything.
+ *
+ * @module
+ */
+import { KontractError } from "../_internal/errors.ts";
+import type { HttpArgument, HttpBinding } from "../_internal/http_route.ts";
+import { parseJson } from "./json_body.ts";
+
+/** True where the call takes something from the body. */
+export function readsBody({ arguments: all }: HttpBinding): boolean {
+  return all.some(({ from }) => from === "body" || from === "whole");
+}
+
+/**
+ * The arguments as JSON, in the order of the function's parameters.
+ *
+ * @throws {KontractError} `VALIDATION`, `BAD_REQUEST`
+ */
+export function restArguments(
+  binding: HttpBinding,
+  path: ReadonlyMap<string, string>,
+  query: URLSearchParams,
+  bytes: Uint8Array,
+): unknown[] {
+  refuseUnknown(binding, "query", query.keys());
+  const body = readsBody(binding) ? bodyOf(binding, bytes) : undefined;
+  return binding.arguments.map((argument) => {
+    switch (argument.from) {
+      case "path":
+        return readText(argument, path.get(argument.name) ?? "");
+      case "query":
+        return fromQuery(argument, query.getAll(argument.name));
+      case "whole":
+        return body === undefined ? argument.absent : body;
+      case "body":
+        return fromBody(argument, body);
+    }
+  });
+}
+
+function bodyOf(binding: HttpBinding, bytes: Uint8Array): unknown {
+  const value = bytes.length === 0 ? undefined : parseJson(bytes);
+  if (binding.arguments.some(({ from }) => from === "whole")) return value;
+  if (value === undefined) return {};
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new KontractError("BAD_REQUEST", "The body is a JSON object.");
+  }
+  refuseUnknown(binding, "body", Object.keys(value));
+  return value;
+}
+
+function fromBody(argument: HttpArgument, body: unknown): unknown {
+  const given = body as Readonly<Record<string, unknown>>;
+  return Object.hasOwn(given, argument.name) ? given[argument.name] : argument.absent;
+}
+
+function fromQuery(argument: HttpArgument, values: readonly string[]): unknown {
+  const { name, list, absent } = argument;
+  if (values.length === 0) return absent;
+  if (list) return values.map((value) => readText(argument, value));
+  if (values.length > 1) throw invalid(name, "given once", "query");
+  return readText(argument, values[0] ?? "");
+}
+
+const NUMBER = /^-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
+
+/** What cannot be read stays a text, for the shape to refuse. */
+function readText({ text }: HttpArgument, value: string): unknown {
+  if (text === "number" && NUMBER.test(value)) return Number(value);
+  if (text === "boolean" && (value === "true" || value === "false")) return value === "true";
+  return value;
+}
+
+function refuseUnknown(
+  { arguments: all }: HttpBinding,
+  from: "query" | "body",
+  names: Iterable<string>,
+): void {
+  const known = new Set(all.filter((one) => one.from === from).map(({ name }) => name));
+  for (const name of names) {
+    if (!known.has(name)) throw invalid(name, "left out: there is no such parameter", from);
+  }
+}
+
+function invalid(path: string, expected: string, from: HttpArgument["from"]): KontractError {
+  return new KontractError("VALIDATION", `'${path}' must be ${expected}.`, {
+    data: { path, expected, in: from === "whole" ? "body" : from },
+  });
+}
+
+/** Runs the check of arguments; a problem at `[1].x` is told by the parameter's name and place. */
+export function named<T>(binding: HttpBinding, check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    const data = (error as { readonly data?: unknown } | null)?.data;
+    const { path, expected } = (data ?? {}) as {
+      readonly path?: unknown;
+      readonly expected?: unknown;
+    };
+    const match = typeof path === "string" ? /^\[(\d+)\](.*)$/s.exec(path) : null;
+    const argument = binding.arguments[Number(match?.[1])];
+    if (argument === undefined || typeof expected !== "string") throw error;
+    const rest = match?.[2] ?? "";
+    const whole = argument.from === "whole";
+    throw invalid(
+      whole ? rest.replace(/^\./, "") || "body" : argument.name + rest,
+      expected,
+      argument.from,
+    );
+  }
+}
