@@ -29,6 +29,7 @@ import { upgrade } from "./socket.ts";
 
 export type { AppDefinition, RouteCode, RouteEntry, RouteModule } from "../app.ts";
 export type { GatewayOptions } from "../gateway.ts";
+export type { HttpArgument, HttpBinding } from "../../_internal/http_route.ts";
 export type { AuthActor, AuthAdmin, ImportedAccount } from "../../auth/admin.ts";
 export type { AuditEvent, AuditHook, AuditType } from "../../auth/audit.ts";
 export type * from "../../auth/contract.ts";
