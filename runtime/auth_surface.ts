@@ -76,6 +76,9 @@ async function answerInCookies(
   cookies: CookieTokens | null,
 ): Promise<Response> {
   const refresh = cookies?.refresh ?? null;
+  if (name === "refresh" && refresh === null && argument === null) {
+    throw new KontractError("UNAUTHORIZED", "There is no session to renew.");
+  }
   // Who has a session already keeps it: a new identity would take the old one's place in the cookies.
   if (cookies !== null && refresh !== null && (name === "refresh" || name === "anonymous")) {
     try {

@@ -70,6 +70,16 @@ export async function requireCaller(
   return await verifyToken(services, request, token);
 }
 
+/** The caller of a sealed call: by its token, else by the request's cookies. @throws as {@link requireCaller} */
+export async function sealedCaller(
+  services: Services,
+  { request, cookieCaller }: Incoming,
+  token: string | null,
+): Promise<Principal> {
+  if (token === null && cookieCaller !== null) return cookieCaller();
+  return await requireCaller(services, request, token);
+}
+
 /** The caller of an auth function, or null where there is none and none is needed. */
 export async function optionalCaller(
   services: Services,

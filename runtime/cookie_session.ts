@@ -10,6 +10,9 @@
  * - **Renewal.** A session token that has run out is renewed with the refresh cookie on the way, and the
  *   new cookies go out with the answer, whatever it is; so a page never handles `SESSION_EXPIRED`.
  *
+ * The sealed channel takes cookies from requests that ask for it with the same header; the calls inside
+ * then carry no token.
+ *
  * A bearer token always wins, and proves enough by itself.
  *
  * @module
@@ -109,6 +112,30 @@ export async function cookieCaller(
   }
   const { access } = await renewCookies(services, incoming, tokens);
   return await verifyToken(services, request, access);
+}
+
+/**
+ * The caller behind the cookies of a request to the sealed channel: told or thrown to each call in it that
+ * carries no token. Null for a request that is not in cookie mode.
+ *
+ * @throws {KontractError} `BAD_REQUEST`, `FORBIDDEN`
+ */
+export async function sealedCookieCaller(
+  services: Services,
+  incoming: Incoming,
+): Promise<Incoming["cookieCaller"]> {
+  if (!wantsCookies(services, incoming.request)) return null;
+  const tokens = cookieTokens(services, incoming.request);
+  try {
+    // The same as having run out: the page then asks for a session, which no other error makes it do.
+    if (tokens === null) throw new KontractError("SESSION_EXPIRED");
+    const principal = await cookieCaller(services, incoming, tokens);
+    return () => principal;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  }
 }
 
 /** New tokens for a refresh cookie, on their way to the browser. @throws as auth's `refresh` */

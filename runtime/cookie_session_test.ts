@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
 import { SessionTokenIssuer } from "../auth/session_token.ts";
+import { createHttpTransport } from "../protocol/client.ts";
+import { decodeValue, encodeValue } from "../protocol/codec/mod.ts";
+import { deriveServerKeys } from "../protocol/mod.ts";
+import { NOTES_APP } from "./testing/notes_app.ts";
 import { ORIGIN, readAnswer, withNotes } from "./testing/notes_server.ts";
 
 /** A browser's cookies: what `Set-Cookie` said last. */
@@ -40,7 +44,7 @@ const OWN = { "sec-fetch-site": "same-origin", origin: ORIGIN };
 const ASK = { "kontract-session": "cookie" };
 
 Deno.test("cookie mode", async (t) => {
-  await withNotes(async ({ send }) => {
+  await withNotes(async ({ send, server, database }) => {
     const jar = new Jar();
     const post = async (path: string, json: unknown, headers: Record<string, string> = {}) => {
       const response = await send(path, { json, headers: { ...jar.header, ...OWN, ...headers } });
@@ -115,46 +119,39 @@ Deno.test("cookie mode", async (t) => {
       },
     );
 
-    await t.step("a bearer token wins over cookies and needs no such proof", async () => {
-      const other = await (await send("/auth/anonymous", { method: "POST" })).json();
-      const headers = { ...jar.header, authorization: `Bearer ${other.access}` };
-      const who = await readAnswer(await send("/rpc/who", { json: [], headers }));
-      assert.equal((who.result as { owner: string }).owner, other.owner);
-    });
-
-    await t.step("asking again for a session keeps the one there is", async () => {
-      const before = jar.get("__Host-kontract-refresh");
-      const again = await post("/auth/anonymous", null, ASK);
-      assert.equal((await again.json()).owner, owner);
-      assert.notEqual(jar.get("__Host-kontract-refresh"), before);
-    });
-
-    await t.step("signing up keeps the owner and goes on in cookies", async () => {
-      const answer = await (await post("/auth/register", {
-        email: "ann@example.com",
-        password: "correct horse battery",
-      })).json();
-      assert.equal(answer.owner, owner);
-      assert.equal(answer.anonymous, false);
-      assert.ok(!("access" in answer) && !("refresh" in answer));
-    });
-
-    await t.step("an unknown mode is refused", async () => {
-      const response = await post("/auth/anonymous", null, { "kontract-session": "jar" });
-      assert.equal((await readAnswer(response)).code, "BAD_REQUEST");
-    });
-
-    await t.step("a logout deletes the cookies, and old ones are worth nothing", async () => {
-      const old = jar.header;
-      assert.equal((await post("/auth/logout", {})).status, 200);
-      assert.equal(jar.header.cookie, "");
-      for (const path of ["/rpc/add", "/auth/refresh"]) {
-        const json = path === "/rpc/add" ? ["after", "x"] : {};
-        const response = await send(path, { json, headers: { ...old, ...OWN } });
-        assert.equal(response.status, 401, path);
-        await response.body?.cancel();
-      }
-    });
+    await t.step(
+      "the sealed channel takes cookies where it is asked to, by the same rule",
+      async () => {
+        const { pins } = await deriveServerKeys(database.secrets);
+        const who = async (headers: Record<string, string>): Promise<unknown> => {
+          const transport = createHttpTransport({
+            url: ORIGIN,
+            app: "notes",
+            pins,
+            fetch: (input, init) =>
+              server.fetch(
+                new Request(input, { ...init, headers: { ...Object(init?.headers), ...headers } }),
+              ),
+          });
+          const { op } = NOTES_APP.routes.find(({ name }) => name === "who")!;
+          const options = { token: null, mutation: false };
+          return await transport.call(op, encodeValue([]), options)
+            .then((bytes) => Object(decodeValue(bytes)).owner, (error) => error.code)
+            .finally(() => transport.close());
+        };
+        assert.equal(await who({ ...jar.header, ...OWN, ...ASK }), owner);
+        assert.equal(await who({ ...jar.header, ...OWN }), "UNAUTHORIZED", "nobody asked");
+        assert.equal(await who({ ...OWN, ...ASK }), "SESSION_EXPIRED", "no cookie");
+        const strangers: Record<string, string>[] = [
+          {},
+          { origin: "https://evil.test" },
+          { "sec-fetch-site": "cross-site" },
+        ];
+        for (const told of strangers) {
+          assert.equal(await who({ ...jar.header, ...ASK, ...told }), "NETWORK");
+        }
+      },
+    );
   });
 });
 

@@ -36,6 +36,7 @@ import { storageEngine } from "../storage/engine.ts";
 import type { AppDefinition } from "./app.ts";
 import { answerAuth } from "./auth_surface.ts";
 import { createAuthStore, hasTenant } from "./auth_store.ts";
+import { sealedCookieCaller } from "./cookie_session.ts";
 import { CallRunner } from "./call_runner.ts";
 import { answerEvents } from "./event_surface.ts";
 import { methodNotAllowed, reportFailure } from "./failure.ts";
@@ -158,6 +159,7 @@ export function createGateway(
         requestId: crypto.randomUUID(),
         address,
         origin: request.headers.get("origin"),
+        cookieCaller: null,
         cookies: [],
       });
       return persist !== undefined && saved !== undefined
@@ -178,6 +180,7 @@ export function createGateway(
           requestId,
           address: from.address ?? "unknown",
           origin: allowed.origin,
+          cookieCaller: null,
           cookies,
         };
         response = allowed.preflight
@@ -205,7 +208,9 @@ async function answer(services: Services, incoming: Incoming, json: boolean): Pr
   if (pathname === "/health") return await answerHealth(services, incoming);
   if (pathname === RAY_PATH) {
     services.addresses.set(request, incoming.address);
-    return await services.ray.handle(request, rayDispatch(services, incoming));
+    // Before the first byte of the answer: its head may bring new cookies.
+    const cookieCaller = await sealedCookieCaller(services, incoming);
+    return await services.ray.handle(request, rayDispatch(services, { ...incoming, cookieCaller }));
   }
   if (pathname === "/events") return await answerEvents(services, incoming);
   if (pathname.startsWith("/rpc/") && json) {

@@ -15,7 +15,7 @@ import {
   type RpcReply,
   SYSTEM_OPS,
 } from "../protocol/rpc.ts";
-import { authContext, optionalCaller, requireCaller } from "./caller.ts";
+import { authContext, optionalCaller, sealedCaller } from "./caller.ts";
 import type { Call } from "./call_runner.ts";
 import { reportFailure } from "./failure.ts";
 import { followerParts } from "./follower.ts";
@@ -50,7 +50,7 @@ async function dispatch(services: Services, incoming: Incoming, call: RpcCall): 
 
 async function callRoute(services: Services, incoming: Incoming, rpc: RpcCall): Promise<RpcReply> {
   const { routes, runner } = services;
-  const principal = await requireCaller(services, incoming.request, rpc.token);
+  const principal = await sealedCaller(services, incoming, rpc.token);
   const route = routes.numbered(rpc.op);
   const code = await routes.code(route);
   const { requestId, address, origin } = incoming;
@@ -91,7 +91,7 @@ function isAuthFunction(name: unknown): name is AuthFunction {
 }
 
 async function subscribe(services: Services, incoming: Incoming, call: RpcCall): Promise<RpcReply> {
-  const principal = await requireCaller(services, incoming.request, call.token);
+  const principal = await sealedCaller(services, incoming, call.token);
   const { source, filter, resume } = parseSubscribeRequest(decodeValue(call.payload));
   const events = openSubscription({
     ...await followerParts(services, principal),

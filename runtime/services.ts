@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Principal } from "../auth/contract.ts";
 import type { KontractAuth } from "../auth/service.ts";
 import type { ResumeSealer } from "../events/mod.ts";
 import type { RaystreamServer } from "../protocol/mod.ts";
@@ -50,6 +51,8 @@ export interface Incoming {
   readonly address: string;
   /** Allowed origin, or null. */
   readonly origin: string | null;
+  /** Who the request's cookies say is calling; null where it is not in cookie mode. */
+  readonly cookieCaller: (() => Principal) | null;
   /** `Set-Cookie` values that leave with the answer, whatever it is. */
   readonly cookies: string[];
 }

@@ -114,15 +114,15 @@ export function createAuth(session: () => ClientSession, send: Send): ClientAuth
         return await send(name, argument, current?.access ?? null);
       } catch (error) {
         if (current === null || !hasCode(error, "SESSION_EXPIRED")) throw error;
-        return await send(name, argument, (await session().renew(current.access)).access);
+        return await send(name, argument, (await session().renew(current)).access);
       }
     } catch (error) {
       throw toClientError(error);
     }
   };
   const adopt = async (answer: unknown): Promise<SessionState> => {
-    const { access } = Object(answer) as { access?: unknown };
-    if (access === undefined) return toState(await session().current());
+    const { expiresAt } = Object(answer) as { expiresAt?: unknown };
+    if (expiresAt === undefined) return toState(await session().current());
     return toState(await session().adopt(answer));
   };
   const signUp = async (name: string, credentials: Credentials): Promise<Registration> => {
@@ -143,7 +143,7 @@ export function createAuth(session: () => ClientSession, send: Send): ClientAuth
   const ensured = async (renew: boolean): Promise<SessionState> => {
     try {
       const current = await session().ensure();
-      return toState(renew ? await session().renew(current.access) : current);
+      return toState(renew ? await session().renew(current) : current);
     } catch (error) {
       throw toClientError(error);
     }
@@ -158,7 +158,10 @@ export function createAuth(session: () => ClientSession, send: Send): ClientAuth
     async logout({ everywhere }: { readonly everywhere?: boolean } = {}): Promise<void> {
       const current = await session().current();
       if (current === null) return;
-      const argument = { refresh: current.refresh, ...(everywhere === true ? { everywhere } : {}) };
+      const argument = {
+        ...(current.refresh === null ? {} : { refresh: current.refresh }),
+        ...(everywhere === true ? { everywhere } : {}),
+      };
       try {
         await send("logout", argument, current.access).catch((error: unknown) => {
           // The refresh token alone will do where the access token has run out.

@@ -13,6 +13,7 @@ import { decodeValue, encodeValue } from "../../protocol/codec/value.ts";
 import { SYSTEM_OPS } from "../../protocol/rpc.ts";
 import type { Transport, TransportOptions } from "../../protocol/transport.ts";
 import { type ClientAuth, createAuth } from "./auth.ts";
+import type { SessionCarrier, SessionMode } from "./cookie_session.ts";
 import { bounded, hasCode, toClientError } from "./failure.ts";
 import type { ClientCallOptions, ClientRoute } from "./route.ts";
 import { ClientSession } from "./session.ts";
@@ -36,6 +37,8 @@ export interface ClientSettings {
   readonly fetch?: typeof fetch;
   /** Milliseconds a call may take where it does not say; 30,000. */
   readonly timeout?: number;
+  /** `cookieSession` leaves the tokens to the browser, in cookies that no script can read. */
+  readonly session?: SessionMode;
   /** Another way to the gateway than HTTP. */
   readonly transport?: (options: TransportOptions) => Transport;
 }
@@ -91,8 +94,12 @@ export function createClient(options: ClientOptions): Client {
   return new AppClient(options);
 }
 
+const TIMEOUT_MS = 30_000;
+
 interface Line {
   readonly transport: Transport;
+  /** Carries the session where the client does not. */
+  readonly carrier: SessionCarrier | null;
   readonly session: ClientSession;
 }
 
@@ -186,9 +193,14 @@ class AppClient implements Client {
   #open(): Line {
     if (this.#ended.signal.aborted) throw new KontractError("CANCELLED", "The client is closed.");
     if (this.#line !== null) return this.#line;
-    const { storage, fetch, transport, tenant } = this.#settings;
+    const { storage, transport, tenant, session, timeout = TIMEOUT_MS } = this.#settings;
     const url = originOf(this.#settings.url);
     const { app, pins } = this.#options;
+    const given = this.#settings.fetch;
+    const carrier = session === undefined
+      ? null
+      : session({ url, tenant, timeout, fetch: given ?? globalThis.fetch.bind(globalThis) });
+    const fetch = carrier?.fetch ?? given;
     this.#line = {
       transport: (transport ?? createHttpTransport)({
         url,
@@ -196,10 +208,12 @@ class AppClient implements Client {
         pins,
         ...(fetch === undefined ? {} : { fetch }),
       }),
+      carrier,
       session: new ClientSession(
         tenant === undefined ? `kontract/${app}/${url}` : `kontract/${app}/${url}/${tenant}`,
         storage ?? defaultStorage(),
         (name, argument) => this.#authCall(name, argument, null),
+        carrier !== null,
       ),
     };
     return this.#line;
@@ -218,9 +232,9 @@ class AppClient implements Client {
   async #authorized<T>(
     repeatable: boolean,
     options: ClientCallOptions,
-    work: (line: Line, token: string, timeout: number) => Promise<T>,
+    work: (line: Line, token: string | null, timeout: number) => Promise<T>,
   ): Promise<T> {
-    const timeout = options.timeout ?? this.#settings.timeout ?? 30_000;
+    const timeout = options.timeout ?? this.#settings.timeout ?? TIMEOUT_MS;
     const until = performance.now() + timeout;
     const left = (): number => Math.max(1, until - performance.now());
     const line = this.#open();
@@ -230,7 +244,7 @@ class AppClient implements Client {
     } catch (error) {
       if (!refusesToken(error, repeatable)) throw error;
       const renewed = await bounded(
-        line.session.renew(session.access),
+        line.session.renew(session),
         options.signal,
         left(),
       );
@@ -279,16 +293,18 @@ class AppClient implements Client {
   }
 
   async #authCall(name: string, argument: unknown, token: string | null): Promise<unknown> {
-    const { tenant } = this.#settings;
+    const { carrier, transport } = this.#open();
+    if (carrier !== null) return await carrier.auth(name, argument);
+    const { tenant, timeout = TIMEOUT_MS } = this.#settings;
     const payload = encodeValue([
       name,
       argument ?? null,
       ...(tenant === undefined ? [] : [tenant]),
     ]);
-    const answer = await this.#open().transport.call(SYSTEM_OPS.AUTH, payload, {
+    const answer = await transport.call(SYSTEM_OPS.AUTH, payload, {
       token,
       mutation: name !== "me" && name !== "sessions",
-      timeout: this.#settings.timeout ?? 30_000,
+      timeout,
     });
     return decodeValue(answer);
   }

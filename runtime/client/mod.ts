@@ -36,6 +36,12 @@ export type {
 } from "../../protocol/transport.ts";
 export type { ClientAuth, Credentials, Me, Registration, SessionInfo } from "./auth.ts";
 export { type Client, type ClientOptions, type ClientSettings, createClient } from "./client.ts";
+export {
+  cookieSession,
+  type SessionCarrier,
+  type SessionGateway,
+  type SessionMode,
+} from "./cookie_session.ts";
 export type { ClientError } from "./failure.ts";
 export type { ClientCallOptions, ClientRoute } from "./route.ts";
 export type { SessionState } from "./session.ts";

@@ -6,6 +6,7 @@
  * - The local clock decides only *when to renew early*, by the lifetime counted from the moment of
  *   receipt. A clock that is wrong costs nothing: the server says `SESSION_EXPIRED`, and one renewal
  *   follows.
+ * - In cookie mode (`cookie_session.ts`) the tokens are the browser's: here is only whose session it is.
  * - A session that cannot be renewed is forgotten. An anonymous visitor becomes a new one; a signed-in
  *   user is told by the error, and by the listeners.
  *
@@ -20,10 +21,10 @@ export type SessionState =
   | { readonly kind: "none" }
   | { readonly kind: "active"; readonly owner: string; readonly anonymous: boolean };
 
-/** Tokens as the server gives them, with the moment they came. */
+/** Tokens as the server gives them, with the moment they came; null where cookies carry them. */
 export interface StoredSession {
-  readonly access: string;
-  readonly refresh: string;
+  readonly access: string | null;
+  readonly refresh: string | null;
   /** Server's clock. */
   readonly expiresAt: number;
   readonly owner: string;
@@ -40,20 +41,22 @@ export class ClientSession {
   readonly #key: string;
   readonly #storage: ClientStorage;
   readonly #auth: AuthCall;
+  readonly #cookies: boolean;
   readonly #listeners = new Set<(state: SessionState) => void>();
   #flight: Promise<StoredSession> | null = null;
   #announced = "";
 
-  /** `key` names app and gateway. */
-  constructor(key: string, storage: ClientStorage, auth: AuthCall) {
+  /** `key` names app and gateway; with `cookies` the tokens are not kept here. */
+  constructor(key: string, storage: ClientStorage, auth: AuthCall, cookies: boolean) {
     this.#key = key;
     this.#storage = storage;
     this.#auth = auth;
+    this.#cookies = cookies;
   }
 
   /** The stored session as it is now, possibly another tab's; null where there is none. */
   async current(): Promise<StoredSession | null> {
-    const session = parseStored(await this.#storage.get(this.#key));
+    const session = this.#parse(await this.#storage.get(this.#key));
     this.#announce(session);
     return session;
   }
@@ -62,9 +65,9 @@ export class ClientSession {
   async ensure(): Promise<StoredSession> {
     const session = await this.current();
     if (session === null) return await this.renew(null);
-    if (!isDue(session)) return session;
+    if (!isDue(session) && !this.#belongsInCookies(session)) return session;
     try {
-      return await this.renew(session.access);
+      return await this.renew(session);
     } catch (error) {
       // Early renewal is a courtesy: while the server cannot be reached the old token may still do.
       if (hasCode(error, "NETWORK", "OVERLOADED", "DATABASE_UNAVAILABLE")) return session;
@@ -73,11 +76,11 @@ export class ClientSession {
   }
 
   /**
-   * A session whose access token is not `stale`.
+   * A session that is not `stale`.
    *
    * @throws {KontractError} `UNAUTHORIZED`, `SESSION_REVOKED` where a signed-in session has ended
    */
-  renew(stale: string | null): Promise<StoredSession> {
+  renew(stale: StoredSession | null): Promise<StoredSession> {
     this.#flight ??= exclusively(this.#key, () => this.#renewAlone(stale)).finally(() => {
       this.#flight = null;
     });
@@ -86,7 +89,10 @@ export class ClientSession {
 
   /** Takes over what an auth function answered. */
   async adopt(answer: unknown): Promise<StoredSession> {
-    const session = parseTokens(answer);
+    const session = fromRecord({ ...Object(answer), receivedAt: Date.now() }, this.#cookies);
+    if (session === null) {
+      throw new KontractError("RAY_DECODE", "The server's answer holds no session.");
+    }
     await this.#storage.set(this.#key, JSON.stringify(session));
     this.#announce(session);
     return session;
@@ -121,16 +127,30 @@ export class ClientSession {
     };
   }
 
-  async #renewAlone(stale: string | null): Promise<StoredSession> {
+  #parse(text: string | null): StoredSession | null {
+    if (text === null) return null;
+    try {
+      return fromRecord(Object(JSON.parse(text)), this.#cookies);
+    } catch {
+      return null; // not ours, or cut short: as good as none
+    }
+  }
+
+  #belongsInCookies(session: StoredSession): boolean {
+    return this.#cookies && session.access !== null;
+  }
+
+  async #renewAlone(stale: StoredSession | null): Promise<StoredSession> {
     const { latest } = this.#storage;
     const session = latest === undefined
       ? await this.current()
-      : parseStored(await latest.call(this.#storage, this.#key));
+      : this.#parse(await latest.call(this.#storage, this.#key));
     if (session === null) return await this.adopt(await this.#auth("anonymous", null));
-    if (session.access !== stale) return session; // another tab was faster
+    if (stale === null || !isSame(session, stale)) return session; // another tab was faster
     try {
       // Without the access token: it may have run out, and the refresh token says it all.
-      return await this.adopt(await this.#auth("refresh", { refresh: session.refresh }));
+      const argument = session.refresh === null ? null : { refresh: session.refresh };
+      return await this.adopt(await this.#auth("refresh", argument));
     } catch (error) {
       if (!hasCode(error, "UNAUTHORIZED", "SESSION_EXPIRED", "SESSION_REVOKED")) throw error;
       await this.forget();
@@ -162,28 +182,19 @@ function isDue(session: StoredSession): boolean {
   return Date.now() >= session.receivedAt + lifetime * 0.8;
 }
 
-function parseTokens(answer: unknown): StoredSession {
-  const session = fromRecord({ ...Object(answer), receivedAt: Date.now() });
-  if (session === null) {
-    throw new KontractError("RAY_DECODE", "The server's answer holds no session.");
-  }
-  return session;
+function isSame(a: StoredSession, b: StoredSession): boolean {
+  return a.access === b.access && a.receivedAt === b.receivedAt;
 }
 
-function parseStored(text: string | null): StoredSession | null {
-  if (text === null) return null;
-  try {
-    return fromRecord(Object(JSON.parse(text)));
-  } catch {
-    return null; // not ours, or cut short: as good as none
-  }
-}
-
-function fromRecord(value: Record<string, unknown>): StoredSession | null {
-  const { access, refresh, expiresAt, owner, anonymous, receivedAt } = value;
-  return typeof access === "string" && typeof refresh === "string" && typeof owner === "string" &&
-      typeof anonymous === "boolean" && typeof expiresAt === "number" &&
-      typeof receivedAt === "number"
-    ? { access, refresh, expiresAt, owner, anonymous, receivedAt }
+function fromRecord(value: Record<string, unknown>, cookies: boolean): StoredSession | null {
+  const { access = null, refresh = null, expiresAt, owner, anonymous, receivedAt } = value;
+  const tokens = typeof access === "string" && typeof refresh === "string"
+    ? { access, refresh }
+    : cookies && access === null && refresh === null
+    ? { access, refresh }
+    : null;
+  return tokens !== null && typeof owner === "string" && typeof anonymous === "boolean" &&
+      typeof expiresAt === "number" && typeof receivedAt === "number"
+    ? { ...tokens, expiresAt, owner, anonymous, receivedAt }
     : null;
 }

@@ -1,0 +1,90 @@
+/**
+ * Cookie mode: the browser keeps the session's tokens in `__Host-` cookies that no script can read. Calls go
+ * over the sealed channel as always and carry no token; the cookies go beside it, under TLS alone, and so do the
+ * auth functions, whose answers set them. What is kept here is who is signed in, nothing that proves it.
+ *
+ * A session that the page held itself moves into cookies at its first use.
+ *
+ * @module
+ */
+import { KontractError } from "../../_internal/errors.ts";
+import { utf8 } from "../../protocol/bytes.ts";
+import { decodeWireError, RemoteError } from "../../protocol/wire_error.ts";
+
+/** The gateway that a session is with. */
+export interface SessionGateway {
+  /** Origin. */
+  readonly url: string;
+  readonly tenant: string | undefined;
+  readonly fetch: typeof fetch;
+  /** Milliseconds an auth function may take. */
+  readonly timeout: number;
+}
+
+/** How requests carry a session that the client does not hold. */
+export interface SessionCarrier {
+  /** Sends with whatever carries the session. */
+  readonly fetch: typeof fetch;
+  /** Runs one auth function; its answer holds no token. */
+  auth(name: string, argument: unknown): Promise<unknown>;
+}
+
+/** Where the tokens of a session are, if not with the client. */
+export type SessionMode = (gateway: SessionGateway) => SessionCarrier;
+
+/**
+ * Keeps the session in cookies; for web pages whose gateway is on the page's own origin, or of the same site and
+ * lists it. Calls and streams go over HTTP.
+ *
+ * ```ts ignore
+ * import { cookieSession } from "@kontract/kontract/client";
+ * import { client } from "@/client";
+ *
+ * client.configure({ session: cookieSession });
+ * ```
+ */
+export function cookieSession({ url, tenant, fetch, timeout }: SessionGateway): SessionCarrier {
+  const carried = (init: RequestInit | undefined, more: Record<string, string>): RequestInit => ({
+    ...init,
+    credentials: "include",
+    headers: { ...Object(init?.headers), ...more, "kontract-session": "cookie" },
+  });
+  return {
+    fetch: (input, init) => fetch(input, carried(init, {})),
+    async auth(name, argument): Promise<unknown> {
+      const path = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+      const init: RequestInit = {
+        method: "POST",
+        body: JSON.stringify(argument ?? null),
+        cache: "no-store",
+        redirect: "error",
+        signal: AbortSignal.timeout(timeout),
+      };
+      const headers = {
+        "content-type": "application/json",
+        ...(tenant === undefined ? {} : { "kontract-tenant": tenant }),
+      };
+      let response: Response;
+      let text: string;
+      try {
+        response = await fetch(`${url}/auth/${path}`, carried(init, headers));
+        text = await response.text();
+      } catch (cause) {
+        throw new KontractError("NETWORK", undefined, { cause });
+      }
+      return readAnswer(response.ok, text);
+    },
+  };
+}
+
+function readAnswer(ok: boolean, text: string): unknown {
+  let body: unknown = null;
+  try {
+    if (text !== "") body = JSON.parse(text);
+  } catch (cause) {
+    throw new KontractError("NETWORK", "What answered is not the gateway.", { cause });
+  }
+  if (ok) return body;
+  const { error } = Object(body) as { error?: unknown };
+  throw new RemoteError(decodeWireError(utf8(JSON.stringify(error ?? null))));
+}
