@@ -13,6 +13,7 @@ const BENCHES: Readonly<Record<string, readonly [file: string, summary: string]>
   middleware: ["middleware.ts", "inlined middleware against a chain of closures"],
   password: ["password.ts", "password hashing"],
   storage: ["storage.ts", "storage against statements written by hand with the same driver"],
+  peers: ["peers.ts", "whole calls beside Hono + postgres.js and tRPC + Drizzle"],
   raystream: ["raystream.ts", "sealed calls against plain JSON over the same transport"],
 };
 
