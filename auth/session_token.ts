@@ -9,7 +9,8 @@
  *   own encoder writes for its claims, so a claim cannot be said twice.
  * - Every abuse has the same error, `UNAUTHORIZED`; only a token with a good signature that is past its
  *   end gives `SESSION_EXPIRED`.
- * - Verification does no I/O. Whether the family is still alive is the database's answer, in the same
+ * - Verification does no I/O, and the signature of a token in use is computed once: see
+ *   `verified_tokens.ts`. Whether the family is still alive is the database's answer, in the same
  *   statement as the next storage operation.
  *
  * @module
@@ -20,6 +21,7 @@ import { KontractError } from "../_internal/errors.ts";
 import type { Principal } from "./contract.ts";
 import { fromBase64Url, randomBytes, toBase64Url } from "./encoding.ts";
 import { KeyRing } from "./key_ring.ts";
+import { VerifiedTokens } from "./verified_tokens.ts";
 
 /** Audience of every session token. */
 export const SESSION_AUDIENCE = "kontract";
@@ -61,6 +63,7 @@ export class SessionTokenIssuer {
   readonly #issuer: string;
   readonly #lifetime: number;
   readonly #skew: number;
+  readonly #verified = new VerifiedTokens();
 
   /** @throws {KontractError} `CONFIG` for a lifetime or skew out of range. */
   constructor(options: SessionTokenOptions) {
@@ -113,6 +116,10 @@ export class SessionTokenIssuer {
    * @throws {KontractError} `UNAUTHORIZED` for anything that is not a token of ours, `SESSION_EXPIRED`
    */
   async verify(token: string): Promise<Principal> {
+    return this.#verified.get(token, Math.floor(this.#clock() / 1000)) ?? await this.#check(token);
+  }
+
+  async #check(token: string): Promise<Principal> {
     const parts = splitToken(token);
     if (parts === null) throw invalid();
     const signer = (await this.#ring.all()).find((one) => one.header === parts.header);
@@ -136,7 +143,12 @@ export class SessionTokenIssuer {
       }
       throw invalid(cause);
     }
-    return this.#principal(claims, now / 1000);
+    const principal = this.#principal(claims, now / 1000);
+    this.#verified.add(token, principal, {
+      from: Math.max(claims.iat as number, claims.nbf as number) - this.#skew,
+      until: principal.expiresAt / 1000 + this.#skew,
+    });
+    return principal;
   }
 
   #principal(claims: Readonly<Record<string, unknown>>, now: number): Principal {

@@ -227,6 +227,29 @@ Deno.test("an expired token says so, five seconds are forgiven, no more", async 
   await assert.rejects(at(-6_000), { code: "UNAUTHORIZED" });
 });
 
+Deno.test("a token seen before has the verdict of one never seen, at every second", async () => {
+  let now = START;
+  const at = (): number => now;
+  const seen = issuer({ at });
+  const { token } = await seen.issue(who);
+  assert.equal((await seen.verify(token)).owner, "o-1");
+  const verdict = (one: SessionTokenIssuer): Promise<string> =>
+    one.verify(token).then((principal) => JSON.stringify(principal), (error) => error.code);
+  const verdicts = new Set<string>();
+  const seconds = [-7, -6, -5.5, -5, -4, 0, 1, 899, 904, 904.5, 905, 906, 10_000, 3, -6, 904];
+  for (const second of seconds) {
+    now = START + second * 1000;
+    const fresh = await verdict(issuer({ at }));
+    assert.equal(await verdict(seen), fresh, `${second} s`);
+    assert.equal(await verdict(seen), fresh, `${second} s, again`);
+    verdicts.add(fresh);
+  }
+  assert.equal(verdicts.size, 3, "accepted, too early, expired");
+  now = START;
+  const forged = token.slice(0, -2) + (token.endsWith("AA") ? "BB" : "AA");
+  await assert.rejects(seen.verify(forged), { code: "UNAUTHORIZED" });
+});
+
 Deno.test("keys rotate: the newest signs, the older verify, a dropped one does not", async () => {
   const old = await issuer({ secrets: [secret(1)] }).issue(who);
   const both = issuer({ secrets: [secret(2), secret(1)] });
