@@ -16,6 +16,7 @@ export { type SavedSocket, SocketSession } from "./socket_session.ts";
 export { CloseCode, type RaySocket } from "./socket_link.ts";
 export { deriveServerKeys, type ServerKey, type ServerKeys } from "./server_keys.ts";
 export { EPOCH_MS, type EpochStore, type TicketClock } from "./tickets.ts";
+export { PeerWatch } from "./peer_watch.ts";
 export { DEFAULT_LIMITS, MAX_MESSAGE, type RayLimits } from "./limits.ts";
 export type { CryptoProvider, DhKeyPair, DiffieHellman, Symmetric } from "./crypto/provider.ts";
 export { loadProvider } from "./crypto/select.ts";

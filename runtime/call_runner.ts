@@ -35,7 +35,7 @@ export interface Call {
   readonly signal: AbortSignal;
   /** Identity for exactly-once, or null. */
   readonly effect: { readonly lane: string; readonly reqno: bigint } | null;
-  /** Fresh, checked arguments: a call that is run again must not see what its first run did to them. */
+  /** Fresh, checked arguments, made anew each time. */
   arguments(): unknown[];
   /** The answer (or one element of a stream) as bytes. */
   encode(value: unknown, context: CallContext): Uint8Array;
@@ -64,13 +64,13 @@ export class CallRunner {
   /** A call with one answer. @throws {KontractError} or what the function threw */
   async value(call: Call): Promise<CallOutcome> {
     await this.#limit(call);
-    call.arguments(); // refuses wrong ones before anything is opened
+    const args = freshArguments(call);
     return await this.#inSession(call, async (session) => {
       const bounds = new CallBounds(call.signal, call.route.meta.timeout);
       try {
         const run = new Run(this.#parts, call, session, bounds);
         const outcome = await bounds.race(run.start(async (context) => {
-          const result = await context.run(() => call.code.invoke(call.arguments()));
+          const result = await context.run(() => call.code.invoke(args()));
           return call.encode(result, context);
         }));
         run.settle(outcome);
@@ -87,11 +87,15 @@ export class CallRunner {
    */
   async stream(call: Call): Promise<AsyncIterable<Uint8Array>> {
     await this.#limit(call);
-    call.arguments();
-    return await this.#inSession(call, (session) => this.#startStream(call, session));
+    const args = freshArguments(call);
+    return await this.#inSession(call, (session) => this.#startStream(call, args, session));
   }
 
-  async #startStream(call: Call, session: StorageSession): Promise<AsyncIterable<Uint8Array>> {
+  async #startStream(
+    call: Call,
+    args: () => unknown[],
+    session: StorageSession,
+  ): Promise<AsyncIterable<Uint8Array>> {
     const gone = new AbortController();
     const signal = AbortSignal.any([call.signal, gone.signal]);
     const bounds = new CallBounds(signal, call.route.meta.timeout);
@@ -101,7 +105,7 @@ export class CallRunner {
     writer.closed.catch(() => {}); // told by the reader's side
     const started = Promise.withResolvers<void>();
     const work = bounds.race(run.start(async (context) => {
-      const result = await context.run(() => call.code.invoke(call.arguments()));
+      const result = await context.run(() => call.code.invoke(args()));
       const elements = streamOf(context, result);
       started.resolve();
       for await (const element of elements) {
@@ -278,6 +282,19 @@ class Run {
     this.#context = context;
     return context;
   }
+}
+
+/**
+ * Refuses wrong arguments now, before anything is opened. A call that is run again must not see what its
+ * first run did to them, so only the first run gets these.
+ */
+function freshArguments(call: Call): () => unknown[] {
+  let first: unknown[] | null = call.arguments();
+  return () => {
+    const args = first ?? call.arguments();
+    first = null;
+    return args;
+  };
 }
 
 async function* readAll(

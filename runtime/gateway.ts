@@ -25,6 +25,7 @@ import { createAuthService, type KontractAuth } from "../auth/service.ts";
 import { AUTH_TABLES } from "../auth/tables.ts";
 import {
   createRaystreamServer,
+  PeerWatch,
   type PersistSocket,
   RAY_PATH,
   type RayLimits,
@@ -306,6 +307,7 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
       admit: (request) => admit(ports, addresses.get(request) ?? "unknown"),
       onFailure: (error) => ports.log.info("raystream_refused", { error }),
     }),
+    peers: new PeerWatch(),
     addresses,
     maintenance: new Maintenance({ ...ports, sessions, auth }),
     origins: options.origins ?? [],

@@ -4,6 +4,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
+import { concat } from "../protocol/bytes.ts";
 
 /** Bytes of a JSON body where nothing else is said: what a stranger can make us hold. */
 export const MAX_JSON = 1 << 20;
@@ -35,46 +36,57 @@ export async function readBytes(
   limit: number,
   within: number = MAX_BODY_MS,
 ): Promise<Uint8Array> {
-  const claimed = Number(request.headers.get("content-length") ?? 0);
+  const claimed = Number(request.headers.get("content-length") ?? "NaN");
   if (claimed > limit) throw tooLarge(limit);
   if (request.body === null) return new Uint8Array(0);
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  const reader = request.body.getReader();
-  let late = false;
+  // HTTP itself holds a body to its content-length, and one read of all costs less than a reader.
+  const reading = Number.isInteger(claimed)
+    ? { bytes: request.bytes(), stop: (): void => {} }
+    : readChunks(request.body, limit);
+  const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
-    late = true;
-    reader.cancel().catch(() => {}); // ends the read under way
+    late.reject(
+      new KontractError("BAD_REQUEST", `The body took longer than ${within} milliseconds.`),
+    );
+    reading.stop();
   }, within);
   try {
+    const bytes = await Promise.race([reading.bytes, late.promise]);
+    if (bytes.length > limit) throw tooLarge(limit);
+    return bytes;
+  } catch (cause) {
+    if (cause instanceof KontractError) throw cause;
+    throw new KontractError("BAD_REQUEST", "The body broke off.", { cause });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+interface Reading {
+  readonly bytes: Promise<Uint8Array>;
+  /** Gives up; the read under way ends. */
+  readonly stop: () => void;
+}
+
+function readChunks(body: ReadableStream<Uint8Array>, limit: number): Reading {
+  const reader = body.getReader();
+  const stop = (): void => void reader.cancel().catch(() => {});
+  const read = async (): Promise<Uint8Array> => {
+    const chunks: Uint8Array[] = [];
+    let length = 0;
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;
       length += value.length;
       if (length > limit) {
-        await reader.cancel().catch(() => {});
+        stop();
         throw tooLarge(limit);
       }
       chunks.push(value);
     }
-  } catch (cause) {
-    if (cause instanceof KontractError) throw cause;
-    // Some hosts fail the read that a cancelled body has under way, others end it.
-    if (!late) throw new KontractError("BAD_REQUEST", "The body broke off.", { cause });
-  } finally {
-    clearTimeout(timer);
-  }
-  if (late) {
-    throw new KontractError("BAD_REQUEST", `The body took longer than ${within} milliseconds.`);
-  }
-  if (chunks.length === 1 && chunks[0] !== undefined) return chunks[0];
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
+    return concat(...chunks);
+  };
+  return { bytes: read(), stop };
 }
 
 /** UTF-8 JSON → value. @throws {KontractError} `BAD_REQUEST` */

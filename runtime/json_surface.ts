@@ -68,13 +68,15 @@ export async function answerJson(
   const effect = await effectOf(request.headers.get("idempotency-key"), route.name);
   const digest = effect === null ? "" : await bodyDigest(content);
   const code = await routes.code(route);
+  const gone = new AbortController();
+  const unwatch = services.peers.add(request, () => gone.abort());
   const call: Call = {
     route,
     code,
     principal,
     requestId,
     request: { address, origin, sealed: false },
-    signal: request.signal,
+    signal: gone.signal,
     effect,
     arguments: () => decode(code),
     encode: (value, context) =>
@@ -83,7 +85,7 @@ export async function answerJson(
         : encodeJsonAnswer(value, code.resultToJson(value), context, digest),
   };
   if (route.stream) return ndjson(services, incoming, await runner.stream(call));
-  const outcome = await runner.value(call);
+  const outcome = await runner.value(call).finally(unwatch);
   const { status, headers, result } = decodeJsonAnswer(outcome.answer, digest, outcome.replayed);
   const bare = status === 204 || (status >= 300 && status < 400) || empty && status === 200;
   return jsonResponse(empty && status === 200 ? 204 : status, bare ? NO_BODY : present(result), {

@@ -6,7 +6,7 @@
 import type { Principal } from "../auth/contract.ts";
 import type { KontractAuth } from "../auth/service.ts";
 import type { ResumeSealer } from "../events/mod.ts";
-import type { RaystreamServer } from "../protocol/mod.ts";
+import type { PeerWatch, RaystreamServer } from "../protocol/mod.ts";
 import type { StorageEngine } from "../storage/contract.ts";
 import type { AppDefinition } from "./app.ts";
 import type { CallRunner } from "./call_runner.ts";
@@ -33,6 +33,8 @@ export interface Services {
   readonly grants: TopicGrants;
   readonly sealer: ResumeSealer;
   readonly ray: RaystreamServer;
+  /** Tells when the sender of a request has gone. */
+  readonly peers: PeerWatch;
   /** Client address of each request that is being answered by raystream. */
   readonly addresses: WeakMap<Request, string>;
   readonly maintenance: Maintenance;
