@@ -12,6 +12,7 @@ export async function openSocketTransport(options: SocketTransportOptions): Prom
   return (await import("./socket_transport.ts")).createSocketTransport(options);
 }
 
+export { type AutoTransportOptions, createTransport } from "./auto_transport.ts";
 export { createHttpTransport, type HttpTransportOptions } from "./http_transport.ts";
 export type { SocketTransportOptions } from "./socket_transport.ts";
 export type { Transport, TransportCallOptions, TransportOptions } from "./transport.ts";

@@ -115,7 +115,14 @@ for (const seed of SEEDS) {
         () => {},
         {
           positions: { send: { key: down, next: 0 }, receive: { key: up, next: 0 } },
-          ...{ startedAt: Date.now(), lastStream: -1, token: null, lane: "l", reqno: 0n },
+          ...{
+            startedAt: Date.now(),
+            lastStream: -1,
+            token: null,
+            lane: "l",
+            reqno: 0n,
+            busy: false,
+          },
         },
       );
       const sealer = new StreamSealer(crypto, { key: up, next: 0 });

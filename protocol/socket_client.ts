@@ -68,6 +68,8 @@ export class SocketClient {
   // The number the server gives the next call; told again whenever ours differs.
   #expected: bigint | undefined;
   #closed = false;
+  #heardAt = 0;
+  #usedAt = 0;
 
   /** Over a socket that is open. */
   constructor(options: SocketClientOptions) {
@@ -94,6 +96,16 @@ export class SocketClient {
     return this.#calls.size;
   }
 
+  /** When the gateway last said something, on the monotonic clock. */
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
+  /** When a call last began or something came. */
+  get usedAt(): number {
+    return Math.max(this.#heardAt, this.#usedAt);
+  }
+
   /** Sends a call. Only after {@link start}. */
   begin(call: SocketCall, sink: CallSink): BegunCall {
     const link = this.#link;
@@ -118,6 +130,7 @@ export class SocketClient {
       link.send({ type, stream: 0, op: ControlOp.NUMBER, payload: number });
     }
     this.#expected = reqno + 1n;
+    this.#usedAt = performance.now();
     if (token !== this.#token) {
       const bytes = utf8(token ?? "");
       link.send({ type, stream: 0, op: ControlOp.AUTHENTICATE, payload: bytes });
@@ -128,6 +141,11 @@ export class SocketClient {
     this.#calls.set(stream, sink);
     link.send({ type, stream, op, payload });
     return { stream, reqno };
+  }
+
+  /** Asks the gateway for a sign of life: see {@link heardAt}. */
+  beat(): void {
+    this.#link?.send({ type: FrameType.HEARTBEAT, stream: 0, op: 0, payload: EMPTY });
   }
 
   /** Tells the server that nobody waits; what still comes for the stream is dropped. */
@@ -147,6 +165,7 @@ export class SocketClient {
   async receive(data: Uint8Array | string): Promise<void> {
     try {
       if (typeof data === "string") throw new KontractError("RAY_PROTOCOL");
+      this.#heardAt = performance.now();
       if (this.#link === undefined) await this.#finish(data);
       else for (const message of this.#link.receive(data)) this.#message(message);
     } catch (error) {

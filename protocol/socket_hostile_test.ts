@@ -247,6 +247,26 @@ Deno.test("a socket hibernates and wakes between frames, and no nonce is ever us
   assert.deepEqual(seen, Array.from({ length: 20 }, (_, index) => `token:${9 + index}`));
 });
 
+Deno.test("a socket that lost running calls or half a message wakes to be closed, never to be silent", async () => {
+  const half = { ...call(1), flags: FrameFlag.MORE, payload: new Uint8Array(2048) };
+  const waits: Dispatch = () => new Promise(() => {});
+  for (const frame of [half, { ...call(1), flags: 0 }]) {
+    const server = makeServer();
+    let saved: SavedSocket | undefined;
+    const persist = (now: SavedSocket): void => {
+      saved = structuredClone(now);
+    };
+    const peer = await connect(waits, persist, server);
+    await peer.session.receive(peer.sealer.seal(frame));
+    assert.ok(saved !== undefined);
+    const wire = new Wire();
+    const woken = await server.restoreSocket(wire, waits, persist, saved);
+    assert.equal(wire.code, CloseCode.RENEW);
+    await woken.receive(peer.sealer.seal({ ...call(3), flags: 0 }));
+    assert.equal(wire.sent.length, 0);
+  }
+});
+
 Deno.test("state is persisted before a frame leaves", async () => {
   let persisted = -1;
   const server = makeServer();

@@ -55,6 +55,8 @@ export interface SavedSocket {
   readonly token: string | null;
   readonly lane: string;
   readonly reqno: bigint;
+  /** True where calls ran or part of a message was held: memory that does not come back. */
+  readonly busy: boolean;
 }
 
 // Design: a session ends after a day, whatever it sent.
@@ -84,7 +86,7 @@ export class SocketSession {
     this.#limits = resolveLimits(options.limits);
   }
 
-  /** A session that goes on where `saved` stands. */
+  /** A session that goes on where `saved` stands, or is closed at once where it was busy. */
   static async restore(options: SocketSessionOptions, saved: SavedSocket): Promise<SocketSession> {
     const { crypto } = await options.ready();
     const session = new SocketSession(options);
@@ -94,10 +96,12 @@ export class SocketSession {
     session.#lane = saved.lane;
     session.#reqno = saved.reqno;
     session.#open(crypto, saved.positions);
+    // Its streams would stay silent and a message would lose its head: the client must begin anew.
+    if (saved.busy) session.#end(CloseCode.RENEW);
     return session;
   }
 
-  /** True while a call runs: the host must not hibernate. */
+  /** True while there is more than {@link SavedSocket} can hold. */
   get busy(): boolean {
     const receiving = this.#phase === "open" && this.#link?.unfinished === true;
     return this.#phase === "handshake" || this.#calls.size > 0 || receiving;
@@ -154,6 +158,7 @@ export class SocketSession {
       token: this.#token,
       lane: this.#lane,
       reqno: this.#reqno,
+      busy: this.busy,
     };
   }
 

@@ -19,6 +19,7 @@ import { LANE_LENGTH } from "./message_keys.ts";
 import { failureOf, PendingCall, watchCall } from "./pending_call.ts";
 import { SocketClient } from "./socket_client.ts";
 import { CloseCode } from "./socket_link.ts";
+import { watchSocket } from "./socket_watch.ts";
 import type { Transport, TransportCallOptions, TransportOptions } from "./transport.ts";
 
 /** Options of {@link createSocketTransport}. */
@@ -26,25 +27,39 @@ export interface SocketTransportOptions extends TransportOptions {
   /** Milliseconds a call waits where it says nothing itself: one minute by default. */
   readonly timeout?: number;
   /** The platform's by default. */
-  readonly webSocket?: typeof WebSocket;
+  readonly webSocket?: typeof WebSocket | undefined;
+  /** Milliseconds without an open call after which the connection is closed; never by default. */
+  readonly idle?: number;
+  /** Milliseconds of silence after which the gateway is asked for a sign of life: one minute by default. */
+  readonly silence?: number;
+}
+
+/** A transport over WebSocket, for one that chooses between several. */
+export interface SocketLine extends Transport {
+  /** True while there is a connection that takes calls. */
+  readonly live: boolean;
+  /** Connects where there is no connection. Rejects with a KontractError where it cannot. */
+  connect(): Promise<void>;
 }
 
 /** A transport over WebSocket. Nothing is opened before the first call. */
-export function createSocketTransport(options: SocketTransportOptions): Transport {
+export function createSocketTransport(options: SocketTransportOptions): SocketLine {
   return new SocketTransport(options);
 }
 
-const CONNECT_TIMEOUT = 15_000;
+const CONNECT_TIMEOUT = 10_000;
 const MAX_PAUSE = 30_000;
+const SILENCE = 60_000;
 const CREDIT_STEP = 64 << 10;
 
-class SocketTransport implements Transport {
+class SocketTransport implements SocketLine {
   readonly #options: SocketTransportOptions;
   readonly #url: string;
   readonly #lane = randomBytes(LANE_LENGTH);
   readonly #clock = new CallClock();
   readonly #closed = new AbortController();
   #connection: Promise<SocketClient> | undefined;
+  #client: SocketClient | undefined;
   #failures = 0;
   #pauseUntil = 0;
   #reqno = 0n;
@@ -57,6 +72,14 @@ class SocketTransport implements Transport {
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     this.#url = url.href;
     this.#options = options;
+  }
+
+  get live(): boolean {
+    return this.#client?.stale === false;
+  }
+
+  async connect(): Promise<void> {
+    await this.#connected();
   }
 
   call(op: number, payload: Uint8Array, options: TransportCallOptions): Promise<Uint8Array> {
@@ -148,7 +171,8 @@ class SocketTransport implements Transport {
     if (this.#connection === undefined) {
       const fresh = this.#connect();
       this.#connection = fresh;
-      fresh.then(() => {
+      fresh.then((client) => {
+        this.#client = client;
         this.#failures = 0;
       }, () => {
         if (this.#connection === fresh) this.#connection = undefined;
@@ -188,10 +212,13 @@ class SocketTransport implements Transport {
         reject(error);
       }, CONNECT_TIMEOUT);
       let connected = false;
+      let unwatch = (): void => {};
       socket.onopen = () => {
         client.start().then(() => {
           connected = true;
           clearTimeout(timer);
+          const { silence = SILENCE, idle = Infinity } = this.#options;
+          unwatch = watchSocket(client, { silence, idle });
           resolve(client);
         }, reject);
       };
@@ -200,6 +227,7 @@ class SocketTransport implements Transport {
       };
       socket.onclose = ({ code }) => {
         clearTimeout(timer);
+        unwatch();
         if (!connected && code === CloseCode.PROTOCOL) resolve(null);
         const error = new KontractError("NETWORK", "The connection was lost.");
         lose(error);

@@ -8,7 +8,10 @@ import type { SessionTokens } from "../auth/contract.ts";
 import { AUTH_TABLES } from "../auth/tables.ts";
 import { stopBundler } from "../compiler/bundle.ts";
 import { SseParser } from "../events/mod.ts";
-import { NOTES } from "../runtime/testing/notes_app.ts";
+import { loadProvider } from "../protocol/crypto/select.ts";
+import { deriveServerKeys } from "../protocol/server_keys.ts";
+import { createClient } from "../runtime/client/mod.ts";
+import { NOTES, NOTES_APP } from "../runtime/testing/notes_app.ts";
 import { type TestDatabase, testDatabase } from "./postgres.ts";
 import { startWorkerd, type Workerd } from "./workerd.ts";
 
@@ -49,6 +52,17 @@ async function* eventsOf(response: Response): AsyncGenerator<{ event: string; da
       yield { event, data: (JSON.parse(data) as { data?: unknown }).data };
     }
   }
+}
+
+/** Waits for a condition that changes with what is heard. */
+function listener(): { ring(): void; until(holds: () => boolean): Promise<void> } {
+  let ring = (): void => {};
+  return {
+    ring: () => ring(),
+    until: async (holds) => {
+      while (!holds()) await new Promise<void>((resolve) => (ring = resolve));
+    },
+  };
 }
 
 Deno.test("an app in workerd", options, async (t) => {
@@ -128,6 +142,42 @@ Deno.test("an app in workerd", options, async (t) => {
         assert.equal(last.value?.event, "closed");
       }
     });
+
+    await step(
+      "ten subscriptions share one WebSocket of a Durable Object, also after a quiet time",
+      async () => {
+        const sockets: WebSocket[] = [];
+        const webSocket = function (url: string): WebSocket {
+          const socket = new WebSocket(url);
+          sockets.push(socket);
+          return socket;
+        } as unknown as typeof WebSocket;
+        const secret = database.secrets[0]!;
+        const { pins } = await deriveServerKeys([secret], await loadProvider());
+        const client = createClient({
+          ...{ app: NOTES_APP.app, build: "b", pins, url: workerd.url, webSocket },
+        });
+        const seen: string[][] = Array.from({ length: 10 }, () => []);
+        const heard = listener();
+        for (const each of seen) {
+          client.subscribe("notes", {
+            onEvent: ({ type, key }) => {
+              each.push(`${type} ${key}`);
+              heard.ring();
+            },
+          });
+        }
+        await heard.until(() => seen.every((each) => each[0] === "ready null"));
+        // Long enough for an object that nothing keeps awake to be evicted.
+        if (Deno.env.get("KONTRACT_LONG") === "1") {
+          await new Promise((resolve) => setTimeout(resolve, 15_000));
+        }
+        await call(ann, "add", "w2", "hello");
+        await heard.until(() => seen.every((each) => each.at(-1) === "insert w2"));
+        assert.equal(sockets.length, 1);
+        client.close();
+      },
+    );
 
     await step("the cron trigger collects garbage: it leaves its marker", async () => {
       assert.equal(await workerd.scheduled(), "ok");

@@ -48,6 +48,8 @@ export interface TestGateway extends AsyncDisposable {
   readonly requests: readonly Request[];
   /** WebSockets accepted so far. */
   readonly sockets: readonly WebSocket[];
+  /** Accepts an upgrade that came another way. */
+  upgrade(request: Request): Response;
 }
 
 /** Serves `dispatch` until disposed. `wrap` stands between network and server, as a proxy would. */
@@ -62,17 +64,18 @@ export async function serveGateway(
   const server = makeServer(options);
   const requests: Request[] = [];
   const sockets: WebSocket[] = [];
+  const upgrade = (request: Request): Response => {
+    const { socket, response } = Deno.upgradeWebSocket(request);
+    socket.binaryType = "arraybuffer";
+    const session = server.socket(socket, dispatch);
+    socket.onmessage = ({ data }) => void session.receive(data);
+    socket.onclose = () => session.gone();
+    sockets.push(socket);
+    return response;
+  };
   const http = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
     requests.push(request);
-    if (request.headers.get("upgrade") === "websocket") {
-      const { socket, response } = Deno.upgradeWebSocket(request);
-      socket.binaryType = "arraybuffer";
-      const session = server.socket(socket, dispatch);
-      socket.onmessage = ({ data }) => void session.receive(data);
-      socket.onclose = () => session.gone();
-      sockets.push(socket);
-      return response;
-    }
+    if (request.headers.get("upgrade") === "websocket") return upgrade(request);
     return wrap(request, (inner) => server.handle(inner, dispatch));
   });
   const { pins } = await server.keys();
@@ -82,6 +85,7 @@ export async function serveGateway(
     pins,
     requests,
     sockets,
+    upgrade,
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.close();
       await http.shutdown();

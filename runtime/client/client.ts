@@ -8,7 +8,7 @@
  * @module
  */
 import { KontractError } from "../../_internal/errors.ts";
-import { createHttpTransport } from "../../protocol/client.ts";
+import { createHttpTransport, createTransport } from "../../protocol/client.ts";
 import { decodeValue, encodeValue } from "../../protocol/codec/value.ts";
 import { SYSTEM_OPS } from "../../protocol/rpc.ts";
 import type { Transport, TransportOptions } from "../../protocol/transport.ts";
@@ -39,7 +39,12 @@ export interface ClientSettings {
   readonly timeout?: number;
   /** `cookieSession` leaves the tokens to the browser, in cookies that no script can read. */
   readonly session?: SessionMode;
-  /** Another way to the gateway than HTTP. */
+  /**
+   * The WebSocket that subscriptions and many calls share, null for HTTP alone. The platform's where
+   * missing; none beside a `fetch` of your own, with `cookieSession`, and in Workers.
+   */
+  readonly webSocket?: typeof WebSocket | null;
+  /** Another way to the gateway. */
   readonly transport?: (options: TransportOptions) => Transport;
 }
 
@@ -193,7 +198,7 @@ class AppClient implements Client {
   #open(): Line {
     if (this.#ended.signal.aborted) throw new KontractError("CANCELLED", "The client is closed.");
     if (this.#line !== null) return this.#line;
-    const { storage, transport, tenant, session, timeout = TIMEOUT_MS } = this.#settings;
+    const { storage, tenant, session, timeout = TIMEOUT_MS, webSocket } = this.#settings;
     const url = originOf(this.#settings.url);
     const { app, pins } = this.#options;
     const given = this.#settings.fetch;
@@ -201,11 +206,12 @@ class AppClient implements Client {
       ? null
       : session({ url, tenant, timeout, fetch: given ?? globalThis.fetch.bind(globalThis) });
     const fetch = carrier?.fetch ?? given;
+    // Cookies are read where a call comes in, and an upgrade's would grow old.
+    const create = this.#settings.transport ??
+      (carrier === null ? createTransport : createHttpTransport);
     this.#line = {
-      transport: (transport ?? createHttpTransport)({
-        url,
-        app,
-        pins,
+      transport: create({
+        ...{ url, app, pins, webSocket },
         ...(fetch === undefined ? {} : { fetch }),
       }),
       carrier,

@@ -65,6 +65,8 @@ export class TestServer {
     clock: { now: () => Date.now() },
   });
   readonly #open = new Set<AbortController>();
+  /** WebSockets accepted so far. */
+  readonly sockets: WebSocket[] = [];
 
   /** The keys that clients pin. */
   async pins(): Promise<readonly string[]> {
@@ -93,6 +95,17 @@ export class TestServer {
       body: new TextDecoder("latin1").decode(body),
     });
     return await this.#ray.handle(request, (call) => this.#dispatch(call));
+  }
+
+  /** The network, where a WebSocket may pass. */
+  upgrade(request: Request): Response {
+    const { socket, response } = Deno.upgradeWebSocket(request);
+    socket.binaryType = "arraybuffer";
+    const session = this.#ray.socket(socket, (call) => this.#dispatch(call));
+    socket.onmessage = ({ data }) => void session.receive(data);
+    socket.onclose = () => session.gone();
+    this.sockets.push(socket);
+    return response;
   }
 
   /** Makes all access tokens of now expired. */
