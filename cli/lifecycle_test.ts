@@ -145,20 +145,22 @@ Deno.test("whatever started an app, its end is the app's end", linux, async (t) 
 });
 
 Deno.test(
-  "a second start in the same folder is refused and says where the first one is",
+  "a second start or dev in the same folder is refused and says where the first one is",
   linux,
   async () => {
     await using app = await TemporaryApp.create(["--port", "0"]);
     const first = task(app, "deno");
     const { url, pid } = await app.info(first);
-    const second = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", CLI, "start", "--port", "0"],
-      cwd: app.folder,
-      env: app.env,
-    }).output();
-    const said = new TextDecoder().decode(second.stderr);
-    assert.equal(second.code, 1);
-    assert.ok(said.startsWith("CONFIG: ") && said.includes(url) && said.includes(`${pid}`), said);
+    for (const command of ["start", "dev"]) {
+      const second = await new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", CLI, command, "--port", "0"],
+        cwd: app.folder,
+        env: app.env,
+      }).output();
+      const said = new TextDecoder().decode(second.stderr);
+      assert.equal(second.code, 1);
+      assert.ok(said.startsWith("CONFIG: ") && said.includes(url) && said.includes(`${pid}`), said);
+    }
     assert.equal((await fetch(`${url}/health`)).status, 200);
     await kill("INT", -first.pid);
     await first.status;

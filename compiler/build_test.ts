@@ -154,6 +154,32 @@ Deno.test("hidden files and folders beside the front end are not published, but 
   assert.deepEqual(names.filter((name) => /(?:^|\/)\./.test(name)), [".well-known/security.txt"]);
 });
 
+Deno.test("a link that leads out of the front end's folder fails the build, one inside is copied", async () => {
+  await using app = await makeApp(SOURCES);
+  const web = join(app.root, "web");
+  await Deno.symlink(join(web, "style.css"), join(web, "theme.css"));
+  await built(app);
+  assert.equal(await app.read("dist/public/theme.css"), SOURCES["web/style.css"]);
+  await app.write("secrets.txt", "OUTSIDE");
+  await Deno.symlink("../secrets.txt", join(web, "notes.txt"));
+  const { ok, diagnostics } = await build({ root: app.root });
+  assert.deepEqual([ok, diagnostics.map(({ code }) => code)], [false, ["KT5002"]]);
+  assert.match(diagnostics[0]!.message, /^'web\/notes.txt' is a link/);
+  assert.doesNotMatch(JSON.stringify(await contents(join(app.root, "dist"))), /OUTSIDE/);
+});
+
+Deno.test("the output is one build: built for one host, nothing of an earlier build is left", async () => {
+  await using app = await makeApp(SOURCES);
+  const hosts = async (): Promise<string[]> => {
+    const names = await Array.fromAsync(Deno.readDir(join(app.root, "dist")), ({ name }) => name);
+    return names.filter((name) => name === "worker" || name === "deno").sort();
+  };
+  assert.ok((await build({ root: app.root })).ok);
+  assert.deepEqual(await hosts(), ["deno", "worker"]);
+  await built(app);
+  assert.deepEqual(await hosts(), ["deno"]);
+});
+
 Deno.test("the same sources in another folder give the same bytes", async () => {
   await using one = await makeApp(SOURCES);
   await using two = await makeApp(SOURCES);

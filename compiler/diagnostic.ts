@@ -33,6 +33,7 @@ export const DIAGNOSTIC_CODES = {
   KT4003: "field default",
   KT4004: "index",
   KT5001: "server code in the client",
+  KT5002: "file from outside the front end",
   KT6001: "middleware",
   KT6002: "place of defineServer",
   KT7001: "bundling",

@@ -7,8 +7,8 @@ import { join, relative, sep } from "node:path";
 import type { Analysis } from "./analysis.ts";
 import { stubModule } from "./boundary.ts";
 import type { Bundler } from "./bundle.ts";
-import type { Diagnostics } from "./diagnostic.ts";
-import { listFiles } from "./project.ts";
+import type { Diagnostic, Diagnostics } from "./diagnostic.ts";
+import { appPath, listFiles } from "./project.ts";
 
 /** What is built from. */
 export interface FrontEndInput {
@@ -34,7 +34,9 @@ export async function buildFrontEnd(
   const files = new Map<string, Uint8Array>();
   for (const file of await listFiles(project.web)) {
     const name = relative(project.web, file).split(sep).join("/");
-    if (!CODE.test(file) && !HIDDEN.test(name)) files.set(name, await Deno.readFile(file));
+    if (CODE.test(file) || HIDDEN.test(name)) continue;
+    if (await isInside(project.web, file)) files.set(name, await Deno.readFile(file));
+    else input.diagnostics.add(leadsOut(appPath(project, file)));
   }
   if (webEntry === null) return files;
   const folder = join(input.outDir, "client");
@@ -71,6 +73,22 @@ export async function buildFrontEnd(
     files.set("index.html", new TextEncoder().encode(html));
   }
   return files;
+}
+
+/** False for a link that leads out of `folder`. */
+async function isInside(folder: string, file: string): Promise<boolean> {
+  const [base, real] = await Promise.all([Deno.realPath(folder), Deno.realPath(file)]);
+  return real.startsWith(base + sep);
+}
+
+function leadsOut(file: string): Diagnostic {
+  return {
+    code: "KT5002",
+    severity: "error",
+    message: `'${file}' is a link to a file outside of the front end's folder, ` +
+      "and everything in that folder is public.",
+    hint: "Put a copy of the file there, or remove the link.",
+  };
 }
 
 /** What the bundler does with a module of the app, when the client imports it. */

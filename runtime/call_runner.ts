@@ -21,6 +21,7 @@ import type { RouteCode, RouteEntry } from "./app.ts";
 import { CallBounds } from "./call_bounds.ts";
 import { CallContext, type CallRequest, streamOf } from "./context.ts";
 import { routeAuth } from "./env_auth.ts";
+import type { OpenStreams } from "./open_streams.ts";
 import type { Ports } from "./ports.ts";
 import { endOf, type SessionCache, TRUST_MS } from "./session_cache.ts";
 import type { TopicGrants } from "./topic_grants.ts";
@@ -45,6 +46,7 @@ export interface Call {
 export interface CallRunnerParts {
   readonly engine: Pick<StorageEngine, "run">;
   readonly sessions: SessionCache;
+  readonly streams: OpenStreams;
   readonly grants: TopicGrants;
   readonly ports: Ports;
   readonly admin: AuthAdmin;
@@ -88,13 +90,23 @@ export class CallRunner {
   async stream(call: Call): Promise<AsyncIterable<Uint8Array>> {
     await this.#limit(call);
     const args = freshArguments(call);
-    return await this.#inSession(call, (session) => this.#startStream(call, args, session));
+    const leave = this.#parts.streams.enter(call.principal);
+    try {
+      return await this.#inSession(
+        call,
+        (session) => this.#startStream(call, args, session, leave),
+      );
+    } catch (error) {
+      leave();
+      throw error;
+    }
   }
 
   async #startStream(
     call: Call,
     args: () => unknown[],
     session: StorageSession,
+    leave: () => void,
   ): Promise<AsyncIterable<Uint8Array>> {
     const gone = new AbortController();
     const signal = AbortSignal.any([call.signal, gone.signal]);
@@ -124,7 +136,10 @@ export class CallRunner {
       started.reject(error);
       run.abandon();
       await writer.abort(error).catch(() => {});
-    }).finally(() => bounds.close());
+    }).finally(() => {
+      bounds.close();
+      leave();
+    });
     this.#parts.ports.background(ended);
     await started.promise;
     return readAll(pipe.readable, () => gone.abort());

@@ -3,7 +3,8 @@
  *
  * The session token comes in the `Authorization` header, or in the session cookies (a browser's own
  * EventSource can set no header); never in the address, where it would be logged.
- * `Last-Event-ID` (or `resume` in the query) goes on where an earlier stream stopped.
+ * `Last-Event-ID` (or `resume` in the query) goes on where an earlier stream stopped. A session has a limited
+ * number of streams (`open_streams.ts`).
  *
  * @module
  */
@@ -11,8 +12,7 @@ import { KontractError } from "../_internal/errors.ts";
 import { parseSubscribeRequest, sseResponse } from "../events/mod.ts";
 import { requestCaller } from "./caller.ts";
 import { methodNotAllowed } from "./failure.ts";
-import { followerParts } from "./follower.ts";
-import { openSubscription } from "./subscriptions.ts";
+import { follow } from "./follower.ts";
 import type { Incoming, Services } from "./services.ts";
 
 /** Answers with the stream. @throws {KontractError} what the first read throws */
@@ -28,8 +28,7 @@ export async function answerEvents(services: Services, incoming: Incoming): Prom
     resume: request.headers.get("last-event-id") ?? url.searchParams.get("resume"),
   });
   const gone = new AbortController();
-  const events = openSubscription({
-    ...await followerParts(services, principal),
+  const events = follow(services, principal, {
     source,
     ...(filter === undefined ? {} : { filter }),
     resume: resume ?? null,

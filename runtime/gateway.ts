@@ -46,10 +46,12 @@ import { answerRpc, failureResponse, jsonResponse } from "./json_surface.ts";
 import { allowOrigin, type OriginList } from "./origins.ts";
 import { Maintenance } from "./maintenance.ts";
 import type { Ports } from "./ports.ts";
+import { OpenStreams } from "./open_streams.ts";
 import { rayDispatch } from "./ray_surface.ts";
 import { createResumeSealer } from "./resume_sealer.ts";
 import { RestRouter } from "./rest_router.ts";
 import { answerRest } from "./rest_surface.ts";
+import { noHost, requestUrl } from "./request_url.ts";
 import { RouteTable } from "./routes.ts";
 import type { Incoming, Services } from "./services.ts";
 import { SessionCache } from "./session_cache.ts";
@@ -103,7 +105,7 @@ export interface SocketOrigin {
 /** True for an upgrade to the sealed channel over WebSocket. */
 export function isSocketUpgrade(request: Request): boolean {
   return request.headers.get("upgrade")?.toLowerCase() === "websocket" &&
-    new URL(request.url).pathname === RAY_PATH;
+    requestUrl(request)?.pathname === RAY_PATH;
 }
 
 /** A running gateway. */
@@ -172,12 +174,14 @@ export function createGateway(
       const cookies: string[] = [];
       let headers: Readonly<Record<string, string>> = {};
       let response: Response;
+      const url = requestUrl(request);
       try {
+        if (url === null) throw noHost();
         const allowed = allowOrigin(request, services.origins, services.rest.methods);
         headers = allowed.headers;
         const incoming: Incoming = {
           request,
-          url: new URL(request.url),
+          url,
           requestId,
           address: from.address ?? "unknown",
           origin: allowed.origin,
@@ -188,7 +192,7 @@ export function createGateway(
           ? new Response(null, { status: 204 })
           : await answer(services, incoming, json);
       } catch (error) {
-        const path = new URL(request.url).pathname.slice(0, 200);
+        const path = url?.pathname.slice(0, 200);
         response = failureResponse(reportFailure(ports.log, error, requestId, { path }));
       }
       for (const cookie of cookies) response.headers.append("set-cookie", cookie);
@@ -287,6 +291,7 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
   });
   const grants = new TopicGrants(secrets, clock);
   const addresses = new WeakMap<Request, string>();
+  const streams = new OpenStreams();
   return {
     app,
     ports,
@@ -295,7 +300,8 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
     sessions,
     routes: new RouteTable(app),
     rest: new RestRouter(app.routes),
-    runner: new CallRunner({ engine, sessions, grants, ports, admin: auth }),
+    runner: new CallRunner({ engine, sessions, streams, grants, ports, admin: auth }),
+    streams,
     grants,
     sealer: createResumeSealer(secrets),
     ray: createRaystreamServer({

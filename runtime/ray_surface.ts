@@ -18,9 +18,8 @@ import {
 import { authContext, optionalCaller, sealedCaller } from "./caller.ts";
 import type { Call } from "./call_runner.ts";
 import { reportFailure } from "./failure.ts";
-import { followerParts } from "./follower.ts";
+import { follow } from "./follower.ts";
 import type { Incoming, Services } from "./services.ts";
-import { openSubscription } from "./subscriptions.ts";
 
 /** The dispatcher for the calls of one request. */
 export function rayDispatch(services: Services, incoming: Incoming): Dispatch {
@@ -93,8 +92,7 @@ function isAuthFunction(name: unknown): name is AuthFunction {
 async function subscribe(services: Services, incoming: Incoming, call: RpcCall): Promise<RpcReply> {
   const principal = await sealedCaller(services, incoming, call.token);
   const { source, filter, resume } = parseSubscribeRequest(decodeValue(call.payload));
-  const events = openSubscription({
-    ...await followerParts(services, principal),
+  const events = follow(services, principal, {
     source,
     ...(filter === undefined ? {} : { filter }),
     resume: resume ?? null,

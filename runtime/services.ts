@@ -11,6 +11,7 @@ import type { StorageEngine } from "../storage/contract.ts";
 import type { AppDefinition } from "./app.ts";
 import type { CallRunner } from "./call_runner.ts";
 import type { Maintenance } from "./maintenance.ts";
+import type { OpenStreams } from "./open_streams.ts";
 import type { OriginList } from "./origins.ts";
 import type { Ports } from "./ports.ts";
 import type { RestRouter } from "./rest_router.ts";
@@ -32,6 +33,7 @@ export interface Services {
   readonly runner: CallRunner;
   readonly grants: TopicGrants;
   readonly sealer: ResumeSealer;
+  readonly streams: OpenStreams;
   readonly ray: RaystreamServer;
   /** Tells when the sender of a request has gone. */
   readonly peers: PeerWatch;

@@ -9,6 +9,7 @@
  */
 import { dirname } from "node:path";
 import { KontractError } from "../../_internal/errors.ts";
+import { requestUrl } from "../../runtime/request_url.ts";
 import { type Problem, problemResponse } from "./problem_page.ts";
 import { isWebSocket, passOn, passOnWebSocket, type Upstream } from "./proxy.ts";
 import { RELOAD_PATH, ReloadFeed } from "./reload.ts";
@@ -43,6 +44,13 @@ const STARTING: Problem = {
   status: 503,
   title: "Kontract is still starting",
   detail: "Try again in a moment.",
+};
+
+const NO_HOST: Problem = {
+  code: "BAD_REQUEST",
+  status: 400,
+  title: "The Host header names no host.",
+  detail: "",
 };
 
 const UNREACHABLE: Problem = {
@@ -145,6 +153,7 @@ export class Front {
     request: Request,
     info: Deno.ServeHandlerInfo<Deno.NetAddr>,
   ): Promise<Response> {
+    if (requestUrl(request) === null) return problemResponse(NO_HOST, request);
     if (this.#options.reload && new URL(request.url).pathname === RELOAD_PATH) {
       return this.#feed.follow();
     }

@@ -21,6 +21,7 @@ import type { KontractAuth } from "../../auth/service.ts";
 import { createGateway, type GatewayOptions, isSocketUpgrade } from "../gateway.ts";
 import type { LogSink } from "../log.ts";
 import { startMaintenance } from "../maintenance.ts";
+import { requestUrl } from "../request_url.ts";
 import { parseOrigins } from "../origins.ts";
 import { type ServerDefinition, serverOptions } from "../server_options.ts";
 import { denoPorts } from "./ports.ts";
@@ -126,7 +127,8 @@ export function createServer(app: AppDefinition, options: ServerOptions = {}): K
         return await gateway.refuseSocket(request, { address }) ??
           upgrade(gateway, request, address);
       }
-      if (folder !== null && !gateway.handles(new URL(request.url).pathname)) {
+      const url = requestUrl(request);
+      if (folder !== null && url !== null && !gateway.handles(url.pathname)) {
         const file = await serveStatic(folder, request);
         if (file !== null) return file;
       }

@@ -1,0 +1,123 @@
+/**
+ * Streams as strangers use them: readers that go away, ids that were made up, more of them than is decent.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import type { SessionTokens } from "../auth/contract.ts";
+import { MAX_STREAMS } from "./open_streams.ts";
+import { type NotesServer, readAnswer, withNotes } from "./testing/notes_server.ts";
+
+interface Events {
+  /** Types of the first `count` events. */
+  first(count: number): Promise<string[]>;
+  cancel(): Promise<void>;
+}
+
+async function follow(
+  { send }: NotesServer,
+  who: SessionTokens,
+  query: string,
+  lastId: string | null = null,
+): Promise<Events> {
+  const response = await send(`/events?${query}`, {
+    headers: {
+      authorization: `Bearer ${who.access}`,
+      ...(lastId === null ? {} : { "last-event-id": lastId }),
+    },
+  });
+  if (response.status !== 200) {
+    const { code } = await readAnswer(response);
+    throw Object.assign(new Error(`${response.status} ${code}`), { code, status: response.status });
+  }
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  return {
+    async first(count): Promise<string[]> {
+      for (;;) {
+        const types = [...text.matchAll(/^event: ?(\w+)$/gm)].map(([, type]) => type!);
+        if (types.length >= count) return types.slice(0, count);
+        const { value, done } = await reader.read();
+        if (done) throw new Error(`ended after ${types}`);
+        text += value;
+      }
+    },
+    cancel: () => reader.cancel(),
+  };
+}
+
+Deno.test("streams", { sanitizeOps: false, sanitizeResources: false }, async (t) => {
+  await withNotes(async (notes) => {
+    const who = await notes.visitor();
+
+    await t.step(
+      "an EventSource with a forged, foreign or ancient id starts anew, and is told",
+      async () => {
+        const forged = ["x", "null", "0", "-1", "a".repeat(4096), "..", "%00", "{}", "é".repeat(9)];
+        for (const id of forged.map((text) => encodeURIComponent(text))) {
+          const events = await follow(notes, who, "source=notes", id);
+          assert.deepEqual(await events.first(2), ["reset", "ready"], id);
+          await events.cancel();
+        }
+      },
+    );
+
+    await t.step(
+      "a source that is no table, or not the caller's to follow, is refused by name",
+      async () => {
+        for (
+          const [query, code] of [
+            ["source=nothing", "NOT_FOUND"],
+            ["source=_users", "VALIDATION"],
+            ["source=_sessions", "VALIDATION"],
+            ["source=topic:news", "PERMISSION_DENIED"],
+            ["source=topic:", "VALIDATION"],
+            ["source=", "VALIDATION"],
+            ["", "VALIDATION"],
+            ["source=notes&filter={", "VALIDATION"],
+            ["source=notes&filter=[]", "VALIDATION"],
+            [`source=${"n".repeat(5000)}`, "VALIDATION"],
+            ["source=notes&filter=%7B%22nothing%22%3A1%7D", "VALIDATION"],
+          ] as const
+        ) {
+          await assert.rejects(follow(notes, who, query), { code }, query.slice(0, 60));
+        }
+        const post = await notes.send("/events?source=notes", { json: null });
+        assert.equal((await readAnswer(post)).code, "METHOD_NOT_ALLOWED");
+        const nobody = await notes.send("/events?source=notes");
+        assert.equal((await readAnswer(nobody)).code, "UNAUTHORIZED");
+      },
+    );
+
+    await t.step("a session has a limited number of them; who leaves makes room", async () => {
+      const open: Response[] = [];
+      const ticks = async (): Promise<Response> =>
+        await notes.send("/rpc/ticks", {
+          json: ["limit"],
+          headers: { authorization: `Bearer ${who.access}` },
+        });
+      while (open.length < MAX_STREAMS - 1) open.push(await ticks());
+      assert.ok(open.every(({ status }) => status === 200));
+      const events = await follow(notes, who, "source=notes");
+      assert.deepEqual(await events.first(1), ["ready"]);
+
+      const refused = await ticks();
+      assert.ok(Number(refused.headers.get("retry-after")) > 0);
+      assert.equal((await readAnswer(refused)).code, "RATE_LIMITED");
+      await assert.rejects(follow(notes, who, "source=notes"), { code: "RATE_LIMITED" });
+      const other = await follow(notes, await notes.visitor(), "source=notes");
+      assert.deepEqual(await other.first(1), ["ready"], "another session's room is its own");
+      await other.cancel();
+      assert.equal((await notes.call(who, "who")).status, 200, "calls are no streams");
+
+      await events.cancel();
+      const again = await follow(notes, who, "source=notes");
+      assert.deepEqual(await again.first(1), ["ready"]);
+      await again.cancel();
+      for (const response of open) await response.body!.cancel();
+      for (let i = 0; i < 3; i++) open.push(await ticks());
+      assert.ok(open.slice(-3).every(({ status }) => status === 200));
+      for (const response of open.slice(-3)) await response.body!.cancel();
+    });
+  });
+});
