@@ -15,7 +15,9 @@ import { decodeWireError, RemoteError } from "../../protocol/wire_error.ts";
 export interface SessionGateway {
   /** Origin. */
   readonly url: string;
+  /** Tenant the session is for, where the address does not say. */
   readonly tenant: string | undefined;
+  /** `fetch` to use. */
   readonly fetch: typeof fetch;
   /** Milliseconds an auth function may take. */
   readonly timeout: number;
