@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
-import { testDatabase } from "../tests/postgres.ts";
+import { enterTenant, suiteTenant, testDatabase } from "../tests/postgres.ts";
 import type { Change } from "./contract.ts";
 import { storageEngine } from "./engine.ts";
 import { postgresDatabase } from "./postgres_database.ts";
 import { ACCOUNTS, call, NOTES, PEOPLE, run } from "./testing/tables.ts";
 
 const tables = [ACCOUNTS, NOTES, PEOPLE];
-const db = await testDatabase(tables);
+const tenant = suiteTenant(import.meta);
+const db = await enterTenant(await testDatabase(tables), tenant);
 const database = postgresDatabase({ url: db.gatewayUrl });
 const engine = storageEngine({ database, tables });
 
@@ -14,7 +15,7 @@ const brief = (changes: readonly Change[]): string[] =>
   changes.map(({ type, id }) => `${type} ${id}`);
 
 Deno.test({
-  name: "change feed",
+  name: `change feed, tenant ${tenant}`,
   sanitizeOps: false,
   sanitizeResources: false,
   async fn(t) {
@@ -110,7 +111,7 @@ Deno.test({
       await test("a transaction that began before and ends after a position is not lost", async () => {
         const slow = Promise.withResolvers<void>();
         const open = db.admin.begin(async (tx) => {
-          const [row] = await tx`select ptr from kontract.storage where id = 'accounts'`;
+          const [row] = await tx`select ptr from kontract.storage where owner = ${tenant} and id = 'accounts'`;
           await tx.unsafe(`insert into kontract_private.${row!.ptr} (id, data, _owner, _order)
             values ('slow', '{"id":"slow","balance":1,"city":"Ulm"}', 'x', nextval('kontract_private.${
             row!.ptr

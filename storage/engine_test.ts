@@ -1,22 +1,26 @@
 import assert from "node:assert/strict";
 import { KontractError } from "../_internal/errors.ts";
-import { testDatabase } from "../tests/postgres.ts";
+import { enterTenant, suiteTenant, testDatabase } from "../tests/postgres.ts";
 import type { StorageSession } from "./contract.ts";
 import { SqlError } from "./database.ts";
 import { storageEngine } from "./engine.ts";
 import { postgresDatabase } from "./postgres_database.ts";
 import { tableKey } from "./table_key.ts";
+import { DEFAULT_TENANT } from "./tenant_name.ts";
 import { ACCOUNTS, call, CountingDatabase, NOTES, PEOPLE, run, THINGS } from "./testing/tables.ts";
 
 const tables = [ACCOUNTS, NOTES, PEOPLE, THINGS];
-const db = await testDatabase(tables);
+const tenant = suiteTenant(import.meta);
+const db = await enterTenant(await testDatabase(tables), tenant);
 const database = new CountingDatabase(postgresDatabase({ url: db.gatewayUrl, max: 8 }));
 const engine = storageEngine({ database, tables });
 
 const login = async (owner = "alice", system = false): Promise<StorageSession> =>
   await engine.openSession(await db.token({ owner, system }));
 const alice = await login();
-const PUT = `put:${tableKey("accounts")}`;
+const [GET, PUT] = tenant === DEFAULT_TENANT
+  ? [`get:${tableKey("accounts")}`, `put:${tableKey("accounts")}`]
+  : ["tenant_get", "commit"];
 
 function code(expected: string): (error: unknown) => boolean {
   return (error) => {
@@ -27,7 +31,7 @@ function code(expected: string): (error: unknown) => boolean {
 }
 
 Deno.test({
-  name: "storage engine",
+  name: `storage engine, tenant ${tenant}`,
   sanitizeOps: false,
   sanitizeResources: false,
   async fn(t) {
@@ -37,14 +41,14 @@ Deno.test({
         await run(engine, call(alice), (s) => s.accounts!.set("trip", { balance: 1 }));
         database.sent.length = 0;
         await run(engine, call(alice, { readOnly: true }), (s) => s.accounts!.get("trip"));
-        assert.deepEqual(database.sent, [`get:${tableKey("accounts")}`]);
+        assert.deepEqual(database.sent, [GET]);
         database.sent.length = 0;
         await run(engine, call(alice), async (s) => {
           const row = await s.accounts!.get("trip");
           await s.accounts!.update("trip", { balance: Number(row!.balance) + 1 });
           await s.accounts!.get("trip");
         });
-        assert.deepEqual(database.sent, [`get:${tableKey("accounts")}`, PUT]);
+        assert.deepEqual(database.sent, [GET, PUT]);
         database.sent.length = 0;
         await run(engine, call(alice), (s) => s.accounts!.set("trip", { balance: 9 }));
         assert.deepEqual(database.sent, [PUT]);
@@ -393,7 +397,7 @@ Deno.test({
         }];
         await assert.rejects(
           database.execute("commit", [
-            ...[alice.sid, "main", "alice", 7, null, null, null, null, null, null],
+            ...[alice.sid, tenant, "alice", 7, null, null, null, null, null, null],
             JSON.stringify(ops),
           ]),
           (error) => error instanceof SqlError && error.failure.sqlstate === "23514",
@@ -526,6 +530,7 @@ Deno.test({
 });
 
 async function physical(name: string): Promise<string> {
-  const [row] = await db.admin`select ptr from kontract.storage where id = ${name}`;
+  const [row] = await db
+    .admin`select ptr from kontract.storage where owner = ${tenant} and id = ${name}`;
   return String(row!.ptr);
 }

@@ -48,6 +48,11 @@ export class ReadContext {
     this.#now = now;
   }
 
+  /** Tenant of the call. */
+  get tenant(): string {
+    return this.#options.session.tenant;
+  }
+
   /** The call's snapshot, once there is one. */
   get snapshot(): Snapshot | null {
     return this.#snapshot;

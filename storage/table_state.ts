@@ -11,7 +11,7 @@ import { STORAGE_LIMITS } from "./limits.ts";
 import type { ReadContext } from "./read_context.ts";
 import type { Json, JsonObject } from "./row_codec.ts";
 import type { TableRules } from "./table_rules.ts";
-import { tableKey } from "./table_key.ts";
+import { getManyStatement, getStatement } from "./read_statement.ts";
 
 /** A row as read or as buffered. */
 export interface Row {
@@ -115,13 +115,8 @@ export class TableState {
     const known = this.#versions.get(id);
     if (known !== undefined) return known;
     this.#demandRoom(1);
-    const row = await this.#reads.read(
-      `get:${tableKey(this.rules.table.name)}`,
-      this.rules.grants,
-      [
-        id,
-      ],
-    );
+    const [statement, rest] = getStatement(this.#reads.tenant, this.rules.table.name, id);
+    const row = await this.#reads.read(statement, this.rules.grants, rest);
     const version = row.txid === null ? null : {
       id,
       data: row.data as JsonObject,
@@ -151,11 +146,8 @@ export class TableState {
   async #fetch(missing: readonly string[]): Promise<void> {
     this.#demandRoom(missing.length);
     for (const id of missing) this.#points.add(id);
-    const row = await this.#reads.read(
-      `get_many:${tableKey(this.rules.table.name)}`,
-      this.rules.grants,
-      [JSON.stringify(missing)],
-    );
+    const [statement, rest] = getManyStatement(this.#reads.tenant, this.rules.table.name, missing);
+    const row = await this.#reads.read(statement, this.rules.grants, rest);
     const found = this.#take(row.rows);
     for (const id of missing) {
       if (!found.some((version) => version.id === id)) this.#remember(id, null);

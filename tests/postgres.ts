@@ -15,6 +15,7 @@ import type { TableDef } from "../_internal/manifest.ts";
 import type { ShapeTable } from "../_internal/shape.ts";
 import { startEmbeddedPostgres } from "../cli/embedded_postgres.ts";
 import { gatewayUrl, migrateUp } from "../storage/migrate/mod.ts";
+import { DEFAULT_TENANT } from "../storage/tenant_name.ts";
 
 /** Claims of a database token that a test wants to set. */
 export interface TokenClaims {
@@ -113,6 +114,20 @@ export async function testDatabase(
       if (--running.users === 0) await running.stop();
     },
   };
+}
+
+/**
+ * Tenant that a suite runs in: `main`, or what `?tenant=` of its address says, so that the same suite can be
+ * imported for another one.
+ */
+export function suiteTenant({ url }: ImportMeta): string {
+  return new URL(url).searchParams.get("tenant") ?? DEFAULT_TENANT;
+}
+
+/** The database as one tenant sees it: made where it is missing, and its tokens are the tenant's. */
+export async function enterTenant(db: TestDatabase, tenant: string): Promise<TestDatabase> {
+  await db.admin`select kontract_private.make_tenant(${tenant})`;
+  return { ...db, token: (claims = {}) => db.token({ tenant, ...claims }) };
 }
 
 function throughPooler(direct: string): string {

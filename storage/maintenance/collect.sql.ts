@@ -87,8 +87,12 @@ export const COLLECT_FUNCTIONS: readonly string[] = [
                where (st.owner, st.id) > (p_after::jsonb->>0, p_after::jsonb->>1)
                order by st.owner, st.id limit 500 loop
        probed := probed + 1;
-       execute format('select exists (select 1 from kontract_private.%I u where u._deleted_txid < $1)', t.ptr)
-         into again using h;
+       begin
+         execute format('select exists (select 1 from kontract_private.%I u where u._deleted_txid < $1)', t.ptr)
+           into again using h;
+       exception when undefined_table then
+         again := false; -- its tenant was dropped meanwhile
+       end;
        if again and t.horizon < h then
          begin
            perform pg_advisory_xact_lock(hashtextextended(t.owner || chr(10) || t.id, 11));

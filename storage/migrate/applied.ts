@@ -6,13 +6,13 @@
 import type { TableDef } from "../../_internal/manifest.ts";
 import type { JsonObject } from "../row_codec.ts";
 import { TableRules } from "../table_rules.ts";
+import { DEFAULT_TENANT } from "../tenant_name.ts";
 import { identifier, OWNER_ROLE } from "./definer.ts";
 import type { MigrationRow } from "./migration.ts";
 import type { AppliedTable, StoredDef } from "./plan.ts";
 import type { Statements } from "./statements.ts";
 
-/** Tenant of an app that has no others. */
-export const DEFAULT_TENANT = "main";
+export { DEFAULT_TENANT } from "../tenant_name.ts";
 
 /** One row of `kontract.storage`. */
 export interface StoredTable {
@@ -41,12 +41,15 @@ export async function isInstalled(sql: Statements): Promise<boolean> {
   return row?.yes === true;
 }
 
-/** All tables of the default tenant; nothing where the database is new. As the owner. */
-export async function readStored(sql: Statements): Promise<readonly StoredTable[]> {
+/** All tables of a tenant; nothing where the database is new. As the owner. */
+export async function readStored(
+  sql: Statements,
+  tenant: string = DEFAULT_TENANT,
+): Promise<readonly StoredTable[]> {
   if (!(await isInstalled(sql))) return [];
   const rows = await sql`
     select owner, id, ptr, lazy, indexes, def, swap_txid::text as swap_txid, retired->>'ptr' as retired, retired->>'snapshot' as swap
-      from kontract.storage where owner = ${DEFAULT_TENANT} order by id`;
+      from kontract.storage where owner = ${tenant} order by id`;
   return rows.map((row) => ({
     owner: String(row.owner),
     id: String(row.id),

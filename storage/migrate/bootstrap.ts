@@ -30,11 +30,12 @@ export async function writeMeta(
 
 /**
  * Another version of Kontract made them: signatures may differ, so all are made anew. But for those that a
- * CHECK calls, which belong to the tables (see `checks.ts`).
+ * CHECK or a trigger calls, which belong to the tables (see `checks.ts`) of every tenant.
  */
 export async function dropFunctions(tx: postgres.TransactionSql): Promise<void> {
   await tx.unsafe(`do $do$ declare f regprocedure; begin
-    for f in select p.oid from pg_proc p where p.proname not like 'shape\\_%' and p.pronamespace in
+    for f in select p.oid from pg_proc p where p.proname not like 'shape\\_%' and p.proname <> 'sync_groups'
+        and p.pronamespace in
         (select n.oid from pg_namespace n where n.nspname in ('kontract', 'kontract_private')) loop
       execute format('drop function if exists %s cascade', f);
     end loop; end $do$`);

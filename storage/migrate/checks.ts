@@ -46,13 +46,21 @@ export function tableCheck(
   };
 }
 
-/** Drops the functions of checks that are gone. */
+/** Adds a check to a table. */
+export function addCheckText(ptr: string, { name, text }: TableCheck): string {
+  return `alter table kontract_private.${identifier(ptr)}
+    add constraint ${identifier(name)} check (${text}) not valid`;
+}
+
+/** Drops the functions of checks that are gone; those that `storage` or a template names are called. */
 export async function dropOtherHelpers(sql: Statements): Promise<void> {
   const rows = await sql.unsafe(`
     select p.oid::regprocedure::text as signature from pg_proc p
      where p.pronamespace = 'kontract_private'::regnamespace and p.proname like 'shape\\_%'
        and not exists (select 1 from pg_depend d where d.refclassid = 'pg_proc'::regclass
-                          and d.refobjid = p.oid and d.classid = 'pg_constraint'::regclass)`);
+                          and d.refobjid = p.oid and d.classid = 'pg_constraint'::regclass)
+       and not exists (select 1 from kontract.storage st where st.shape = p.proname)
+       and not exists (select 1 from kontract_private.templates t where t.entry->>'shape' = p.proname)`);
   for (const row of rows) await sql.unsafe(`drop function if exists ${row.signature}`);
 }
 

@@ -18,6 +18,7 @@
  * @module
  */
 import { DEFINER, HELPER, identifier, literal, SETTINGS } from "./definer.ts";
+import { DEFAULT_TENANT } from "../tenant_name.ts";
 import { beforeSwap } from "./retired.sql.ts";
 import { ALIVE, HASHED_SID, INCARNATION, type TableSql } from "./read.sql.ts";
 
@@ -191,7 +192,11 @@ export const COMMIT_FUNCTIONS: readonly string[] = [
        if reads and (p_snap is null or pg_snapshot_xmin(p_snap) < st.horizon) then
          raise exception 'snapshot' using errcode = '72000';
        end if;
-       perform apply(st, s.may, p_owner, p_snap, p_lane is not null, o);
+       if p_tenant = ${literal(DEFAULT_TENANT)} then
+         perform apply(st, s.may, p_owner, p_snap, p_lane is not null, o);
+       else
+         perform apply_tenant(st, s.may, p_owner, p_snap, p_lane is not null, o);
+       end if;
      end loop;
      if n = 0 then perform stored_answer(p_sid, p_tenant, p_owner, p_group, '', 0); end if;
      return pg_current_xact_id()::text;
@@ -269,7 +274,15 @@ export function applyFunction(table: TableSql): string {
                 returning u.id, u._owner, u._order, u.data)
      select array_agg(c.id), array_agg(c._owner), array_agg(c._order), array_agg(c.data)
        into o_ids, o_owners, o_orders, o_datas from c;
-     ${guarded ? guard(table, fail) : ""}
+     ${
+    guarded
+      ? fieldRules(
+        `${literal(JSON.stringify(table.lazy))}::jsonb`,
+        `${literal(JSON.stringify(table.defaults))}::jsonb`,
+        fail,
+      )
+      : ""
+  }
      -- A row that breaks its type, or a unique index, is left out, and the count tells.
      insert into ${ptr} (id, data, _txid, _owner, _order)
      ${insertRows(table, "")}
@@ -306,13 +319,15 @@ function insertRows(table: TableSql, more: string): string {
         where w.data is not null and (${table.check}) ${more} order by w.n`;
 }
 
-/** Field rules: what may not be written keeps its value; what may not be read is not lost by a rewrite. */
-function guard(
-  table: TableSql,
+/**
+ * Field rules: what may not be written keeps its value; what may not be read is not lost by a rewrite.
+ * `lazy` and `defaults` are SQL expressions.
+ */
+export function fieldRules(
+  lazy: string,
+  defaults: string,
   failure: (errcode: string, message: string, detail: string) => string,
 ): string {
-  const lazy = `${literal(JSON.stringify(table.lazy))}::jsonb`;
-  const defaults = `${literal(JSON.stringify(table.defaults))}::jsonb`;
   return `
      select array_agg(f.key) filter (where f.may & 2 = 0),
             array_agg(f.key) filter (where f.may & 6 <> 6) into locked, kept

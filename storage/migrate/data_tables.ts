@@ -10,8 +10,8 @@ import type { TableDef } from "../../_internal/manifest.ts";
 import type { ShapeTable } from "../../_internal/shape.ts";
 import { tableKey } from "../table_key.ts";
 import { DEFAULT_TENANT, describeApplied, readStored, type StoredTable } from "./applied.ts";
-import { tableCheck } from "./checks.ts";
-import { identifier, literal } from "./definer.ts";
+import { addCheckText, tableCheck } from "./checks.ts";
+import { identifier } from "./definer.ts";
 import { buildIndexes, indexNames, indexSteps, wantedIndexes } from "./indexes.ts";
 import type { Changes } from "./migration.ts";
 import { planTable, refusal, type StoredDef } from "./plan.ts";
@@ -28,6 +28,14 @@ export interface Prepared {
   readonly changes: Changes;
   /** By name in the source. */
   readonly rebuilds: ReadonlyMap<string, Rebuild>;
+  /** Tables that are already what this build makes of them. */
+  readonly unchanged: ReadonlySet<string>;
+}
+
+/** Whose table it is, and the epoch of the data. */
+export interface Place {
+  readonly tenant: string;
+  readonly epoch: string;
 }
 
 /** How to go back over one table. */
@@ -67,9 +75,10 @@ function canonical(value: unknown): string {
   );
 }
 
-/** Applies all tables. */
+/** Applies all tables of one tenant. */
 export async function applyTables(
   sql: postgres.TransactionSql,
+  tenant: string,
   tables: readonly TableDef[],
   types: ShapeTable,
   prepared: Prepared,
@@ -78,19 +87,21 @@ export async function applyTables(
   const undo: Undo[] = [];
   const freeze: string[] = [];
   const { changes, rebuilds } = prepared;
-  const before = await readStored(sql);
-  await lockTables(sql, [...rebuilds.values()].map(({ source }) => source.id));
+  const before = await readStored(sql, tenant);
+  await lockTables(sql, tenant, [...rebuilds.values()].map(({ source }) => source.id));
   for (const rebuild of rebuilds.values()) await rebuild.finish(sql);
   for (const name of changes.drops) steps.push(...await dropTable(sql, before, name));
   for (const [to, from] of changes.renames) steps.push(...await renameTable(sql, before, from, to));
-  const stored = await readStored(sql);
+  const stored = await readStored(sql, tenant);
   const [known] = await sql<{ epoch: string }[]>`
     select coalesce((select min(epoch) from kontract.storage), encode(uuid_send(gen_random_uuid()), 'hex')) as epoch`;
   for (const table of tables) {
     const row = stored.find(({ id }) => id === table.name) ?? null;
     const rebuild = rebuilds.get(table.name) ?? null;
-    steps.push(...await applyTable(sql, { table, types }, row, rebuild, known!.epoch));
     const from = changes.renames.get(table.name);
+    if (prepared.unchanged.has(table.name) && from === undefined) continue;
+    const place = { tenant, epoch: known!.epoch };
+    steps.push(...await applyTable(sql, place, { table, types }, row, rebuild));
     if (row === null || (rebuild === null && from === undefined)) continue;
     if (rebuild !== null) freeze.push(row.ptr);
     undo.push({
@@ -107,13 +118,14 @@ export async function applyTables(
 /** The locks that every commit shares, in the order commits take them. */
 export async function lockTables(
   sql: postgres.TransactionSql,
+  tenant: string,
   names: readonly string[],
 ): Promise<void> {
   if (names.length === 0) return;
   const rows = await sql.unsafe(
     `select distinct hashtextextended($1 || chr(10) || t, 11)::text as h
        from jsonb_array_elements_text($2::text::jsonb) t`,
-    [DEFAULT_TENANT, JSON.stringify(names)],
+    [tenant, JSON.stringify(names)],
   );
   const hashes = rows.map((row) => BigInt(row.h)).sort((a, b) => a < b ? -1 : 1);
   for (const hash of hashes) await sql`select pg_advisory_xact_lock(${hash.toString()}::bigint)`;
@@ -126,10 +138,10 @@ export async function lockTables(
  */
 export async function applyTable(
   sql: postgres.TransactionSql,
+  place: Place,
   def: StoredDef,
   row: StoredTable | null,
   rebuild: Rebuild | null,
-  epoch: string,
 ): Promise<readonly string[]> {
   const { table, types } = def;
   const applied = row === null ? null : await describeApplied(sql, row);
@@ -154,19 +166,17 @@ export async function applyTable(
   if (rebuild === null) {
     steps.push(...indexSteps(table.name, wanted, fresh ? {} : row!.indexes));
   }
-  if (fresh || rebuild !== null) {
-    const { name, text, helper } = tableCheck(table, types, lazy);
-    await sql.unsafe(helper);
-    await sql.unsafe(
-      `alter table kontract_private.${identifier(ptr)} add constraint ${
-        identifier(name)
-      } check (${text}) not valid`,
-    );
-  }
+  const check = tableCheck(table, types, lazy);
+  await sql.unsafe(check.helper);
+  if (fresh || rebuild !== null) await sql.unsafe(addCheckText(ptr, check));
   const swap = rebuild === null ? row?.swapTxid ?? null : await currentXid(sql);
   const entry = describeTable(table, types, { ptr, lazy, swap });
-  await store(sql, def, entry, { indexes: indexNames(wanted), epoch, swap: rebuild !== null });
-  await installTable(sql, entry);
+  await store(sql, place, def, entry, {
+    indexes: indexNames(wanted),
+    shape: check.name,
+    swap: rebuild !== null,
+  });
+  await installTable(sql, place.tenant, entry);
   return steps;
 }
 
@@ -184,12 +194,15 @@ export const SAMPLE_FUNCTIONS: readonly string[] = tableFunctions({
   swap: "3",
 }, DEFAULT_TENANT);
 
-/** Functions and triggers of one table. */
-export async function installTable(sql: postgres.TransactionSql, entry: TableSql): Promise<void> {
-  for (const statement of tableFunctions(entry, DEFAULT_TENANT)) {
-    await sql.unsafe(statement);
-  }
-  if (entry.name === "_users") await followGroups(sql, entry.ptr);
+/** Functions and triggers of one table; the tables of other tenants than `main` share functions. */
+export async function installTable(
+  sql: postgres.TransactionSql,
+  tenant: string,
+  entry: TableSql,
+): Promise<void> {
+  const functions = tenant === DEFAULT_TENANT ? tableFunctions(entry, tenant) : [];
+  const triggers = entry.name === USERS ? followGroups(entry.ptr) : [];
+  for (const statement of [...functions, ...triggers]) await sql.unsafe(statement);
 }
 
 /** What the functions of a table are made from. */
@@ -237,30 +250,35 @@ async function currentXid(sql: postgres.TransactionSql): Promise<string> {
 /** Writes the row of `storage`; on a swap the row before it is kept in `retired`. */
 async function store(
   sql: postgres.TransactionSql,
+  { tenant, epoch }: Place,
   { table, types }: StoredDef,
   entry: TableSql,
   more: {
     readonly indexes: Readonly<Record<string, readonly string[]>>;
-    readonly epoch: string;
+    readonly shape: string;
     readonly swap: boolean;
   },
 ): Promise<void> {
   const json = (value: unknown): string => JSON.stringify(value);
-  const fields = Object.fromEntries(table.fields.map((field) => [field.name, true]));
-  if (more.swap) await retire(sql, table.name);
+  if (more.swap) await retire(sql, tenant, table.name);
   await sql`
     insert into kontract.storage
-      (owner, id, ptr, key, permissions, owned, fields, bits, lazy, defaults, indexes, def, epoch)
-    values (${DEFAULT_TENANT}, ${table.name}, ${entry.ptr}, ${entry.key}, ${table.perm}, ${entry.owned},
-      ${json(fields)}::text::jsonb, ${json(entry.bits)}::text::jsonb, ${
+      (owner, id, ptr, key, permissions, owned, fields, bits, lazy, defaults, indexes, def, shape, epoch)
+    values (${tenant}, ${table.name}, ${entry.ptr}, ${entry.key}, ${table.perm}, ${entry.owned},
+      ${json(fieldSet(table))}::text::jsonb, ${json(entry.bits)}::text::jsonb, ${
     json(entry.lazy)
   }::text::jsonb,
       ${json(entry.defaults)}::text::jsonb, ${json(more.indexes)}::text::jsonb,
-      ${json({ table, types })}::text::jsonb, ${more.epoch})
+      ${json({ table, types })}::text::jsonb, ${more.shape}, ${epoch})
     on conflict (owner, id) do update set ptr = excluded.ptr, key = excluded.key,
       permissions = excluded.permissions, owned = excluded.owned, fields = excluded.fields,
       bits = excluded.bits, lazy = excluded.lazy, defaults = excluded.defaults,
-      indexes = excluded.indexes, def = excluded.def`;
+      indexes = excluded.indexes, def = excluded.def, shape = excluded.shape`;
+}
+
+/** What `storage.fields` holds: the names a filter may use. */
+export function fieldSet(table: TableDef): Readonly<Record<string, true>> {
+  return Object.fromEntries(table.fields.map((field) => [field.name, true]));
 }
 
 /**
@@ -270,18 +288,19 @@ async function store(
  */
 export async function retire(
   sql: postgres.TransactionSql,
+  tenant: string,
   table: string,
   before: "drop" | "keep" = "drop",
 ): Promise<void> {
   const [old] = await sql`
     select retired->>'ptr' as ptr from kontract.storage
-     where owner = ${DEFAULT_TENANT} and id = ${table} and retired is not null`;
+     where owner = ${tenant} and id = ${table} and retired is not null`;
   await sql`
     update kontract.storage st
        set retired = to_jsonb(st) - 'retired'
              || jsonb_build_object('at', now(), 'snapshot', pg_current_snapshot()),
            swap_txid = pg_current_xact_id()
-     where st.owner = ${DEFAULT_TENANT} and st.id = ${table}`;
+     where st.owner = ${tenant} and st.id = ${table}`;
   if (old !== undefined && before === "drop") await dropPhysical(sql, String(old.ptr));
 }
 
@@ -292,11 +311,12 @@ export async function renameTable(
   from: string,
   to: string,
 ): Promise<readonly string[]> {
-  if (!stored.some(({ id }) => id === from)) return [];
-  await lockTables(sql, [from, to]);
-  await dropTableFunctions(sql, from);
+  const row = stored.find(({ id }) => id === from);
+  if (row === undefined) return [];
+  await lockTables(sql, row.owner, [from, to]);
+  if (row.owner === DEFAULT_TENANT) await dropTableFunctions(sql, from);
   await sql`update kontract.storage set id = ${to}, key = ${tableKey(to)}
-    where owner = ${DEFAULT_TENANT} and id = ${from}`;
+    where owner = ${row.owner} and id = ${from}`;
   return [`rename table '${from}' to '${to}'`];
 }
 
@@ -307,9 +327,9 @@ async function dropTable(
 ): Promise<readonly string[]> {
   const row = stored.find(({ id }) => id === name);
   if (row === undefined) return [];
-  await lockTables(sql, [name]);
-  await dropTableFunctions(sql, name);
-  await sql`delete from kontract.storage where owner = ${DEFAULT_TENANT} and id = ${name}`;
+  await lockTables(sql, row.owner, [name]);
+  if (row.owner === DEFAULT_TENANT) await dropTableFunctions(sql, name);
+  await sql`delete from kontract.storage where owner = ${row.owner} and id = ${name}`;
   if (row.retiredPtr !== null) await dropPhysical(sql, row.retiredPtr);
   await dropPhysical(sql, row.ptr);
   return [`drop table '${name}'`];
@@ -328,12 +348,15 @@ export async function dropTableFunctions(
   for (const row of rows) await sql.unsafe(`drop function ${row.signature}`);
 }
 
+/** Auth's table of users. */
+export const USERS = "_users";
+
 /** Group changes reach open sessions in the same transaction. */
-async function followGroups(sql: postgres.TransactionSql, ptr: string): Promise<void> {
+export function followGroups(ptr: string): readonly string[] {
   const name = `kontract_private.${identifier(ptr)}`;
-  await sql.unsafe(`drop trigger if exists groups on ${name}`);
-  await sql.unsafe(
+  return [
+    `drop trigger if exists groups on ${name}`,
     `create trigger groups after insert or update on ${name} for each row
-       execute function kontract_private.sync_groups(${literal(DEFAULT_TENANT)})`,
-  );
+       execute function kontract_private.sync_groups()`,
+  ];
 }

@@ -5,6 +5,9 @@
  * write the rows of today are carried back by the files' `down`, in a rebuild like any other. A table
  * whose declaration has changed since, or that was dropped, has no way back but a new migration.
  *
+ * Tenants go first, each in a transaction of its own, and `main` last: what is cut off in between is gone
+ * on with by the next rollback, or undone by the next migration.
+ *
  * @module
  */
 import type postgres from "postgres";
@@ -23,13 +26,16 @@ import {
   type Undo,
 } from "./data_tables.ts";
 import { identifier, OWNER_ROLE } from "./definer.ts";
-import { finish } from "./finish.ts";
+import { finish, finishTenant } from "./finish.ts";
 import { asOwner } from "./indexes.ts";
 import { type AppliedFile, readLedger } from "./ledger.ts";
 import { type MigrationFile, recordChanges } from "./migration.ts";
 import { freeze, FROZEN, Rebuild } from "./rebuild.ts";
 import type { Statements } from "./statements.ts";
-import { withMigrationLock } from "./session_lock.ts";
+import { withMigrationLock, withTenantLock } from "./session_lock.ts";
+import { writeTemplates } from "./templates.ts";
+import { ofTenant, readTenants } from "./tenant_rows.ts";
+import { TENANTS_LOCK } from "./tenants.sql.ts";
 
 /** What a rollback needs. */
 export interface MigrateDownOptions {
@@ -71,23 +77,72 @@ export async function migrateDown(options: MigrateDownOptions): Promise<DownRepo
         if (!await isMigrated(sql)) return { files: [], steps: [] };
         const run = await asOwner(sql, () => lastRun(sql));
         if (run === null) return { files: [], steps: [] };
-        const rebuilds = new Map<string, Rebuild>();
-        try {
-          const instant = await asOwner(sql, () => isUnwritten(sql, run.undo));
-          if (!instant) await asOwner(sql, () => carryBack(sql, run, options.migrations, rebuilds));
-          const steps = await repeatRace(() =>
-            sql.begin((tx) => rollBack(tx, run, rebuilds, options.gatewayRole)) as Promise<
-              readonly string[]
-            >
-          );
-          await finish(sql);
-          return { files: run.files.map(({ name }) => name).reverse(), steps };
-        } catch (error) {
-          for (const rebuild of rebuilds.values()) await rebuild.drop().catch(() => {});
-          throw error;
-        }
+        const tenants = await rollBackTenants(sql, run, options);
+        const steps = await rollBackOne(sql, run, DEFAULT_TENANT, options);
+        await finish(sql);
+        return {
+          files: run.files.map(({ name }) => name).reverse(),
+          steps: tenants === 0 ? steps : [...steps, `${tenants} tenants are as they were`],
+        };
       }),
   );
+}
+
+/** Every tenant that had the run; answers with how many. */
+async function rollBackTenants(
+  sql: postgres.Sql,
+  run: Run,
+  options: MigrateDownOptions,
+): Promise<number> {
+  const behind = await asOwner(sql, () => readTenants(sql));
+  let count = 0;
+  for (const { name } of behind.filter((tenant) => tenant.run >= run.id)) {
+    try {
+      await withTenantLock(sql, name, async () => {
+        const undo = await asOwner(sql, () => undoOf(sql, run, name));
+        if (undo === null) return; // dropped meanwhile
+        await rollBackOne(sql, { ...run, undo }, name, options);
+        await finishTenant(sql, name);
+        count++;
+      });
+    } catch (error) {
+      throw ofTenant(error, name);
+    }
+  }
+  return count;
+}
+
+/** How a tenant goes back; one that was made after the run goes back as `main` does, without an old table. */
+async function undoOf(sql: Statements, run: Run, tenant: string): Promise<readonly Undo[] | null> {
+  const [row] = await sql`
+    select t.name, r.undo from kontract_private.tenants t
+      left join kontract_private.tenant_runs r on r.tenant = t.name and r.run = ${run.id}
+     where t.name = ${tenant}`;
+  if (row === undefined) return null;
+  return (row.undo ?? run.undo) as readonly Undo[];
+}
+
+async function rollBackOne(
+  sql: postgres.Sql,
+  run: Run,
+  tenant: string,
+  options: MigrateDownOptions,
+): Promise<readonly string[]> {
+  const rebuilds = new Map<string, Rebuild>();
+  try {
+    await asOwner(sql, async () => {
+      if (await isUnwritten(sql, tenant, run.undo)) return;
+      await carryBack(sql, { run, tenant, given: options.migrations }, rebuilds);
+    });
+    return await repeatRace(() =>
+      sql.begin((tx) =>
+        rollBack(tx, { run, tenant, rebuilds, gateway: options.gatewayRole })
+      ) as Promise<readonly string[]>
+    );
+  } catch (error) {
+    for (const rebuild of rebuilds.values()) await rebuild.drop().catch(() => {});
+    throw error;
+  }
 }
 
 async function lastRun(sql: postgres.Sql): Promise<Run | null> {
@@ -105,9 +160,10 @@ async function lastRun(sql: postgres.Sql): Promise<Run | null> {
 /** The stored tables a run touched, checked to be as it left them. */
 async function touched(
   sql: Statements,
+  tenant: string,
   undo: readonly Undo[],
 ): Promise<ReadonlyMap<Undo, StoredTable>> {
-  const stored = await readStored(sql);
+  const stored = await readStored(sql, tenant);
   return new Map(undo.map((entry) => {
     const row = stored.find(({ id }) => id === entry.table);
     if (row === undefined || defHash(row.def) !== entry.after) {
@@ -122,8 +178,12 @@ async function touched(
 }
 
 /** True where every swapped table can be swapped back: no version was made or closed since. */
-async function isUnwritten(sql: Statements, undo: readonly Undo[]): Promise<boolean> {
-  for (const [entry, row] of await touched(sql, undo)) {
+async function isUnwritten(
+  sql: Statements,
+  tenant: string,
+  undo: readonly Undo[],
+): Promise<boolean> {
+  for (const [entry, row] of await touched(sql, tenant, undo)) {
     if (entry.ptr === null) continue;
     if (row.ptr !== entry.ptr || row.retiredPtr === null || row.swapSnapshot === null) return false;
     const written = (column: string): string =>
@@ -142,8 +202,11 @@ async function isUnwritten(sql: Statements, undo: readonly Undo[]): Promise<bool
 /** Copies today's rows through the files' `down`, newest file first. */
 async function carryBack(
   sql: postgres.Sql,
-  run: Run,
-  given: readonly MigrationFile[],
+  { run, tenant, given }: {
+    readonly run: Run;
+    readonly tenant: string;
+    readonly given: readonly MigrationFile[];
+  },
   rebuilds: Map<string, Rebuild>,
 ): Promise<void> {
   const files = run.files.map((applied) => {
@@ -155,12 +218,12 @@ async function carryBack(
         "restore it to go back.",
     );
   }).reverse();
-  const stored = await readStored(sql);
+  const stored = await readStored(sql, tenant);
   const changes = await recordChanges(files, "down", async function* (table) {
     const row = stored.find(({ id }) => id === table);
     if (row !== undefined) yield* liveRows(sql, row);
   });
-  for (const [entry, row] of await touched(sql, run.undo)) {
+  for (const [entry, row] of await touched(sql, tenant, run.undo)) {
     if (entry.ptr === null) continue;
     const transforms = changes.transforms.get(entry.table) ?? changes.transforms.get(entry.from);
     const rebuild = new Rebuild(sql, row, entry.before, transforms ?? []);
@@ -171,20 +234,24 @@ async function carryBack(
 
 async function rollBack(
   tx: postgres.TransactionSql,
-  run: Run,
-  rebuilds: ReadonlyMap<string, Rebuild>,
-  gateway: string,
+  { run, tenant, rebuilds, gateway }: {
+    readonly run: Run;
+    readonly tenant: string;
+    readonly rebuilds: ReadonlyMap<string, Rebuild>;
+    readonly gateway: string;
+  },
 ): Promise<readonly string[]> {
   await tx.unsafe(`set local role ${OWNER_ROLE}`);
   await tx.unsafe(`set local search_path = pg_catalog, kontract, kontract_private, pg_temp`);
   await tx.unsafe(`set local lock_timeout = '2s'`);
   const steps: string[] = [];
   const frozen: string[] = [];
-  await lockTables(tx, run.undo.flatMap(({ table, from }) => [table, from]));
+  if (tenant === DEFAULT_TENANT) await tx.unsafe(`select pg_advisory_xact_lock(${TENANTS_LOCK})`);
+  await lockTables(tx, tenant, run.undo.flatMap(({ table, from }) => [table, from]));
   const [known] = await tx<{ epoch: string }[]>`select min(epoch) as epoch from kontract.storage`;
-  for (const [entry, row] of await touched(tx, run.undo)) {
+  for (const [entry, row] of await touched(tx, tenant, run.undo)) {
     const rebuild = rebuilds.get(entry.table) ?? null;
-    if (rebuild === null && !(await isUnwritten(tx, [entry]))) {
+    if (rebuild === null && !(await isUnwritten(tx, tenant, [entry]))) {
       throw new KontractError("CONFLICT", "Rows were written meanwhile: run the rollback again.");
     }
     await rebuild?.finish(tx);
@@ -192,14 +259,33 @@ async function rollBack(
       steps.push(...await renameTable(tx, [row], entry.table, entry.from));
     }
     if (rebuild !== null) {
-      await applyTable(tx, entry.before, { ...row, id: entry.from }, rebuild, known!.epoch);
+      const place = { tenant, epoch: known!.epoch };
+      await applyTable(tx, place, entry.before, { ...row, id: entry.from }, rebuild);
       steps.push(`rebuild table '${entry.from}' as it was (${rebuild.copied} rows copied)`);
     } else if (entry.ptr !== null) {
-      await swapBack(tx, entry.from, row.retiredPtr!);
+      await swapBack(tx, tenant, entry.from, row.retiredPtr!);
       steps.push(`table '${entry.from}' is the old one again`);
-    } else await reinstall(tx, entry.from);
+    } else await reinstall(tx, tenant, entry.from);
     if (entry.ptr !== null) frozen.push(row.ptr);
   }
+  if (tenant === DEFAULT_TENANT) await noteRollBack(tx, run, steps, gateway);
+  else {
+    await tx`update kontract_private.tenants set state = '', run = ${
+      run.id - 1
+    } where name = ${tenant}`;
+    await tx`delete from kontract_private.tenant_runs where tenant = ${tenant} and run = ${run.id}`;
+  }
+  for (const ptr of frozen) await freeze(tx, ptr);
+  return steps;
+}
+
+/** `main` is back: the files were never applied, and new tenants are made as its tables are now. */
+async function noteRollBack(
+  tx: postgres.TransactionSql,
+  run: Run,
+  steps: readonly string[],
+  gateway: string,
+): Promise<void> {
   await tx`delete from kontract_private.migration_files where run = ${run.id}`;
   await tx`update kontract_private.meta set value = '' where name = 'state' or name like 'state %'`;
   const names = run.files.map(({ name }) => `roll back '${name}'`).reverse();
@@ -207,35 +293,47 @@ async function rollBack(
     JSON.stringify([...names, ...steps])
   }::text::jsonb)`;
   await grantFunctions(tx, gateway);
-  await writeMeta(tx, { functions: await functionsDigest(tx) });
-  for (const ptr of frozen) await freeze(tx, ptr);
-  return steps;
+  await writeTemplates(tx, (await readStored(tx)).map(({ def }) => def));
+  await writeMeta(tx, { tenants: "", functions: await functionsDigest(tx) });
 }
 
 /** The row of `storage` from before the swap; the new table becomes the retired one. */
-async function swapBack(tx: postgres.TransactionSql, name: string, old: string): Promise<void> {
+async function swapBack(
+  tx: postgres.TransactionSql,
+  tenant: string,
+  name: string,
+  old: string,
+): Promise<void> {
   const [kept] = await tx<{ retired: Record<string, unknown> }[]>`
-    select retired from kontract.storage where owner = ${DEFAULT_TENANT} and id = ${name}`;
+    select retired from kontract.storage where owner = ${tenant} and id = ${name}`;
   await tx.unsafe(
     `alter table kontract_private.${identifier(old)} drop constraint if exists ${FROZEN}`,
   );
-  await retire(tx, name, "keep");
+  await retire(tx, tenant, name, "keep");
   await tx`
     update kontract.storage st set ptr = r.ptr, permissions = r.permissions, owned = r.owned,
            fields = r.fields, bits = r.bits, lazy = r.lazy, defaults = r.defaults, indexes = r.indexes,
-           def = r.def
+           def = r.def, shape = r.shape
       from jsonb_populate_record(null::kontract.storage, ${
     JSON.stringify(kept!.retired)
   }::text::jsonb) r
-     where st.owner = ${DEFAULT_TENANT} and st.id = ${name}`;
-  await reinstall(tx, name);
+     where st.owner = ${tenant} and st.id = ${name}`;
+  await reinstall(tx, tenant, name);
 }
 
 /** The functions of a table as `storage` describes it. */
-async function reinstall(tx: postgres.TransactionSql, name: string): Promise<void> {
-  const row = (await readStored(tx)).find(({ id }) => id === name)!;
+async function reinstall(
+  tx: postgres.TransactionSql,
+  tenant: string,
+  name: string,
+): Promise<void> {
+  const row = (await readStored(tx, tenant)).find(({ id }) => id === name)!;
   const { table, types } = row.def;
   await tx`update kontract.storage set def = jsonb_set(def, '{table,name}', to_jsonb(${name}::text))
-    where owner = ${DEFAULT_TENANT} and id = ${name}`;
-  await installTable(tx, describeTable({ ...table, name }, types, { ...row, swap: row.swapTxid }));
+    where owner = ${tenant} and id = ${name}`;
+  await installTable(
+    tx,
+    tenant,
+    describeTable({ ...table, name }, types, { ...row, swap: row.swapTxid }),
+  );
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import type postgres from "postgres";
-import { readStored } from "./applied.ts";
+import { DEFAULT_TENANT, readStored } from "./applied.ts";
 import { addCheck, dropOtherChecks, dropOtherHelpers, tableCheck } from "./checks.ts";
 import { asOwner, dropUnwanted } from "./indexes.ts";
 import { dropPhysical } from "./rebuild.ts";
@@ -14,11 +14,24 @@ import { OWNER_ROLE } from "./definer.ts";
 /** A table that was swapped away can be swapped back for so long. */
 const RETIRED_HOURS = 24;
 
-/** Tidies up. Answers with a sentence for each thing that must wait. */
+/** Tidies up the tables of `main`, and what no table uses. Answers with a sentence for what must wait. */
 export async function finish(sql: postgres.Sql): Promise<readonly string[]> {
-  const waits: string[] = [];
+  const waits = await finishTenant(sql, DEFAULT_TENANT);
   await asOwner(sql, async () => {
-    for (const row of await readStored(sql)) {
+    await dropRetired(sql);
+    await dropOtherHelpers(sql);
+  });
+  return waits;
+}
+
+/** Tidies up the tables of one tenant. */
+export async function finishTenant(
+  sql: postgres.Sql,
+  tenant: string,
+): Promise<readonly string[]> {
+  return await asOwner(sql, async () => {
+    const waits: string[] = [];
+    for (const row of await readStored(sql, tenant)) {
       await dropUnwanted(sql, row.ptr, new Set(Object.keys(row.indexes)));
       const check = tableCheck(row.def.table, row.def.types, row.lazy);
       const done = await dropOtherChecks(sql, row.ptr, check.name) &&
@@ -29,10 +42,8 @@ export async function finish(sql: postgres.Sql): Promise<readonly string[]> {
         );
       }
     }
-    await dropRetired(sql);
-    await dropOtherHelpers(sql);
+    return waits;
   });
-  return waits;
 }
 
 async function dropRetired(sql: postgres.Sql): Promise<void> {

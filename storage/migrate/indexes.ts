@@ -115,6 +115,20 @@ export function indexSteps(
   return steps;
 }
 
+/** Makes one index. */
+export function createIndexText(
+  ptr: string,
+  { name, unique, columns }: WantedIndex,
+  how: "concurrently" | "in transaction",
+): string {
+  return `create ${unique ? "unique " : ""}index ${how === "concurrently" ? "concurrently " : ""}${
+    identifier(name)
+  }
+    on kontract_private.${identifier(ptr)} (${columns})${
+    unique ? " where _deleted_txid is null" : ""
+  }`;
+}
+
 /**
  * Makes what is missing. `concurrently`: outside any transaction, without blocking writers.
  *
@@ -135,12 +149,7 @@ export async function buildIndexes(
     const name = `kontract_private.${identifier(index.name)}`;
     if (valid === false) await sql.unsafe(`drop index ${concurrently}if exists ${name}`);
     try {
-      await sql.unsafe(
-        `create ${index.unique ? "unique " : ""}index ${concurrently}${identifier(index.name)}
-          on kontract_private.${identifier(ptr)} (${index.columns})${
-          index.unique ? " where _deleted_txid is null" : ""
-        }`,
-      );
+      await sql.unsafe(createIndexText(ptr, index, how));
     } catch (cause) {
       if (concurrently !== "") {
         await sql.unsafe(`drop index concurrently if exists ${name}`).catch(() => {});

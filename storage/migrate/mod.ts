@@ -20,9 +20,10 @@ import {
   readMeta,
   writeMeta,
 } from "./bootstrap.ts";
+import { bringTenants } from "./bring_tenants.ts";
 import { CHANGE_FUNCTIONS } from "./changes.sql.ts";
 import { COMMIT_FUNCTIONS } from "./commit.sql.ts";
-import { applyTables, type Prepared, SAMPLE_FUNCTIONS } from "./data_tables.ts";
+import { applyTables, DEFAULT_TENANT, type Prepared, SAMPLE_FUNCTIONS } from "./data_tables.ts";
 import { OWNER_ROLE } from "./definer.ts";
 import { FILTER_HELPERS } from "./filter.sql.ts";
 import { finish } from "./finish.ts";
@@ -54,6 +55,10 @@ import { TABLES } from "./schema.sql.ts";
 import { SESSION_FUNCTIONS, SESSION_HELPERS } from "./session.sql.ts";
 import { asOwner } from "./indexes.ts";
 import { withMigrationLock } from "./session_lock.ts";
+import { writeTemplates } from "./templates.ts";
+import { TENANT_COMMIT_FUNCTIONS } from "./tenant_commit.sql.ts";
+import { TENANT_READ_FUNCTIONS } from "./tenant_read.sql.ts";
+import { TENANT_FUNCTIONS, TENANT_HELPERS, TENANTS_LOCK } from "./tenants.sql.ts";
 import { type VerificationKey, verificationKey } from "./verification_keys.ts";
 
 /** What a migration needs. */
@@ -104,6 +109,10 @@ const GENERIC_FUNCTIONS: readonly string[] = [
   ...READ_FUNCTIONS,
   ...CHANGE_FUNCTIONS,
   ...COMMIT_FUNCTIONS,
+  ...TENANT_READ_FUNCTIONS,
+  ...TENANT_COMMIT_FUNCTIONS,
+  ...TENANT_HELPERS,
+  ...TENANT_FUNCTIONS,
   ...COLLECT_FUNCTIONS,
 ];
 
@@ -153,8 +162,18 @@ async function run(
     for (const rebuild of prepared.rebuilds.values()) await rebuild.drop().catch(() => {});
     throw error;
   }
-  const waits = await finish(sql);
-  return waits.length === 0 ? report : { ...report, steps: [...report.steps, ...waits] };
+  const more = [
+    ...await finish(sql),
+    ...await bringTenants(sql, { tables, types, files: options.migrations }, tenantState(options)),
+  ];
+  return more.length === 0
+    ? report
+    : { ...report, changed: true, steps: [...report.steps, ...more] };
+}
+
+/** What tenants are brought to: see `bring_tenants.ts`. */
+function tenantState({ tables, types = {} }: MigrateOptions): string {
+  return `${FUNCTIONS_VERSION}.${tableKey(JSON.stringify([tables, types]))}`;
 }
 
 interface Run {
@@ -185,6 +204,8 @@ async function migrate(
     const findings = await hardeningFindings(tx, gateway);
     return { changed: false, steps: [], gatewayRole: gateway, findings };
   }
+  await tx.unsafe(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
+  await tx.unsafe(`select pg_advisory_xact_lock(${TENANTS_LOCK})`);
   // Only a database that is empty now is taken for Kontract's; once shared or in use, it is asked for.
   const hardening = options.hardening ?? "auto";
   const alone = hardening === "auto" && previous.size === 0 && await isAlone(tx, gateway);
@@ -192,18 +213,19 @@ async function migrate(
   if (alone || hardening === "database") await hardenDatabase(tx, gateway);
   await tx.unsafe(`set local role ${OWNER_ROLE}`);
   await tx.unsafe(`set local search_path = pg_catalog, kontract, kontract_private, pg_temp`);
-  await tx.unsafe(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
   if (previous.get("generic") !== FUNCTIONS_VERSION) await dropFunctions(tx);
   for (const statement of TABLES) await tx.unsafe(statement);
   for (const statement of GENERIC_FUNCTIONS) await tx.unsafe(statement);
   await installKeys(tx, keys);
-  const applied = await applyTables(tx, options.tables, types, prepared);
+  const applied = await applyTables(tx, DEFAULT_TENANT, options.tables, types, prepared);
+  await writeTemplates(tx, options.tables.map((table) => ({ table, types })));
   for (const statement of gatewayGrants(gateway)) await tx.unsafe(statement);
   await grantFunctions(tx, gateway);
   await writeMeta(tx, {
     generic: FUNCTIONS_VERSION,
     state,
     [`state ${gateway}`]: state,
+    tenants: tenantState(options),
     [IDENTITY_NOTE]: identity,
     functions: await functionsDigest(tx),
   });

@@ -32,7 +32,7 @@ export interface TableSql {
 }
 
 /** Parameters every read function begins with. */
-const READ_PARAMETERS =
+export const READ_PARAMETERS =
   `p_sid text, p_bits int, p_group text, p_grants jsonb, p_snap pg_snapshot, p_inc text,
    p_lane text, p_reqno numeric`;
 
@@ -51,8 +51,11 @@ export const HASHED_SID = `v_sid bytea := sha256(convert_to(p_sid, 'UTF8'));`;
 /** Joins the incarnation as `i`; no row where it is unknown. */
 export const INCARNATION = `left join incarnation i on i.one and i.xmin = i.filled_by`;
 
-/** Session, rights, incarnation and snapshot checks of one read, in the caller's statement. */
-export function enter(tableMatch: string, tableText: string): string {
+/**
+ * Session, rights, incarnation and snapshot checks of one read, in the caller's statement. Where the request
+ * was applied before, its answer is in `replay` and `replayed` is run.
+ */
+export function enter(tableMatch: string, tableText: string, replayed = "return;"): string {
   return `
      if pg_is_in_recovery() then raise exception 'standby' using errcode = '25006'; end if;
      select x.owner, x.tenant, x.system, x.ugroups, x.create_txid, st.ptr, st.owned, st.fields, st.bits,
@@ -85,7 +88,7 @@ export function enter(tableMatch: string, tableText: string): string {
      if p_lane is not null then
        select e.answer into replay from effects e
         where e.tenant = s.tenant and e.owner = s.owner and e.lane = p_lane and e.reqno = p_reqno;
-       if found then return; end if;
+       if found then ${replayed} end if;
      end if;`;
 }
 

@@ -14,6 +14,8 @@
  * @module
  */
 
+import { TENANT_TABLES } from "./tenants.sql.ts";
+
 /**
  * What a migration needs before its transaction; an older database gets it first. `rebuilds` names tables
  * that are being filled, so that one whose migration was killed is dropped by the next.
@@ -101,4 +103,5 @@ export const TABLES: readonly string[] = [
      at timestamptz not null default now(),
      steps jsonb not null)`,
   ...LEDGER_TABLES,
+  ...TENANT_TABLES,
 ];

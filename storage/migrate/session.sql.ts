@@ -121,12 +121,14 @@ export const SESSION_HELPERS: readonly string[] = [
   // Opening a session and changing groups meet on one lock, or a session could keep old groups.
   `create or replace function kontract_private.sync_groups() returns trigger
    language plpgsql volatile ${SETTINGS} as $f$
-   declare g text[];
+   declare g text[]; v_tenant text;
    begin
-     perform pg_advisory_xact_lock(hashtextextended(tg_argv[0] || chr(10) || new.id, 13));
-     g := groups_of(tg_argv[0], new.id);
+     -- Looked up, since everybody may read a trigger's arguments in the catalog.
+     select st.owner into v_tenant from storage st where st.ptr = tg_table_name;
+     perform pg_advisory_xact_lock(hashtextextended(v_tenant || chr(10) || new.id, 13));
+     g := groups_of(v_tenant, new.id);
      update trxs x set ugroups = g
-       where x.tenant = tg_argv[0] and x.owner = new.id and x.ugroups is distinct from g;
+       where x.tenant = v_tenant and x.owner = new.id and x.ugroups is distinct from g;
      return null;
    end $f$`,
 ];

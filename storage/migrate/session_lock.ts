@@ -1,6 +1,6 @@
 /**
- * One migration at a time, for its whole length: a session lock, since index builds and copies are many
- * transactions. It ends with the connection, so a killed migration blocks nobody.
+ * One migration at a time, for its whole length, and of one tenant nothing else meanwhile: session locks,
+ * since index builds and copies are many transactions. It ends with the connection, so a killed migration blocks nobody.
  *
  * It is polled, never waited for in the server: a waiting statement holds a snapshot, and a concurrent
  * index build of the one at work would wait for that snapshot, each for the other.
@@ -9,33 +9,61 @@
  */
 import type postgres from "postgres";
 import { KontractError } from "../../_internal/errors.ts";
+import { tenantLock } from "./tenants.sql.ts";
 
 const KEY = "hashtextextended('kontract migration', 0)";
 const POLL_MS = 50;
+const BUSY =
+  "Another migration of this database is running and does not end: wait for it, or end it.";
 
-/** Runs `work` while holding the lock. `sql` must be one connection. */
+/** Runs `work` while holding the lock of migrations. `sql` must be one connection. */
 export async function withMigrationLock<T>(
   sql: postgres.Sql,
   work: () => Promise<T>,
   waitMs = 60_000,
 ): Promise<T> {
+  return await holding(sql, { key: KEY, params: [], busy: BUSY, waitMs }, async () => {
+    await checkSession(sql);
+    return await work();
+  });
+}
+
+/** Runs `work` while the tenant is neither made nor dropped. `sql` must be one connection. */
+export async function withTenantLock<T>(
+  sql: postgres.Sql,
+  tenant: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  const busy = `Tenant '${tenant}' is being made or dropped and that does not end.`;
+  const key = tenantLock("$1");
+  return await holding(sql, { key, params: [tenant], busy, waitMs: 60_000 }, work);
+}
+
+interface Lock {
+  /** SQL expression. */
+  readonly key: string;
+  readonly params: readonly string[];
+  /** Said where it cannot be had. */
+  readonly busy: string;
+  readonly waitMs: number;
+}
+
+async function holding<T>(
+  sql: postgres.Sql,
+  { key, params, busy, waitMs }: Lock,
+  work: () => Promise<T>,
+): Promise<T> {
   const until = Date.now() + waitMs;
   for (;;) {
-    const [row] = await sql.unsafe(`select pg_try_advisory_lock(${KEY}) as got`);
+    const [row] = await sql.unsafe(`select pg_try_advisory_lock(${key}) as got`, [...params]);
     if (row?.got === true) break;
-    if (Date.now() >= until) {
-      throw new KontractError(
-        "CONFIG",
-        "Another migration of this database is running and does not end: wait for it, or end it.",
-      );
-    }
+    if (Date.now() >= until) throw new KontractError("CONFIG", busy);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
   try {
-    await checkSession(sql);
     return await work();
   } finally {
-    await sql.unsafe(`select pg_advisory_unlock(${KEY})`).catch(() => {});
+    await sql.unsafe(`select pg_advisory_unlock(${key})`, [...params]).catch(() => {});
   }
 }
 

@@ -12,6 +12,13 @@ import { getManyStatement, getStatement } from "./get.sql.ts";
 import { OPEN_SESSION } from "./open_session.sql.ts";
 import { COUNT, QUERY } from "./query.sql.ts";
 import { REVOKE_FAMILY } from "./revoke_family.sql.ts";
+import {
+  CREATE_TENANT,
+  DROP_TENANT,
+  LIST_TENANTS,
+  TENANT_GET,
+  TENANT_GET_MANY,
+} from "./tenants.sql.ts";
 
 const STATEMENTS: ReadonlyMap<string, string> = new Map([
   ["open_session", OPEN_SESSION],
@@ -22,6 +29,11 @@ const STATEMENTS: ReadonlyMap<string, string> = new Map([
   ["commit", COMMIT],
   ["changes", CHANGES],
   ["collect", COLLECT],
+  ["tenant_get", TENANT_GET],
+  ["tenant_get_many", TENANT_GET_MANY],
+  ["create_tenant", CREATE_TENANT],
+  ["drop_tenant", DROP_TENANT],
+  ["list_tenants", LIST_TENANTS],
   ["ping", "select 1 as ok"],
 ]);
 

@@ -14,12 +14,13 @@ import type { CallOptions } from "../../storage/contract.ts";
 import { storageEngine } from "../../storage/engine.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
 import { type AnyStorage, call, field, number, run, table } from "../../storage/testing/tables.ts";
-import { testDatabase } from "../postgres.ts";
+import { enterTenant, suiteTenant, testDatabase } from "../postgres.ts";
 import { ScriptedCall } from "./scripted_call.ts";
 
 const CELLS = table("cells", [field("value", number)]);
 
-const db = await testDatabase([CELLS]);
+const tenant = suiteTenant(import.meta);
+const db = await enterTenant(await testDatabase([CELLS]), tenant);
 const database = postgresDatabase({ url: db.gatewayUrl, max: 8 });
 const engine = storageEngine({ database, tables: [CELLS] });
 const session = await engine.openSession(await db.token());
@@ -58,7 +59,7 @@ function conflict(error: unknown): boolean {
 }
 
 Deno.test({
-  name: "isolation: no anomaly of Adya's list",
+  name: `isolation: no anomaly of Adya's list, tenant ${tenant}`,
   sanitizeOps: false,
   sanitizeResources: false,
   async fn(t) {

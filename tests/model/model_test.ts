@@ -11,6 +11,7 @@ import { Random } from "../../_internal/testing/random.ts";
 import type { StorageEngine, StorageSession } from "../../storage/contract.ts";
 import { storageEngine } from "../../storage/engine.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
+import { DEFAULT_TENANT } from "../../storage/tenant_name.ts";
 import {
   type AnyTable,
   call,
@@ -21,7 +22,7 @@ import {
   string,
   table,
 } from "../../storage/testing/tables.ts";
-import { testDatabase } from "../postgres.ts";
+import { enterTenant, suiteTenant, testDatabase } from "../postgres.ts";
 import { MemoryTable, Refused } from "./memory_store.ts";
 import { type Program, programText, randomProgram, smaller, type Step } from "./program.ts";
 
@@ -46,28 +47,31 @@ const TABLES = [
   table("items", FIELDS, { indexes: INDEXES }),
   table("mine", FIELDS, { rows: "owner" }),
 ];
+const tenant = suiteTenant(import.meta);
 const NAMES = TABLES.map(({ name }) => name);
 
 const long = Deno.env.get("KONTRACT_LONG") === "1";
 const given = Deno.env.get("KONTRACT_SEED");
 
 Deno.test({
-  name: "storage does what a plain in-memory model does",
+  name: `storage does what a plain in-memory model does, tenant ${tenant}`,
   sanitizeOps: false,
   sanitizeResources: false,
   async fn() {
-    const db = await testDatabase(TABLES);
+    const db = await enterTenant(await testDatabase(TABLES), tenant);
     const database = postgresDatabase({ url: db.gatewayUrl, max: 2 });
     const engine = storageEngine({ database, tables: TABLES });
     const session = await engine.openSession(await db.token());
-    const places = await db.admin`select ptr from kontract.storage`;
+    const places = await db.admin`select ptr from kontract.storage where owner = ${tenant}`;
     const difference = async (program: Program): Promise<string | null> => {
       for (const { ptr } of places) await db.admin.unsafe(`delete from kontract_private.${ptr}`);
       return await firstDifference(engine, session, program);
     };
     try {
       const first = given === undefined ? Math.floor(Math.random() * 1e6) : Number(given);
-      const programs = given === undefined ? (long ? 3000 : 80) : 1;
+      const programs = given === undefined
+        ? (long ? 3000 : tenant === DEFAULT_TENANT ? 80 : 30)
+        : 1;
       for (let seed = first; seed < first + programs; seed++) {
         const program = randomProgram(new Random(seed), NAMES, 8);
         const found = await difference(program);
