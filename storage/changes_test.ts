@@ -111,7 +111,8 @@ Deno.test({
       await test("a transaction that began before and ends after a position is not lost", async () => {
         const slow = Promise.withResolvers<void>();
         const open = db.admin.begin(async (tx) => {
-          const [row] = await tx`select ptr from kontract.storage where owner = ${tenant} and id = 'accounts'`;
+          const [row] =
+            await tx`select ptr from kontract.storage where owner = ${tenant} and id = 'accounts'`;
           await tx.unsafe(`insert into kontract_private.${row!.ptr} (id, data, _owner, _order)
             values ('slow', '{"id":"slow","balance":1,"city":"Ulm"}', 'x', nextval('kontract_private.${
             row!.ptr

@@ -15,6 +15,7 @@ import type { TableDef } from "../_internal/manifest.ts";
 import type { ShapeTable } from "../_internal/shape.ts";
 import { startEmbeddedPostgres } from "../cli/embedded_postgres.ts";
 import { gatewayUrl, migrateUp } from "../storage/migrate/mod.ts";
+import { makeTenant } from "../storage/migrate/tenant_admin.ts";
 import { DEFAULT_TENANT } from "../storage/tenant_name.ts";
 
 /** Claims of a database token that a test wants to set. */
@@ -126,7 +127,7 @@ export function suiteTenant({ url }: ImportMeta): string {
 
 /** The database as one tenant sees it: made where it is missing, and its tokens are the tenant's. */
 export async function enterTenant(db: TestDatabase, tenant: string): Promise<TestDatabase> {
-  await db.admin`select kontract_private.make_tenant(${tenant})`;
+  await makeTenant(db.adminUrl, tenant);
   return { ...db, token: (claims = {}) => db.token({ tenant, ...claims }) };
 }
 

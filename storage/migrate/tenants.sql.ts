@@ -17,7 +17,7 @@
  * @module
  */
 import { DEFAULT_TENANT, TENANT_NAME_SQL } from "../tenant_name.ts";
-import { DEFINER, literal } from "./definer.ts";
+import { DEFINER, literal, SETTINGS } from "./definer.ts";
 import { ALIVE_SID } from "./read.sql.ts";
 
 /** Stands for the physical name in a template. */
@@ -73,11 +73,11 @@ const MAY = `
 /** Longest life of a token that a client may hold of the tenant: a day, and some for clocks. */
 const TOKENS_END = "now() + interval '25 hours'";
 
-/** Functions in the private schema; what they make belongs to the owner, whoever calls. */
+/** Functions in the private schema, for the owner: what they make is whose role runs them. */
 export const TENANT_HELPERS: readonly string[] = [
   // False where the tenant was there.
   `create or replace function kontract_private.make_tenant(p_name text) returns boolean
-   language plpgsql volatile ${DEFINER} as $f$
+   language plpgsql volatile ${SETTINGS} as $f$
    declare t record; d text; v_ptr text; life text := (select min(st.epoch) from storage st);
    begin
      if p_name = ${literal(DEFAULT_TENANT)} then return false; end if;
@@ -108,8 +108,8 @@ export const TENANT_HELPERS: readonly string[] = [
   // False where there was no such tenant. Its sessions end in the same transaction, and none comes back
   // by a token that is still good, not even into a new tenant of this name.
   `create or replace function kontract_private.remove_tenant(p_name text) returns boolean
-   language plpgsql volatile ${DEFINER} as $f$
-   declare t record; v_ptr text;
+   language plpgsql volatile ${SETTINGS} as $f$
+   declare place record; v_ptr text;
    begin
      if p_name = ${
     literal(DEFAULT_TENANT)
@@ -133,8 +133,8 @@ export const TENANT_HELPERS: readonly string[] = [
        on conflict (tenant, family) do update set until = greatest(t.until, excluded.until);
      delete from trxs x where x.tenant = p_name;
      delete from effects e where e.tenant = p_name;
-     for t in select st.ptr, st.retired->>'ptr' as retired from storage st where st.owner = p_name loop
-       foreach v_ptr in array array_remove(array[t.ptr, t.retired], null) loop
+     for place in select st.ptr, st.retired->>'ptr' as retired from storage st where st.owner = p_name loop
+       foreach v_ptr in array array_remove(array[place.ptr, place.retired], null) loop
          execute format('drop table if exists kontract_private.%I', v_ptr);
          execute format('drop sequence if exists kontract_private.%I', v_ptr || '_seq');
        end loop;
