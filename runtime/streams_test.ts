@@ -90,12 +90,22 @@ Deno.test("streams", { sanitizeOps: false, sanitizeResources: false }, async (t)
     );
 
     await t.step("a session has a limited number of them; who leaves makes room", async () => {
+      const who = await notes.visitor();
       const open: Response[] = [];
       const ticks = async (): Promise<Response> =>
         await notes.send("/rpc/ticks", {
           json: ["limit"],
           headers: { authorization: `Bearer ${who.access}` },
         });
+      // A reader's leaving reaches the gateway a little later.
+      const whenRoom = async (): Promise<Response> => {
+        for (;;) {
+          const response = await ticks();
+          if (response.status === 200) return response;
+          assert.equal((await readAnswer(response)).code, "RATE_LIMITED");
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+      };
       while (open.length < MAX_STREAMS - 1) open.push(await ticks());
       assert.ok(open.every(({ status }) => status === 200));
       const events = await follow(notes, who, "source=notes");
@@ -111,13 +121,11 @@ Deno.test("streams", { sanitizeOps: false, sanitizeResources: false }, async (t)
       assert.equal((await notes.call(who, "who")).status, 200, "calls are no streams");
 
       await events.cancel();
-      const again = await follow(notes, who, "source=notes");
-      assert.deepEqual(await again.first(1), ["ready"]);
-      await again.cancel();
+      open.push(await whenRoom());
+      for (const response of open.splice(0)) await response.body!.cancel();
+      for (let i = 0; i < MAX_STREAMS; i++) open.push(await whenRoom());
+      assert.equal((await readAnswer(await ticks())).code, "RATE_LIMITED");
       for (const response of open) await response.body!.cancel();
-      for (let i = 0; i < 3; i++) open.push(await ticks());
-      assert.ok(open.slice(-3).every(({ status }) => status === 200));
-      for (const response of open.slice(-3)) await response.body!.cancel();
     });
   });
 });

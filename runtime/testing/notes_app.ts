@@ -133,7 +133,12 @@ const SPECS: Readonly<Record<string, Spec>> = {
     body: () => STAFF(() => Promise.resolve(ctx.ugroups)),
   },
   groups: { meta: { readOnly: true }, types: [], body: () => ctx.ugroups },
-  ticks: { meta: { readOnly: true }, types: ["string"], stream: true, body: ticks },
+  ticks: {
+    meta: { readOnly: true, timeout: 300_000 },
+    types: ["string"],
+    stream: true,
+    body: ticks,
+  },
   adminOnly: { meta: { ugroup: "admin" }, types: [], body: () => "secret of admins" },
   setGroups: {
     meta: { ugroup: "admin" },
