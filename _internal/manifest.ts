@@ -79,13 +79,29 @@ export interface RouteDef {
   readonly parameters: readonly RouteParameter[];
   /** Awaited result. */
   readonly result: Shape;
-  /** Codes or names of error classes the doc or the types say it throws. */
+  /** Codes or names of error classes that the doc says it throws, or that it makes itself. */
   readonly throws: readonly string[];
   /** Names of the middleware that apply, outermost first. */
   readonly middleware: readonly string[];
   /** Hash of parameters and result: equal hashes talk without any check. */
   readonly schemaHash: string;
   /** Doc comment as written, tags included; empty where there is none. */
+  readonly doc: string;
+  /** Where it is declared. */
+  readonly source: SourceSpan;
+}
+
+/** An error class of the app, which the client module has too. */
+export interface ErrorDef {
+  /** Name of the class. */
+  readonly name: string;
+  /** Its code. */
+  readonly code: string;
+  /** HTTP status where its constructor gives a plain number, else null. */
+  readonly status: number | null;
+  /** Type of its data, JSON as it is. */
+  readonly data?: Shape;
+  /** Doc comment; empty where there is none. */
   readonly doc: string;
   /** Where it is declared. */
   readonly source: SourceSpan;
@@ -149,6 +165,8 @@ export interface Manifest {
   readonly build: string;
   /** By operation number. */
   readonly routes: readonly RouteDef[];
+  /** By name. */
+  readonly errors: readonly ErrorDef[];
   /** By name. */
   readonly tables: readonly TableDef[];
   /** Named types of parameters and results. */

@@ -323,6 +323,7 @@ class Stage {
         graph: this.#graph,
         modules: discovery.modules,
         routes: manifest.routes,
+        errors: new Set(discovery.errors.map((error) => error.symbol)),
         reporter,
       });
     }

@@ -21,6 +21,8 @@ export interface BoundaryInput {
   readonly graph: ModuleGraph;
   readonly modules: ReadonlyMap<string, ModuleClass>;
   readonly routes: readonly RouteDef[];
+  /** The app's own error classes. */
+  readonly errors: ReadonlySet<ts.Symbol>;
   readonly reporter: Reporter;
 }
 
@@ -93,6 +95,22 @@ function judge(
         HINT,
       );
     }
+  } else judgeErrors(one, input);
+}
+
+/** A class of the server's is never what a call rejects with: that is its twin in the client module. */
+function judgeErrors({ names }: ValueImport, { program, errors, reporter }: BoundaryInput): void {
+  const checker = program.getTypeChecker();
+  for (const { name, node } of names) {
+    const at = ts.isImportSpecifier(node) ? checker.getSymbolAtLocation(node.name) : undefined;
+    if (at === undefined || !(at.flags & ts.SymbolFlags.Alias)) continue;
+    if (!errors.has(checker.getAliasedSymbol(at))) continue;
+    reporter.error(
+      "KT5001",
+      node,
+      `'${name}' is thrown on the server; what a call rejects with is its twin, and no instance of this class.`,
+      `import { ${name} } from "@/client";`,
+    );
   }
 }
 

@@ -27,6 +27,7 @@ export const DIAGNOSTIC_CODES = {
   KT2008: "generic route",
   KT2009: "parameter form",
   KT2010: "plain HTTP address",
+  KT2011: "error class",
   KT3001: "type cannot cross",
   KT4001: "table",
   KT4002: "primary key",

@@ -8,6 +8,7 @@
  * @module
  */
 import ts from "typescript";
+import { errorClasses, type ErrorSource } from "./app_errors.ts";
 import { decoratorsOf, tableOf } from "./discover_tables.ts";
 import type { KontractSymbols } from "./kontract_symbols.ts";
 import { middlewareOf, type MiddlewareSource } from "./middleware.ts";
@@ -24,6 +25,7 @@ export interface Discovery {
   readonly routes: readonly RouteSource[];
   readonly tables: readonly TableSource[];
   readonly middleware: readonly MiddlewareSource[];
+  readonly errors: readonly ErrorSource[];
   /** By absolute file name. */
   readonly modules: ReadonlyMap<string, ModuleClass>;
   /** Absolute file name of the module that defines the server, or null. */
@@ -40,6 +42,7 @@ export function discover(
   const routes: RouteSource[] = [];
   const tables: TableSource[] = [];
   const middleware: MiddlewareSource[] = [];
+  const errors: ErrorSource[] = [];
   const modules = new Map<string, ModuleClass>();
   let server: string | null = null;
   for (const source of sources) {
@@ -48,10 +51,11 @@ export function discover(
     routes.push(...scan.routes);
     tables.push(...scan.tables);
     middleware.push(...scan.middleware);
+    errors.push(...errorClasses(source, kontract));
     modules.set(source.fileName, scan.routes.length > 0 ? { kind: "boundary" } : scan.classify());
     if (definesServer(source, serverModule, kontract, reporter)) server = source.fileName;
   }
-  return { routes, tables, middleware, modules, server };
+  return { routes, tables, middleware, errors, modules, server };
 }
 
 const SPELLING = `Put it on a static method, which every tool keeps:\n` +

@@ -48,9 +48,9 @@ for (const one of goldenCases("shapes")) {
     const { text, manifest } = await answer(one.files);
     assert.equal(text, "", join("errors in", one.path));
     assert.ok(manifest !== undefined);
-    const { types, routes, tables } = manifest;
+    const { types, routes, tables, errors } = manifest;
     const plain = routes.map((
-      { name, op, export: from, meta, parameters, result, doc, middleware },
+      { name, op, export: from, meta, parameters, result, doc, middleware, throws },
     ) => ({
       name,
       op,
@@ -60,9 +60,11 @@ for (const one of goldenCases("shapes")) {
       result,
       doc,
       middleware,
+      ...(throws.length === 0 ? {} : { throws }),
     }));
     const lines = [
       ...plain.map((route) => `route ${JSON.stringify(route)}`),
+      ...errors.map((error) => `error ${JSON.stringify(error)}`),
       ...tables.map((table) => `table ${JSON.stringify(table)}`),
       ...Object.entries(types).map(([name, shape]) => `type ${name} ${JSON.stringify(shape)}`),
       "client.d.ts",

@@ -5,6 +5,7 @@
  */
 import ts from "typescript";
 import type {
+  ErrorDef,
   FieldDef,
   Manifest,
   RouteDef,
@@ -12,6 +13,7 @@ import type {
   TableDef,
 } from "../_internal/manifest.ts";
 import type { Shape, ShapeTable } from "../_internal/shape.ts";
+import { errorDefs, thrownIn } from "./app_errors.ts";
 import { checkHttp } from "./http_binding.ts";
 import { compareText } from "./diagnostic.ts";
 import { digest } from "./digest.ts";
@@ -64,12 +66,15 @@ export function makeManifest(input: ManifestInput): Omit<Manifest, "build"> {
     .sort((a, b) => a.op - b.op);
   checkGrants(discovery.routes, tables, reporter);
   reportVanished(input.lock, reporter);
+  const errors = errorDefs(discovery.errors, input.lowering, reporter);
   const types = input.lowering.names.table;
+  checkErrorNames(errors, routes, types, input);
   checkHttp(discovery.routes, routes, types, reporter);
   return {
     version: 1,
     app: input.app,
     routes: routes.map((route) => ({ ...route, schemaHash: schemaHash(route, types) })),
+    errors,
     tables,
     types,
   };
@@ -176,6 +181,8 @@ function routeDef(route: RouteSource, input: ManifestInput): RouteDef {
     name: route.name,
     egroup: route.meta.egroup,
   });
+  const result = resultOf(route.signature.getReturnType(), lowering, place);
+  checkCache(route, result, input.reporter);
   return {
     name: route.name,
     op,
@@ -183,14 +190,62 @@ function routeDef(route: RouteSource, input: ManifestInput): RouteDef {
     export: { className: route.className, name: route.member },
     meta: route.meta,
     parameters,
-    result: resultOf(route.signature.getReturnType(), lowering, place),
-    throws: [...route.doc.matchAll(/@throws\s+(?:\{([^}]+)\}|([\w.]+))/g)]
-      .map((match) => (match[1] ?? match[2] ?? "").trim()),
+    result,
+    throws: throwsOf(route, declaration, input),
     middleware: chain.map((one) => one.name),
     schemaHash: "",
     doc: route.doc,
     source: route.span,
   };
+}
+
+/** What the comment names, then what the function's own text makes beside that. */
+function throwsOf(
+  route: RouteSource,
+  declaration: ts.Node | undefined,
+  { discovery, lowering }: ManifestInput,
+): readonly string[] {
+  const named = [...route.doc.matchAll(/@throws\s+(?:\{([^}]+)\}|([\w.]+))/g)]
+    .map((match) => (match[1] ?? match[2] ?? "").trim());
+  const classes = new Map(discovery.errors.map((error) => [error.symbol, error.name]));
+  return [...new Set([...named, ...thrownIn(declaration, classes, lowering.checker)])];
+}
+
+/** In the client module functions, types and error classes share one space of names. */
+function checkErrorNames(
+  errors: readonly ErrorDef[],
+  routes: readonly RouteDef[],
+  types: ShapeTable,
+  { discovery, reporter }: ManifestInput,
+): void {
+  for (const { name } of errors) {
+    const taken = routes.some((route) => route.name === name)
+      ? "a backend function"
+      : Object.hasOwn(types, name)
+      ? "a type that crosses"
+      : RESERVED.has(name) || GENERATED.test(name)
+      ? "a name that the client module has already"
+      : null;
+    const node = discovery.errors.find((error) => error.name === name)?.node;
+    if (taken === null || node === undefined) continue;
+    reporter.error(
+      "KT2011",
+      node,
+      `The error class '${name}' has the name of ${taken}; the client module exports both.`,
+      "Give the class another name.",
+    );
+  }
+}
+
+/** A stream is read once: there is nothing to keep. */
+function checkCache(route: RouteSource, result: Shape, reporter: Reporter): void {
+  if (route.meta.cache === null || result.kind !== "stream") return;
+  reporter.error(
+    "KT2005",
+    route.node,
+    `'${route.name}' is a stream, and the result of a stream cannot be kept.`,
+    "Leave 'cache' out.",
+  );
 }
 
 function parameterOf(

@@ -10,7 +10,7 @@ import { type Bytes, utf8 } from "./bytes.ts";
 import { MAX_ERROR } from "./limits.ts";
 import type { WireError } from "./rpc.ts";
 
-/** An error that came from the server. */
+/** An error as it crosses: what came from the server, or what may leave it. */
 export class RemoteError extends KontractError {
   /** The code as sent; differs from `code` only where this client does not know it (then `INTERNAL`). */
   readonly remoteCode: string;
@@ -71,8 +71,11 @@ export function toWireError(error: unknown): WireError {
     return { code: "INTERNAL", message: new KontractError("INTERNAL").message };
   }
   return {
-    code: error.code,
+    code: error instanceof RemoteError ? error.remoteCode : error.code,
     message: error.message,
     ...(error.data === undefined ? {} : { data: error.data }),
+    ...(error instanceof RemoteError && error.requestId !== undefined
+      ? { requestId: error.requestId }
+      : {}),
   };
 }

@@ -15,6 +15,7 @@ import {
   type RpcReply,
   SYSTEM_OPS,
 } from "../protocol/rpc.ts";
+import { RemoteError } from "../protocol/mod.ts";
 import { authContext, optionalCaller, sealedCaller } from "./caller.ts";
 import type { Call } from "./call_runner.ts";
 import { reportFailure } from "./failure.ts";
@@ -117,18 +118,6 @@ async function* reported(
   try {
     yield* elements;
   } catch (error) {
-    const { error: wire } = reportFailure(services.ports.log, error, requestId, { route });
-    throw publicError(error, wire);
+    throw new RemoteError(reportFailure(services.ports.log, error, requestId, { route }).error);
   }
-}
-
-/** raystream writes a KontractError as it is: make sure that what it gets may leave. */
-function publicError(
-  error: unknown,
-  wire: { readonly code: string; readonly message: string; readonly data?: unknown },
-): unknown {
-  if (error instanceof KontractError && error.code === wire.code) {
-    return new KontractError(error.code, wire.message, { data: wire.data });
-  }
-  return new KontractError("INTERNAL");
 }

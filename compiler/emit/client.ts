@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { Manifest, RouteDef, RouteParameter } from "../../_internal/manifest.ts";
+import type { ErrorDef, Manifest, RouteDef, RouteParameter } from "../../_internal/manifest.ts";
 import type { Shape, ShapeTable } from "../../_internal/shape.ts";
 import { emitCodecModule } from "./codec.ts";
 import { argumentsShape } from "./fbs.ts";
@@ -49,18 +49,25 @@ function clientModule(manifest: Manifest, pins: readonly string[]): string {
   const lines = [
     HEADER,
     `// @ts-self-types="./client.d.ts"`,
-    `import { createClient } from "@kontract/kontract/client";`,
+    `import { ${clientImports(manifest).join(", ")} } from "@kontract/kontract/client";`,
   ];
   const names = manifest.routes.flatMap(({ op }) => [`decode_r${op}`, `encode_a${op}`]).sort();
   if (names.length > 0) lines.push(`import { ${names.join(", ")} } from "./codec.js";`);
-  const settings = { app: manifest.app, build: manifest.build, pins };
   lines.push(
+    ...manifest.errors.flatMap(errorClass),
     "",
-    `export const client = /* @__PURE__ */ createClient(${JSON.stringify(settings)});`,
+    `export const client = /* @__PURE__ */ createClient(${clientSettings(manifest, pins)});`,
   );
   for (const route of manifest.routes) {
     const stream = route.result.kind === "stream";
-    const head = { name: route.name, op: route.op, readOnly: route.meta.readOnly, stream };
+    const { readOnly, cache } = route.meta;
+    const head = {
+      name: route.name,
+      op: route.op,
+      readOnly,
+      stream,
+      ...(cache === null ? {} : { cache }),
+    };
     const fields = Object.entries(head).map(([key, value]) => `${key}: ${JSON.stringify(value)}`);
     fields.push(`encodeArguments: encode_a${route.op}`, `decodeResult: decode_r${route.op}`);
     lines.push(
@@ -77,12 +84,66 @@ function clientModule(manifest: Manifest, pins: readonly string[]): string {
   return lines.join("\n");
 }
 
+/** No name of an app's begins with `$`. */
+function clientImports({ errors, routes }: Manifest): readonly string[] {
+  return [
+    ...(errors.length > 0 ? ["AppError as $AppError"] : []),
+    ...(routes.some((route) => route.meta.cache !== null) ? ["ResultCache as $ResultCache"] : []),
+    "createClient",
+  ];
+}
+
+function clientSettings({ app, build, errors, routes }: Manifest, pins: readonly string[]): string {
+  const plain = JSON.stringify({ app, build, pins }).slice(1, -1);
+  const parts = [plain];
+  if (errors.length > 0) {
+    const classes = errors.map(({ code, name }) => `${code}: ${name}`).join(", ");
+    parts.push(`"errors": { ${classes} }`);
+  }
+  if (routes.some((route) => route.meta.cache !== null)) {
+    parts.push(`"results": /* @__PURE__ */ new $ResultCache()`);
+  }
+  return `{${parts.join(",")}}`;
+}
+
+/** The twin of an error class: its code, status and name, and no word of its constructor. */
+function errorClass({ name, code, status, doc }: ErrorDef): string[] {
+  const options = status === null ? "options" : `{ status: ${status}, ...options }`;
+  return [
+    "",
+    ...docText(doc),
+    `export class ${name} extends $AppError {`,
+    "  constructor(message, options) {",
+    `    super(${JSON.stringify(code)}, message, ${options});`,
+    // A minifier may call the class something else.
+    `    this.name = ${JSON.stringify(name)};`,
+    "  }",
+    "}",
+  ];
+}
+
+function errorTypes({ name, code, data, doc }: ErrorDef): string[] {
+  const type = data === undefined ? "unknown" : typeText(data);
+  return [
+    ...docText(doc),
+    `export declare class ${name} extends $AppError<${JSON.stringify(code)}, ${type}> {`,
+    `  constructor(message?: string, options?: $AppErrorOptions<${type}>);`,
+    "}",
+    "",
+  ];
+}
+
 /** `client.d.ts`: named types, one declaration per route, `api`, `client`. */
 export function clientTypes(manifest: Manifest): string {
   const lines = [HEADER, ""];
+  if (manifest.errors.length > 0) {
+    const names = "AppError as $AppError, type AppErrorOptions as $AppErrorOptions";
+    lines.push(`import { ${names} } from "@kontract/kontract/client";`, "");
+  }
   for (const [name, shape] of Object.entries(manifest.types)) {
     lines.push(...namedType(name, shape), "");
   }
+  for (const error of manifest.errors) lines.push(...errorTypes(error));
   for (const route of manifest.routes) {
     lines.push(
       ...docText(route.doc),

@@ -178,6 +178,7 @@ Deno.test("the schema of a manifest names the roots of every route and compiles"
     version: 1,
     app: "a",
     build: "b",
+    errors: [],
     tables: [],
     types: {
       ...RANDOM_TYPES,

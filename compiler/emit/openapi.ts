@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { ERROR_CODES, type ErrorCode, isErrorCode } from "../../_internal/errors.ts";
 import type { HttpArgument, HttpBinding } from "../../_internal/http_route.ts";
 import type { Manifest, RouteDef } from "../../_internal/manifest.ts";
 import type { Shape } from "../../_internal/shape.ts";
@@ -135,10 +136,14 @@ function requestBody(one: Operation, { types }: Manifest): JsonSchema | null {
   return { required: required.length > 0, content: { "application/json": { schema } } };
 }
 
-function responses(one: Operation, { types }: Manifest): JsonSchema {
+function responses(one: Operation, manifest: Manifest): JsonSchema {
+  const { types } = manifest;
   const { result } = one.route;
   const description = one.doc.returns === "" ? "The result." : one.doc.returns;
-  const failed = { default: { $ref: "#/components/responses/Error" } };
+  const failed = {
+    ...knownFailures(one, manifest),
+    default: { $ref: "#/components/responses/Error" },
+  };
   if (one.binding.empty) return { 204: { description: "Done." }, ...failed };
   if (result.kind === "stream") {
     const schema = streamLine(jsonSchema(result.element, types));
@@ -150,6 +155,53 @@ function responses(one: Operation, { types }: Manifest): JsonSchema {
   // Status and headers are said in code, by HttpResp: any success has the same body.
   const schema = jsonSchema(result, types);
   return { "2XX": { description, content: { "application/json": { schema } } }, ...failed };
+}
+
+/** Statuses of the errors that a function says it throws: its own classes with their data, and Kontract's. */
+function knownFailures({ route, doc }: Operation, { errors, types }: Manifest): JsonSchema {
+  const said = new Map(doc.throws.map(({ type, text }) => [type, text]));
+  const found = route.throws.flatMap((name) => {
+    const own = errors.find((error) => error.name === name);
+    const code = own?.code ?? CLASS_CODES[name] ?? name;
+    const status = own === undefined
+      ? isErrorCode(code) ? ERROR_CODES[code].status : null
+      : own.status ?? 400;
+    if (status === null) return [];
+    const text = said.get(name) || own?.doc ||
+      (isErrorCode(code) ? ERROR_CODES[code].message : code);
+    const data = own?.data === undefined ? {} : { data: jsonSchema(own.data, types) };
+    return [{ status, text, schema: errorSchema({ code: { const: code }, ...data }) }];
+  });
+  return Object.fromEntries(
+    [...Map.groupBy(found, ({ status }) => status)].map(([status, all]) => {
+      const schemas = all.map(({ schema }) => schema);
+      return [status, {
+        description: all.map(({ text }) => text).join(" "),
+        content: {
+          "application/json": { schema: schemas.length === 1 ? schemas[0] : { anyOf: schemas } },
+        },
+      }];
+    }),
+  );
+}
+
+/** Codes of Kontract's named classes: the first of each family. */
+const CLASS_CODES: Readonly<Record<string, ErrorCode>> = {
+  UnauthorizedError: "UNAUTHORIZED",
+  ForbiddenError: "FORBIDDEN",
+  PermissionError: "PERMISSION_DENIED",
+  NotFoundError: "NOT_FOUND",
+  ConflictError: "CONFLICT",
+  ValidationError: "VALIDATION",
+  RateLimitedError: "RATE_LIMITED",
+};
+
+function errorSchema(more: JsonSchema): JsonSchema {
+  const error = {
+    ...ERROR_SCHEMA,
+    properties: { ...ERROR_SCHEMA.properties as JsonSchema, ...more },
+  };
+  return { type: "object", properties: { error }, required: ["error"] };
 }
 
 const ERROR_SCHEMA: JsonSchema = {
@@ -167,7 +219,7 @@ const ERROR_RESPONSE: JsonSchema = {
   description: "The call failed; the status is the code's.",
   content: {
     "application/json": {
-      schema: { type: "object", properties: { error: ERROR_SCHEMA }, required: ["error"] },
+      schema: errorSchema({}),
     },
   },
 };
@@ -183,10 +235,13 @@ function streamLine(element: JsonSchema): JsonSchema {
   };
 }
 
-function schemas(operations: readonly Operation[], { types }: Manifest): JsonSchema {
+function schemas(operations: readonly Operation[], { types, errors }: Manifest): JsonSchema {
   const shapes = operations.flatMap(({ route }) => [
     ...route.parameters.map(({ shape }) => shape),
     route.result,
+    ...errors.flatMap(({ name, data }) =>
+      data !== undefined && route.throws.includes(name) ? [data] : []
+    ),
   ]);
   return Object.fromEntries(
     Object.entries(reachableTypes(shapes, types))

@@ -62,6 +62,9 @@ Deno.test("the RealWorld API can be said with http, and its document is valid Op
     ["limit", false],
   ]);
   assert.equal(articles?.parameters?.[0]?.description, "Only those with this tag.");
+  const { 409: taken } = document.paths["/api/articles"]?.post?.responses ?? {};
+  assert.match(JSON.stringify(taken), /"const":"TITLE_TAKEN"/);
+  assert.match(JSON.stringify(taken), /The title has an article\./);
   assert.deepEqual(document.components.schemas.NewArticle, {
     type: "object",
     properties: {

@@ -74,6 +74,7 @@ export function hostileManifest(comment = "Fine."): Manifest {
       doc: comment,
       source,
     }],
+    errors: [],
     tables: [{
       name: "t",
       className: "T",

@@ -14,7 +14,8 @@ import { SYSTEM_OPS } from "../../protocol/rpc.ts";
 import type { Transport, TransportOptions } from "../../protocol/transport.ts";
 import { type ClientAuth, createAuth } from "./auth.ts";
 import type { SessionCarrier, SessionMode } from "./cookie_session.ts";
-import { bounded, hasCode, toClientError } from "./failure.ts";
+import { bounded, type ErrorClasses, hasCode, toClientError } from "./failure.ts";
+import type { ResultCache } from "./result_cache.ts";
 import type { ClientCallOptions, ClientRoute } from "./route.ts";
 import { ClientSession } from "./session.ts";
 import { type ClientStorage, defaultStorage } from "./session_storage.ts";
@@ -58,6 +59,10 @@ export interface ClientOptions extends ClientSettings {
   readonly pins: readonly string[];
   /** Routes by name, for calls by name. */
   readonly routes?: Readonly<Record<string, ClientRoute>>;
+  /** The app's own error classes, by code. */
+  readonly errors?: ErrorClasses;
+  /** Keeps results of routes with `cache`; without it every call is sent. */
+  readonly results?: ResultCache;
 }
 
 /** A client of one app at one gateway. */
@@ -135,20 +140,10 @@ class AppClient implements Client {
     try {
       const route = this.#route(named);
       const payload = route.encodeArguments([...args]);
-      const bytes = await this.#authorized(
-        route.readOnly,
-        options,
-        ({ transport }, token, timeout) =>
-          transport.call(route.op, payload, {
-            token,
-            mutation: !route.readOnly,
-            signal: options.signal,
-            timeout,
-          }),
-      );
+      const bytes = await this.#writing(route, () => this.#answer(route, payload, options));
       return route.decodeResult(bytes);
     } catch (error) {
-      throw toClientError(error);
+      throw toClientError(error, this.#options.errors);
     }
   }
 
@@ -157,12 +152,19 @@ class AppClient implements Client {
     args: readonly unknown[],
     options: ClientCallOptions = {},
   ): AsyncGenerator<unknown, void, void> {
+    const { results, errors } = this.#options;
     try {
       const route = this.#route(named);
       const payload = route.encodeArguments([...args]);
-      yield* this.#elements(route, payload, options);
+      const kept = route.readOnly ? undefined : results;
+      kept?.clear();
+      try {
+        yield* this.#elements(route, payload, options);
+      } finally {
+        kept?.clear();
+      }
     } catch (error) {
-      throw toClientError(error);
+      throw toClientError(error, errors);
     }
   }
 
@@ -184,6 +186,7 @@ class AppClient implements Client {
   }
 
   configure(settings: ClientSettings): void {
+    this.#options.results?.clear();
     this.#settings = { ...this.#settings, ...settings };
     this.#line?.transport.close();
     this.#line = null;
@@ -235,10 +238,37 @@ class AppClient implements Client {
     return route;
   }
 
+  /** Nothing that was read before or during a call that may write is kept beyond it. */
+  async #writing<T>({ readOnly }: ClientRoute, work: () => Promise<T>): Promise<T> {
+    const { results } = this.#options;
+    if (readOnly || results === undefined) return await work();
+    results.clear();
+    try {
+      return await work();
+    } finally {
+      results.clear();
+    }
+  }
+
+  #answer(
+    { op, readOnly, cache }: ClientRoute,
+    payload: Uint8Array,
+    { signal, ...options }: ClientCallOptions,
+  ): Promise<Uint8Array> {
+    const { results } = this.#options;
+    return this.#authorized(readOnly, { signal, ...options }, (line, token, timeout, owner) => {
+      const ask = () =>
+        line.transport.call(op, payload, { token, mutation: !readOnly, signal, timeout });
+      return cache === undefined || results === undefined
+        ? ask()
+        : results.through(`${owner} ${op}`, payload, cache, ask);
+    });
+  }
+
   async #authorized<T>(
     repeatable: boolean,
     options: ClientCallOptions,
-    work: (line: Line, token: string | null, timeout: number) => Promise<T>,
+    work: (line: Line, token: string | null, timeout: number, owner: string) => Promise<T>,
   ): Promise<T> {
     const timeout = options.timeout ?? this.#settings.timeout ?? TIMEOUT_MS;
     const until = performance.now() + timeout;
@@ -246,7 +276,7 @@ class AppClient implements Client {
     const line = this.#open();
     const session = await bounded(line.session.ensure(), options.signal, left());
     try {
-      return await work(line, session.access, left());
+      return await work(line, session.access, left(), session.owner);
     } catch (error) {
       if (!refusesToken(error, repeatable)) throw error;
       const renewed = await bounded(
@@ -254,7 +284,7 @@ class AppClient implements Client {
         options.signal,
         left(),
       );
-      return await work(line, renewed.access, left());
+      return await work(line, renewed.access, left(), renewed.owner);
     }
   }
 
@@ -295,11 +325,16 @@ class AppClient implements Client {
       ...(resume === undefined ? {} : { resume }),
     };
     const route = { op: SYSTEM_OPS.SUBSCRIBE, readOnly: true, decodeResult: decodeValue };
-    yield* this.#elements(route, encodeValue(request), { signal });
+    for await (const event of this.#elements(route, encodeValue(request), { signal })) {
+      this.#options.results?.clear();
+      yield event;
+    }
   }
 
   async #authCall(name: string, argument: unknown, token: string | null): Promise<unknown> {
     const { carrier, transport } = this.#open();
+    const mutation = name !== "me" && name !== "sessions";
+    if (mutation) this.#options.results?.clear();
     if (carrier !== null) return await carrier.auth(name, argument);
     const { tenant, timeout = TIMEOUT_MS } = this.#settings;
     const payload = encodeValue([
@@ -307,12 +342,9 @@ class AppClient implements Client {
       argument ?? null,
       ...(tenant === undefined ? [] : [tenant]),
     ]);
-    const answer = await transport.call(SYSTEM_OPS.AUTH, payload, {
-      token,
-      mutation: name !== "me" && name !== "sessions",
-      timeout,
-    });
-    return decodeValue(answer);
+    return decodeValue(
+      await transport.call(SYSTEM_OPS.AUTH, payload, { token, mutation, timeout }),
+    );
   }
 }
 

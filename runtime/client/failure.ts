@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { AppError } from "../../_internal/app_error.ts";
+import { AppError, type AppErrorOptions } from "../../_internal/app_error.ts";
 import { type ErrorCode, KontractError } from "../../_internal/errors.ts";
 import { errorFrom } from "../../_internal/error_classes.ts";
 import { RemoteError } from "../../protocol/wire_error.ts";
@@ -12,11 +12,16 @@ import { RemoteError } from "../../protocol/wire_error.ts";
 /** What a call rejects with. */
 export type ClientError = KontractError | AppError;
 
+/** The app's own error classes, by code. */
+export type ErrorClasses = Readonly<
+  Record<string, new (message: string, options: AppErrorOptions<unknown>) => AppError>
+>;
+
 /** Any thrown value as the error a caller sees; what it was is the `cause`. */
-export function toClientError(error: unknown): ClientError {
+export function toClientError(error: unknown, classes: ErrorClasses = {}): ClientError {
   if (error instanceof AppError) return error;
   if (error instanceof RemoteError && error.remoteCode !== error.code) {
-    return fromApp(error);
+    return fromApp(error, classes);
   }
   if (error instanceof KontractError) {
     const named = errorFrom(error.code, error.message, { data: error.data, cause: error });
@@ -29,9 +34,13 @@ export function toClientError(error: unknown): ClientError {
 }
 
 /** A code that Kontract does not know is the app's own. */
-function fromApp(error: RemoteError): ClientError {
+function fromApp(error: RemoteError, classes: ErrorClasses): ClientError {
+  const { remoteCode, message, data } = error;
   try {
-    return new AppError(error.remoteCode, error.message, { data: error.data, cause: error });
+    const own = Object.hasOwn(classes, remoteCode) ? classes[remoteCode] : undefined;
+    return own === undefined
+      ? new AppError(remoteCode, message, { data, cause: error })
+      : new own(message, { data, cause: error });
   } catch {
     return error;
   }

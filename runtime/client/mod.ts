@@ -42,7 +42,8 @@ export {
   type SessionGateway,
   type SessionMode,
 } from "./cookie_session.ts";
-export type { ClientError } from "./failure.ts";
+export type { ClientError, ErrorClasses } from "./failure.ts";
+export { ResultCache } from "./result_cache.ts";
 export type { ClientCallOptions, ClientRoute } from "./route.ts";
 export type { SessionState } from "./session.ts";
 export { type ClientStorage, memoryStorage } from "./session_storage.ts";

@@ -14,6 +14,8 @@ export interface ClientRoute {
   readonly readOnly: boolean;
   /** True where the result is a stream. */
   readonly stream: boolean;
+  /** Seconds a result may be kept; missing for none. */
+  readonly cache?: number;
   /** Arguments → bytes; throws `VALIDATION` where one breaks its type. */
   encodeArguments(args: unknown[]): Uint8Array;
   /** Bytes → result, or one element of a stream; throws `RAY_DECODE`. */

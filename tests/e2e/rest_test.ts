@@ -271,6 +271,8 @@ Deno.test("plain REST routes", { sanitizeOps: false, sanitizeResources: false },
       "components/responses/Error/content/application~1json/schema",
       await get("/api/articles/none"),
     );
+    const again = await call("POST", "/api/articles", { article });
+    judge(schema("/api/articles", "post", "409"), JSON.parse(again.text));
     assert.throws(() => judge(schema("/api/tags", "get", "2XX"), { tags: [1] }));
   });
 });
