@@ -2,7 +2,8 @@
  * PostgreSQL for tests: one server per run, one database with its own gateway role per test file.
  *
  * The server is `DATABASE_ADMIN_URL` where set (as `deno task test` does), else an embedded one that
- * lives as long as the first {@link TestDatabase} is open. `KONTRACT_TEST_POOLER` (host:port) leads the
+ * lives as long as the first {@link TestDatabase} is open. `KONTRACT_TEST_ALONE=1` says that nobody else uses
+ * that server. `KONTRACT_TEST_POOLER` (host:port) leads the
  * gateway's connections, and only those, through a pooler.
  *
  * @module
@@ -55,7 +56,7 @@ let server: Promise<Server> | null = null;
 
 async function openServer(): Promise<Server> {
   const given = Deno.env.get("DATABASE_ADMIN_URL");
-  if (given !== undefined) return othersServer(given);
+  if (given !== undefined) return { url: given, users: 0, stop: () => Promise.resolve() };
   const started = await startEmbeddedPostgres({});
   return {
     url: started.url,
@@ -64,21 +65,23 @@ async function openServer(): Promise<Server> {
   };
 }
 
-function othersServer(url: string): Server {
-  return { url, users: 0, stop: () => Promise.resolve() };
+/** Snapshots, vacuum and prepared transactions are the whole server's: some tests need one of their own. */
+async function openOwnServer(): Promise<Server> {
+  const { url, stop } = await startEmbeddedPostgres({});
+  return { url, users: 0, stop };
 }
 
 /**
- * Makes a database with these tables, on the run's server or on the one whose superuser's URL is given.
- * Close it in the same test file.
+ * Makes a database with these tables. On the run's server, which other files use at the same time, or
+ * `alone` on one. Close it in the same test file.
  */
 export async function testDatabase(
   tables: readonly TableDef[],
   types: ShapeTable = {},
-  serverUrl?: string,
+  where: "shared" | "alone" = "shared",
 ): Promise<TestDatabase> {
-  const running =
-    await (serverUrl === undefined ? server ??= openServer() : othersServer(serverUrl));
+  const own = where === "alone" && Deno.env.get("KONTRACT_TEST_ALONE") !== "1";
+  const running = await (own ? openOwnServer() : server ??= openServer());
   running.users++;
   const name = `kontract_test_${randomBytes(6).toString("hex")}`;
   const password = randomBytes(12).toString("hex");

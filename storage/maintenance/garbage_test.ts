@@ -10,7 +10,7 @@ import { runScheduledGarbage, startGarbageTimer } from "./schedule.ts";
 
 const HOUR = 60 * 60 * 1000;
 const tables = [ACCOUNTS, NOTES];
-const db = await testDatabase(tables);
+const db = await testDatabase(tables, {}, "alone");
 const database = postgresDatabase({ url: db.gatewayUrl });
 const engine = storageEngine({ database, tables });
 const [found] = await db.admin`select ptr from kontract.storage where id = 'accounts'`;

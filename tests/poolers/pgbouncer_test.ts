@@ -15,20 +15,18 @@ Deno.test({
   sanitizeOps: false,
   sanitizeResources: false,
   async fn() {
-    const given = Deno.env.get("DATABASE_ADMIN_URL");
-    const own = given === undefined ? await startEmbeddedPostgres({}) : null;
-    const adminUrl = own?.url ?? given!;
+    const server = await startEmbeddedPostgres({});
     try {
-      await using bouncer = await startPgBouncer(program!, adminUrl);
-      const url = new URL(adminUrl);
+      await using bouncer = await startPgBouncer(program!, server.url);
+      const url = new URL(server.url);
       url.host = bouncer.address;
       await isPooled(url.href);
       await runSuites(STORAGE_SUITES, {
-        DATABASE_ADMIN_URL: adminUrl,
+        DATABASE_ADMIN_URL: server.url,
         KONTRACT_TEST_POOLER: bouncer.address,
       });
     } finally {
-      await own?.stop();
+      await server.stop();
     }
   },
 });

@@ -15,7 +15,7 @@ export const STORAGE_SUITES: readonly string[] = [
   "storage/maintenance/garbage_test.ts",
 ];
 
-/** Runs suites; fails with their output where one fails. */
+/** Runs suites, one after the other, on a server that nobody else uses; fails with their output where one fails. */
 export async function runSuites(
   files: readonly string[],
   env: Readonly<Record<string, string>>,
@@ -23,7 +23,7 @@ export async function runSuites(
   const output = await new Deno.Command(Deno.execPath(), {
     args: ["test", "-A", "--no-check", ...files],
     cwd: root,
-    env: { ...env, NO_COLOR: "1" },
+    env: { ...env, KONTRACT_TEST_ALONE: "1", NO_COLOR: "1" },
     stdin: "null",
   }).output();
   const text = new TextDecoder().decode(output.stdout) + new TextDecoder().decode(output.stderr);

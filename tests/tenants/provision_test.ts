@@ -16,7 +16,7 @@ import { AUTH_TABLES } from "../../auth/tables.ts";
 import { testDatabase } from "../postgres.ts";
 
 const tables = [...AUTH_TABLES, ACCOUNTS, NOTES, PEOPLE];
-const db = await testDatabase(tables);
+const db = await testDatabase(tables, {}, "alone");
 const database = postgresDatabase({ url: db.gatewayUrl, max: 16 });
 const engine = storageEngine({ database, tables });
 const system = await engine.openSession(await db.token({ owner: "system", system: true }));

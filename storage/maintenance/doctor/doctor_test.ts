@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import postgres from "postgres";
 import { findPgBouncer, startPgBouncer } from "../../../tests/poolers/pgbouncer.ts";
 import { testDatabase } from "../../../tests/postgres.ts";
-import { startEmbeddedPostgres } from "../../../cli/embedded_postgres.ts";
 import { ACCOUNTS, field, NOTES, string } from "../../testing/tables.ts";
 import { judgePooler, poolerMode } from "./pooler_check.ts";
 import { checkTransactions } from "./server_checks.ts";
@@ -16,8 +15,7 @@ Deno.test({
   sanitizeResources: false,
   async fn(t) {
     // Prepared transactions and broken roles are the whole cluster's: this test has one of its own.
-    const server = await startEmbeddedPostgres({});
-    const db = await testDatabase([ACCOUNTS, NOTES], {}, server.url);
+    const db = await testDatabase([ACCOUNTS, NOTES], {}, "alone");
     const role = db.gatewayRole;
     const look = (extra: Partial<DoctorOptions> = {}): Promise<readonly Finding[]> =>
       examine({
@@ -175,7 +173,10 @@ Deno.test({
       });
 
       await test("a transaction left open anywhere in the cluster", async () => {
-        const other = postgres(server.url, { max: 1, onnotice: () => {} });
+        const other = postgres(new URL("/postgres", db.adminUrl).href, {
+          max: 1,
+          onnotice: () => {},
+        });
         const seen = async (): Promise<readonly Finding[]> => {
           const own = postgres(db.adminUrl, { max: 1 });
           try {
@@ -238,7 +239,6 @@ Deno.test({
       });
     } finally {
       await db.close();
-      await server.stop();
     }
   },
 });
