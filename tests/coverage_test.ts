@@ -1,0 +1,19 @@
+import assert from "node:assert/strict";
+import { ranges, readLcov } from "./coverage.ts";
+
+Deno.test("a line counts as run where any process ran it, and files are named from the root", () => {
+  const report = [
+    "SF:/repo/a.ts\nDA:1,0\nDA:2,3\nDA:4,0\nend_of_record",
+    "SF:/repo/b/c.ts\nDA:7,1\nend_of_record",
+    "SF:/repo/a.ts\nDA:1,1\nDA:2,0\nDA:4,0\nend_of_record",
+  ].join("\n");
+  assert.deepEqual(readLcov(report, "/repo"), [
+    { file: "a.ts", lines: 3, missed: [4] },
+    { file: "b/c.ts", lines: 1, missed: [] },
+  ]);
+});
+
+Deno.test("neighbouring lines are told as a range", () => {
+  assert.equal(ranges([3, 4, 5, 9, 11, 12]), "3-5, 9, 11-12");
+  assert.equal(ranges([]), "");
+});
