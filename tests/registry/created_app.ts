@@ -9,7 +9,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** The repository's folder. */
@@ -17,6 +17,9 @@ export const REPOSITORY: string = fileURLToPath(new URL("../..", import.meta.url
   /[/\\]$/,
   "",
 );
+
+/** The command line as a user names it. */
+export const CLI = "jsr:@kontract/kontract/cli";
 
 /** What a command came to. */
 export interface Outcome {
@@ -44,12 +47,35 @@ export class CreatedApp implements AsyncDisposable {
 
   /** Runs `init`, which must succeed. `jsrUrl` null: by the repository's own `cli.ts`. */
   static async create(jsrUrl: string | null): Promise<CreatedApp> {
+    const app = await CreatedApp.#nowhere(jsrUrl);
+    const module = jsrUrl === null ? join(REPOSITORY, "cli.ts") : CLI;
+    const { code, output } = await app.deno(["run", "-A", module, "init", "my-app"], app.#home);
+    assert.equal(code, 0, output);
+    if (jsrUrl === null) await app.#linkRepository();
+    return app;
+  }
+
+  /** Writes files by hand in place of `init`. */
+  static async written(
+    jsrUrl: string,
+    files: ReadonlyMap<string, string>,
+  ): Promise<CreatedApp> {
+    const app = await CreatedApp.#nowhere(jsrUrl);
+    for (const [path, text] of files) {
+      await Deno.mkdir(join(app.folder, dirname(path)), { recursive: true });
+      await Deno.writeTextFile(join(app.folder, path), text);
+    }
+    return app;
+  }
+
+  /** A home with a cache, and no app yet. */
+  static async #nowhere(jsrUrl: string | null): Promise<CreatedApp> {
     const home = await Deno.realPath(await Deno.makeTempDir({ prefix: "kontract_created_" }));
     const cache = join(home, "deno");
     await Deno.mkdir(cache);
     // Without the link everything is fetched, which is slower and nothing else.
     await Deno.symlink(await npmCache(), join(cache, "npm"), { type: "dir" }).catch(() => {});
-    const app = new CreatedApp(home, {
+    return new CreatedApp(home, {
       DENO_DIR: cache,
       JSR_URL: jsrUrl ?? "",
       KONTRACT_TEST_APP: home,
@@ -60,11 +86,6 @@ export class CreatedApp implements AsyncDisposable {
       KONTRACT_SECRET: "",
       KONTRACT_KEPT: "",
     });
-    const module = jsrUrl === null ? join(REPOSITORY, "cli.ts") : "jsr:@kontract/kontract/cli";
-    const { code, output } = await app.deno(["run", "-A", module, "init", "my-app"], home);
-    assert.equal(code, 0, output);
-    if (jsrUrl === null) await app.#linkRepository();
-    return app;
   }
 
   /** Runs Deno in the app's folder, or another one. */
@@ -86,10 +107,13 @@ export class CreatedApp implements AsyncDisposable {
     return output;
   }
 
-  /** Runs the task `dev` while `work` has its address; then ends it, and nothing may be left. */
-  async whileDev(work: (url: string) => Promise<void>): Promise<void> {
+  /** Runs the task `dev`, or what `args` say, while `work` has its address; then ends it, and nothing may be left. */
+  async whileDev(
+    work: (url: string) => Promise<void>,
+    args: readonly string[] = ["task", "dev"],
+  ): Promise<void> {
     const child = new Deno.Command(Deno.execPath(), {
-      args: ["task", "dev", "--port", "0"],
+      args: [...args, "--port", "0"],
       cwd: this.folder,
       env: this.#environment,
       stdin: "null",
@@ -100,7 +124,7 @@ export class CreatedApp implements AsyncDisposable {
     try {
       const url = await Promise.race([
         this.#address(),
-        output.then(([out, err]) => assert.fail(`'deno task dev' ended:\n${out}${err}`)),
+        output.then(([out, err]) => assert.fail(`'deno ${args.join(" ")}' ended:\n${out}${err}`)),
       ]);
       await work(url);
     } finally {

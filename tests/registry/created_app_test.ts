@@ -8,7 +8,8 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { CreatedApp, REPOSITORY } from "./created_app.ts";
+import { findChromium, launchChromium } from "../browser/chromium.ts";
+import { CLI, CreatedApp, REPOSITORY } from "./created_app.ts";
 import { publishToLoopback, type Registry } from "./registry.ts";
 
 const long = Deno.env.get("KONTRACT_LONG") === "1";
@@ -91,6 +92,12 @@ Deno.test("an app made from the registry works", async (t) => {
     assert.ok(fetched(registry).includes("/cli/init/init_app.ts"));
   });
   await exercise(t, app);
+  await t.step({
+    name: "the quickstart by hand, word for word",
+    sanitizeOps: false,
+    sanitizeResources: false,
+    fn: () => quickstartByHand(registry.url),
+  });
   await t.step("nothing was asked for that is not published", () => {
     const unknown = fetched(registry).filter((path) => !registry.files.includes(path));
     assert.deepEqual(unknown, []);
@@ -105,6 +112,59 @@ Deno.test({
     await exercise(t, app);
   },
 });
+
+/** The code blocks of the quickstart: what stands after the fence, and the text. */
+async function quickstart(): Promise<readonly { readonly info: string; readonly text: string }[]> {
+  const page = await Deno.readTextFile(join(REPOSITORY, "docs", "guide", "quickstart.md"));
+  return [...page.matchAll(/^```([^\n]*)\n([^]*?)^```$/gm)].map(([, info = "", text = ""]) => ({
+    info,
+    text,
+  }));
+}
+
+Deno.test("the quickstart's commands are the ones that these tests run", async () => {
+  const commands = (await quickstart()).filter(({ info }) => info === "sh").map(({ text }) => text);
+  const { tasks } = JSON.parse(await Deno.readTextFile(join(REPOSITORY, "deno.json")));
+  assert.equal(tasks.start, "deno run -A cli.ts start examples/guestbook");
+  assert.deepEqual(commands, [
+    "deno task start\n",
+    `deno run -A ${CLI} init my-app\ncd my-app\ndeno task dev\n`,
+    `deno run -A ${CLI} dev .\n`,
+  ]);
+});
+
+/** Writes the page's files, runs its command, opens the page in a browser where there is one. */
+async function quickstartByHand(jsrUrl: string): Promise<void> {
+  const files = new Map((await quickstart()).flatMap(({ info, text }) => {
+    const name = info === "json"
+      ? "deno.json"
+      : info === "html"
+      ? "web/index.html"
+      : /\[(.+)\]/.exec(info)?.[1];
+    return name === undefined ? [] : [[name, text] as const];
+  }));
+  assert.equal(files.size, 5);
+  await using app = await CreatedApp.written(jsrUrl, files);
+  await app.whileDev(async (url) => {
+    const path = findChromium();
+    if (path === null) return console.warn("SKIPPED: the quickstart's page needs Chromium.");
+    const chromium = await launchChromium(path);
+    try {
+      const page = await chromium.newPage();
+      await page.goto(url);
+      await page.getByText("Buy milk").waitFor();
+      assert.equal(await page.title(), "Notes");
+      await page.reload();
+      await page.getByText("Buy milkBuy milk").waitFor();
+    } finally {
+      await chromium.close();
+    }
+  }, ["run", "-A", CLI, "dev", "."]);
+  const names = await Array.fromAsync(Deno.readDir(app.folder), ({ name }) => name);
+  for (const name of ["kontract.lock.json", "dist", ".kontract"]) {
+    assert.ok(names.includes(name), `${name} is missing: ${names}`);
+  }
+}
 
 /** Paths of files that Deno fetched. */
 function fetched(registry: Registry): readonly string[] {
