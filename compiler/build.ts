@@ -4,7 +4,6 @@
  * @module
  */
 import { dirname, join, relative, resolve, sep } from "node:path";
-import { gzipSync } from "node:zlib";
 import type { Manifest } from "../_internal/manifest.ts";
 import { type Analysis, analyze, LOCK_NAME } from "./analysis.ts";
 import { type Bundle, Bundler } from "./bundle.ts";
@@ -18,6 +17,8 @@ import { buildFrontEnd, isPackageFile } from "./front_end.ts";
 import { formatLock } from "./lock.ts";
 import { writeFile, writeFolder } from "./output.ts";
 import { ProgramCache } from "./program.ts";
+import { checkBudget } from "./size_budget.ts";
+import { type BuildReport, LoadMeter, type OutputFiles, outputSizes } from "./size_report.ts";
 
 /** A host to build for. */
 export type Host = "workers" | "deno";
@@ -34,28 +35,11 @@ export interface BuildOptions {
   readonly outDir?: string;
   /** Short output; false where missing. */
   readonly minify?: boolean;
-}
-
-/** Size of one output. */
-export interface OutputSize {
-  /** Path below the output folder. */
-  readonly file: string;
-  /** Size as written. */
-  readonly bytes: number;
-  /** Size after gzip. */
-  readonly gzip: number;
-}
-
-/** Sizes of what was built. */
-export interface BuildReport {
-  /** Scripts, style sheets and pages. */
-  readonly outputs: readonly OutputSize[];
-  /** For each route the chunk that is loaded on its first call. */
-  readonly routes: readonly {
-    readonly name: string;
-    readonly file: string;
-    readonly bytes: number;
-  }[];
+  /**
+   * Measures what each route and the front end load, and holds it against the budget; where missing, an
+   * app with a budget is measured.
+   */
+  readonly sizes?: boolean;
 }
 
 /** What a build gives. */
@@ -75,7 +59,7 @@ export interface BuildResult {
 }
 
 const HOSTS: readonly Host[] = ["workers", "deno"];
-const NO_REPORT: BuildReport = { outputs: [], routes: [] };
+const NO_REPORT: BuildReport = { outputs: [], routes: [], frontEnd: null };
 
 /** What is kept between builds of one app. */
 interface Memory {
@@ -232,12 +216,18 @@ async function runBuild(
   for (const [name, bytes] of front ?? []) files.set(`public/${name}`, bytes);
   for (const one of chunks) for (const [name, bytes] of one?.files ?? []) files.set(name, bytes);
   if (diagnostics.failed) return result(diagnostics, manifest, timer, false);
+  const routes = chunks[0]?.routes ?? new Map<string, string>();
+  const loads = options.sizes ?? project.budget !== null
+    ? await timer.time("sizes", () => measured(files, routes))
+    : { routes: [...routes].map(([name, file]) => ({ name, file, load: null })), frontEnd: null };
+  if (project.budget !== null) checkBudget(project.budget, loads, diagnostics);
+  if (diagnostics.failed) return result(diagnostics, manifest, timer, false);
   if (analysis.lockChanged) {
     await writeFile(join(project.root, LOCK_NAME), formatLock(analysis.lock));
     for (const name of analysis.newRoutes) memory.freshRoutes.add(name);
   }
   await timer.time("write", () => writeFolder(outDir, files));
-  const report = timer.time("report", () => reportOf(files, chunks[0]?.routes ?? new Map()));
+  const report = { outputs: timer.time("report", () => outputSizes(files)), ...loads };
   const paths = [...files.keys()].sort().map((name) => join(outDir, name));
   return result(diagnostics, manifest, timer, true, paths, report);
 }
@@ -308,19 +298,19 @@ function routeChunks(
   return chunks;
 }
 
-function reportOf(
-  files: ReadonlyMap<string, string | Uint8Array>,
+/** What each route and the front end load, of one host: the other's code differs by its adapters only. */
+async function measured(
+  files: OutputFiles,
   routes: ReadonlyMap<string, string>,
-): BuildReport {
-  const outputs = [...files].filter(([name]) => /\.(?:js|css|html)$/.test(name)).map(
-    ([file, contents]): OutputSize => {
-      const bytes = typeof contents === "string" ? new TextEncoder().encode(contents) : contents;
-      return { file, bytes: bytes.length, gzip: gzipSync(bytes).length };
-    },
-  ).sort((a, b) => a.file < b.file ? -1 : 1);
-  const sizes = new Map(outputs.map((one) => [one.file, one.bytes]));
+): Promise<Pick<BuildReport, "routes" | "frontEnd">> {
+  const meter = new LoadMeter(files);
+  const main = "public/main.js";
   return {
-    outputs,
-    routes: [...routes].map(([name, file]) => ({ name, file, bytes: sizes.get(file) ?? 0 })),
+    routes: await Promise.all([...routes].map(async ([name, file]) => {
+      const [folder = ""] = file.split("/");
+      const entry = Object.values(OUTPUTS).find(([own]) => own === folder)?.[1];
+      return { name, file, load: await meter.load(file, `${folder}/${entry}.js`) };
+    })),
+    frontEnd: files.has(main) ? await meter.load(main, null) : null,
   };
 }

@@ -38,6 +38,7 @@ export const DIAGNOSTIC_CODES = {
   KT6001: "middleware",
   KT6002: "place of defineServer",
   KT7001: "bundling",
+  KT7002: "size budget",
 } as const;
 
 /** A stable compiler code. */

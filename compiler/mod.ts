@@ -15,14 +15,7 @@ export type * from "../_internal/shape.ts";
 import { Builder, type BuildOptions, type BuildResult } from "./build.ts";
 import { stopBundler } from "./bundle.ts";
 
-export {
-  Builder,
-  type BuildOptions,
-  type BuildReport,
-  type BuildResult,
-  type Host,
-  type OutputSize,
-} from "./build.ts";
+export { Builder, type BuildOptions, type BuildResult, type Host } from "./build.ts";
 export {
   type Diagnostic,
   DIAGNOSTIC_CODES,
@@ -47,6 +40,8 @@ export {
   emitCookbook,
   type SidebarItem,
 } from "./cookbook/mod.ts";
+export type { SizeBudget } from "./size_budget.ts";
+export type { BuildReport, LoadSize, OutputSize } from "./size_report.ts";
 export { writeCookbook } from "./cookbook/write.ts";
 
 /** Builds an app once. Never throws for what is wrong with the app; the output is swapped in whole. */

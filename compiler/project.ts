@@ -8,6 +8,7 @@
  */
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { compareText, Diagnostics } from "./diagnostic.ts";
+import { parseBudget, type SizeBudget } from "./size_budget.ts";
 
 /** An app's configuration, defaults filled in. */
 export interface Project {
@@ -19,6 +20,8 @@ export interface Project {
   readonly source: string;
   /** Absolute folder of the front end. */
   readonly web: string;
+  /** Sizes that fail the build, or null. */
+  readonly budget: SizeBudget | null;
   /** JSX settings and the like of the app's `deno.json`. */
   readonly compilerOptions: Readonly<Record<string, unknown>>;
 }
@@ -59,6 +62,7 @@ export async function readProject(root: string, diagnostics: Diagnostics): Promi
     name,
     source: inside(folder, "source", text("source", "src"), diagnostics),
     web: inside(folder, "web", text("web", "web"), diagnostics),
+    budget: parseBudget(own?.budget, diagnostics),
     compilerOptions: { ...await workspaceOptions(folder), ...optionsOf(deno) },
   };
 }

@@ -6,7 +6,7 @@
  * @module
  */
 import { KontractError } from "../../_internal/errors.ts";
-import type { Builder, BuildResult } from "../../compiler/mod.ts";
+import type { Builder, BuildReport, BuildResult } from "../../compiler/mod.ts";
 import type { Manifest } from "../../_internal/manifest.ts";
 import { deriveServerKeys } from "../../protocol/server_keys.ts";
 import { type Compiler, loadCompiler } from "../load_compiler.ts";
@@ -18,6 +18,8 @@ export interface BuiltApp {
   readonly manifest: Manifest;
   /** Formatted, empty for none. */
   readonly warnings: string;
+  /** Sizes; null for a build that was taken as it was. */
+  readonly report: BuildReport | null;
 }
 
 /** Builds one app again and again; keeps what it has parsed in between. */
@@ -32,11 +34,12 @@ export interface AppBuilder {
   close(): Promise<void>;
 }
 
-/** Makes a builder; the compiler is loaded by the first build. */
+/** Makes a builder; the compiler is loaded by the first build. `sizes` is the compiler's option. */
 export function appBuilder(
   app: AppFolder,
   secrets: readonly Uint8Array[],
   hosts: readonly HostName[],
+  sizes?: boolean,
 ): AppBuilder {
   let making: Promise<{ readonly compiler: Compiler; readonly builder: Builder }> | undefined;
   const make = async () => {
@@ -44,7 +47,7 @@ export function appBuilder(
       loadCompiler(),
       deriveServerKeys(secrets),
     ]);
-    return { compiler, builder: compiler.createBuilder({ root: app.root, pins, hosts }) };
+    return { compiler, builder: compiler.createBuilder({ root: app.root, pins, hosts, sizes }) };
   };
   return {
     async build(): Promise<BuiltApp> {
@@ -62,8 +65,9 @@ export async function buildApp(
   app: AppFolder,
   secrets: readonly Uint8Array[],
   hosts: readonly HostName[],
+  sizes?: boolean,
 ): Promise<BuiltApp> {
-  const builder = appBuilder(app, secrets, hosts);
+  const builder = appBuilder(app, secrets, hosts, sizes);
   try {
     return await builder.build();
   } finally {
@@ -84,5 +88,5 @@ function outcome(
   const color = Deno.stderr.isTerminal() && !Deno.noColor;
   const text = compiler.formatDiagnostics(result.diagnostics, { color });
   if (!result.ok || result.manifest === undefined) throw new KontractError("BUILD_FAILED", text);
-  return { manifest: result.manifest, warnings: text };
+  return { manifest: result.manifest, warnings: text, report: result.report };
 }

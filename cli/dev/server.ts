@@ -125,7 +125,7 @@ class Session {
       await (await opening.catch(() => null))?.stop();
     });
     const secrets = parseSecrets(this.#secret);
-    this.#builder = appBuilder(this.#app, secrets, [this.#options.host]);
+    this.#builder = appBuilder(this.#app, secrets, [this.#options.host], false);
     this.#running.defer(() => this.#builder.close());
     const building = this.#firstBuild(secrets);
     building.catch(() => {});
@@ -145,7 +145,7 @@ class Session {
     const { pins } = await deriveServerKeys(secrets);
     const purpose = { hosts: [this.#options.host], pins };
     const manifest = await unchangedBuild(this.#app, purpose);
-    if (manifest !== null) return { manifest, warnings: "" };
+    if (manifest !== null) return { manifest, warnings: "", report: null };
     const began = Date.now();
     const built = await this.#builder.build();
     this.#stamping = stampBuild(this.#app, purpose, began).catch(() => {});
