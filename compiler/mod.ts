@@ -42,6 +42,7 @@ export {
 } from "./cookbook/mod.ts";
 export type { SizeBudget } from "./size_budget.ts";
 export type { BuildReport, LoadSize, OutputSize } from "./size_report.ts";
+export { EDITOR_PLUGIN, installEditorPlugin } from "./editor/install.ts";
 export { writeCookbook } from "./cookbook/write.ts";
 
 /** Builds an app once. Never throws for what is wrong with the app; the output is swapped in whole. */
