@@ -13,6 +13,7 @@ import type { Readable } from "node:stream";
 import { KontractError } from "../../_internal/errors.ts";
 import { loadMiniflare, type Miniflare as MiniflareModule } from "../load_miniflare.ts";
 import type { DevHost, HostOptions } from "./host.ts";
+import { SourceLines } from "./source_lines.ts";
 import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, DURABLE_OBJECTS } from "./worker_config.ts";
 
 /** Entry module of the bundle, in `dist/worker`. */
@@ -26,10 +27,12 @@ export function workersHost(options: HostOptions): DevHost {
   // Loading takes a while and may happen while the app is being built.
   const loading = loadMiniflare();
   loading.catch(() => {});
+  const lines = new SourceLines(join(options.dist, "worker"));
   let miniflare: Miniflare | null = null;
   return {
     async load(): Promise<string> {
-      const settings = await miniflareOptions(options);
+      lines.clear();
+      const settings = await miniflareOptions(options, lines);
       try {
         if (miniflare === null) miniflare = await first(await loading, settings);
         else await miniflare.setOptions(settings);
@@ -61,7 +64,10 @@ async function first(module: MiniflareModule, settings: MiniflareOptions): Promi
   return miniflare;
 }
 
-async function miniflareOptions(options: HostOptions): Promise<MiniflareOptions> {
+async function miniflareOptions(
+  options: HostOptions,
+  lines: SourceLines,
+): Promise<MiniflareOptions> {
   const root = join(options.dist, "worker");
   const entry = join(root, WORKER_ENTRY);
   const files = (await scripts(root)).filter((path) => path !== entry);
@@ -84,8 +90,8 @@ async function miniflareOptions(options: HostOptions): Promise<MiniflareOptions>
     bindings: { ...options.env },
     cf: false,
     handleRuntimeStdio(stdout: Readable, stderr: Readable) {
-      options.output(webStream(stdout), "stdout");
-      options.output(webStream(stderr), "stderr");
+      options.output(webStream(stdout).pipeThrough(lines.stream()), "stdout");
+      options.output(webStream(stderr).pipeThrough(lines.stream()), "stderr");
     },
   };
 }
