@@ -78,12 +78,14 @@ export { HttpResp, type HttpRespOptions } from "./runtime/response.ts";
 export type { RateLimitResult, SharedSetOptions, SharedStore } from "./runtime/shared_store.ts";
 export type {
   Comparison,
+  ExecValue,
   FieldFilter,
   Filter,
   NewRow,
   Page,
   Query,
   Scalar,
+  StorageOperations,
   Table,
   TableMeta,
 } from "./storage/types.ts";

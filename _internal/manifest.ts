@@ -155,6 +155,32 @@ export interface TableDef {
   readonly source: SourceSpan;
 }
 
+/** One column of a query's rows. */
+export interface ExecColumn {
+  /** Name in SQL and in the row. */
+  readonly name: string;
+  /** Type as data. */
+  readonly shape: Shape;
+  /** True for `name?`: left out where it is null. */
+  readonly optional: boolean;
+}
+
+/** A query of `env.storage.exec`, its text fixed. */
+export interface ExecDef {
+  /** Hash of everything below but the place. */
+  readonly id: string;
+  /** Text before, between and after the parameters. */
+  readonly text: readonly string[];
+  /** Types of the parameters, in order. */
+  readonly parameters: readonly Shape[];
+  /** What a row has, as the source says. */
+  readonly columns: readonly ExecColumn[];
+  /** Named types that parameters and columns refer to. */
+  readonly types: ShapeTable;
+  /** Where the template begins. */
+  readonly source: SourceSpan;
+}
+
 /** An app, as data. */
 export interface Manifest {
   /** Version of the format. */
@@ -169,6 +195,8 @@ export interface Manifest {
   readonly errors: readonly ErrorDef[];
   /** By name. */
   readonly tables: readonly TableDef[];
+  /** By place in the source. */
+  readonly execs: readonly ExecDef[];
   /** Named types of parameters and results. */
   readonly types: ShapeTable;
 }

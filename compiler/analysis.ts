@@ -300,19 +300,17 @@ class Stage {
       () => discover(own, kontract, reporter, join(this.#project.source, SERVER_MODULE)),
     );
     const lock = new Lock(lockFile, this.#options.freshRoutes);
-    const lowering = new Lowering({
-      program,
-      kontract,
-      lock,
-      reporter,
-      tables: new Set(discovery.tables.map((table) => table.symbol)),
-    });
+    const tables = new Set(discovery.tables.map((table) => table.symbol));
+    const lowering = new Lowering({ program, kontract, lock, reporter, tables });
+    const execLock = new Lock(EMPTY_LOCK);
+    const execLowering = new Lowering({ program, kontract, lock: execLock, reporter, tables });
     const bare = time("lower", () =>
       makeManifest({
         app: this.#project.name,
         root: this.#project.root,
         discovery,
         lowering,
+        execLowering,
         lock,
         reporter,
       }));

@@ -33,6 +33,7 @@ export const DIAGNOSTIC_CODES = {
   KT4002: "primary key",
   KT4003: "field default",
   KT4004: "index",
+  KT4005: "query",
   KT5001: "server code in the client",
   KT5002: "file from outside the front end",
   KT6001: "middleware",

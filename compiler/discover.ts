@@ -9,6 +9,7 @@
  */
 import ts from "typescript";
 import { errorClasses, type ErrorSource } from "./app_errors.ts";
+import { execsOf, type ExecSource } from "./discover_execs.ts";
 import { decoratorsOf, tableOf } from "./discover_tables.ts";
 import type { KontractSymbols } from "./kontract_symbols.ts";
 import { middlewareOf, type MiddlewareSource } from "./middleware.ts";
@@ -24,6 +25,7 @@ export interface Discovery {
   /** By module, then by place. */
   readonly routes: readonly RouteSource[];
   readonly tables: readonly TableSource[];
+  readonly execs: readonly ExecSource[];
   readonly middleware: readonly MiddlewareSource[];
   readonly errors: readonly ErrorSource[];
   /** By absolute file name. */
@@ -41,6 +43,7 @@ export function discover(
 ): Discovery {
   const routes: RouteSource[] = [];
   const tables: TableSource[] = [];
+  const execs: ExecSource[] = [];
   const middleware: MiddlewareSource[] = [];
   const errors: ErrorSource[] = [];
   const modules = new Map<string, ModuleClass>();
@@ -50,12 +53,13 @@ export function discover(
     scan.run();
     routes.push(...scan.routes);
     tables.push(...scan.tables);
+    execs.push(...execsOf(source, kontract, reporter));
     middleware.push(...scan.middleware);
     errors.push(...errorClasses(source, kontract));
     modules.set(source.fileName, scan.routes.length > 0 ? { kind: "boundary" } : scan.classify());
     if (definesServer(source, serverModule, kontract, reporter)) server = source.fileName;
   }
-  return { routes, tables, middleware, errors, modules, server };
+  return { routes, tables, execs, middleware, errors, modules, server };
 }
 
 const SPELLING = `Put it on a static method, which every tool keeps:\n` +

@@ -13,6 +13,9 @@ import { docOf, type Reporter } from "./source_place.ts";
 
 const TABLE_NAME = /^[a-z][a-z0-9_]{0,39}$/;
 
+/** What `env.storage` has beside tables. */
+const OPERATIONS: ReadonlySet<string> = new Set(["exec", "transaction"]);
+
 /** The table that a class declares, or null where it is none or nothing can be said about it. */
 export function tableOf(
   node: ts.ClassDeclaration,
@@ -46,6 +49,14 @@ export function tableOf(
       "KT4001",
       call.arguments[0]!,
       `A table's name has lower-case letters, digits and '_', starts with a letter, at most 40: it is '${name.value}'.`,
+    );
+    return null;
+  }
+  if (OPERATIONS.has(name.value)) {
+    reporter.error(
+      "KT4001",
+      call.arguments[0]!,
+      `'env.storage.${name.value}' is an operation, so no table can be called '${name.value}'.`,
     );
     return null;
   }

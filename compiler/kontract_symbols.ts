@@ -48,6 +48,14 @@ export class KontractSymbols {
     return this.nameOf(ts.isPropertyAccessExpression(callee) ? callee.name : callee);
   }
 
+  /** Does `node` name this member of an interface that Kontract exports? */
+  isMember(node: ts.Node, type: string, member: string): boolean {
+    const symbol = this.checker.getSymbolAtLocation(node);
+    const owner = [...this.#names].find(([, name]) => name === type)?.[0];
+    const declaration = owner?.members?.get(ts.escapeLeadingUnderscores(member))?.declarations?.[0];
+    return declaration !== undefined && symbol?.declarations?.[0] === declaration;
+  }
+
   #target(symbol: ts.Symbol): ts.Symbol {
     return symbol.flags & ts.SymbolFlags.Alias ? this.checker.getAliasedSymbol(symbol) : symbol;
   }

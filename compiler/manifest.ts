@@ -17,6 +17,7 @@ import { errorDefs, thrownIn } from "./app_errors.ts";
 import { checkHttp } from "./http_binding.ts";
 import { compareText } from "./diagnostic.ts";
 import { digest } from "./digest.ts";
+import { execDefs } from "./discover_execs.ts";
 import type { Discovery } from "./discover.ts";
 import type { Lock } from "./lock.ts";
 import type { Lowering, Place } from "./lower/mod.ts";
@@ -46,6 +47,8 @@ export interface ManifestInput {
   readonly root: string;
   readonly discovery: Discovery;
   readonly lowering: Lowering;
+  /** For queries, whose types never cross and so have no numbers in the lock. */
+  readonly execLowering: Lowering;
   readonly lock: Lock;
   readonly reporter: Reporter;
 }
@@ -76,6 +79,7 @@ export function makeManifest(input: ManifestInput): Omit<Manifest, "build"> {
     routes: routes.map((route) => ({ ...route, schemaHash: schemaHash(route, types) })),
     errors,
     tables,
+    execs: execDefs(discovery.execs, input.execLowering, reporter),
     types,
   };
 }

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { RouteMeta, TableDef } from "../_internal/manifest.ts";
+import type { ExecDef, RouteMeta, TableDef } from "../_internal/manifest.ts";
 import type { HttpBinding } from "../_internal/http_route.ts";
 import type { ShapeTable } from "../_internal/shape.ts";
 
@@ -63,4 +63,6 @@ export interface AppDefinition {
   readonly tables: readonly TableDef[];
   /** Named shapes that `tables` point to; none where missing. */
   readonly types?: ShapeTable;
+  /** All queries of the app; none where missing. */
+  readonly execs?: readonly ExecDef[];
 }

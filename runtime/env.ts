@@ -8,12 +8,16 @@
 import { KontractError } from "../_internal/errors.ts";
 import { type CallContext, currentCall } from "./context.ts";
 import { type EnvAuth, envAuth } from "./env_auth.ts";
+import type { StorageOperations } from "../storage/types.ts";
 import type { ContextAdditions, StorageRegistry } from "./registry.ts";
 import { checkHeader } from "./response.ts";
 import { type SharedStore, sharedStore } from "./shared_store.ts";
 
-/** `env.storage`: one table handle per table of the app, as `.kontract/types.d.ts` declares them. */
-export type EnvStorage = Readonly<StorageRegistry>;
+/**
+ * `env.storage`: one table handle per table of the app, as `.kontract/types.d.ts` declares them, and the
+ * operations beside them.
+ */
+export type EnvStorage = Readonly<StorageRegistry> & StorageOperations;
 
 /** Custom topics. */
 export interface EnvEvents {

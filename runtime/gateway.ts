@@ -266,6 +266,7 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
     database: ports.database,
     tables: [...AUTH_TABLES, ...app.tables.filter((table) => !own.has(table.name))],
     ...(app.types === undefined ? {} : { types: app.types }),
+    ...(app.execs === undefined ? {} : { execs: app.execs }),
     now,
   });
   const sessions: SessionCache = new SessionCache({

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { TableDef } from "../_internal/manifest.ts";
+import type { ExecDef, TableDef } from "../_internal/manifest.ts";
 import type { ShapeTable } from "../_internal/shape.ts";
 import { errorFrom } from "../_internal/error_classes.ts";
 import { KontractError } from "../_internal/errors.ts";
@@ -24,6 +24,7 @@ import type {
 import { commitStatement } from "./commit_statement.ts";
 import { type Database, SqlError, type SqlRow } from "./database.ts";
 import { translateFailure } from "./failure.ts";
+import { ExecStatements } from "./exec/statements.ts";
 import { STORAGE_LIMITS } from "./limits.ts";
 import { readChanges } from "./changes.ts";
 import { checkAlive, Replayed, within } from "./read_context.ts";
@@ -38,6 +39,8 @@ export interface StorageEngineOptions {
   readonly tables: readonly TableDef[];
   /** Named shapes the tables refer to. */
   readonly types?: ShapeTable;
+  /** The queries of the build; none where missing. */
+  readonly execs?: readonly ExecDef[];
   /** Milliseconds since the epoch; `Date.now` where missing. */
   readonly now?: () => number;
   /** From 0 to 1, for jitter; `Math.random` where missing. */
@@ -61,6 +64,7 @@ class Engine implements StorageEngine {
   readonly #database: Database;
   readonly #tables: ReadonlyMap<string, TableDef>;
   readonly #types: ShapeTable;
+  readonly #execs: ExecStatements;
   readonly #rules: (table: TableDef, call: CallOptions) => TableRules;
   readonly #now: () => number;
   readonly #random: () => number;
@@ -69,6 +73,7 @@ class Engine implements StorageEngine {
     this.#database = options.database;
     this.#tables = new Map(options.tables.map((table) => [table.name, table]));
     this.#types = options.types ?? {};
+    this.#execs = new ExecStatements(options.execs ?? []);
     this.#rules = rulesCache(this.#types);
     this.#now = options.now ?? Date.now;
     this.#random = options.random ?? Math.random;
@@ -128,6 +133,7 @@ class Engine implements StorageEngine {
       database: this.#database,
       tables: this.#tables,
       rules: this.#rules,
+      execs: this.#execs,
       call: options,
       now: this.#now,
     });

@@ -97,6 +97,16 @@ export class TableState {
     };
   }
 
+  /** What is buffered, as a query over the whole table needs it. */
+  get written(): readonly (readonly [string, JsonObject | null])[] {
+    return [...this.#writes].map(([id, { data }]) => [id, data]);
+  }
+
+  /** Notes that this call has read the whole table: a row that comes, goes or changes spoils it. */
+  readAll(): void {
+    this.#predicate([]);
+  }
+
   /** Buffers a row or, with null, a delete. */
   write(id: string, data: JsonObject | null): void {
     const sequence = this.#writes.get(id)?.sequence ?? this.#sequence++;

@@ -11,6 +11,8 @@ import { errorFrom, PermissionError } from "../_internal/error_classes.ts";
 import { KontractError } from "../_internal/errors.ts";
 import type { CallOptions, Transaction } from "./contract.ts";
 import type { Database } from "./database.ts";
+import { ExecCall } from "./exec/exec_call.ts";
+import type { ExecStatements } from "./exec/statements.ts";
 import { STORAGE_LIMITS } from "./limits.ts";
 import { checkAlive, ReadContext } from "./read_context.ts";
 import { tableHandle } from "./table_handle.ts";
@@ -22,6 +24,7 @@ export interface AttemptOptions {
   readonly database: Database;
   readonly tables: ReadonlyMap<string, TableDef>;
   readonly rules: (table: TableDef, call: CallOptions) => TableRules;
+  readonly execs: ExecStatements;
   readonly call: CallOptions;
   readonly now: () => number;
 }
@@ -92,8 +95,21 @@ export class Attempt implements Transaction {
     return state;
   }
 
+  #exec(): ExecCall {
+    const { call, execs, tables } = this.#options;
+    return new ExecCall({
+      statements: execs,
+      reads: this.reads,
+      grants: call.grants,
+      operate: (work) => this.#operate(work),
+      states: () => this.#states.values(),
+      state: (name) => this.#state(tables.get(name)!),
+    });
+  }
+
   #proxy(): Readonly<Record<string, unknown>> {
     const handles = new Map<string, unknown>();
+    const exec = this.#exec();
     const owner = {
       operate: <T>(work: () => Promise<T>): Promise<T> => this.#operate(work),
       demandWrite: (): void => {
@@ -105,6 +121,7 @@ export class Attempt implements Transaction {
     return new Proxy(Object.freeze(Object.create(null)), {
       get: (_target, name): unknown => {
         if (typeof name !== "string" || name === "then") return undefined;
+        if (name === "exec") return exec.tag;
         const table = this.#options.tables.get(name);
         if (table === undefined || (name.startsWith("_") && !this.#options.call.session.system)) {
           throw new KontractError("SCHEMA_MISMATCH", `There is no table '${name}'.`);

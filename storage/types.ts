@@ -121,3 +121,34 @@ export interface Table<T extends object, M extends TableMeta = TableMeta> extend
   /** Takes the first row out, or null. */
   shift(): Promise<T | null>;
 }
+
+/** What a query takes as a parameter. */
+export type ExecValue = Scalar | null | undefined | readonly Scalar[];
+
+/** What `env.storage` has beside its tables. */
+export interface StorageOperations {
+  /**
+   * Runs a query whose text is fixed when the app is built; what stands in `${…}` travels as parameters. One round
+   * trip, in the call's snapshot and with its own writes. Tables are those of the app, columns their fields, and
+   * the caller's rights hold as everywhere: own rows only where a table says so, no field without R.
+   *
+   * The type argument says what a row has. It is compared with what PostgreSQL makes of the text at migration, and
+   * every row is checked. Text and bytes are `text`, numbers and bigints `numeric`, dates `timestamptz`, the rest
+   * `jsonb`; an array of plain values is an SQL array: `where id = any (${ids})`.
+   *
+   * A call that writes conflicts with whoever changes one of the tables that its queries read.
+   *
+   * @throws {KontractError} `PERMISSION_DENIED`, `VALIDATION` (a parameter, or a value the text cannot work with),
+   *   `TOO_LARGE` (more than 10,000 rows), `SCHEMA_MISMATCH` (a row that is not of its type), `CONFLICT`
+   * @example
+   * ```ts ignore
+   * const top = await env.storage.exec<{ author: string; total: number }>`
+   *   select author, count(*) as total from entries
+   *    where topic = ${topic} group by author order by total desc limit 10`;
+   * ```
+   */
+  exec<Row extends object>(
+    text: TemplateStringsArray,
+    ...values: readonly ExecValue[]
+  ): Promise<Row[]>;
+}

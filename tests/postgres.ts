@@ -12,7 +12,7 @@ import { Buffer } from "node:buffer";
 import { createHmac, randomBytes } from "node:crypto";
 import postgres from "postgres";
 import { deriveKey, KEY_LABELS, keyId } from "../_internal/keys.ts";
-import type { TableDef } from "../_internal/manifest.ts";
+import type { ExecDef, TableDef } from "../_internal/manifest.ts";
 import type { ShapeTable } from "../_internal/shape.ts";
 import { startEmbeddedPostgres } from "../cli/embedded_postgres.ts";
 import { gatewayUrl, migrateUp } from "../storage/migrate/mod.ts";
@@ -41,7 +41,11 @@ export interface TestDatabase {
   /** A fresh, valid database token. */
   token(claims?: TokenClaims): Promise<string>;
   /** Migrates again, to other tables. */
-  migrate(tables: readonly TableDef[], types?: ShapeTable): Promise<void>;
+  migrate(
+    tables: readonly TableDef[],
+    types?: ShapeTable,
+    execs?: readonly ExecDef[],
+  ): Promise<void>;
   /** Drops database and role. */
   close(): Promise<void>;
 }
@@ -79,6 +83,7 @@ export async function testDatabase(
   tables: readonly TableDef[],
   types: ShapeTable = {},
   where: "shared" | "alone" = "shared",
+  execs: readonly ExecDef[] = [],
 ): Promise<TestDatabase> {
   const own = where === "alone" && Deno.env.get("KONTRACT_TEST_ALONE") !== "1";
   const running = await (own ? openOwnServer() : server ??= openServer());
@@ -90,17 +95,18 @@ export async function testDatabase(
   const url = new URL(running.url);
   url.pathname = `/${name}`;
   const secrets = [new Uint8Array(randomBytes(32))];
-  const migrate = async (next: readonly TableDef[], nextTypes: ShapeTable = {}): Promise<void> => {
+  const migrate: TestDatabase["migrate"] = async (next, nextTypes = {}, nextExecs = []) => {
     await migrateUp({
       adminUrl: url.href,
       tables: next,
       types: nextTypes,
+      execs: nextExecs,
       secrets,
       gatewayRole: name,
       gatewayPassword: password,
     });
   };
-  await migrate(tables, types);
+  await migrate(tables, types, execs);
   const admin = postgres(url.href, { max: 2, onnotice: () => {} });
   return {
     adminUrl: url.href,

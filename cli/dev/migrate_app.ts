@@ -22,6 +22,7 @@ export async function migrateApp(
     adminUrl: database.adminUrl,
     tables: [...AUTH_TABLES, ...manifest.tables],
     types: manifest.types,
+    execs: manifest.execs,
     secrets,
     migrations: await readMigrationFiles(root),
     gatewayRole: database.gateway.role,

@@ -55,7 +55,7 @@ export const COOKBOOK_INDEX = "cookbook.json";
  * ```ts
  * import { emitCookbook } from "@kontract/kontract/compiler";
  *
- * const files = emitCookbook({ version: 1, app: "empty", build: "0", routes: [], errors: [], tables: [], types: {} });
+ * const files = emitCookbook({ version: 1, app: "empty", build: "0", routes: [], errors: [], tables: [], execs: [], types: {} });
  * console.assert(files.some((file) => file.path === "index.md"));
  * ```
  */

@@ -180,6 +180,7 @@ Deno.test("the schema of a manifest names the roots of every route and compiles"
     build: "b",
     errors: [],
     tables: [],
+    execs: [],
     types: {
       ...RANDOM_TYPES,
       table: { kind: "object", fields: [{ name: "string", id: 0, shape: string, optional: true }] },

@@ -122,6 +122,7 @@ function appModule({ manifest }: ServerInput, modules: readonly string[]): strin
 ${imports}  ],
   tables: ${json(manifest.tables)},
   types: ${json(types)},
+  execs: ${json(manifest.execs)},
 };
 `;
 }

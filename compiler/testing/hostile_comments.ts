@@ -96,6 +96,7 @@ export function hostileManifest(comment = "Fine."): Manifest {
       doc: comment,
       source,
     }],
+    execs: [],
     types: {
       T: {
         kind: "object",

@@ -14,7 +14,7 @@ import { addCheckText, tableCheck } from "./checks.ts";
 import { identifier } from "./definer.ts";
 import { buildIndexes, indexNames, indexSteps, wantedIndexes } from "./indexes.ts";
 import type { Changes } from "./migration.ts";
-import { planTable, refusal, type StoredDef } from "./plan.ts";
+import { canonical, planTable, refusal, type StoredDef } from "./plan.ts";
 import type { TableSql } from "./read.sql.ts";
 import { dropPhysical, newPtr, type Rebuild } from "./rebuild.ts";
 import { createTable } from "./table.sql.ts";
@@ -63,16 +63,6 @@ export interface Applied {
 /** Identity of a declaration, whatever the order of its keys: jsonb has its own. */
 export function defHash({ table, types }: StoredDef): string {
   return tableKey(canonical([table, types]));
-}
-
-function canonical(value: unknown): string {
-  return JSON.stringify(
-    value,
-    (_, item: unknown) =>
-      typeof item === "object" && item !== null && !Array.isArray(item)
-        ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => a < b ? -1 : 1))
-        : item,
-  );
 }
 
 /** Applies all tables of one tenant. */

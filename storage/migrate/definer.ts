@@ -51,10 +51,14 @@ export const DEFINER = `security definer${SETTINGS}`;
 export const DEFINER_HOT = `security definer${SETTINGS_HOT}
   set enable_seqscan = off`;
 
-/** Planner settings of the gateway's sessions; they are about speed only. */
+/**
+ * Settings of the gateway's sessions. The planner's are about speed only; the timeout ends a query of the app
+ * that would never end by itself (a setting inside a function cannot: the clock starts with the statement).
+ */
 export const ROLE_SETTINGS: readonly string[] = [
   "jit = off",
   "plan_cache_mode = force_generic_plan",
+  "statement_timeout = '60s'",
 ];
 
 /** A text constant; only for names and JSON that come from a checked manifest. */

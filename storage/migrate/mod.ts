@@ -8,7 +8,7 @@
  * @module
  */
 import type postgres from "postgres";
-import type { TableDef } from "../../_internal/manifest.ts";
+import type { ExecDef, TableDef } from "../../_internal/manifest.ts";
 import type { ShapeTable } from "../../_internal/shape.ts";
 import { tableKey } from "../table_key.ts";
 import { repeatRace, withAdmin } from "./admin.ts";
@@ -25,6 +25,8 @@ import { CHANGE_FUNCTIONS } from "./changes.sql.ts";
 import { COMMIT_FUNCTIONS } from "./commit.sql.ts";
 import { applyTables, DEFAULT_TENANT, type Prepared, SAMPLE_FUNCTIONS } from "./data_tables.ts";
 import { OWNER_ROLE } from "./definer.ts";
+import { EXEC_FUNCTIONS, EXEC_TABLES } from "./exec/exec.sql.ts";
+import { installExecs } from "./exec/install.ts";
 import { FILTER_HELPERS } from "./filter.sql.ts";
 import { finish } from "./finish.ts";
 import { IDENTITY_FUNCTIONS } from "./identity.sql.ts";
@@ -69,6 +71,8 @@ export interface MigrateOptions {
   readonly tables: readonly TableDef[];
   /** Named shapes the tables refer to. */
   readonly types?: ShapeTable;
+  /** The queries of `env.storage.exec`; none where missing. */
+  readonly execs?: readonly ExecDef[];
   /** `KONTRACT_SECRET`, decoded, newest first. */
   readonly secrets: readonly Uint8Array[];
   /** Login role of the gateway; `kontract_gateway` where missing. One per database of a cluster. */
@@ -107,6 +111,7 @@ const GENERIC_FUNCTIONS: readonly string[] = [
   ...RETIRED_FUNCTIONS,
   ...IDENTITY_FUNCTIONS,
   ...READ_FUNCTIONS,
+  ...EXEC_FUNCTIONS,
   ...CHANGE_FUNCTIONS,
   ...COMMIT_FUNCTIONS,
   ...TENANT_READ_FUNCTIONS,
@@ -118,7 +123,7 @@ const GENERIC_FUNCTIONS: readonly string[] = [
 
 /** Identity of everything that is installed as functions. */
 export const FUNCTIONS_VERSION: string = tableKey(
-  JSON.stringify([GENERIC_FUNCTIONS, TABLES, SAMPLE_FUNCTIONS]),
+  JSON.stringify([GENERIC_FUNCTIONS, TABLES, EXEC_TABLES, SAMPLE_FUNCTIONS]),
 );
 
 /** Longest wait for a lock on a table in use: whoever comes after waits as long. */
@@ -188,8 +193,10 @@ async function migrate(
   gateway: string,
   { keys, files, prepared }: Run,
 ): Promise<MigrationReport> {
-  const types = options.types ?? {};
-  const state = tableKey(JSON.stringify([FUNCTIONS_VERSION, options.tables, types, gateway]));
+  const { types = {}, execs = [] } = options;
+  const state = tableKey(
+    JSON.stringify([FUNCTIONS_VERSION, options.tables, types, execs, gateway]),
+  );
   const previous = await readMeta(tx);
   const identity = await databaseIdentity(tx);
   if (!sameDatabase(previous.get(IDENTITY_NOTE), identity)) {
@@ -214,11 +221,12 @@ async function migrate(
   await tx.unsafe(`set local role ${OWNER_ROLE}`);
   await tx.unsafe(`set local search_path = pg_catalog, kontract, kontract_private, pg_temp`);
   if (previous.get("generic") !== FUNCTIONS_VERSION) await dropFunctions(tx);
-  for (const statement of TABLES) await tx.unsafe(statement);
+  for (const statement of [...TABLES, ...EXEC_TABLES]) await tx.unsafe(statement);
   for (const statement of GENERIC_FUNCTIONS) await tx.unsafe(statement);
   await installKeys(tx, keys);
   const applied = await applyTables(tx, DEFAULT_TENANT, options.tables, types, prepared);
   await writeTemplates(tx, options.tables.map((table) => ({ table, types })));
+  await installExecs(tx, execs, options.tables, types);
   for (const statement of gatewayGrants(gateway)) await tx.unsafe(statement);
   await grantFunctions(tx, gateway);
   await writeMeta(tx, {

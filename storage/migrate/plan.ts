@@ -205,8 +205,19 @@ export function fits(
       );
     }
     default:
-      return JSON.stringify(old) === JSON.stringify(next);
+      return canonical(old) === canonical(next);
   }
+}
+
+/** JSON with the keys of every object in order: what came out of a jsonb column has another order. */
+export function canonical(value: unknown): string {
+  return JSON.stringify(
+    value,
+    (_, item: unknown) =>
+      typeof item === "object" && item !== null && !Array.isArray(item)
+        ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => a < b ? -1 : 1))
+        : item,
+  );
 }
 
 function literals(shape: Shape): readonly (string | number | boolean)[] | null {

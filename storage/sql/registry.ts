@@ -8,6 +8,7 @@ import { CHANGES } from "./changes.sql.ts";
 import { CHECK_SESSION } from "./check_session.sql.ts";
 import { COLLECT } from "./collect.sql.ts";
 import { COMMIT, putManyStatement, putStatement } from "./commit.sql.ts";
+import { EXEC } from "./exec.sql.ts";
 import { getManyStatement, getStatement } from "./get.sql.ts";
 import { OPEN_SESSION } from "./open_session.sql.ts";
 import { COUNT, QUERY } from "./query.sql.ts";
@@ -26,6 +27,7 @@ const STATEMENTS: ReadonlyMap<string, string> = new Map([
   ["revoke_family", REVOKE_FAMILY],
   ["query", QUERY],
   ["count", COUNT],
+  ["exec", EXEC],
   ["commit", COMMIT],
   ["changes", CHANGES],
   ["collect", COLLECT],

@@ -1,0 +1,336 @@
+import assert from "node:assert/strict";
+import { KontractError } from "../../_internal/errors.ts";
+import { testDatabase } from "../../tests/postgres.ts";
+import type { StorageSession } from "../contract.ts";
+import { storageEngine } from "../engine.ts";
+import { postgresDatabase } from "../postgres_database.ts";
+import {
+  ACCOUNTS,
+  call,
+  CountingDatabase,
+  NOTES,
+  number,
+  PEOPLE,
+  run,
+  string,
+  THINGS,
+} from "../testing/tables.ts";
+import { exec, query } from "./testing/query.ts";
+
+const BY_CITY = query({ city: string, total: number })`
+  select city, sum(balance) as total from accounts where balance >= ${number}
+   group by city order by total desc, city`;
+const MY_NOTES = query({ id: string, text: string })`select id, text from notes order by id`;
+const PAIRS = query({ a: string, b: string })`
+  with rich as (select id, city from accounts where balance > 100)
+  select a.id as a, b.id as b from rich a join rich b on a.city = b.city and a.id < b.id order by 1, 2`;
+const AMONG = query({ id: string })`
+  select id from accounts where id = any (${{ kind: "array", element: string }}) order by id`;
+const THE_NAMES = query({ name: string })`select name from people order by name`;
+const BY_PIN = query({ name: string })`select name from people where pin = ${string}`;
+const VALUES = query({
+  at: { kind: "date" },
+  big: { kind: "bigint", width: "big" },
+  flag: { kind: "boolean" },
+  city: string,
+  tags: { kind: "array", element: string },
+  count: number,
+})`
+  select at + interval '1 day' as at, big + 1 as big, not flag as flag, home->>'city' as city, tags,
+         jsonb_array_length(tags) as count
+    from things where at > ${{ kind: "date" }} and flag = ${{ kind: "boolean" }} and big < ${{
+  kind: "bigint",
+  width: "big",
+}}`;
+const TOP = query({ top: number })`select max(balance) as top from accounts where city = ${string}`;
+const ENDLESS = query({ n: number })`
+  select count(*) as n from accounts a, generate_series(1, 1000000000000) g where g > length(a.id)`;
+const MANY = query({ n: number })`
+  select g as n from generate_series(1, ${number}::int) g, accounts where id = 'many'`;
+const ODD = query({ n: number, text: string })`
+  select 7 % 4 as n, '%I %s $1 ''' || "id" as text -- a comment ends here
+    from accounts where id = 'odd'`;
+
+const EXECS = [
+  BY_CITY,
+  MY_NOTES,
+  PAIRS,
+  AMONG,
+  THE_NAMES,
+  BY_PIN,
+  VALUES,
+  TOP,
+  ENDLESS,
+  MANY,
+  ODD,
+];
+const tables = [ACCOUNTS, NOTES, PEOPLE, THINGS];
+
+function code(expected: string): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof KontractError, String(error));
+    assert.equal(error.code, expected, error.message);
+    return true;
+  };
+}
+
+Deno.test({
+  name: "queries fixed at build time",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn(t) {
+    const db = await testDatabase(tables, {}, "shared", EXECS);
+    const database = new CountingDatabase(postgresDatabase({ url: db.gatewayUrl, max: 4 }));
+    const engine = storageEngine({ database, tables, execs: EXECS });
+    const login = async (owner: string): Promise<StorageSession> =>
+      await engine.openSession(await db.token({ owner }));
+    const alice = await login("alice");
+    const bob = await login("bob");
+    const test = (name: string, fn: () => Promise<void>): Promise<boolean> => t.step(name, fn);
+    try {
+      await run(engine, call(alice), async (s) => {
+        await s.accounts!.set("a", { balance: 120, city: "Ulm" });
+        await s.accounts!.set("b", { balance: 150.5, city: "Ulm" });
+        await s.accounts!.set("c", { balance: 30, city: "Bonn" });
+        await s.people!.set("p", { name: "Ann", pin: "1234" });
+        await s.notes!.set("1", { text: "hers" });
+        await s.things!.set("t", {
+          at: new Date("2026-01-31T10:20:30.456Z"),
+          big: 90071992547409930n,
+          flag: true,
+          tags: ["x", "y"],
+          home: { city: "Köln" },
+        });
+      });
+      await run(engine, call(bob), (s) => s.notes!.set("1", { text: "his" }));
+
+      await test("a query is one round trip, its rows typed by the declared columns", async () => {
+        database.sent.length = 0;
+        const { value } = await run(
+          engine,
+          call(alice, { readOnly: true }),
+          (s) => exec(s, BY_CITY, 10),
+        );
+        assert.deepEqual(value, [{ city: "Ulm", total: 270.5 }, { city: "Bonn", total: 30 }]);
+        assert.deepEqual(database.sent, ["exec"]);
+      });
+
+      await test("joins, WITH, lists, dates, big numbers and nested fields work", async () => {
+        await run(engine, call(alice), async (s) => {
+          assert.deepEqual(await exec(s, PAIRS), [{ a: "a", b: "b" }]);
+          assert.deepEqual(await exec(s, AMONG, ["c", "a", "'; drop"]), [{ id: "a" }, { id: "c" }]);
+          assert.deepEqual(await exec(s, AMONG, []), []);
+          const [row] = await exec(s, VALUES, new Date(0), true, 2n ** 80n);
+          assert.deepEqual(row, {
+            at: new Date("2026-02-01T10:20:30.456Z"),
+            big: 90071992547409931n,
+            flag: false,
+            city: "Köln",
+            tags: ["x", "y"],
+            count: 2,
+          });
+        });
+      });
+
+      await test("text that looks like a format, a parameter or a comment is only text", async () => {
+        await run(
+          engine,
+          call(alice),
+          (s) => s.accounts!.set("odd", { balance: 0, city: "Xanten" }),
+        );
+        const { value } = await run(engine, call(alice), (s) => exec(s, ODD));
+        assert.deepEqual(value, [{ n: 3, text: "%I %s $1 'odd" }]);
+        await run(engine, call(alice), (s) => s.accounts!.delete("odd"));
+      });
+
+      await test("it sees the snapshot of the call's first read, and the call's own writes", async () => {
+        await run(engine, call(alice, { retry: 0, readOnly: true }), async (s) => {
+          await s.accounts!.get("a");
+          await run(engine, call(bob), (other) => other.accounts!.update("a", { balance: 9_000 }));
+          assert.equal((await exec(s, BY_CITY, 10))[0]!.total, 270.5);
+        });
+        await run(engine, call(alice), async (s) => {
+          await s.accounts!.update("a", { balance: 1 });
+          await s.accounts!.delete("c");
+          await s.accounts!.set("d", { balance: 4, city: "Rom" });
+          assert.deepEqual(await exec(s, BY_CITY, 1), [
+            { city: "Ulm", total: 151.5 },
+            { city: "Rom", total: 4 },
+          ]);
+        });
+        const { value } = await run(engine, call(alice), (s) => exec(s, BY_CITY, 1));
+        assert.equal(value.length, 2);
+      });
+
+      await test("a call that writes on the strength of a query is serializable", async () => {
+        const claim = (s: Parameters<Parameters<typeof run>[2]>[0], id: string) =>
+          s.accounts!.set(id, { balance: 5, city: "Graz" });
+        let runs = 0;
+        const { value } = await run(engine, call(alice), async (s) => {
+          const rows = await exec(s, TOP, "Graz").catch(() => []);
+          if (runs++ === 0) await run(engine, call(bob), (other) => claim(other, "g1"));
+          if (rows.length === 0) await claim(s, "g2");
+          return rows;
+        });
+        // The first run saw no row (a null is refused); it lost, and the second saw bob's.
+        assert.equal(runs, 2);
+        assert.deepEqual(value, [{ top: 5 }]);
+        await assert.rejects(
+          run(engine, call(alice, { retry: 0 }), async (s) => {
+            await exec(s, TOP, "Graz");
+            await run(engine, call(bob), (other) => claim(other, "g3"));
+            await s.people!.set("q", { name: "Bo" });
+          }),
+          code("CONFLICT"),
+        );
+      });
+
+      await test("of a table with rows of owners only the caller's own are there", async () => {
+        const mine = await run(engine, call(alice), (s) => exec(s, MY_NOTES));
+        const his = await run(engine, call(bob), (s) => exec(s, MY_NOTES));
+        assert.deepEqual(mine.value, [{ id: "1", text: "hers" }]);
+        assert.deepEqual(his.value, [{ id: "1", text: "his" }]);
+      });
+
+      await test("a field without R is refused, unless the route grants it", async () => {
+        await run(engine, call(alice), (s) => exec(s, THE_NAMES));
+        await assert.rejects(
+          run(engine, call(alice), (s) => exec(s, BY_PIN, "1234")),
+          code("PERMISSION_DENIED"),
+        );
+        const granted = call(alice, { grants: { "people.pin": 4 } });
+        const { value } = await run(engine, granted, (s) => exec(s, BY_PIN, "1234"));
+        assert.deepEqual(value, [{ name: "Ann" }]);
+      });
+
+      await test("a route without R on one of the tables is refused", async () => {
+        for (const perm of [0, 1, 2, 3] as const) {
+          await assert.rejects(
+            run(engine, call(alice, { perm }), (s) => exec(s, BY_CITY, 0)),
+            code("PERMISSION_DENIED"),
+          );
+        }
+      });
+
+      await test("a null that the type does not have is told, not passed on", async () => {
+        await assert.rejects(
+          run(engine, call(alice), (s) => exec(s, TOP, "Nowhere")),
+          (error: unknown) => {
+            assert.ok(code("SCHEMA_MISMATCH")(error));
+            assert.match(String(error), /Column 'top' of the query at src\/queries.ts:10 is null/);
+            return true;
+          },
+        );
+      });
+
+      await test("a parameter of another type never reaches the database", async () => {
+        database.sent.length = 0;
+        for (const bad of ["10", Number.NaN, Infinity, {}, [1]]) {
+          await assert.rejects(
+            run(engine, call(alice), (s) => exec(s, BY_CITY, bad)),
+            code("VALIDATION"),
+          );
+        }
+        for (const bad of ["nul\0", "half \ud800", 7]) {
+          await assert.rejects(
+            run(engine, call(alice), (s) => exec(s, TOP, bad)),
+            code("VALIDATION"),
+          );
+        }
+        assert.deepEqual(database.sent, []);
+      });
+
+      await test("a text that the build has not seen never reaches the database", async () => {
+        database.sent.length = 0;
+        const made = query({ sid: string })`select sid from trxs`;
+        await assert.rejects(run(engine, call(alice), (s) => exec(s, made)), code("VALIDATION"));
+        const tag = (s: unknown): (...args: unknown[]) => Promise<unknown> =>
+          (s as { exec: (...args: unknown[]) => Promise<unknown> }).exec;
+        for (const bad of ["select 1", undefined, [1], [["a"]]]) {
+          await assert.rejects(run(engine, call(alice), (s) => tag(s)(bad)), code("VALIDATION"));
+        }
+        assert.deepEqual(database.sent, []);
+      });
+
+      await test("a build that the database does not know is told so", async () => {
+        const other = query({ id: string })`select id from accounts`;
+        const old = storageEngine({ database, tables, execs: [other] });
+        await assert.rejects(
+          run(old, call(alice), (s) => exec(s, other)),
+          code("SCHEMA_MISMATCH"),
+        );
+      });
+
+      await test("rows are bounded", async () => {
+        await run(engine, call(alice), (s) => s.accounts!.set("many", { balance: 0 }));
+        const { value } = await run(engine, call(alice), (s) => exec(s, MANY, 10_000));
+        assert.equal(value.length, 10_000);
+        await assert.rejects(
+          run(engine, call(alice), (s) => exec(s, MANY, 10_001)),
+          code("TOO_LARGE"),
+        );
+      });
+
+      await test("a query without end is ended by the server's own clock", async () => {
+        const [setting] = await db
+          .admin`select rolconfig::text as config from pg_roles where rolname = ${db.gatewayRole}`;
+        assert.match(String(setting!.config), /statement_timeout=/);
+        await db.admin.unsafe(`alter role ${db.gatewayRole} set statement_timeout = '300ms'`);
+        const hasty = postgresDatabase({ url: db.gatewayUrl, max: 1 });
+        try {
+          const other = storageEngine({ database: hasty, tables, execs: EXECS });
+          await assert.rejects(
+            run(other, call(alice), (s) => exec(s, ENDLESS)),
+            code("DEADLINE_EXCEEDED"),
+          );
+          assert.equal((await run(other, call(alice), (s) => exec(s, MY_NOTES))).value.length, 1);
+        } finally {
+          await hasty.close();
+        }
+      });
+
+      await test("it uses the declared index of the field it filters by", async () => {
+        const [row] = await db.admin`
+          select kontract_private.exec_view('accounts', '[["city","text",""]]', st.ptr, false, st.fields, st.bits,
+                   st.lazy, null, false) as view, st.ptr from kontract.storage st where st.id = 'accounts'`;
+        await db.admin.begin(async (tx) => {
+          await tx.unsafe("set local enable_seqscan = off");
+          const text = String(row!.view).replaceAll("$1", "pg_current_snapshot()");
+          const plan = await tx.unsafe(
+            `explain with ${text} select city from accounts where city = 'Ulm'`,
+          );
+          const lines = plan.map((line) => String(line["QUERY PLAN"])).join("\n");
+          assert.match(lines, /Index Cond: .*city/, lines);
+        });
+      });
+
+      await test("a table added to, renamed or rebuilt is read as it is now", async () => {
+        const wider = {
+          ...ACCOUNTS,
+          fields: [...ACCOUNTS.fields, {
+            name: "vip",
+            shape: { kind: "boolean" } as const,
+            optional: false,
+            default: true,
+            perm: 7 as const,
+            doc: "",
+          }],
+        };
+        const vips = query({ n: number })`select count(*) as n from accounts where vip`;
+        await db.migrate([wider, NOTES, PEOPLE, THINGS], {}, [vips, BY_CITY]);
+        const next = storageEngine({
+          database,
+          tables: [wider, NOTES, PEOPLE, THINGS],
+          execs: [vips, BY_CITY],
+        });
+        const { value } = await run(next, call(alice), (s) => exec(s, vips));
+        assert.ok(Number(value[0]!.n) > 3, "rows from before have the default");
+        // The last build's queries still run while its servers are being replaced.
+        await run(engine, call(alice), (s) => exec(s, PAIRS));
+      });
+    } finally {
+      await database.close();
+      await db.close();
+    }
+  },
+});

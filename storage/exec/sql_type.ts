@@ -1,0 +1,98 @@
+/**
+ * Which SQL type a value of a shape has in a query of `env.storage.exec`: of its parameters, of the columns
+ * of the logical tables, and of the columns that it gives.
+ *
+ * Text compares by code point, a `number` is `numeric` (exact, as it is stored; a branded integer is
+ * `integer` or `bigint`), a `bigint` is `numeric`, a `Date` is `timestamptz`. Bytes are base64 text, whatever
+ * else is `jsonb`.
+ *
+ * @module
+ */
+import type { Shape, ShapeTable } from "../../_internal/shape.ts";
+import { bareShape, fieldKind } from "../field_kind.ts";
+
+/** A type of PostgreSQL that a value can have here. */
+export type SqlType =
+  | "text"
+  | "numeric"
+  | "integer"
+  | "bigint"
+  | "boolean"
+  | "timestamptz"
+  | "jsonb";
+
+/** Type of a parameter; arrays of simple values are SQL arrays, for `= any (…)`. */
+export function parameterType(shape: Shape, types: ShapeTable): SqlType | `${SqlType}[]` {
+  const bare = bareShape(shape, types);
+  if (bare.kind !== "array" && bare.kind !== "set") return valueType(bare, types);
+  const element = valueType(bare.element, types);
+  return element === "jsonb" ? "jsonb" : `${element}[]`;
+}
+
+/** Type of a column of a logical table. */
+export function columnType(shape: Shape, types: ShapeTable): SqlType {
+  const bare = bareShape(shape, types);
+  if (bare.kind === "date") return "timestamptz";
+  const kind = fieldKind(bare, types);
+  return kind === "number" ? "numeric" : kind === "json" ? "jsonb" : kind;
+}
+
+function valueType(shape: Shape, types: ShapeTable): SqlType {
+  const bare = bareShape(shape, types);
+  if (bare.kind === "number" && !bare.width.startsWith("float")) {
+    return bare.width === "uint32" ? "bigint" : "integer";
+  }
+  return columnType(bare, types);
+}
+
+/** Expression for parameter `index` of the JSON array `$3`. */
+export function parameterExpression(type: SqlType | `${SqlType}[]`, index: number): string {
+  if (type.endsWith("[]")) {
+    const element = type.slice(0, -2);
+    // A null is no list, and an empty list is one.
+    return `(case when jsonb_typeof($3->${index}) = 'array' then array(
+      select e.v::${element} from jsonb_array_elements_text($3->${index}) with ordinality e(v, n)
+       order by e.n) end)`;
+  }
+  if (type === "jsonb") return `(nullif($3->${index}, 'null'))`;
+  return type === "text" ? `($3->>${index})` : `(($3->>${index})::${type})`;
+}
+
+const TEXTS: ReadonlySet<string> = new Set(["text", "character varying", "character", "uuid"]);
+const INTEGERS: ReadonlySet<string> = new Set(["smallint", "integer", "bigint", "numeric"]);
+const NUMBERS: ReadonlySet<string> = new Set([...INTEGERS, "real", "double precision"]);
+const INSTANT = `'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'`;
+
+/**
+ * Expression that gives column `at` of SQL type `sqlType` in the form rows are stored in, or null where a value
+ * of this type is never one of `shape`.
+ */
+export function resultExpression(
+  shape: Shape,
+  types: ShapeTable,
+  sqlType: string,
+  at: string,
+): string | null {
+  const bare = bareShape(shape, types);
+  if (bare.kind === "unknown") return at;
+  if (bare.kind === "bigint") return INTEGERS.has(sqlType) ? `${at}::text` : null;
+  if (bare.kind === "date") {
+    if (sqlType === "timestamp with time zone") {
+      return `to_char(${at} at time zone 'UTC', ${INSTANT})`;
+    }
+    if (sqlType === "date" || sqlType === "timestamp without time zone") {
+      return `to_char(${at}::timestamp, ${INSTANT})`;
+    }
+    return null;
+  }
+  switch (fieldKind(bare, types)) {
+    case "text":
+      return TEXTS.has(sqlType) ? `${at}::text` : null;
+    case "number":
+      return NUMBERS.has(sqlType) ? at : null;
+    case "boolean":
+      return sqlType === "boolean" ? at : null;
+    default:
+      return /^jsonb?$|\[\]$/.test(sqlType) ? at : null;
+  }
+}

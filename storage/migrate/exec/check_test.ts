@@ -1,0 +1,268 @@
+import assert from "node:assert/strict";
+import type { ExecDef } from "../../../_internal/manifest.ts";
+import { KontractError } from "../../../_internal/errors.ts";
+import { testDatabase } from "../../../tests/postgres.ts";
+import { query } from "../../exec/testing/query.ts";
+import { field, NOTES, number, PEOPLE, string, table } from "../../testing/tables.ts";
+import { readTree } from "./node_tree.ts";
+
+const USERS = table("_secrets", [field("hash", string)]);
+const TABLES = [NOTES, PEOPLE, USERS];
+const one = query({ x: string });
+
+/** What must never be stored, each with words of the message. */
+const ATTACKS: readonly (readonly [string, ExecDef, RegExp])[] = [
+  [
+    "the sessions",
+    one`select owner as x from kontract.trxs`,
+    /'kontract.trxs', which is not a table of the app/,
+  ],
+  [
+    "the verification keys",
+    one`select kid as x from kontract_private.keys`,
+    /'kontract_private.keys'/,
+  ],
+  ["a physical table", one`select ptr as x from kontract.storage`, /'kontract.storage'/],
+  ["a table of Kontract's own", one`select hash as x from _secrets`, /_secrets/],
+  [
+    "a table that is not there",
+    one`select x from nothing`,
+    /"nothing" does not exist[^]*'notes', 'people'/,
+  ],
+  ["the roles", one`select rolname::text as x from pg_roles`, /'pg_catalog.pg_roles'/],
+  ["the passwords", one`select passwd as x from pg_catalog.pg_shadow`, /'pg_catalog.pg_shadow'/],
+  [
+    "the settings",
+    one`select current_setting('kontract.sid') as x from notes`,
+    /'current_setting'/,
+  ],
+  [
+    "changing a setting",
+    one`select set_config('role', 'postgres', false) as x from notes`,
+    /'set_config'/,
+  ],
+  ["waiting", one`select pg_sleep(10)::text as x from notes`, /calls 'pg_sleep'/],
+  [
+    "waiting in a filter",
+    one`select id as x from notes where pg_sleep(10)::text = ''`,
+    /calls 'pg_sleep'/,
+  ],
+  [
+    "waiting in an order",
+    one`select id as x from notes order by pg_sleep(10)::text`,
+    /calls 'pg_sleep'/,
+  ],
+  ["reading files", one`select pg_read_file('/etc/passwd') as x from notes`, /'pg_read_file'/],
+  ["large objects", one`select lo_get(1)::text as x from notes`, /'lo_get'/],
+  [
+    "running text",
+    one`select query_to_xml('select 1', true, true, '')::text as x from notes`,
+    /xml/,
+  ],
+  [
+    "Kontract's functions",
+    one`select kontract.open_session(${string})::text as x from notes`,
+    /kontract|open_session/,
+  ],
+  ["advisory locks", one`select pg_advisory_lock(1)::text as x from notes`, /'pg_advisory_lock'/],
+  [
+    "the transaction's number",
+    one`select pg_current_xact_id()::text as x from notes`,
+    /pg_current_xact_id|xid8/,
+  ],
+  ["chance", one`select random()::text as x from notes`, /'random'/],
+  ["who the role is", one`select current_user::text as x from notes`, /sqlvaluefunction/],
+  ["names of relations", one`select 'kontract.trxs'::regclass::text as x from notes`, /regclass/],
+  [
+    "two statements",
+    one`select id as x from notes; select 'b' as x from notes`,
+    /more than one statement/,
+  ],
+  [
+    "a second that drops",
+    one`select id as x from notes; drop schema kontract cascade`,
+    /more than one statement/,
+  ],
+  ["leaving the brackets", one`select id as x from notes) q, (select 1`, /syntax error/],
+  ["a comment that never ends", one`select id as x from notes /* `, /unterminated/],
+  ["COPY", one`copy notes to program 'id'`, /syntax error/],
+  ["COPY in WITH", one`with a as (copy notes to '/tmp/x') select 1::text as x`, /syntax error/],
+  ["SET ROLE", one`set role postgres`, /syntax error/],
+  ["DO", one`do $$ begin perform pg_sleep(1); end $$`, /syntax error/],
+  ["SELECT INTO", one`select id as x into temp taken from notes`, /it writes|INTO/],
+  ["INSERT", one`insert into notes (id) values ('a')`, /syntax error/],
+  [
+    "DELETE in WITH",
+    one`with gone as (delete from notes returning id) select id as x from gone`,
+    /it writes|cannot/,
+  ],
+  ["locking rows", one`select id as x from notes for update`, /rowmarkclause|lock/i],
+  ["EXPLAIN", one`explain select id as x from notes`, /syntax error/],
+  ["TABLE of another schema", one`table kontract.trxs`, /kontract.trxs/],
+  [
+    "a check option",
+    one`select id as x from notes with check option`,
+    /options of a view/,
+  ],
+  ["a whole row", one`select to_jsonb(p)::text as x from people p`, /whole row of 'people'/],
+  ["a row as text", one`select p::text as x from people p`, /whole row of 'people'/],
+  [
+    "comparing rows",
+    one`select a.id as x from people a join people b on a = b`,
+    /whole row of 'people'/,
+  ],
+  [
+    "counting rows as values",
+    one`select count(p)::text as x from people p`,
+    /whole row of 'people'/,
+  ],
+  ["a parameter of its own", one`select $1::text as x from notes`, /no parameter \$1/],
+  ["nothing of the app", one`select 'x' as x`, /reads no table/],
+  [
+    "a column that is not declared",
+    one`select id as x, text from notes`,
+    /a column 'text' that its row type does not have/,
+  ],
+  ["a column that is missing", one`select id from notes`, /no column 'x'/],
+  [
+    "a column of another type",
+    query({ x: number })`select id as x from notes`,
+    /'x' is text, which the declared type/,
+  ],
+  ["a column twice", one`select id as x, text as x from notes`, /more than once/],
+  [
+    "a table by another spelling",
+    one`select U&"kid" as x from kontract_private.U&"\\006Beys"`,
+    /keys|syntax/,
+  ],
+  [
+    "a function by name of its operator",
+    one`select (id operator(pg_catalog.~~) 'a')::text as x, pg_backend_pid()::text as y from notes`,
+    /pg_backend_pid/,
+  ],
+  [
+    "a name that plays a field of the tree",
+    one`select id as x from notes ":funcid", (select pg_sleep(1)::text as ":relid") y`,
+    /pg_sleep/,
+  ],
+];
+
+/** What must stay possible. */
+const FINE: readonly ExecDef[] = [
+  one`select upper(text) as x from notes where text ilike ${string} order by length(text) desc limit ${number}`,
+  one`select distinct on (text) text as x from notes union select name from people`,
+  one`with recursive r(n, x) as (select 1, 'a'::text union all select n + 1, x || 'a' from r where n < 5)
+      select r.x from r, notes`,
+  one`select string_agg(text, ', ' order by id) as x from notes group by grouping sets ((), (text)) having count(*) > 0`,
+  one`select coalesce(nullif(text, ''), greatest(id, 'x'), case when id like 'a%' then 'b' else 'c' end) as x from notes`,
+  one`select text as x from notes where exists (select from people p where p.name = text) and id in ('a', 'b')`,
+  one`select concat_ws('-', id, to_char(now(), 'YYYY')) as x from notes ":funcid 2626"`,
+  query({
+    n: number,
+    x: string,
+  })`select row_number() over (partition by text order by id) as n, text as x from notes`,
+  query({
+    x: { kind: "unknown" },
+  })`select jsonb_build_object('id', n.id, 'all', jsonb_agg(p.name)) as x
+      from notes n left join people p on p.id = n.id group by n.id`,
+];
+
+function migrated(
+  db: Awaited<ReturnType<typeof testDatabase>>,
+  execs: readonly ExecDef[],
+): Promise<void> {
+  return db.migrate(TABLES, {}, execs);
+}
+
+Deno.test({
+  name: "judging a query before it is stored",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn(t) {
+    const db = await testDatabase(TABLES);
+    try {
+      for (const [what, attack, words] of ATTACKS) {
+        await t.step(`refused: ${what}`, async () => {
+          await assert.rejects(migrated(db, [attack]), (error: unknown) => {
+            assert.ok(error instanceof KontractError, String(error));
+            assert.equal(error.code, "MIGRATION_REFUSED", error.message);
+            assert.match(error.message, words);
+            assert.match(error.message, /^src\/queries\.ts:\d+: the query of env\.storage\.exec/);
+            return true;
+          });
+        });
+      }
+
+      await t.step("plain SQL is taken", async () => {
+        await migrated(db, []);
+        await db.admin`delete from kontract_private.execs`;
+        await migrated(db, FINE);
+        const [row] = await db.admin`select count(*)::int as n from kontract_private.execs`;
+        assert.equal(row!.n, FINE.length);
+      });
+
+      await t.step("the check leaves nothing behind, and a refusal changes nothing", async () => {
+        await assert.rejects(migrated(db, [FINE[0]!, ATTACKS[0]![1]]));
+        const [row] = await db.admin`
+          select (select count(*)::int from pg_namespace where nspname like 'kontract_check%') as schemas,
+                 (select count(*)::int from kontract_private.execs) as execs`;
+        assert.deepEqual({ ...row }, { schemas: 0, execs: FINE.length });
+      });
+
+      await t.step("all that is wrong is told at once, each with its line and a mark", async () => {
+        const first = one`
+          select titel as x
+            from notes where text = ${string}`;
+        const second = one`select id as x
+            from notes where text = ${string} and nme = 'x'`;
+        await assert.rejects(migrated(db, [first, second]), (error: unknown) => {
+          assert.ok(error instanceof KontractError);
+          assert.equal(
+            error.message,
+            `src/queries.ts:11: the query of env.storage.exec cannot be used: column "titel" does not exist.
+            select titel as x
+                   ^
+  The app has the tables 'notes', 'people'.
+src/queries.ts:11: the query of env.storage.exec cannot be used: column "nme" does not exist.
+              from notes where text = \${…} and nme = 'x'
+                                               ^
+  The app has the tables 'notes', 'people'.`,
+          );
+          return true;
+        });
+      });
+
+      await t.step("the gateway role can neither read nor write the stored texts", async () => {
+        const { default: postgres } = await import("postgres");
+        const gateway = postgres(db.gatewayUrl, { max: 1, onnotice: () => {} });
+        try {
+          for (
+            const text of [
+              "select * from kontract_private.execs",
+              "insert into kontract_private.execs values ('a', 'b', '{}')",
+              "select kontract_private.exec_run('select ''[1]''::json', null, null, null, null)",
+              "select kontract_private.exec_view('a', '[]', 'a', false, '{}', '{}', '{}', null, false)",
+            ]
+          ) await assert.rejects(gateway.unsafe(text), /permission denied/, text);
+        } finally {
+          await gateway.end();
+        }
+      });
+    } finally {
+      await db.close();
+    }
+  },
+});
+
+Deno.test("a tree's nodes and numbers are found whatever a name pretends to be", () => {
+  const { foreignNodes, functions, relations, types } = readTree(
+    "({QUERY :targetList ({TARGETENTRY :resname :funcid :resno 1 :expr {FUNCEXPR :funcid 42 :args <>}} " +
+      "{TARGETENTRY :resname a\\ \\{PARAM\\ \\}:relid :expr {CONST :consttype 25 :constvalue 4 [ 123 0 ]}}) " +
+      ":rtable ({RTE :relid 7 :coltypes (o 25 23)}) :rowMarks ({ROWMARKCLAUSE :rti 1})})",
+  );
+  assert.deepEqual([...functions], [1, 42].filter((n) => functions.has(n)));
+  assert.ok(functions.has(42));
+  assert.deepEqual([...relations], [7]);
+  assert.deepEqual([...types], [25, 23]);
+  assert.deepEqual([...foreignNodes], ["ROWMARKCLAUSE"]);
+});

@@ -1,0 +1,87 @@
+/**
+ * Running a stored query: checks per table as every read has them, then the query's own text over one view
+ * per table that holds what this session sees in the call's snapshot.
+ *
+ * Only an owner's migration writes texts (see `install.ts`); a caller sends an id, parameters and its own
+ * buffered rows. STABLE, so that PostgreSQL itself refuses to write; the text runs with the names of
+ * `pg_catalog` and of its tables and no others.
+ *
+ * @module
+ */
+import { STORAGE_LIMITS } from "../../limits.ts";
+import { DEFINER } from "../definer.ts";
+import { enter, HASHED_SID, READ_PARAMETERS } from "../read.sql.ts";
+
+/** Bytes of JSON that one query may give. */
+const RESULT_BYTES = 16 * 1024 * 1024;
+
+/** The texts. A query that no build has declared for a day goes; see `install.ts`. */
+export const EXEC_TABLES: readonly string[] = [
+  `create table if not exists kontract_private.execs (
+     id text primary key,
+     body text not null,
+     tables jsonb not null,
+     declared_at timestamptz not null default now())`,
+];
+
+/** Functions, in order of dependence. */
+export const EXEC_FUNCTIONS: readonly string[] = [
+  // One table as the query sees it: a list entry of WITH. p_writes: [[id, data | null], …] of this call.
+  `create or replace function kontract_private.exec_view(
+     p_name text, p_columns jsonb, p_ptr text, p_owned boolean, p_fields jsonb, p_bits jsonb, p_lazy jsonb,
+     p_grants jsonb, p_written boolean) returns text
+   language plpgsql immutable set search_path = pg_catalog, kontract_private, pg_temp as $f$
+   declare c jsonb; list text; stored text;
+   begin
+     for c in select jsonb_array_elements(p_columns) loop
+       perform check_path(p_fields, p_bits, p_grants, jsonb_build_array(c->0), c->>1);
+       list := concat_ws(', ', list, format('%s%s as %I',
+         field_expr(p_lazy, jsonb_build_array(c->0), c->>1, 'u.data'), c->>2, c->>0));
+     end loop;
+     stored := format('kontract_private.%I u where pg_visible_in_snapshot(u._txid, $1)
+       and (u._deleted_txid is null or not pg_visible_in_snapshot(u._deleted_txid, $1))%s',
+       p_ptr, case when p_owned then ' and u._owner = $2' else '' end);
+     if p_written then
+       stored := format('(select u.data from %s and u.id <> all (array(select w->>0 from jsonb_array_elements($4->%L) w))
+         union all select w->1 from jsonb_array_elements($4->%L) w where w->1 <> ''null'') u', stored, p_name, p_name);
+     end if;
+     return format('%I as not materialized (select %s from %s)', p_name, list, stored);
+   end $f$`,
+
+  // The text itself, where only PostgreSQL's own names are known.
+  `create or replace function kontract_private.exec_run(
+     p_text text, p_snap pg_snapshot, p_owner text, p_params jsonb, p_writes jsonb) returns json
+   language plpgsql stable set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $f$
+   declare rows json;
+   begin
+     execute p_text into rows using p_snap, p_owner, p_params, p_writes;
+     if json_array_length(rows) > ${STORAGE_LIMITS.queryRows} or octet_length(rows::text) > ${RESULT_BYTES} then
+       raise exception 'rows' using errcode = '54000';
+     end if;
+     return rows;
+   end $f$`,
+
+  // p_grants: { table: { field: bits } }. p_writes: { table: [[id, data | null], …] }.
+  `create or replace function kontract.exec(${READ_PARAMETERS}, p_exec text, p_params jsonb, p_writes jsonb,
+     out rows json, out tables json, out snap pg_snapshot, out inc text, out replay bytea)
+   language plpgsql stable ${DEFINER} as $f$
+   #variable_conflict use_column
+   declare ${HASHED_SID} s record; e record; t record; views text;
+   begin
+     select x.body, x.tables into e from execs x where x.id = p_exec;
+     if not found then
+       perform 1 from trxs x where x.sid = v_sid and x.expires_at > now();
+       if not found then perform refuse(p_sid, ''); end if;
+       raise exception 'exec' using errcode = '42883';
+     end if;
+     for t in select v.key as name, v.value as columns from jsonb_each(e.tables) v loop
+       ${enter("t.name", "t.name")}
+       p_inc := inc;
+       p_lane := null;
+       views := concat_ws(', ', views, exec_view(t.name, t.columns, s.ptr, s.owned, s.fields, s.bits, s.lazy,
+         p_grants->t.name, coalesce(p_writes ? t.name, false)));
+     end loop;
+     rows := exec_run('with ' || views || ' ' || e.body, p_snap, s.owner, p_params, p_writes);
+     select json_agg(v.key) into tables from jsonb_each(e.tables) v;
+   end $f$`,
+];
