@@ -114,7 +114,11 @@ function execDef(source: ExecSource, lowering: Lowering, reporter: Reporter): Ex
     depth: 0,
   });
   const parameters = source.parameters.map((node, i) =>
-    lowering.lower(checker.getTypeAtLocation(node), place(node, `parameter ${i + 1}`))
+    // A constant in one place and a variable in another are the same query.
+    lowering.lower(
+      checker.getBaseTypeOfLiteralType(checker.getTypeAtLocation(node)),
+      place(node, `parameter ${i + 1}`),
+    )
   );
   const row = lowering.lower(checker.getTypeFromTypeNode(source.row), place(source.row, "row"));
   const { table } = lowering.names;

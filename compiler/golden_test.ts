@@ -66,6 +66,7 @@ for (const one of goldenCases("shapes")) {
       ...plain.map((route) => `route ${JSON.stringify(route)}`),
       ...errors.map((error) => `error ${JSON.stringify(error)}`),
       ...tables.map((table) => `table ${JSON.stringify(table)}`),
+      ...manifest.execs.map((exec) => `exec ${JSON.stringify(exec)}`),
       ...Object.entries(types).map(([name, shape]) => `type ${name} ${JSON.stringify(shape)}`),
       "client.d.ts",
       clientTypes(manifest).split("\n").slice(2).join("\n"),

@@ -87,6 +87,7 @@ Deno.test({
             "create_tenant",
             "cur",
             "drop_tenant",
+            "exec",
             "list_tenants",
             "open_session",
             "query",
@@ -102,7 +103,7 @@ Deno.test({
             `${row.name}: ${row.acl}`,
           );
           assert.equal(row.owner, "kontract_owner");
-          assert.match(String(row.config), /search_path=pg_catalog, kontract/);
+          assert.match(String(row.config), /search_path=pg_catalog, (?:kontract|pg_temp)/);
           assert.equal(row.definer, row.schema === "kontract");
         }
       });

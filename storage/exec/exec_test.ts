@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import postgres from "postgres";
 import { KontractError } from "../../_internal/errors.ts";
 import { testDatabase } from "../../tests/postgres.ts";
 import type { StorageSession } from "../contract.ts";
@@ -259,6 +260,23 @@ Deno.test({
           run(old, call(alice), (s) => exec(s, other)),
           code("SCHEMA_MISMATCH"),
         );
+      });
+
+      await test("a stolen connection string alone runs no query, known or unknown", async () => {
+        const gateway = postgres(db.gatewayUrl, { max: 1, onnotice: () => {} });
+        try {
+          for (const id of [MY_NOTES.id, "unknown"]) {
+            for (const writes of [null, '{"notes":[["1",{"text":"mine"}]]}']) {
+              await assert.rejects(
+                gateway`select rows from kontract.exec('guess', 7, null, null, null, null, null, null,
+                  ${id}, '[]', ${writes}::text::jsonb)`,
+                { code: "28000" },
+              );
+            }
+          }
+        } finally {
+          await gateway.end();
+        }
       });
 
       await test("rows are bounded", async () => {

@@ -13,10 +13,8 @@ export class Stats {
   /** How many entries the book holds, and since when. */
   @backend({ perm: perms.R__, readOnly: true })
   static async stats(): Promise<BookStats> {
-    const first = await env.storage.entries.query().orderBy("createdAt").first();
-    return {
-      entries: await env.storage.entries.count(),
-      since: first === null ? null : first.createdAt,
-    };
+    const [stats] = await env.storage.exec<BookStats>`
+      select count(*) as entries, min("createdAt") as since from entries`;
+    return stats!;
   }
 }
