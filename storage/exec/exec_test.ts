@@ -5,6 +5,7 @@ import { testDatabase } from "../../tests/postgres.ts";
 import type { StorageSession } from "../contract.ts";
 import { storageEngine } from "../engine.ts";
 import { postgresDatabase } from "../postgres_database.ts";
+import { createTenant } from "../tenants.ts";
 import {
   ACCOUNTS,
   call,
@@ -277,6 +278,25 @@ Deno.test({
         } finally {
           await gateway.end();
         }
+      });
+
+      await test("in each tenant a query reads the tenant's own tables", async () => {
+        const system = await engine.openSession(await db.token({ owner: "system", system: true }));
+        await createTenant(database, { session: system, actor: null }, "acme");
+        const hers = await engine.openSession(await db.token({ owner: "alice", tenant: "acme" }));
+        assert.deepEqual((await run(engine, call(hers), (s) => exec(s, BY_CITY, 0))).value, []);
+        await run(engine, call(hers), (s) => s.accounts!.set("x", { balance: 8, city: "Linz" }));
+        const { value } = await run(engine, call(hers), (s) => exec(s, BY_CITY, 0));
+        assert.deepEqual(value, [{ city: "Linz", total: 8 }]);
+        let runs = 0;
+        await run(engine, call(hers), async (s) => {
+          await exec(s, BY_CITY, 0);
+          if (runs++ === 0) {
+            await run(engine, call(hers), (other) => other.accounts!.update("x", { balance: 9 }));
+          }
+          await s.notes!.set("n", { text: "after" });
+        });
+        assert.equal(runs, 2, "what the query read is validated in a tenant as well");
       });
 
       await test("rows are bounded", async () => {

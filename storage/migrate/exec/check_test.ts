@@ -4,6 +4,7 @@ import { KontractError } from "../../../_internal/errors.ts";
 import { testDatabase } from "../../../tests/postgres.ts";
 import { query } from "../../exec/testing/query.ts";
 import { field, NOTES, number, PEOPLE, string, table } from "../../testing/tables.ts";
+import { checkExecs } from "./check.ts";
 import { readTree } from "./node_tree.ts";
 
 const USERS = table("_secrets", [field("hash", string)]);
@@ -181,17 +182,31 @@ Deno.test({
   async fn(t) {
     const db = await testDatabase(TABLES);
     try {
-      for (const [what, attack, words] of ATTACKS) {
-        await t.step(`refused: ${what}`, async () => {
-          await assert.rejects(migrated(db, [attack]), (error: unknown) => {
-            assert.ok(error instanceof KontractError, String(error));
-            assert.equal(error.code, "MIGRATION_REFUSED", error.message);
-            assert.match(error.message, words);
-            assert.match(error.message, /^src\/queries\.ts:\d+: the query of env\.storage\.exec/);
-            return true;
-          });
+      // Each at a line of its own, so that its problem is found among all.
+      const execs = ATTACKS.map(([, attack], i) => ({
+        ...attack,
+        source: { ...attack.source, line: 100 * (i + 1) },
+      }));
+      const { checked, problems } = await db.admin.begin(async (tx) => {
+        return await checkExecs(tx, execs, TABLES, {});
+      });
+      for (const [i, [what, , words]] of ATTACKS.entries()) {
+        await t.step(`refused: ${what}`, () => {
+          assert.ok(!checked.some(({ id }) => id === execs[i]!.id), "it would be stored");
+          const own = problems.filter(({ line }) => Math.floor(line / 100) === i + 1);
+          assert.equal(own.length, 1);
+          assert.match(own[0]!.message, words);
+          assert.match(own[0]!.message, /^src\/queries\.ts:\d+: the query of env\.storage\.exec/);
         });
       }
+
+      await t.step("a migration with one of them is refused", async () => {
+        await assert.rejects(migrated(db, [ATTACKS[0]![1]]), (error: unknown) => {
+          assert.ok(error instanceof KontractError, String(error));
+          assert.equal(error.code, "MIGRATION_REFUSED", error.message);
+          return true;
+        });
+      });
 
       await t.step("plain SQL is taken", async () => {
         await migrated(db, []);
