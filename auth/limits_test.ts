@@ -5,8 +5,10 @@
  */
 import assert from "node:assert/strict";
 import { accountSubject, addressSubject, AuthLimits } from "./limits.ts";
+import type { Limit, Limits } from "./limits.ts";
 import { consoleMailer } from "./mail.ts";
 import type { AuthOptions } from "./options.ts";
+import type { PasswordScheme } from "./password/mod.ts";
 import { normalizeEmail } from "./parse.ts";
 import { AUTH_FUNCTIONS, authFunctionOf, createAuthService, sessionTokensOf } from "./service.ts";
 import { AUTH_TABLES } from "./tables.ts";
@@ -103,9 +105,30 @@ Deno.test("options out of range are refused when the service is made", () => {
     { lifetimes: { reset: NaN } },
     { skew: 61 },
     { password: { scheme: "pbkdf2", iterations: 12_345 } },
+    { password: { scheme: "md5" } as unknown as PasswordScheme },
+    { minPasswordLength: 7 },
+    { minPasswordLength: 1025 },
+    { limits: { loginAccount: { limit: 0, windowMs: 1 } } },
+    { limits: { logins: { limit: 1, windowMs: 1 } } as Partial<Limits> },
+    { appName: "" },
   ];
+  // Null counts as missing where a number is meant.
+  const hostile: unknown[] = ["", "x", 7.5, NaN, Symbol("x"), "y".repeat(1e6), [], true];
+  for (const value of hostile) {
+    for (const name of ["mail", "audit", "registration", "minPasswordLength"]) {
+      cases.push({ [name]: value });
+    }
+    if (value !== "x") cases.push({ appName: value as string }, { issuer: value as string });
+    if (value !== 7.5) cases.push({ skew: value as number });
+    if (typeof value !== "object") {
+      for (const name of ["lifetimes", "limits", "password"]) cases.push({ [name]: value });
+    }
+    if (value !== 7.5) cases.push({ lifetimes: { idle: value as number } });
+    cases.push({ limits: { anonymous: value as Limit } });
+  }
   for (const change of cases) {
-    assert.throws(() => createAuthService(options(change)), { code: "CONFIG" });
+    const what = Object.keys(change).join();
+    assert.throws(() => createAuthService(options(change)), { code: "CONFIG" }, what);
   }
   createAuthService(options());
 });

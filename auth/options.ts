@@ -11,6 +11,7 @@ import { KeyRing } from "./key_ring.ts";
 import { AuthLimits } from "./limits.ts";
 import type { AuthLimiter, Limits } from "./limits.ts";
 import type { AuthMail, AuthMailer } from "./mail.ts";
+import { checkAuthOptions } from "./option_check.ts";
 import { PasswordHasher } from "./password/mod.ts";
 import type { PasswordPolicy, PasswordPrimitive, PasswordScheme } from "./password/mod.ts";
 import type { FamilyLifetimes } from "./refresh.ts";
@@ -63,7 +64,7 @@ export interface AuthOptions {
   readonly registration?: "confirmed" | "immediate";
   /** Scheme and cost of new password hashes; PBKDF2 at 600,000 iterations where missing. */
   readonly password?: PasswordScheme;
-  /** Characters; 8 where missing, never less. */
+  /** Characters; 8 where missing and at least. */
   readonly minPasswordLength?: number;
   /** Lifetimes that differ from the defaults. */
   readonly lifetimes?: AuthLifetimes;
@@ -104,6 +105,7 @@ const DAY = 86_400_000;
  * @throws {KontractError} `CONFIG`
  */
 export function resolveAuthOptions(options: AuthOptions): AuthParts {
+  checkAuthOptions(options);
   const clock = options.clock ?? Date.now;
   const appName = options.appName ?? "Kontract";
   const times = checkLifetimes(options.lifetimes ?? {});
@@ -160,7 +162,10 @@ function checkLifetimes(given: AuthLifetimes): Required<Omit<AuthLifetimes, "acc
   };
   for (const [name, value] of Object.entries(times)) {
     if (!(Number.isFinite(value) && value >= 0) || (name === "grace" && value > 60_000)) {
-      throw new KontractError("CONFIG", `The lifetime '${name}' is out of range: it is ${value}.`);
+      throw new KontractError(
+        "CONFIG",
+        `The lifetime '${name}' is out of range: it is ${String(value)}.`,
+      );
     }
   }
   return times;

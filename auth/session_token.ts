@@ -78,8 +78,11 @@ export class SessionTokenIssuer {
         `The lifetime of session tokens must be from one minute to one day: it is ${this.#lifetime} s.`,
       );
     }
-    if (!(this.#skew >= 0 && this.#skew <= 60)) {
-      throw new KontractError("CONFIG", `Clock skew must be from 0 to 60 s: it is ${this.#skew}.`);
+    if (!(Number.isFinite(this.#skew) && this.#skew >= 0 && this.#skew <= 60)) {
+      throw new KontractError(
+        "CONFIG",
+        `Clock skew must be from 0 to 60 s: it is ${String(this.#skew)}.`,
+      );
     }
   }
 

@@ -140,13 +140,20 @@ export function serverOptions(
     throw new KontractError("CONFIG", "The function of defineServer must return its options.");
   }
   const { auth, origins, tenantOf, maxBody, json } = made as ServerOptions;
+  if (origins !== undefined && !Array.isArray(origins)) {
+    throw refused("origins", "a list of origins", origins);
+  }
   for (const origin of origins ?? []) checkOrigin(origin, "'origins' of defineServer");
   if (maxBody !== undefined && !(Number.isSafeInteger(maxBody) && maxBody > 0)) {
-    throw new KontractError(
-      "CONFIG",
-      `'maxBody' of defineServer must be a positive integer: current value is ${maxBody}.`,
-    );
+    throw refused("maxBody", "a positive integer", maxBody);
   }
+  if (auth !== undefined && (typeof auth !== "object" || auth === null)) {
+    throw refused("auth", "an object of options", auth);
+  }
+  if (tenantOf !== undefined && typeof tenantOf !== "function") {
+    throw refused("tenantOf", "a function", tenantOf);
+  }
+  if (json !== undefined && typeof json !== "boolean") throw refused("json", "a boolean", json);
   return {
     ...(auth === undefined ? {} : { auth }),
     ...(origins === undefined ? {} : { origins }),
@@ -154,4 +161,12 @@ export function serverOptions(
     ...(maxBody === undefined ? {} : { maxBody }),
     ...(json === undefined ? {} : { json }),
   };
+}
+
+function refused(name: string, rule: string, value: unknown): KontractError {
+  const current = typeof value === "object" && value !== null ? "an object" : String(value);
+  return new KontractError(
+    "CONFIG",
+    `'${name}' of defineServer must be ${rule}: current value is ${current.slice(0, 40)}.`,
+  );
 }

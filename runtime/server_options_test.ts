@@ -34,6 +34,18 @@ Deno.test("options that cannot be are refused when the server starts", () => {
   refused(() => Promise.resolve({}), /must return its options/);
   refused({ origins: ["https://a.example/"] }, /holds 'https:\/\/a\.example\/'/);
   refused({ maxBody: 0 }, /positive integer: current value is 0/);
+  for (const value of [null, "x", 7, "", NaN, Symbol("x"), "y".repeat(1e6), () => 1, [7], [null]]) {
+    if (!Number.isSafeInteger(value)) {
+      refused({ maxBody: value }, /^'maxBody' of defineServer must/);
+    }
+    refused({ origins: value }, /'origins' of defineServer|holds '/);
+    if (!Array.isArray(value)) refused({ auth: value }, /^'auth' of defineServer must/);
+    if (typeof value !== "function") {
+      refused({ tenantOf: value }, /^'tenantOf' of defineServer must/);
+    }
+    refused({ json: value }, /^'json' of defineServer must/);
+  }
+  refused("x", /must return its options/);
 });
 
 Deno.test("Kontract's own secrets are not given to the options", () => {

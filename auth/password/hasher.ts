@@ -144,6 +144,9 @@ function target(scheme: PasswordScheme): Target {
       cost: { iterations: MAX_ITERATIONS_PER_CALL, steps },
     };
   }
+  if (scheme.scheme !== "scrypt") {
+    throw new KontractError("CONFIG", "The password scheme must be 'pbkdf2' or 'scrypt'.");
+  }
   const cost = scheme.cost ?? { logN: 15, r: 8, p: 3 };
   const within = (value: number, low: number, high: number): boolean =>
     Number.isInteger(value) && value >= low && value <= high;

@@ -11,43 +11,21 @@ import { KontractError } from "../../_internal/errors.ts";
 import { createHttpTransport, createTransport } from "../../protocol/client.ts";
 import { decodeValue, encodeValue } from "../../protocol/codec/value.ts";
 import { SYSTEM_OPS } from "../../protocol/rpc.ts";
-import type { Transport, TransportOptions } from "../../protocol/transport.ts";
+import type { Transport } from "../../protocol/transport.ts";
 import { type ClientAuth, createAuth } from "./auth.ts";
-import type { SessionCarrier, SessionMode } from "./cookie_session.ts";
+import type { SessionCarrier } from "./cookie_session.ts";
 import { bounded, type ErrorClasses, hasCode, toClientError } from "./failure.ts";
 import type { ResultCache } from "./result_cache.ts";
 import type { ClientCallOptions, ClientRoute } from "./route.ts";
 import { ClientSession } from "./session.ts";
-import { type ClientStorage, defaultStorage } from "./session_storage.ts";
+import { defaultStorage } from "./session_storage.ts";
+import { checkSettings, checkTimeout, type ClientSettings, originOf } from "./settings.ts";
 import {
   type ClientEvent,
   followEvents,
   type SubscribeOptions,
   type Subscription,
 } from "./subscription.ts";
-
-/** What can be changed after the client was made: before the first call, or between sessions. */
-export interface ClientSettings {
-  /** Origin of the gateway; the page's own in browsers. */
-  readonly url?: string;
-  /** Tenant to sign in to, where the gateway's address does not say; each tenant has its own session. */
-  readonly tenant?: string;
-  /** Where the session is kept; `localStorage` in a page, memory elsewhere. */
-  readonly storage?: ClientStorage;
-  /** `fetch` to use. */
-  readonly fetch?: typeof fetch;
-  /** Milliseconds a call may take where it does not say; 30,000. */
-  readonly timeout?: number;
-  /** `cookieSession` leaves the tokens to the browser, in cookies that no script can read. */
-  readonly session?: SessionMode;
-  /**
-   * The WebSocket that subscriptions and many calls share, null for HTTP alone. The platform's where
-   * missing; none beside a `fetch` of your own, with `cookieSession`, and in Workers.
-   */
-  readonly webSocket?: typeof WebSocket | null;
-  /** Another way to the gateway. */
-  readonly transport?: (options: TransportOptions) => Transport;
-}
 
 /** What generated code makes a client from. */
 export interface ClientOptions extends ClientSettings {
@@ -93,7 +71,11 @@ export interface Client {
     source: string | (() => Promise<string>),
     options?: SubscribeOptions<T>,
   ): Subscription<T>;
-  /** Changes settings; calls in flight are cancelled, subscriptions reconnect. */
+  /**
+   * Changes settings; calls in flight are cancelled, subscriptions reconnect.
+   *
+   * @throws {KontractError} `CONFIG` for a setting that cannot be; nothing is changed
+   */
   configure(settings: ClientSettings): void;
   /** Ends all calls and subscriptions; the session stays stored. */
   close(): void;
@@ -123,6 +105,7 @@ class AppClient implements Client {
   #line: Line | null = null;
 
   constructor(options: ClientOptions) {
+    checkSettings(options);
     this.app = options.app;
     this.build = options.build;
     this.#options = options;
@@ -186,6 +169,7 @@ class AppClient implements Client {
   }
 
   configure(settings: ClientSettings): void {
+    checkSettings(settings);
     this.#options.results?.clear();
     this.#settings = { ...this.#settings, ...settings };
     this.#line?.transport.close();
@@ -270,6 +254,7 @@ class AppClient implements Client {
     options: ClientCallOptions,
     work: (line: Line, token: string | null, timeout: number, owner: string) => Promise<T>,
   ): Promise<T> {
+    checkTimeout(options.timeout);
     const timeout = options.timeout ?? this.#settings.timeout ?? TIMEOUT_MS;
     const until = performance.now() + timeout;
     const left = (): number => Math.max(1, until - performance.now());
@@ -364,15 +349,4 @@ async function deliver<T>(
 function refusesToken(error: unknown, repeatable: boolean): boolean {
   return hasCode(error, "SESSION_EXPIRED") ||
     repeatable && hasCode(error, "UNAUTHORIZED", "SESSION_REVOKED");
-}
-
-function originOf(url: string | undefined): string {
-  const given = url ?? (typeof location === "undefined" ? undefined : location?.origin);
-  if (given === undefined || !/^https?:\/\//.test(given) || !URL.canParse(given)) {
-    throw new KontractError(
-      "CONFIG",
-      "The client knows no gateway: call configure({ url: 'https://…' }) outside a web page.",
-    );
-  }
-  return new URL(given).origin;
 }

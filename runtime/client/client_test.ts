@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { ClientSettings } from "./settings.ts";
 import { AppError } from "../../_internal/app_error.ts";
 import {
   ConflictError,
@@ -247,4 +248,31 @@ Deno.test("without an address the client says how to give one", async () => {
   assert.deepEqual(await client.call(echo, [1]), [1]);
   client.close();
   await assert.rejects(client.call(echo, []), { code: "CANCELLED" });
+});
+
+Deno.test("a setting that cannot be is refused by name, and nothing is changed", async () => {
+  const server = withEcho();
+  const client = await server.client();
+  const hostile: unknown[] = [null, 7, "", {}, [], NaN, Symbol("x"), "x".repeat(1e6)];
+  const refused: [string, readonly unknown[]][] = [
+    ["url", [...hostile, "gateway.test", "javascript:alert(1)", "file:///x", "http://"]],
+    ["tenant", hostile.filter((value) => typeof value !== "string" || value === "")],
+    ["timeout", [...hostile.filter((value) => value !== 7), 0, -1, Infinity, 2 ** 31, "5"]],
+    ["fetch", hostile],
+    ["session", hostile],
+    ["transport", hostile],
+    ["storage", [...hostile, { get: () => null }, { get: 1, set: 2 }]],
+  ];
+  for (const [name, values] of refused) {
+    for (const value of values) {
+      const settings = { [name]: value } as ClientSettings;
+      assert.throws(() => client.configure(settings), { code: "CONFIG" }, `${name}`);
+      await assert.rejects(server.client(settings), { code: "CONFIG" });
+    }
+  }
+  for (const timeout of [0, -1, NaN, Infinity, "5" as unknown as number]) {
+    await assert.rejects(client.call(echo, [], { timeout }), { code: "CONFIG" });
+  }
+  assert.deepEqual(await client.call(echo, [1]), [1]);
+  client.close();
 });

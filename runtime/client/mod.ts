@@ -35,7 +35,8 @@ export type {
   TransportOptions,
 } from "../../protocol/transport.ts";
 export type { ClientAuth, Credentials, Me, Registration, SessionInfo } from "./auth.ts";
-export { type Client, type ClientOptions, type ClientSettings, createClient } from "./client.ts";
+export { type Client, type ClientOptions, createClient } from "./client.ts";
+export type { ClientSettings } from "./settings.ts";
 export {
   cookieSession,
   type SessionCarrier,
