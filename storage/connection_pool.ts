@@ -6,6 +6,8 @@
  * `error` and the `close` of a socket is never answered, nor is the connection ever used again (3.4.9).
  * With one statement per connection and no connection used after a break, neither can happen.
  *
+ * Idle clients are ended here as well: one timer for all of them, where the driver would set one per query.
+ *
  * @module
  */
 import type postgres from "postgres";
@@ -13,19 +15,34 @@ import type postgres from "postgres";
 /** Makes a client with a single connection; connects on first use. */
 export type OpenClient = () => postgres.Sql;
 
+/** Bounds of a pool. */
+export interface PoolLimits {
+  /** Clients at most. */
+  readonly max: number;
+  /** Milliseconds after which a client that nobody needed is ended. */
+  readonly idleMs: number;
+}
+
+interface Idle {
+  readonly client: postgres.Sql;
+  readonly since: number;
+}
+
 /** A pool of single connections. */
 export class ConnectionPool {
   readonly #open: OpenClient;
-  readonly #max: number;
+  readonly #limits: PoolLimits;
   readonly #clients = new Set<postgres.Sql>();
-  readonly #idle: postgres.Sql[] = [];
+  /** The one that has idled longest comes first. */
+  readonly #idle: Idle[] = [];
   readonly #waiting: PromiseWithResolvers<postgres.Sql>[] = [];
   #closed: (() => Error) | null = null;
+  #sweep: ReturnType<typeof setTimeout> | null = null;
 
-  /** At most `max` clients, each made by `open`. */
-  constructor(open: OpenClient, max: number) {
+  /** Clients are made by `open`, as they are needed. */
+  constructor(open: OpenClient, limits: PoolLimits) {
     this.#open = open;
-    this.#max = max;
+    this.#limits = limits;
   }
 
   /**
@@ -51,6 +68,7 @@ export class ConnectionPool {
   /** Ends all clients; whoever waits or comes later gets what `refusal` makes. */
   async close(refusal: () => Error): Promise<void> {
     this.#closed = refusal;
+    if (this.#sweep !== null) clearTimeout(this.#sweep);
     for (const waiter of this.#waiting.splice(0)) waiter.reject(refusal());
     await Promise.all([...this.#clients].map((client) => client.end({ timeout: 5 })));
   }
@@ -59,8 +77,8 @@ export class ConnectionPool {
     if (this.#closed !== null) throw this.#closed();
     // The one used last: those that are not needed idle until their own time is out.
     const idle = this.#idle.pop();
-    if (idle !== undefined) return idle;
-    if (this.#clients.size < this.#max) return this.#add();
+    if (idle !== undefined) return idle.client;
+    if (this.#clients.size < this.#limits.max) return this.#add();
     const waiter = Promise.withResolvers<postgres.Sql>();
     this.#waiting.push(waiter);
     return waiter.promise;
@@ -73,14 +91,31 @@ export class ConnectionPool {
   }
 
   #give(client: postgres.Sql, broken: boolean): void {
-    if (broken) {
-      this.#clients.delete(client);
-      // Its end concerns nobody any more.
-      client.end({ timeout: 0 }).catch(() => {});
-    }
+    if (broken) this.#end(client);
     if (this.#closed !== null) return;
     const next = this.#waiting.shift();
     if (next !== undefined) next.resolve(broken ? this.#add() : client);
-    else if (!broken) this.#idle.push(client);
+    else if (!broken) {
+      this.#idle.push({ client, since: Date.now() });
+      this.#sweep ??= setTimeout(this.#endIdle, this.#limits.idleMs);
+    }
   }
+
+  /** Its end concerns nobody any more. */
+  #end(client: postgres.Sql): void {
+    this.#clients.delete(client);
+    client.end({ timeout: 0 }).catch(() => {});
+  }
+
+  readonly #endIdle = (): void => {
+    this.#sweep = null;
+    const oldest = Date.now() - this.#limits.idleMs;
+    while (this.#idle[0] !== undefined && this.#idle[0].since <= oldest) {
+      this.#end(this.#idle.shift()!.client);
+    }
+    const [next] = this.#idle;
+    if (next !== undefined) {
+      this.#sweep = setTimeout(this.#endIdle, Math.max(next.since - oldest, 1));
+    }
+  };
 }

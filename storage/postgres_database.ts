@@ -63,12 +63,15 @@ export function postgresDatabase(options: PostgresDatabaseOptions): Database {
       prepare,
       fetch_types: false,
       connect_timeout: options.connectTimeout ?? 10,
-      idle_timeout: options.idleTimeout ?? 60,
+      idle_timeout: 0,
       backoff: false,
       onnotice: () => {},
       connection: { application_name: options.appName ?? "kontract" },
     });
-  const pool = new ConnectionPool(open, options.max ?? 10);
+  const pool = new ConnectionPool(open, {
+    max: options.max ?? 10,
+    idleMs: (options.idleTimeout ?? 60) * 1000,
+  });
   return {
     async execute(statement, params): Promise<readonly SqlRow[]> {
       const text = statementText(statement);
@@ -117,11 +120,12 @@ function encodeElement(value: string | number | bigint | boolean | null | Uint8A
 
 /** Own bytes in place of the driver's, which share a buffer. */
 function decodeRow(row: SqlRow): SqlRow {
-  const result: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(row)) {
-    result[name] = value instanceof Uint8Array ? Uint8Array.from(value) : value;
+  let result: Record<string, unknown> | null = null;
+  for (const name in row) {
+    const value = row[name];
+    if (value instanceof Uint8Array) (result ??= { ...row })[name] = Uint8Array.from(value);
   }
-  return result;
+  return result ?? row;
 }
 
 /** What happened, from the driver's error; unknown kinds count as a lost connection after sending. */

@@ -172,12 +172,18 @@ function getFunctions(table: TableSql): readonly string[] {
   const own = table.owned ? " and u._owner = x.owner" : "";
   const name = literal(table.name);
   const hidden = hasHidden(table) ? `hidden text[] := ${hiddenExpression(table)};` : "";
-  const system = table.name.startsWith("_") ? " or not x.system" : "";
+  const system = table.name.startsWith("_") ? " and x.system" : "";
   const parameters = `${READ_PARAMETERS}, p_id text`;
   const answer = (snapshot: string): string =>
     `concat_ws('|', ${snapshot}, coalesce(i.value, ''), st.epoch, u._txid, u._order, ${
       visibleData(table)
     })`;
+  // The live version for whoever may read it; no row where anything is out of the ordinary.
+  const live = `
+         from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${INCARNATION}
+              left join ${ptr} u on u.id = p_id and u._deleted_txid is null${own}
+        where ${ALIVE_SID} and st.permissions & p_bits & 4 = 4 and st.ptr = ${literal(table.ptr)}
+          and (p_group is null or p_group = any (x.ugroups)) and not pg_is_in_recovery()${system}`;
   return [
     `create or replace function kontract_private.get_slowly_${table.key}(${parameters})
      returns text language plpgsql stable ${HELPER} as $f$
@@ -233,30 +239,30 @@ function getFunctions(table: TableSql): readonly string[] {
        end if;
        return concat_ws('|', p_snap, s.known, s.epoch, v._txid, v._order, v.data);
      end $f$`,
-    // Without a snapshot the statement's own is the call's: what it finds is what the call sees.
+    // Without a snapshot the statement's own is the call's: what it finds is what the call sees. Two
+    // statements, since a condition costs its setting up even where nothing comes to be asked of it.
     `create or replace function kontract.get_${table.key}(${parameters})
      returns text language plpgsql stable ${DEFINER_HOT} as $f$
      #variable_conflict use_column
-     declare answer text; ${hidden}
+     declare answer text; v_done boolean := false; ${hidden}
      begin
-       select case
-           when (st.permissions & p_bits & 4) is distinct from 4 or st.ptr <> ${
-      literal(table.ptr)
-    } or pg_is_in_recovery()
-                or (p_group is not null and not p_group = any (x.ugroups))${system}
-                or (p_lane is not null and exists (select 1 from effects e where e.tenant = x.tenant
-                      and e.owner = x.owner and e.lane = p_lane and e.reqno = p_reqno)) then null
-           when p_snap is null then ${answer("pg_current_snapshot()")}
-           when p_inc = coalesce(i.value, '') || '.' || st.epoch and pg_snapshot_xmin(p_snap) >= st.horizon
-                and pg_snapshot_xmax(p_snap) <= pg_snapshot_xmax(pg_current_snapshot())
-                and pg_visible_in_snapshot(x.create_txid, p_snap) and pg_visible_in_snapshot(u._txid, p_snap)${
+       if p_lane is not null then
+         perform 1 from trxs x join effects e on e.tenant = x.tenant and e.owner = x.owner
+          where ${ALIVE_SID} and e.lane = p_lane and e.reqno = p_reqno;
+         v_done := found;
+       end if;
+       if v_done then
+         null;
+       elsif p_snap is null then
+         select ${answer("pg_current_snapshot()")} into answer ${live};
+       else
+         select ${answer("p_snap")} into answer ${live}
+            and p_inc = i.value || '.' || st.epoch and pg_snapshot_xmin(p_snap) >= st.horizon
+            and pg_snapshot_xmax(p_snap) <= pg_snapshot_xmax(pg_current_snapshot())
+            and pg_visible_in_snapshot(x.create_txid, p_snap) and pg_visible_in_snapshot(u._txid, p_snap)${
       table.swap === undefined ? "" : ` and not (${beforeSwap(table.swap)})`
-    }
-           then ${answer("p_snap")} end
-         into answer
-         from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${INCARNATION}
-              left join ${ptr} u on u.id = p_id and u._deleted_txid is null${own}
-        where ${ALIVE_SID};
+    };
+       end if;
        if answer is null then
          return get_slowly_${table.key}(p_sid, p_bits, p_group, p_grants, p_snap, p_inc, p_lane, p_reqno, p_id);
        end if;

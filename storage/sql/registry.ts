@@ -46,12 +46,18 @@ const PER_TABLE: ReadonlyMap<string, (key: string) => string> = new Map([
   ["put_many", putManyStatement],
 ]);
 
+/** Texts of per-table statements that were asked for: as many as there are tables and kinds. */
+const made = new Map<string, string>();
+
 /** Text of a registered statement, or null. */
 export function statementText(name: string): string | null {
-  const fixed = STATEMENTS.get(name);
-  if (fixed !== undefined) return fixed;
+  const known = STATEMENTS.get(name) ?? made.get(name);
+  if (known !== undefined) return known;
   const colon = name.indexOf(":");
   const make = PER_TABLE.get(name.slice(0, colon));
   const key = name.slice(colon + 1);
-  return make !== undefined && /^[0-9a-f]{16}$/.test(key) ? make(key) : null;
+  if (make === undefined || !/^[0-9a-f]{16}$/.test(key)) return null;
+  const text = make(key);
+  made.set(name, text);
+  return text;
 }

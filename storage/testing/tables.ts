@@ -91,12 +91,15 @@ export const THINGS: TableDef = table("things", [
 
 let lastRequest = 0n;
 
+/** As those of a route: one object for its whole life. */
+const NO_GRANTS = {};
+
 /** Options of a call that may do everything its session may. */
 export function call(session: StorageSession, extra: Partial<CallOptions> = {}): CallOptions {
   return {
     session,
     perm: 7,
-    grants: {},
+    grants: NO_GRANTS,
     ugroup: null,
     readOnly: false,
     retry: 10,
