@@ -14,15 +14,20 @@ export function commitAnswer(row: SqlRow): Uint8Array | null {
 
 /**
  * Of `get`: `snap|incarnation|epoch|txid|ord|data` as the columns other read functions have. It does not
- * name the row's owner.
+ * name the row's owner. Of `get_many`: `snap|incarnation|epoch|rows`.
  *
  * @throws {KontractError} `INTERNAL` where the text is not of that form.
  */
 export function readAnswer(row: SqlRow): SqlRow {
-  if (row.r === undefined) return row;
+  if (row.r === undefined && row.many === undefined) return row;
   const whole = text(row);
   const replay = storedAnswer(whole);
   if (replay !== null) return { replay };
+  if (row.many !== undefined) {
+    const [snap, known, epoch, rows] = split(whole, 4);
+    if (rows === undefined) throw new KontractError("INTERNAL");
+    return { snap, inc: `${known}.${epoch}`, rows: JSON.parse(rows) };
+  }
   const [snap, known, epoch, txid, ord, data] = split(whole, 6);
   if (snap === undefined || known === undefined || epoch === undefined) {
     throw new KontractError("INTERNAL");
@@ -33,8 +38,9 @@ export function readAnswer(row: SqlRow): SqlRow {
 }
 
 function text(row: SqlRow): string {
-  if (typeof row.r !== "string") throw new KontractError("INTERNAL");
-  return row.r;
+  const answer = row.r ?? row.many;
+  if (typeof answer !== "string") throw new KontractError("INTERNAL");
+  return answer;
 }
 
 function storedAnswer(whole: string): Uint8Array | null {

@@ -17,12 +17,15 @@ import { columnCheck } from "./value_check.ts";
 
 /**
  * The check a table should have. The server reads the text of a check anew in every statement that
- * writes, so the text is a call, and what it calls is planned once per connection.
+ * writes, so the text is a call, and what it calls is planned once per connection. A commit asks the same
+ * function first, so that it can say which row it was; in one transaction the second call costs little.
  */
 export interface TableCheck {
   readonly name: string;
   readonly text: string;
-  /** Creates the function that the text calls. */
+  /** Name of the function that the text calls, of a key and a row, in the private schema. */
+  readonly call: string;
+  /** Creates it. */
   readonly helper: string;
 }
 
@@ -39,6 +42,7 @@ export function tableCheck(
   const name = `shape_${tableKey(body).slice(0, 12)}`;
   return {
     name,
+    call: `kontract_private.${name}`,
     text: `_deleted_txid is not null or kontract_private.${name}(id, data)`,
     helper:
       `create or replace function kontract_private.${name}(id text, data jsonb) returns boolean

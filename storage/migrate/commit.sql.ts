@@ -290,7 +290,7 @@ export function applyFunction(table: TableSql): string {
      get diagnostics made = row_count;
      if made <> ${missing} then
        select w.id into bad from unnest(ids, rows) w(id, data)
-        where w.data is not null and (${table.check}) is not true limit 1;
+        where w.data is not null and ${table.check.call}(w.id, w.data) is not true limit 1;
        if found then ${fail("23514", "value", ", 'key', bad.id")} end if;
        begin
          insert into ${ptr} (id, data, _txid, _owner, _order)
@@ -316,7 +316,7 @@ function insertRows(table: TableSql, more: string): string {
               coalesce(o.ord, nextval('kontract_private.${table.ptr}_seq'))
          from unnest(ids, rows) with ordinality w(id, data, n)
          left join unnest(o_ids, o_owners, o_orders) o(id, owner, ord) on o.id = w.id
-        where w.data is not null and (${table.check}) ${more} order by w.n`;
+        where w.data is not null and ${table.check.call}(w.id, w.data) ${more} order by w.n`;
 }
 
 /**

@@ -19,7 +19,6 @@ import type { TableSql } from "./read.sql.ts";
 import { dropPhysical, newPtr, type Rebuild } from "./rebuild.ts";
 import { createTable } from "./table.sql.ts";
 import { tableFunctions } from "./table_functions.ts";
-import { rowCheck } from "./value_check.ts";
 
 export { DEFAULT_TENANT } from "./applied.ts";
 
@@ -180,7 +179,7 @@ export const SAMPLE_FUNCTIONS: readonly string[] = tableFunctions({
   defaults: { added: 1 },
   bits: { hidden: 0 },
   primkey: "id",
-  check: "true",
+  check: { call: "kontract_private.shape_sample", helper: "" },
   swap: "3",
 }, DEFAULT_TENANT);
 
@@ -227,7 +226,7 @@ export function describeTable(
       field.perm === 7 || field.name === table.primkey ? undefined : field.perm
     ),
     primkey: table.primkey,
-    check: rowCheck(table, types, lazy),
+    check: tableCheck(table, types, lazy),
     ...(swap === null ? {} : { swap }),
   };
 }

@@ -4,7 +4,8 @@
  *
  * Four statements: the effect record and then the locks; everything that is checked, with the live
  * version, in one fresh statement; the old version closed; the new one inserted. As for `get`, setting
- * statements and expressions up is most of the cost, so a refusal is told apart only once there is one.
+ * statements and expressions up is most of the cost, so all is conditions of one search; why it found
+ * nothing is asked by another, only then.
  *
  * @module
  */
@@ -28,6 +29,10 @@ export function putFunction(table: TableSql, tenant: string): string {
   const fail = (errcode: string, message: string, detail: string) =>
     failure(table, errcode, message, detail);
   const guarded = Object.keys(table.bits).length > 0;
+  const from =
+    `from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${INCARNATION}
+            left join ${ptr} u on u.id = p_id and u._deleted_txid is null${own}
+      where ${ALIVE_SID}`;
   const version = `select w.id, w.data, pg_current_xact_id(), coalesce(v_owner, p_owner),
               coalesce(v_ord, nextval('kontract_private.${table.ptr}_seq'))
          from (select p_id as id, p_data as data) w`;
@@ -50,7 +55,22 @@ export function putFunction(table: TableSql, tenant: string): string {
          return stored_answer(p_sid, ${literal(tenant)}, p_owner, p_group, p_lane, p_reqno);
        end if;
      end if;
-     select case
+     select u.ctid, u._owner, u._order${guarded ? ", u.data" : ""}
+       into v_row, v_owner, v_ord${guarded ? ", v_before" : ""} ${from}
+        and x.tenant = ${literal(tenant)} and x.owner = p_owner
+        and current_setting('transaction_isolation') = 'read committed'
+        and current_setting('synchronous_commit') <> 'off'
+        and st.permissions & p_bits & ${need} = ${need} and st.ptr = ${literal(table.ptr)}
+        and (p_group is null or p_group = any (x.ugroups))${
+    table.name.startsWith("_") ? " and x.system" : ""
+  } and i.value is not null
+        and (p_snap is null or not (${staleSnapshot("i.value", "st.epoch", "x.create_txid")})${
+    table.swap === undefined ? "" : ` and not (${beforeSwap(table.swap)})`
+  })
+        and (not p_read or pg_snapshot_xmin(p_snap) >= st.horizon and u._txid is not distinct from p_seen)
+        and (p_lane is null or u._txid is null or u._txid <= pg_current_xact_id());
+     if not found then
+       select case
          when pg_is_in_recovery() or current_setting('transaction_isolation') <> 'read committed'
               or current_setting('synchronous_commit') = 'off' then 'insist'
          when x.tenant <> ${literal(tenant)} or x.owner is distinct from p_owner then 'nobody'
@@ -72,12 +92,11 @@ export function putFunction(table: TableSql, tenant: string): string {
          else 'nothing' end,
          u.ctid, u._owner, u._order${guarded ? ", u.data" : ""}
        into v_wrong, v_row, v_owner, v_ord${guarded ? ", v_before" : ""}
-       from trxs x join storage st on st.owner = x.tenant and st.id = ${name}
-            ${INCARNATION}
-            left join ${ptr} u on u.id = p_id and u._deleted_txid is null${own}
-      where ${ALIVE_SID};
-     if v_wrong is distinct from 'nothing' then
-       perform put_wrong(v_wrong, p_sid, p_bits, p_group, ${need}, ${name}, p_id);
+       ${from};
+       -- Not wrong any more where somebody else has just filled the incarnation.
+       if v_wrong is distinct from 'nothing' then
+         perform put_wrong(v_wrong, p_sid, p_bits, p_group, ${need}, ${name}, p_id);
+       end if;
      end if;
      if v_row is not null then
        update ${ptr} u set _deleted_txid = pg_current_xact_id() where u.ctid = v_row;
@@ -90,11 +109,12 @@ export function putFunction(table: TableSql, tenant: string): string {
      if p_data is null then return ''; end if;
      ${guarded ? guard(table, fail) : ""}
      insert into ${ptr} (id, data, _txid, _owner, _order)
-       ${version} where ${table.check}
+       ${version} where ${table.check.call}(p_id, p_data)
        on conflict do nothing;
      if not found then
-       perform 1 from (select p_id as id, p_data as data) w where (${table.check}) is not true;
-       if found then ${fail("23514", "value", ", 'key', p_id")} end if;
+       if ${table.check.call}(p_id, p_data) is not true then ${
+    fail("23514", "value", ", 'key', p_id")
+  } end if;
        begin
          insert into ${ptr} (id, data, _txid, _owner, _order) ${version};
        exception when unique_violation then

@@ -25,12 +25,35 @@ export function putManyFunction(table: TableSql, tenant: string): string {
                                else pg_advisory_xact_lock_shared(k.h) is null end)
                from (select hashtextextended(${at} || chr(10) || (e->>0), 12) as h, bool_or(e->2 <> '0') as x
                        from jsonb_array_elements(p_rows) e group by 1 order by 1) k)`;
+  const from =
+    `from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${INCARNATION}
+            cross join lateral (
+              select max(case when k.seen is not null then 4 else 0 end)
+                     + max(case when k.op = 1 then 2 else 0 end)
+                     + max(case when k.op = 2 then 1 else 0 end) as need,
+                     -- An id taken before waiting may be older than what it overwrites; see commit.
+                     min(k.id) filter (where coalesce(u._txid::text, '') <> k.seen
+                       or p_lane is not null and k.op > 0 and u._txid > pg_current_xact_id()) as hit,
+                     array_agg(u.ctid) filter (where k.op > 0 and u.id is not null) as rows,
+                     array_agg(k.id) filter (where k.op = 1) as ids,
+                     array_agg(k.data) filter (where k.op = 1) as datas,
+                     array_agg(u._owner) filter (where k.op = 1) as owners,
+                     array_agg(u._order) filter (where k.op = 1) as orders
+                from (select e->>0 as id, e->>1 as seen, (e->2)::int as op, e->3 as data
+                        from jsonb_array_elements(p_rows) e) k
+                     -- Per key, which keeps to the live index; a join was planned as a walk over all rows.
+                     left join lateral (
+                       select t.ctid, t.id, t._txid, t._owner, t._order from ${ptr} t
+                        where t.id = k.id and t._deleted_txid is null${
+      table.owned ? " and t._owner = x.owner" : ""
+    } limit 1) u on true) r
+      where ${ALIVE_SID}`;
   const versions = (more: string): string =>
     `insert into ${ptr} (id, data, _txid, _owner, _order)
        select w.id, w.data, pg_current_xact_id(), coalesce(w.owner, p_owner),
               coalesce(w.ord, nextval('kontract_private.${table.ptr}_seq'))
          from unnest(v_ids, v_datas, v_owners, v_orders) with ordinality w(id, data, owner, ord, n)
-        where (${table.check}) ${more} order by w.n`;
+        where ${table.check.call}(w.id, w.data) ${more} order by w.n`;
   return `create or replace function kontract.put_many_${table.key}(
      p_sid text, p_owner text, p_bits int, p_group text, p_snap pg_snapshot, p_inc text,
      p_lane text, p_reqno numeric, p_answer bytea, p_rows jsonb)
@@ -50,7 +73,21 @@ export function putManyFunction(table: TableSql, tenant: string): string {
          return stored_answer(p_sid, ${literal(tenant)}, p_owner, p_group, p_lane, p_reqno);
        end if;
      end if;
-     select case
+     select r.rows, r.ids, r.datas, r.owners, r.orders into v_rows, v_ids, v_datas, v_owners, v_orders
+       ${from} and x.tenant = ${literal(tenant)} and x.owner = p_owner
+        and current_setting('transaction_isolation') = 'read committed'
+        and current_setting('synchronous_commit') <> 'off'
+        and st.permissions & p_bits & r.need = r.need and st.ptr = ${literal(table.ptr)}
+        and (p_group is null or p_group = any (x.ugroups))${
+    table.name.startsWith("_") ? " and x.system" : ""
+  } and i.value is not null and r.hit is null
+        and (p_snap is null and r.need & 4 = 0 or not (${
+    staleSnapshot("i.value", "st.epoch", "x.create_txid")
+  }) and (r.need & 4 = 0 or pg_snapshot_xmin(p_snap) >= st.horizon)${
+    table.swap === undefined ? "" : ` and not (${beforeSwap(table.swap)})`
+  });
+     if not found then
+       select case
          when pg_is_in_recovery() or current_setting('transaction_isolation') <> 'read committed'
               or current_setting('synchronous_commit') = 'off' then 'insist'
          when x.tenant <> ${literal(tenant)} or x.owner is distinct from p_owner then 'nobody'
@@ -69,30 +106,10 @@ export function putManyFunction(table: TableSql, tenant: string): string {
          else 'nothing' end,
          r.need, r.hit, r.rows, r.ids, r.datas, r.owners, r.orders
        into v_wrong, v_need, v_hit, v_rows, v_ids, v_datas, v_owners, v_orders
-       from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${INCARNATION}
-            cross join lateral (
-              select max(case when k.seen is not null then 4 else 0 end)
-                     + max(case when k.op = 1 then 2 else 0 end)
-                     + max(case when k.op = 2 then 1 else 0 end) as need,
-                     -- An id taken before waiting may be older than what it overwrites; see commit.
-                     min(k.id) filter (where coalesce(u._txid::text, '') <> k.seen
-                       or p_lane is not null and k.op > 0 and u._txid > pg_current_xact_id()) as hit,
-                     array_agg(u.ctid) filter (where k.op > 0 and u.id is not null) as rows,
-                     array_agg(k.id) filter (where k.op = 1) as ids,
-                     array_agg(k.data) filter (where k.op = 1) as datas,
-                     array_agg(u._owner) filter (where k.op = 1) as owners,
-                     array_agg(u._order) filter (where k.op = 1) as orders
-                from (select e->>0 as id, e->>1 as seen, (e->2)::int as op, e->3 as data
-                        from jsonb_array_elements(p_rows) e) k
-                     -- Per key, which keeps to the live index; a join was planned as a walk over all rows.
-                     left join lateral (
-                       select t.ctid, t.id, t._txid, t._owner, t._order from ${ptr} t
-                        where t.id = k.id and t._deleted_txid is null${
-    table.owned ? " and t._owner = x.owner" : ""
-  } limit 1) u on true) r
-      where ${ALIVE_SID};
-     if v_wrong is distinct from 'nothing' then
-       perform put_wrong(v_wrong, p_sid, p_bits, p_group, v_need, ${name}, v_hit);
+       ${from};
+       if v_wrong is distinct from 'nothing' then
+         perform put_wrong(v_wrong, p_sid, p_bits, p_group, v_need, ${name}, v_hit);
+       end if;
      end if;
      if v_rows is not null then
        update ${ptr} u set _deleted_txid = pg_current_xact_id() where u.ctid = any (v_rows);
@@ -112,7 +129,7 @@ export function putManyFunction(table: TableSql, tenant: string): string {
      get diagnostics v_made = row_count;
      if v_made <> cardinality(v_ids) then
        select w.id into v_hit from unnest(v_ids, v_datas) w(id, data)
-        where (${table.check}) is not true limit 1;
+        where ${table.check.call}(w.id, w.data) is not true limit 1;
        if found then ${fail("23514", "value", ", 'key', v_hit")} end if;
        begin
          ${

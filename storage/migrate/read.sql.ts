@@ -27,8 +27,8 @@ export interface TableSql {
   readonly primkey: string;
   /** Transaction of the last swap, while the table before it is kept. */
   readonly swap?: string;
-  /** Text of a SQL expression over `data` that is true for valid rows. */
-  readonly check: string;
+  /** Function of a key and a row that is true for valid rows; see `checks.ts`. */
+  readonly check: { readonly call: string; readonly helper: string };
 }
 
 /** Parameters every read function begins with. */
@@ -110,6 +110,49 @@ export const HIDDEN = `array(select f.key from jsonb_each_text(s.bits) f
 
 /** `get` and `get_many` of one table. */
 export function readFunctions(table: TableSql): readonly string[] {
+  return [...getFunctions(table), ...getManyFunctions(table)];
+}
+
+/**
+ * Where a request may have been applied before, that comes first; `v_done` tells. Otherwise the first
+ * statement is for a call's first read, without a snapshot, where the statement's own is the call's: what it
+ * finds is what the call sees. The second is for later reads. Two of them, since a condition costs its
+ * setting up even where nothing comes to be asked of it.
+ */
+function twoReads(table: TableSql, first: string, later: string): string {
+  return `
+       if p_lane is not null then
+         perform 1 from trxs x join effects e on e.tenant = x.tenant and e.owner = x.owner
+          where ${ALIVE_SID} and e.lane = p_lane and e.reqno = p_reqno;
+         v_done := found;
+       end if;
+       if v_done then
+         null;
+       elsif p_snap is null then
+         ${first};
+       else
+         ${later}
+            and p_inc = i.value || '.' || st.epoch and pg_snapshot_xmin(p_snap) >= st.horizon
+            and pg_snapshot_xmax(p_snap) <= pg_snapshot_xmax(pg_current_snapshot())
+            and pg_visible_in_snapshot(x.create_txid, p_snap)${
+    table.swap === undefined ? "" : ` and not (${beforeSwap(table.swap)})`
+  };
+       end if;`;
+}
+
+/** Condition for whoever may read the table; no row where anything is out of the ordinary. */
+function mayRead(table: TableSql): string {
+  return `${ALIVE_SID} and st.permissions & p_bits & 4 = 4 and st.ptr = ${literal(table.ptr)}
+          and (p_group is null or p_group = any (x.ugroups)) and not pg_is_in_recovery()${
+    table.name.startsWith("_") ? " and x.system" : ""
+  }`;
+}
+
+/**
+ * `get_many`, as `get`: live versions in one statement, everything else by `get_many_slowly`. The answer is
+ * `snap|incarnation|epoch|[[id, data, txid, owner, ord], …]`, or `R|base64`.
+ */
+function getManyFunctions(table: TableSql): readonly string[] {
   const ptr = `kontract_private.${identifier(table.ptr)}`;
   const own = table.owned ? " and u._owner = s.owner" : "";
   const name = literal(table.name);
@@ -125,11 +168,22 @@ export function readFunctions(table: TableSql): readonly string[] {
      if s.ptr <> ${literal(table.ptr)} then raise exception 'moved' using errcode = '72000'; end if;
      ${hasHidden(table) ? `hidden := ${HIDDEN};` : ""}`;
   const data = visibleData(table);
+  const live = (snapshot: string, seen: string): string =>
+    `select concat_ws('|', ${snapshot}, coalesce(i.value, ''), st.epoch, r.rows) into answer
+           from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${INCARNATION}
+                cross join lateral (
+                  select coalesce(json_agg(json_build_array(u.id, ${data}, u._txid::text, u._owner, u._order))
+                           filter (where u.id is not null), '[]') as rows${seen}
+                    from jsonb_array_elements_text(p_ids::jsonb) k(id) left join lateral (
+                      select * from ${ptr} t where t.id = k.id and t._deleted_txid is null${
+      table.owned ? " and t._owner = x.owner" : ""
+    } limit 1) u on true) r
+          where ${mayRead(table)}`;
+  const parameters = `${READ_PARAMETERS}, p_ids text`;
   return [
-    ...getFunctions(table),
-    `create or replace function kontract.get_many_${table.key}(${READ_PARAMETERS}, p_ids text,
+    `create or replace function kontract_private.get_many_slowly_${table.key}(${parameters},
        out rows json, out snap pg_snapshot, out inc text, out replay bytea)
-     language plpgsql stable ${DEFINER} set enable_seqscan = off as $f$
+     language plpgsql stable ${HELPER} as $f$
      #variable_conflict use_column
      declare ${HASHED_SID} s record; hidden text[];
      begin ${enter(name, name)} ${moved}
@@ -144,7 +198,35 @@ export function readFunctions(table: TableSql): readonly string[] {
                and pg_visible_in_snapshot(u._txid, p_snap) order by u._txid desc limit 1)) u
         where u._deleted_txid is null or not pg_visible_in_snapshot(u._deleted_txid, p_snap);
      end $f$`,
+    `create or replace function kontract.get_many_${table.key}(${parameters}) returns text
+     language plpgsql stable ${DEFINER_HOT} as $f$
+     #variable_conflict use_column
+     declare answer text; v_done boolean := false; ${hiddenVariable(table)}
+     begin ${
+      twoReads(
+        table,
+        live("pg_current_snapshot()", ""),
+        live(
+          "p_snap",
+          `,
+                         bool_and(coalesce(pg_visible_in_snapshot(u._txid, p_snap), false)) as seen`,
+        ) + " and r.seen",
+      )
+    }
+       if answer is null then
+         select coalesce('R|' || encode(r.replay, 'base64'),
+                  concat_ws('|', r.snap, replace(r.inc, '.', '|'), r.rows)) into answer
+           from get_many_slowly_${table.key}(
+             p_sid, p_bits, p_group, p_grants, p_snap, p_inc, p_lane, p_reqno, p_ids) r;
+       end if;
+       return answer;
+     end $f$`,
   ];
+}
+
+/** Declares what `visibleData` needs. */
+function hiddenVariable(table: TableSql): string {
+  return hasHidden(table) ? `hidden text[] := ${hiddenExpression(table)};` : "";
 }
 
 /** Names of hidden fields as one expression over `p_grants`, from the bits of today. */
@@ -171,19 +253,18 @@ function getFunctions(table: TableSql): readonly string[] {
   const ptr = `kontract_private.${identifier(table.ptr)}`;
   const own = table.owned ? " and u._owner = x.owner" : "";
   const name = literal(table.name);
-  const hidden = hasHidden(table) ? `hidden text[] := ${hiddenExpression(table)};` : "";
+  const hidden = hiddenVariable(table);
   const system = table.name.startsWith("_") ? " and x.system" : "";
   const parameters = `${READ_PARAMETERS}, p_id text`;
   const answer = (snapshot: string): string =>
     `concat_ws('|', ${snapshot}, coalesce(i.value, ''), st.epoch, u._txid, u._order, ${
       visibleData(table)
     })`;
-  // The live version for whoever may read it; no row where anything is out of the ordinary.
-  const live = `
-         from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${INCARNATION}
-              left join ${ptr} u on u.id = p_id and u._deleted_txid is null${own}
-        where ${ALIVE_SID} and st.permissions & p_bits & 4 = 4 and st.ptr = ${literal(table.ptr)}
-          and (p_group is null or p_group = any (x.ugroups)) and not pg_is_in_recovery()${system}`;
+  const live = (snapshot: string): string =>
+    `select ${answer(snapshot)} into answer
+           from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${INCARNATION}
+                left join ${ptr} u on u.id = p_id and u._deleted_txid is null${own}
+          where ${mayRead(table)}`;
   return [
     `create or replace function kontract_private.get_slowly_${table.key}(${parameters})
      returns text language plpgsql stable ${HELPER} as $f$
@@ -239,30 +320,17 @@ function getFunctions(table: TableSql): readonly string[] {
        end if;
        return concat_ws('|', p_snap, s.known, s.epoch, v._txid, v._order, v.data);
      end $f$`,
-    // Without a snapshot the statement's own is the call's: what it finds is what the call sees. Two
-    // statements, since a condition costs its setting up even where nothing comes to be asked of it.
     `create or replace function kontract.get_${table.key}(${parameters})
      returns text language plpgsql stable ${DEFINER_HOT} as $f$
      #variable_conflict use_column
      declare answer text; v_done boolean := false; ${hidden}
-     begin
-       if p_lane is not null then
-         perform 1 from trxs x join effects e on e.tenant = x.tenant and e.owner = x.owner
-          where ${ALIVE_SID} and e.lane = p_lane and e.reqno = p_reqno;
-         v_done := found;
-       end if;
-       if v_done then
-         null;
-       elsif p_snap is null then
-         select ${answer("pg_current_snapshot()")} into answer ${live};
-       else
-         select ${answer("p_snap")} into answer ${live}
-            and p_inc = i.value || '.' || st.epoch and pg_snapshot_xmin(p_snap) >= st.horizon
-            and pg_snapshot_xmax(p_snap) <= pg_snapshot_xmax(pg_current_snapshot())
-            and pg_visible_in_snapshot(x.create_txid, p_snap) and pg_visible_in_snapshot(u._txid, p_snap)${
-      table.swap === undefined ? "" : ` and not (${beforeSwap(table.swap)})`
-    };
-       end if;
+     begin ${
+      twoReads(
+        table,
+        live("pg_current_snapshot()"),
+        live("p_snap") + " and pg_visible_in_snapshot(u._txid, p_snap)",
+      )
+    }
        if answer is null then
          return get_slowly_${table.key}(p_sid, p_bits, p_group, p_grants, p_snap, p_inc, p_lane, p_reqno, p_id);
        end if;

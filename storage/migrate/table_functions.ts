@@ -12,6 +12,7 @@ import { readFunctions, type TableSql } from "./read.sql.ts";
 /** Statements that create them, or replace them by today's. */
 export function tableFunctions(table: TableSql, tenant: string): readonly string[] {
   return [
+    table.check.helper,
     ...readFunctions(table),
     applyFunction(table),
     putFunction(table, tenant),

@@ -5,6 +5,5 @@ export function getStatement(key: string): string {
 
 /** As `get`, for a JSON array of keys in `$9`. */
 export function getManyStatement(key: string): string {
-  return `select rows, snap, inc, replay
-    from kontract.get_many_${key}($1, $2, $3, $4::text::jsonb, $5, $6, $7, $8, $9)`;
+  return `select kontract.get_many_${key}($1, $2, $3, $4::text::jsonb, $5, $6, $7, $8, $9) as many`;
 }
