@@ -7,7 +7,16 @@ import { storageEngine } from "./engine.ts";
 import { postgresDatabase } from "./postgres_database.ts";
 import { tableKey } from "./table_key.ts";
 import { DEFAULT_TENANT } from "./tenant_name.ts";
-import { ACCOUNTS, call, CountingDatabase, NOTES, PEOPLE, run, THINGS } from "./testing/tables.ts";
+import {
+  ACCOUNTS,
+  type AnyStorage,
+  call,
+  CountingDatabase,
+  NOTES,
+  PEOPLE,
+  run,
+  THINGS,
+} from "./testing/tables.ts";
 
 const tables = [ACCOUNTS, NOTES, PEOPLE, THINGS];
 const tenant = suiteTenant(import.meta);
@@ -452,6 +461,30 @@ Deno.test({
           run(engine, call(alice), (s) => s.accounts!.query().after("nonsense").page()),
           code("VALIDATION"),
         );
+      });
+
+      await test("a page that ends on a row of the same call goes on after it, once that is committed", async () => {
+        const more = (s: AnyStorage, cursor: string | null) =>
+          s.accounts!.query({ city: "Fresh" }).orderBy("balance").limit(2).after(cursor).page();
+        const { value: cursor } = await run(engine, call(alice), async (s) => {
+          for (let i = 0; i < 3; i++) {
+            await s.accounts!.set(`fresh${i}`, { balance: 1, city: "Fresh" });
+          }
+          const first = await more(s, null);
+          assert.deepEqual(first.rows.map(({ id }) => id), ["fresh0", "fresh1"]);
+          const second = await more(s, first.cursor);
+          assert.deepEqual(second.rows.map(({ id }) => id), ["fresh2"]);
+          return first.cursor;
+        });
+        await run(
+          engine,
+          call(alice),
+          (s) => s.accounts!.set("fresh3", { balance: 1, city: "Fresh" }),
+        );
+        const { value: rest } = await run(engine, call(alice), (s) => more(s, cursor));
+        assert.deepEqual(rest.rows.map(({ id }) => id), ["fresh2", "fresh3"]);
+        await run(engine, call(alice), (s) => s.accounts!.delete("fresh1"));
+        await assert.rejects(run(engine, call(alice), (s) => more(s, cursor)), code("VALIDATION"));
       });
 
       await test("push, shift and pop are a queue that hands each row out once", async () => {

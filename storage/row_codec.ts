@@ -2,7 +2,7 @@
  * Rows to plain JSON and back, by shape: what a value becomes depends on the declared type only, never
  * on the value, so nothing stored can pretend to be something else.
  *
- * `Date` is ISO text, `bigint` is decimal text, bytes and typed arrays are base64, a `Map` is an array of
+ * `Date` is ISO text (see `date_text.ts`), `bigint` is decimal text, bytes and typed arrays are base64, a `Map` is an array of
  * pairs, a `Set` an array; a union whose variants are not told apart by JSON type or discriminator is
  * `[variant id, value]`. Everything is checked on the way in, as PostgreSQL would otherwise refuse it
  * (NUL and lone surrogates) or JSON would lose it (NaN, infinities).
@@ -11,6 +11,7 @@
  */
 import type { Shape, ShapeField, ShapeTable, ShapeVariant } from "../_internal/shape.ts";
 import { ValidationError } from "../_internal/error_classes.ts";
+import { decodeDate, encodeDate } from "./date_text.ts";
 import { bareShape } from "./field_kind.ts";
 
 /** Plain JSON. */
@@ -91,7 +92,7 @@ function encode(shape: Shape, value: unknown, walk: Walk): Json {
       return value as Json;
     case "date":
       if (!(value instanceof Date) || Number.isNaN(value.getTime())) fail(walk, "must be a date");
-      return value.toISOString();
+      return encodeDate(value);
     case "bytes":
       if (!(value instanceof Uint8Array)) fail(walk, "must be a Uint8Array");
       return value.toBase64();
@@ -237,7 +238,7 @@ function jsonTypes(shape: Shape, types: ShapeTable): readonly string[] | null {
 }
 
 /** True where each JSON type belongs to one variant at most, or to variants that check alike. */
-function isPlainUnion(variants: readonly ShapeVariant[], types: ShapeTable): boolean {
+export function isPlainUnion(variants: readonly ShapeVariant[], types: ShapeTable): boolean {
   return variants.every((variant) => jsonTypes(variant.shape, types) !== null);
 }
 
@@ -289,7 +290,7 @@ function decode(shape: Shape, value: Json, types: ShapeTable, depth: number): un
     case "undefined":
       return undefined;
     case "date":
-      return new Date(value as string);
+      return decodeDate(value as string);
     case "bigint":
       return BigInt(value as string);
     case "bytes":

@@ -7,7 +7,7 @@ import { errorFrom, ValidationError } from "../_internal/error_classes.ts";
 import { type Condition, orderKey, parseFilter, valueAt } from "./filter.ts";
 import { STORAGE_LIMITS } from "./limits.ts";
 import { isStorableText, type Json } from "./row_codec.ts";
-import type { Row, Selection, TableState } from "./table_state.ts";
+import { AFTER_STORED, type Row, type Selection, type TableState } from "./table_state.ts";
 import type { Page, Query } from "./types.ts";
 
 type AnyRow = Record<string, unknown>;
@@ -86,7 +86,7 @@ class Building implements Query<AnyRow> {
   page(): Promise<Page<AnyRow>> {
     return this.#owner.operate(async () => {
       const limit = this.#steps.limit ?? STORAGE_LIMITS.pageRows;
-      const selection = this.#selection(limit + 1);
+      const selection = await this.#selection(limit + 1);
       const rows = await this.#state.select(selection);
       const shown = rows.slice(0, limit);
       const last = shown.at(-1);
@@ -99,7 +99,7 @@ class Building implements Query<AnyRow> {
 
   first(): Promise<AnyRow | null> {
     return this.#owner.operate(async () => {
-      const rows = await this.#state.select(this.#selection(1));
+      const rows = await this.#state.select(await this.#selection(1));
       return this.#decode(rows)[0] ?? null;
     });
   }
@@ -126,8 +126,7 @@ class Building implements Query<AnyRow> {
     after: readonly Json[] | null | undefined,
   ): Promise<{ readonly rows: readonly Row[]; readonly selection: Selection }> {
     return this.#owner.operate(async () => {
-      const begun = this.#selection(limit);
-      const selection = after === undefined ? begun : { ...begun, after };
+      const selection = await this.#selection(limit, after);
       return { rows: await this.#state.select(selection), selection };
     });
   }
@@ -136,7 +135,7 @@ class Building implements Query<AnyRow> {
     return this.#owner.operate(async () => {
       const { limit } = this.#steps;
       const rows = await this.#state.select(
-        this.#selection(limit ?? STORAGE_LIMITS.queryRows + 1),
+        await this.#selection(limit ?? STORAGE_LIMITS.queryRows + 1),
       );
       if (limit === null && rows.length > STORAGE_LIMITS.queryRows) {
         throw errorFrom(
@@ -161,14 +160,28 @@ class Building implements Query<AnyRow> {
     return parseFilter(this.#steps.filter, this.#state.rules);
   }
 
-  #selection(limit: number): Selection {
+  /** `position` is where an iteration is; missing, it begins where the cursor says. */
+  async #selection(limit: number, position?: readonly Json[] | null): Promise<Selection> {
     const where = this.#where();
     const order = this.#steps.order.map(([name, direction]) =>
       orderKey(name, direction, this.#state.rules)
     );
     if (order.length > 8) throw new ValidationError("A query sorts by at most 8 fields.");
-    const after = parseCursor(this.#steps.cursor, order);
+    const after = position ?? await this.#place(parseCursor(this.#steps.cursor, order));
     return { where, order, limit, after, backward: false };
+  }
+
+  /** A cursor that ends on a row which was new at that time names it; by now it has its place. */
+  async #place(cursor: readonly Json[] | null): Promise<readonly Json[] | null> {
+    const last = cursor?.at(-1);
+    if (cursor === null || typeof last !== "string") return cursor;
+    const row = await this.#state.get(last);
+    if (row === null) {
+      throw new ValidationError(
+        "The row that the cursor ends on is gone, or was never committed: begin again without a cursor.",
+      );
+    }
+    return [...cursor.slice(0, -1), row.order];
   }
 }
 
@@ -177,8 +190,11 @@ function position(row: Row, selection: Selection): readonly Json[] {
   return [...selection.order.map(([path]) => valueAt(row.data, path)), row.order];
 }
 
+/** The position, but with the key in place of an insertion order that is not known yet. */
 function makeCursor(row: Row, selection: Selection): string {
-  return new TextEncoder().encode(JSON.stringify(position(row, selection)))
+  const values = position(row, selection);
+  const text = row.order >= AFTER_STORED ? [...values.slice(0, -1), row.id] : values;
+  return new TextEncoder().encode(JSON.stringify(text))
     .toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
@@ -193,10 +209,17 @@ function parseCursor(cursor: unknown, order: Selection["order"]): readonly Json[
   }
   const fits = Array.isArray(values) && values.length === order.length + 1 &&
     values.every((value, i) =>
-      i === order.length ? Number.isSafeInteger(value) : isOrderValue(value, order[i]![2])
+      i === order.length
+        ? Number.isSafeInteger(value) || isKey(value)
+        : isOrderValue(value, order[i]![2])
     );
   if (!fits) throw new ValidationError("The cursor does not fit this order.");
   return values as readonly Json[];
+}
+
+function isKey(value: unknown): boolean {
+  return typeof value === "string" && value !== "" && value.length <= STORAGE_LIMITS.keyBytes &&
+    isStorableText(value);
 }
 
 function isOrderValue(value: unknown, kind: string): boolean {

@@ -56,8 +56,8 @@ export interface TableOps {
   readonly w: readonly (readonly [string, JsonObject | null])[];
 }
 
-/** Buffered rows sort after all stored ones. */
-const AFTER_STORED = 2 ** 52;
+/** Rows that are only buffered sort after all stored ones: their place is known when they are committed. */
+export const AFTER_STORED = 2 ** 52;
 
 /** State of one table in one attempt. */
 export class TableState {

@@ -46,7 +46,7 @@ export function tableCheck(
     text: `_deleted_txid is not null or kontract_private.${name}(id, data)`,
     helper:
       `create or replace function kontract_private.${name}(id text, data jsonb) returns boolean
-      language plpgsql immutable ${HELPER} as $f$ begin return ${body}; end $f$`,
+      language plpgsql immutable ${HELPER} as $f$ begin return (${body}) is true; end $f$`,
   };
 }
 

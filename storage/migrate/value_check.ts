@@ -5,7 +5,8 @@
  * @module
  */
 import type { TableDef } from "../../_internal/manifest.ts";
-import type { Shape, ShapeTable } from "../../_internal/shape.ts";
+import type { Shape, ShapeTable, ShapeVariant } from "../../_internal/shape.ts";
+import { isPlainUnion } from "../row_codec.ts";
 import { identifier, literal } from "./definer.ts";
 
 const MAX_DEPTH = 8;
@@ -89,15 +90,17 @@ function valueCheck(shape: Shape, at: string, types: ShapeTable, depth: number):
       return `(${ofType(at, "null")} or ${valueCheck(shape.inner, at, types, depth)})`;
     case "array":
     case "set":
-      return `case when ${
-        ofType(at, "array")
-      } then not exists (select 1 from jsonb_array_elements(${at}) ${element}(v)
-        where (${
-        valueCheck(shape.element, `${element}.v`, types, depth + 1)
-      }) is not true) else false end`;
+      return everyElement(at, element, (v) => valueCheck(shape.element, v, types, depth + 1));
     case "tuple":
+      return tupleCheck(shape, at, types, depth);
     case "map":
-      return ofType(at, "array");
+      return everyElement(at, element, (pair) =>
+        ofLength(pair, "= 2", [
+          valueCheck(shape.key, `${pair}->0`, types, depth + 1),
+          valueCheck(shape.value, `${pair}->1`, types, depth + 1),
+        ]));
+    case "union":
+      return unionCheck(shape, at, types, depth);
     case "record":
       return `case when ${
         ofType(at, "object")
@@ -123,4 +126,76 @@ function valueCheck(shape: Shape, at: string, types: ShapeTable, depth: number):
     default:
       return "true";
   }
+}
+
+/** An array all of whose elements pass; `element` is a name for them. */
+function everyElement(at: string, element: string, check: (value: string) => string): string {
+  return `case when ${
+    ofType(at, "array")
+  } then not exists (select 1 from jsonb_array_elements(${at}) ${element}(v)
+        where (${check(`${element}.v`)}) is not true) else false end`;
+}
+
+/** An array of a length, of which more holds. */
+function ofLength(at: string, length: string, checks: readonly string[]): string {
+  return `case when ${ofType(at, "array")} then ${
+    [`jsonb_array_length(${at}) ${length}`, ...checks].map((check) => `(${check})`).join(" and ")
+  } else false end`;
+}
+
+/** Elements that are left out at the end are optional; one left out before them is null. */
+function tupleCheck(
+  shape: Extract<Shape, { kind: "tuple" }>,
+  at: string,
+  types: ShapeTable,
+  depth: number,
+): string {
+  const least = shape.elements.filter((element) => !element.optional).length;
+  const most = shape.rest === undefined ? ` and ${shape.elements.length}` : "";
+  const checks = shape.elements.map((element, i) => {
+    const here = valueCheck(element.shape, `${at}->${i}`, types, depth + 1);
+    if (!element.optional) return here;
+    return `jsonb_array_length(${at}) <= ${i} or ${ofType(`${at}->${i}`, "null")} or ${here}`;
+  });
+  if (shape.rest !== undefined) {
+    const element = identifier(`e${depth}`);
+    checks.push(
+      `not exists (select 1 from jsonb_array_elements(${at}) with ordinality ${element}(v, n)
+        where ${element}.n > ${shape.elements.length} and (${
+        valueCheck(shape.rest, `${element}.v`, types, depth + 1)
+      }) is not true)`,
+    );
+  }
+  return ofLength(at, most === "" ? `>= ${least}` : `between ${least}${most}`, checks);
+}
+
+/**
+ * As `row_codec.ts` encodes it: told apart by a property, by JSON type, or as `[variant id, value]`. It counts
+ * for two levels of depth, or the text of a type with many variants of itself would be large.
+ */
+function unionCheck(
+  shape: Extract<Shape, { kind: "union" }>,
+  at: string,
+  types: ShapeTable,
+  depth: number,
+): string {
+  const { discriminator, variants } = shape;
+  const of = (variant: ShapeVariant, value: string): string =>
+    valueCheck(variant.shape, value, types, depth + 2);
+  const equals = (value: string, constant: unknown): string =>
+    `${value} = ${literal(JSON.stringify(constant))}::jsonb`;
+  const any = (checks: readonly string[]): string => `(${checks.join(" or ")})`;
+  if (discriminator !== undefined) {
+    return any(
+      variants.map((variant) =>
+        `${equals(`${at}->${literal(discriminator)}`, variant.tag)} and ${of(variant, at)}`
+      ),
+    );
+  }
+  if (isPlainUnion(variants, types)) return any(variants.map((variant) => of(variant, at)));
+  return ofLength(at, "= 2", [
+    any(
+      variants.map((variant) => `${equals(`${at}->0`, variant.id)} and ${of(variant, `${at}->1`)}`),
+    ),
+  ]);
 }
