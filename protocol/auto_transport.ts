@@ -4,6 +4,7 @@
  *
  * - A subscription goes over the WebSocket, and so does a stream while others are open: all streams of a
  *   page share one connection, since browsers grant six per host over HTTP/1.1.
+ * - Streamed arguments go over the WebSocket: only there can the gateway say how much it wants.
  * - Calls go over a WebSocket that is there anyway; one is opened for them when they come often.
  * - A WebSocket that fails while HTTP works is left alone for a while that grows, with jitter. Where
  *   neither works the gateway is down, which says nothing about WebSockets.
@@ -70,6 +71,12 @@ class AutoTransport implements Transport {
 
   call(op: number, payload: Uint8Array, options: TransportCallOptions): Promise<Uint8Array> {
     if (this.#line?.live === true) return this.#line.call(op, payload, options);
+    if (options.inputs !== undefined && this.#mayConnect()) {
+      return this.#connect().then(
+        (line) => line.call(op, payload, options),
+        () => this.#http.call(op, payload, options),
+      );
+    }
     const answer = this.#http.call(op, payload, options);
     if (this.#busy() && this.#mayConnect()) {
       this.#connect().catch(() => answer.then(() => this.#avoid(), () => {}));
@@ -82,7 +89,8 @@ class AutoTransport implements Transport {
     payload: Uint8Array,
     options: TransportCallOptions,
   ): AsyncGenerator<Uint8Array, void> {
-    const many = op === SYSTEM_OPS.SUBSCRIBE || this.#httpStreams >= HTTP_STREAMS;
+    const many = op === SYSTEM_OPS.SUBSCRIBE || options.inputs !== undefined ||
+      this.#httpStreams >= HTTP_STREAMS;
     let failed = false;
     if (this.#line?.live === true || many && this.#mayConnect()) {
       const line = await this.#connect().catch(() => null);

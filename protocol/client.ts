@@ -7,7 +7,7 @@
 import type { SocketTransportOptions } from "./socket_transport.ts";
 import type { Transport } from "./transport.ts";
 
-/** Makes a WebSocket transport; its code is a chunk that is loaded on the first use. */
+/** Makes a WebSocket transport alone; its code is a chunk that is loaded on the first use. */
 export async function openSocketTransport(options: SocketTransportOptions): Promise<Transport> {
   return (await import("./socket_transport.ts")).createSocketTransport(options);
 }

@@ -18,6 +18,8 @@ import { SYSTEM_OPS } from "./rpc.ts";
 export interface PlainCall {
   readonly op: number;
   readonly payload: Uint8Array;
+  /** Elements of streamed arguments, by argument. */
+  readonly inputs?: readonly (readonly Uint8Array[])[] | undefined;
 }
 
 /** What one request says: stays the same when it must be sealed again for a new session. */
@@ -56,8 +58,13 @@ export function sealRequest(
   if (token !== null) {
     messages.push({ type, stream: 0, op: SYSTEM_OPS.AUTHENTICATE, payload: utf8(token) });
   }
-  for (const [k, { op, payload }] of calls.entries()) {
-    messages.push({ type, stream: streamOf(k), op, payload });
+  for (const [k, { op, payload, inputs = [] }] of calls.entries()) {
+    const stream = streamOf(k);
+    messages.push({ type, stream, op, payload });
+    for (const [op, elements] of inputs.entries()) {
+      for (const payload of elements) messages.push({ type: FrameType.EVENT, stream, op, payload });
+      messages.push({ type: FrameType.RPC_RESPONSE, stream, op, payload: EMPTY });
+    }
   }
   return {
     body: sealer.sealBody(prefix, messages),

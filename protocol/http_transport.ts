@@ -51,7 +51,8 @@ class HttpTransport implements Transport {
 
   call(op: number, payload: Uint8Array, options: TransportCallOptions): Promise<Uint8Array> {
     const pending = new PendingCall(op, payload, options, this.#timeout, this.#clock);
-    if (!pending.settled) this.#enqueue(pending);
+    if (options.inputs !== undefined) void this.#collect(pending);
+    else if (!pending.settled) this.#enqueue(pending);
     return pending.result;
   }
 
@@ -66,7 +67,13 @@ class HttpTransport implements Transport {
     try {
       const { limits } = await this.#channel.session(abort.signal);
       if (payload.length > limits.message) throw tooLarge(limits.message);
-      const request = { token, calls: [{ op, payload }], lane: this.#lane, reqno: this.#take(1) };
+      const inputs = options.inputs && await collect(options, limits, payload, abort.signal);
+      const request = {
+        token,
+        calls: [{ op, payload, inputs }],
+        lane: this.#lane,
+        reqno: this.#take(1),
+      };
       const { response, opener } = await this.#channel.post(request, abort.signal);
       if (response.body === null) throw new KontractError("NETWORK");
       let ended = false;
@@ -89,6 +96,18 @@ class HttpTransport implements Transport {
   close(): void {
     this.#clock.close();
     this.#closed.abort();
+  }
+
+  async #collect(pending: PendingCall): Promise<void> {
+    const abort = new AbortController();
+    pending.onAbandoned = () => abort.abort();
+    try {
+      const { limits } = await this.#channel.session(this.#closed.signal);
+      pending.inputs = await collect(pending.options, limits, pending.payload, abort.signal);
+      if (!pending.settled) this.#enqueue(pending);
+    } catch (error) {
+      pending.reject(error);
+    }
   }
 
   #take(count: number): bigint {
@@ -172,7 +191,7 @@ function batches(waiting: readonly PendingCall[], limits: RayLimits): PendingCal
   const done: PendingCall[][] = [];
   const open = new Map<string | null, { calls: PendingCall[]; bytes: number }>();
   for (const pending of waiting) {
-    const bytes = pending.payload.length;
+    const bytes = pending.size;
     if (bytes > limits.message) {
       pending.reject(tooLarge(limits.message));
       continue;
@@ -191,6 +210,16 @@ function batches(waiting: readonly PendingCall[], limits: RayLimits): PendingCal
     open.set(token, { calls, bytes });
   }
   return done;
+}
+
+async function collect(
+  options: TransportCallOptions,
+  limits: RayLimits,
+  payload: Uint8Array,
+  signal: AbortSignal,
+): Promise<Uint8Array[][]> {
+  const { collectInputs } = await import("./collected_inputs.ts");
+  return await collectInputs(options, limits.message - payload.length, signal);
 }
 
 function endStream(message: RayMessage): true {

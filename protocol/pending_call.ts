@@ -8,6 +8,7 @@ import { KontractError } from "../_internal/errors.ts";
 import type { CallClock } from "./call_clock.ts";
 import { PostError } from "./http_channel.ts";
 import { FIRST_APP_OP } from "./rpc.ts";
+import { FRAME_OVERHEAD } from "./sealed_frame.ts";
 import type { TransportCallOptions } from "./transport.ts";
 import { RemoteError } from "./wire_error.ts";
 
@@ -23,11 +24,15 @@ export class PendingCall {
   readonly result: Promise<Uint8Array>;
   /** Its number in the lane, from the first sending on. */
   reqno: bigint | undefined;
+  /** Its streamed arguments where they travel with it. */
+  inputs: readonly (readonly Uint8Array[])[] | undefined;
+  /** True once a streamed argument was read that cannot be sent again. */
+  spent = false;
   /** Told when the caller stopped waiting before an answer came. */
   onAbandoned: (() => void) | undefined;
   #settled = false;
   #resolve: (payload: Uint8Array) => void = () => {};
-  #reject: (error: KontractError) => void = () => {};
+  #reject: (error: unknown) => void = () => {};
   #unwatch: () => void = () => {};
   #repeats = 0;
   #pause: ReturnType<typeof setTimeout> | undefined;
@@ -56,6 +61,15 @@ export class PendingCall {
     if (this.#settled) this.#unwatch();
   }
 
+  /** Bytes that it adds to a body, in all but its own frame. */
+  get size(): number {
+    let size = this.payload.length;
+    for (const elements of this.inputs ?? []) {
+      for (const { length } of elements) size += length + FRAME_OVERHEAD;
+    }
+    return size;
+  }
+
   /** True once the caller has an answer. */
   get settled(): boolean {
     return this.#settled;
@@ -67,7 +81,7 @@ export class PendingCall {
   }
 
   /** The failure. */
-  reject(error: KontractError): void {
+  reject(error: unknown): void {
     if (this.#settle()) this.#reject(error);
   }
 
@@ -78,7 +92,7 @@ export class PendingCall {
    */
   repeat(error: unknown, send: () => void): boolean {
     const harmless = !this.options.mutation || this.op >= FIRST_APP_OP;
-    if (this.#settled || !harmless || this.#repeats >= MAX_REPEATS) return false;
+    if (this.#settled || this.spent || !harmless || this.#repeats >= MAX_REPEATS) return false;
     const cause = error instanceof PostError ? error.cause : error;
     if (!(cause instanceof KontractError)) return false;
     const busy = cause.code === "OVERLOADED";

@@ -40,6 +40,8 @@ export interface RpcCall {
   readonly reqno: bigint;
   /** Aborted when the client cancels or goes away. */
   readonly signal: AbortSignal;
+  /** The elements of the n-th streamed argument, encoded; each can be read once. */
+  input(argument: number): AsyncIterable<Uint8Array>;
 }
 
 /** What a dispatcher answers. A stream yields encoded elements; throwing inside it ends it with an error frame. */

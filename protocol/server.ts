@@ -23,7 +23,7 @@ import type { Dispatch } from "./rpc.ts";
 import { grantSession, respond } from "./server_handshake.ts";
 import { deriveServerKeys, type ServerKeys } from "./server_keys.ts";
 import { replyBody, type RunningCall, settle } from "./server_reply.ts";
-import { type OpenedRequest, openRequest } from "./server_request.ts";
+import { inputsOf, type OpenedRequest, openRequest } from "./server_request.ts";
 import type { RaySocket } from "./socket_link.ts";
 import { type SavedSocket, SocketSession, type SocketSessionOptions } from "./socket_session.ts";
 import { EPOCH_MS, type EpochStore, TicketBox, type TicketClock } from "./tickets.ts";
@@ -170,13 +170,13 @@ class HttpServer implements RaystreamServer {
   ): Promise<Response> {
     const abort = new AbortController();
     const unwatch = this.#peers.add(request, () => abort.abort());
-    const running = opened.calls.map(({ stream, ...call }): RunningCall => {
-      const { lane, token } = opened;
-      return {
-        stream,
-        op: call.op,
-        reply: settle(dispatch, { ...call, lane, token, signal: abort.signal }),
-      };
+    const { lane, token } = opened;
+    const { signal } = abort;
+    const running = opened.calls.map((call): RunningCall => {
+      const { stream, op, payload, reqno } = call;
+      const input = inputsOf(call, signal);
+      const reply = settle(dispatch, { op, payload, reqno, lane, token, signal, input });
+      return { stream, op, reply };
     });
     const salt = randomBytes(SALT_LENGTH);
     const key = responseKey(ready.crypto, opened.rms, opened.prefixHash, salt);

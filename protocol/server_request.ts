@@ -15,6 +15,7 @@ import { MAX_TOKEN, type RayLimits } from "./limits.ts";
 import { readPrefix, requestKey, requestNumber } from "./message_keys.ts";
 import { MessageOpener, type RayMessage } from "./message_state.ts";
 import { SYSTEM_OPS } from "./rpc.ts";
+import { MAX_INPUTS, readTwice } from "./socket_input.ts";
 import type { TicketBox } from "./tickets.ts";
 
 /** One call of a body. */
@@ -23,6 +24,8 @@ export interface OpenedCall {
   readonly op: number;
   readonly reqno: bigint;
   readonly payload: Uint8Array;
+  /** Elements of its streamed arguments. */
+  readonly inputs: ReadonlyMap<number, readonly Uint8Array[]>;
 }
 
 /** A body that is authentic and whole. */
@@ -53,16 +56,57 @@ export async function openRequest(
   );
   const [first, ...rest] = messages;
   const token = first?.stream === 0 ? readToken(first) : null;
-  const calls = (first?.stream === 0 ? rest : messages).map((message, k): OpenedCall => {
-    if (message.type !== FrameType.RPC_CALL || message.stream !== 2 * k + 1) {
-      throw new KontractError("RAY_PROTOCOL");
-    }
-    const { stream, op, payload } = message;
-    return { stream, op, payload, reqno: requestNumber(prefix.reqno, k) };
-  });
+  const calls = openCalls(first?.stream === 0 ? rest : messages, prefix.reqno);
   if (calls.length === 0 || calls.length > limits.streams) throw new KontractError("RAY_PROTOCOL");
   return { token, lane: toBase64Url(prefix.lane), calls, rms: ticket.rms, prefixHash };
 }
+
+/** Calls in order, each followed by the elements and ends of its streamed arguments. */
+function openCalls(messages: readonly RayMessage[], first: bigint): OpenedCall[] {
+  const calls: OpenedCall[] = [];
+  let inputs = new Map<number, Uint8Array[]>();
+  let open = new Set<number>();
+  for (const { type, stream, op, payload } of messages) {
+    if (type === FrameType.RPC_CALL) {
+      const k = calls.length;
+      if (stream !== 2 * k + 1 || open.size > 0) throw new KontractError("RAY_PROTOCOL");
+      inputs = new Map();
+      open = new Set();
+      calls.push({ stream, op, payload, inputs, reqno: requestNumber(first, k) });
+      continue;
+    }
+    const element = type === FrameType.EVENT;
+    const end = type === FrameType.RPC_RESPONSE && payload.length === 0;
+    const fits = (element || end) && stream === calls.at(-1)?.stream && op < MAX_INPUTS;
+    if (!fits || inputs.has(op) && !open.has(op)) throw new KontractError("RAY_PROTOCOL");
+    if (!inputs.has(op)) inputs.set(op, []);
+    if (element) inputs.get(op)!.push(payload);
+    if (element) open.add(op);
+    else open.delete(op);
+  }
+  if (open.size > 0) throw new KontractError("RAY_PROTOCOL");
+  return calls;
+}
+
+/** Gives out streamed arguments, each once. */
+export function inputsOf(
+  { inputs }: OpenedCall,
+  signal: AbortSignal,
+): (argument: number) => AsyncIterable<Uint8Array> {
+  const read = new Set<number>();
+  return async function* (argument): AsyncGenerator<Uint8Array, void, void> {
+    const elements = inputs.get(argument);
+    if (elements === undefined) throw new KontractError("BAD_REQUEST", MISSING_INPUT);
+    if (read.has(argument)) throw readTwice();
+    read.add(argument);
+    for (const element of elements) {
+      if (signal.aborted) throw new KontractError("CANCELLED");
+      yield await Promise.resolve(element);
+    }
+  };
+}
+
+const MISSING_INPUT = "A streamed argument is missing.";
 
 function openMessages(opener: MessageOpener, limits: RayLimits, bytes: Uint8Array): RayMessage[] {
   const splitter = new FrameSplitter();

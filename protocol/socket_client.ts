@@ -12,14 +12,17 @@ import { FrameSplitter, FrameType } from "./frames.ts";
 import { RayTransport } from "./hello.ts";
 import { MAX_MESSAGE, type RayLimits } from "./limits.ts";
 import type { RayMessage } from "./message_state.ts";
-import { ControlOp, encodeCredit, encodeNumber } from "./socket_control.ts";
+import { ControlOp, decodeCredit, encodeCredit, encodeNumber } from "./socket_control.ts";
 import { CloseCode, type RaySocket, SocketLink } from "./socket_link.ts";
+import type { SocketOutputs } from "./socket_output.ts";
 import { decodeWireError, RemoteError } from "./wire_error.ts";
 
 /** Who waits for a call's answer. */
 export interface CallSink {
   /** An element; null where the call is not a stream. */
   readonly event: ((element: Uint8Array) => void) | null;
+  /** Streamed arguments, where there are any. */
+  readonly outputs?: SocketOutputs | undefined;
   done(payload: Uint8Array): void;
   fail(error: unknown): void;
 }
@@ -148,9 +151,20 @@ export class SocketClient {
     this.#link?.send({ type: FrameType.HEARTBEAT, stream: 0, op: 0, payload: EMPTY });
   }
 
+  /** Sends an element of a streamed argument, or its end. */
+  sendInput(stream: number, type: FrameType, op: number, payload: Uint8Array): void {
+    const limit = this.#limits?.message ?? 0;
+    if (payload.length > limit) {
+      throw new KontractError("TOO_LARGE", `An element may have ${limit} bytes at most.`);
+    }
+    if (this.#calls.has(stream)) this.#link?.send({ type, stream, op, payload });
+  }
+
   /** Tells the server that nobody waits; what still comes for the stream is dropped. */
   cancel(stream: number): void {
-    if (!this.#calls.has(stream)) return;
+    const sink = this.#calls.get(stream);
+    if (sink === undefined) return;
+    sink.outputs?.stop();
     this.#calls.set(stream, { event: () => {}, done: () => {}, fail: () => {} });
     this.#link?.send({ type: FrameType.CANCEL, stream, op: 0, payload: EMPTY });
   }
@@ -180,7 +194,10 @@ export class SocketClient {
     if (this.#link === undefined) this.#options.socket.close(code);
     else this.#link.close(code);
     this.#ready.reject(error);
-    for (const sink of this.#calls.values()) sink.fail(error);
+    for (const sink of this.#calls.values()) {
+      sink.outputs?.stop();
+      sink.fail(error);
+    }
     this.#calls.clear();
   }
 
@@ -215,10 +232,14 @@ export class SocketClient {
     const sink = this.#calls.get(stream);
     if (sink === undefined) throw new KontractError("RAY_PROTOCOL");
     if (type === FrameType.EVENT && sink.event !== null) return sink.event(payload);
+    // Of a call that was cancelled meanwhile there are no outputs any more.
+    if (type === FrameType.CREDIT) return sink.outputs?.credit(message.op, decodeCredit(payload));
+    if (type === FrameType.CANCEL) return sink.outputs?.cancel(message.op);
     // Whatever throws here leaves the call to `close`, which fails all that are open.
     const error = type === FrameType.RPC_ERROR ? new RemoteError(decodeWireError(payload)) : null;
     if (error === null && type !== FrameType.RPC_RESPONSE) throw new KontractError("RAY_PROTOCOL");
     this.#calls.delete(stream);
+    sink.outputs?.stop();
     if (error === null) sink.done(payload);
     else sink.fail(error);
   }

@@ -39,7 +39,7 @@ export function decodeNumber(payload: Uint8Array): { lane: string; reqno: bigint
   };
 }
 
-/** The payload of CREDIT: bytes, u32. */
+/** The payload of CREDIT: bytes, u32; its op is the argument, where a server grants it. */
 export function encodeCredit(bytes: number): Bytes {
   const out = new Uint8Array(4);
   viewOf(out).setUint32(0, bytes, true);

@@ -176,6 +176,41 @@ Deno.test("more calls or bytes than were announced break the socket", async () =
   assert.equal(spread.wire.code, CloseCode.TOO_LARGE, "all together");
 });
 
+Deno.test("elements of a streamed argument without credit, after its end or of another break the socket", async () => {
+  const reading: Dispatch = async (request) => {
+    for await (const _ of request.input(0)) await settled();
+    return echo(request);
+  };
+  const element = { type: FrameType.EVENT, op: 0 };
+  const end = { type: FrameType.RPC_RESPONSE, op: 0, payload: EMPTY };
+  const large = { ...element, payload: new Uint8Array(65_000) };
+  const wrong: readonly [string, Dispatch, readonly Partial<RayMessage>[]][] = [
+    ["nobody asked", () => new Promise(() => {}), [element]],
+    ["another argument", reading, [{ ...element, op: 1 }]],
+    ["an argument out of range", reading, [{ ...element, op: 2 ** 31 }]],
+    ["after its end", reading, [end, element]],
+    ["two ends", reading, [end, end]],
+    ["more than its credit", reading, Array(6).fill(large)],
+  ];
+  for (const [what, dispatch, messages] of wrong) {
+    const peer = await connect(dispatch);
+    await peer.send({});
+    await settled();
+    for (const message of messages) void peer.send(message);
+    assert.equal(peer.wire.code, CloseCode.PROTOCOL, what);
+  }
+  const fine = await connect(reading);
+  await fine.send({});
+  await settled();
+  await fine.send(element);
+  await fine.send(end);
+  await settled();
+  await settled();
+  // What was under way when the call ended is dropped.
+  await fine.send(element);
+  assert.equal(fine.wire.code, undefined);
+});
+
 Deno.test("cancelling twice, or what has ended, is fine", async () => {
   const peer = await connect((request) =>
     new Promise((resolve) => {

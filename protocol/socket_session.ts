@@ -6,7 +6,7 @@
  * the socket and never guesses.
  *
  * Calls: client streams are odd and only go up. Exactly one RPC_RESPONSE or RPC_ERROR closes each, also
- * after CANCEL. A stream's EVENTs wait for CREDIT.
+ * after CANCEL. A stream's EVENTs wait for CREDIT, in both directions.
  *
  * @module
  */
@@ -22,7 +22,14 @@ import { errorMessage, finalMessage, nextUnlessAborted, settle } from "./server_
 import { readToken } from "./server_request.ts";
 import { respond } from "./server_handshake.ts";
 import type { ServerKeys } from "./server_keys.ts";
-import { ControlOp, CreditGate, decodeCredit, decodeNumber } from "./socket_control.ts";
+import {
+  ControlOp,
+  CreditGate,
+  decodeCredit,
+  decodeNumber,
+  encodeCredit,
+} from "./socket_control.ts";
+import { InputBudget, MAX_INPUTS, readTwice, SocketInput } from "./socket_input.ts";
 import { CloseCode, type LinkPositions, type RaySocket, SocketLink } from "./socket_link.ts";
 import { toWireError } from "./wire_error.ts";
 
@@ -65,6 +72,7 @@ const MAX_AGE = 24 * 3_600_000;
 interface OpenCall {
   readonly abort: AbortController;
   readonly credit: CreditGate;
+  readonly inputs: Map<number, SocketInput>;
 }
 
 /** One WebSocket at the server. */
@@ -72,6 +80,7 @@ export class SocketSession {
   readonly #options: SocketSessionOptions;
   readonly #limits: RayLimits;
   readonly #calls = new Map<number, OpenCall>();
+  readonly #budget: InputBudget;
   #phase: "new" | "handshake" | "open" | "closed" = "new";
   #link: SocketLink | undefined;
   #startedAt = 0;
@@ -84,6 +93,7 @@ export class SocketSession {
   constructor(options: SocketSessionOptions) {
     this.#options = options;
     this.#limits = resolveLimits(options.limits);
+    this.#budget = new InputBudget(this.#limits.reassembly);
   }
 
   /** A session that goes on where `saved` stands, or is closed at once where it was busy. */
@@ -176,6 +186,9 @@ export class SocketSession {
     switch (type) {
       case FrameType.RPC_CALL:
         return stream === 0 ? this.#control(message) : this.#begin(message, link);
+      case FrameType.EVENT:
+      case FrameType.RPC_RESPONSE:
+        return this.#input(message);
       case FrameType.CANCEL:
         this.#known(stream)?.abort.abort();
         return;
@@ -207,6 +220,31 @@ export class SocketSession {
     } else throw new KontractError("RAY_PROTOCOL");
   }
 
+  // An element of a streamed argument, or its end.
+  #input({ type, stream, op, payload }: RayMessage): void {
+    const call = this.#known(stream);
+    if (call === undefined) return;
+    const input = call.inputs.get(op);
+    if (input === undefined) throw new KontractError("RAY_PROTOCOL"); // never asked for
+    if (type === FrameType.EVENT) input.push(payload);
+    else input.end();
+  }
+
+  #openInput({ inputs, abort }: OpenCall, stream: number, op: number): SocketInput {
+    if (op >= MAX_INPUTS || abort.signal.aborted) throw new KontractError("CANCELLED");
+    if (inputs.has(op)) throw readTwice();
+    const send = (type: FrameType, payload: Uint8Array): void => {
+      if (this.#calls.has(stream)) this.#link?.send({ type, stream, op, payload });
+    };
+    const input = new SocketInput(this.#budget, {
+      credit: (bytes) => send(FrameType.CREDIT, encodeCredit(bytes)),
+      cancel: () => send(FrameType.CANCEL, EMPTY),
+    });
+    inputs.set(op, input);
+    abort.signal.addEventListener("abort", () => input.abort(), { once: true });
+    return input;
+  }
+
   #begin(message: RayMessage, link: SocketLink): void {
     const { stream, op, payload } = message;
     const fresh = stream % 2 === 1 && stream > this.#lastStream;
@@ -214,13 +252,21 @@ export class SocketSession {
     this.#lastStream = stream;
     const reqno = this.#reqno++;
     if (reqno > 0xffff_ffff_ffff_fffen) throw new KontractError("RAY_PROTOCOL");
-    const call: OpenCall = { abort: new AbortController(), credit: new CreditGate() };
+    const call: OpenCall = {
+      abort: new AbortController(),
+      credit: new CreditGate(),
+      inputs: new Map(),
+    };
     this.#calls.set(stream, call);
     const { signal } = call.abort;
     const identity = { token: this.#token, lane: this.#lane, reqno };
-    this.#run(call, { op, payload, signal, ...identity }, stream, link).catch((error: unknown) => {
-      this.#fail(error);
-    });
+    const input = (argument: number): AsyncIterable<Uint8Array> =>
+      this.#openInput(call, stream, argument).read();
+    this.#run(call, { op, payload, signal, input, ...identity }, stream, link).catch(
+      (error: unknown) => {
+        this.#fail(error);
+      },
+    );
   }
 
   async #run(
@@ -235,6 +281,7 @@ export class SocketSession {
       ? await this.#pump(call, target, reply.elements, link)
       : finalMessage(target, reply, this.#limits);
     this.#calls.delete(stream);
+    for (const input of call.inputs.values()) input.abort();
     link.send(final);
   }
 

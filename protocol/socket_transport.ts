@@ -19,6 +19,7 @@ import { LANE_LENGTH } from "./message_keys.ts";
 import { failureOf, PendingCall, watchCall } from "./pending_call.ts";
 import { SocketClient } from "./socket_client.ts";
 import { CloseCode } from "./socket_link.ts";
+import { SocketOutputs } from "./socket_output.ts";
 import { watchSocket } from "./socket_watch.ts";
 import type { Transport, TransportCallOptions, TransportOptions } from "./transport.ts";
 
@@ -98,12 +99,14 @@ class SocketTransport implements SocketLine {
     const queue = new ElementQueue();
     let left = false;
     let begun: { client: SocketClient; stream: number } | undefined;
+    const outputs = outputsOf(options, () => begun, (error) => queue.end({ error }));
     const stop = (error: KontractError): void => queue.end({ error });
     const unwatch = watchCall(this.#clock, { timeout, signal }, stop);
     this.#connected().then((client) => {
       if (left) return;
       const { stream } = client.begin({ op, payload, token }, {
         event: (element) => queue.push(element),
+        outputs,
         done: () => queue.end(null),
         fail: (error) => queue.end({ error: failureOf(error, mutation) }),
       });
@@ -134,21 +137,30 @@ class SocketTransport implements SocketLine {
 
   async #send(pending: PendingCall): Promise<void> {
     const { op, payload, options } = pending;
-    let client: SocketClient;
-    let stream: number;
+    let begun: { client: SocketClient; stream: number } | undefined;
+    const outputs = outputsOf(options, () => begun, (error) => {
+      pending.reject(error);
+      begun?.client.cancel(begun.stream);
+    });
     try {
-      client = await this.#connected();
+      const client = await this.#connected();
       if (pending.settled) return;
-      const begun = client.begin({ op, payload, token: options.token, reqno: pending.reqno }, {
+      const { reqno } = pending;
+      const { stream, ...rest } = client.begin({ op, payload, token: options.token, reqno }, {
         event: null,
+        outputs,
         done: (answer) => pending.resolve(answer),
-        fail: (error) => this.#fail(pending, error),
+        fail: (error) => {
+          pending.spent = outputs?.touched === true;
+          this.#fail(pending, error);
+        },
       });
-      stream = begun.stream;
-      pending.reqno = begun.reqno;
+      begun = { client, stream };
+      pending.reqno = rest.reqno;
     } catch (error) {
       return this.#fail(pending, new PostError(error, pending.reqno !== undefined));
     }
+    const { client, stream } = begun;
     pending.onAbandoned = () => client.cancel(stream);
   }
 
@@ -235,6 +247,24 @@ class SocketTransport implements SocketLine {
       };
     });
   }
+}
+
+/** The streamed arguments of a call, if it has any; `begun` tells where it runs. */
+function outputsOf(
+  { inputs, onProgress }: TransportCallOptions,
+  begun: () => { readonly client: SocketClient; readonly stream: number } | undefined,
+  fail: (error: unknown) => void,
+): SocketOutputs | undefined {
+  if (inputs === undefined) return undefined;
+  return new SocketOutputs({
+    inputs,
+    onProgress,
+    fail,
+    send(type, argument, payload): void {
+      const { client, stream } = begun() ?? {};
+      client?.sendInput(stream ?? 0, type, argument, payload);
+    },
+  });
 }
 
 function retire(client: SocketClient): void {

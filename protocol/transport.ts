@@ -14,6 +14,13 @@ export interface TransportCallOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds the caller is willing to wait. */
   readonly timeout?: number;
+  /**
+   * Streamed arguments, encoded element by element, in the order of the function's parameters. Over a
+   * WebSocket they are read as the function takes them; over HTTP all at once, into one body.
+   */
+  readonly inputs?: readonly AsyncIterable<Uint8Array>[] | undefined;
+  /** Told how many bytes of them have left, a window ahead of the function at most. */
+  readonly onProgress?: ((sent: number) => void) | undefined;
 }
 
 /** A sealed channel to one gateway. */

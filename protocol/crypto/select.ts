@@ -5,7 +5,6 @@
  *
  * @module
  */
-import { findNodeCrypto, nodeSymmetric } from "./node_symmetric.ts";
 import { combine, type CryptoProvider, type DiffieHellman, type Symmetric } from "./provider.ts";
 import { hasWebDh, webDh } from "./web_dh.ts";
 
@@ -32,11 +31,19 @@ async function chooseDh(): Promise<DiffieHellman> {
 }
 
 async function chooseSymmetric(): Promise<Symmetric> {
-  const node = findNodeCrypto();
-  if (node === null) return (await import("./noble_symmetric.ts")).nobleSymmetric;
-  const native = nodeSymmetric(node);
+  const native = await chooseNative();
+  if (native === null) return (await import("./noble_symmetric.ts")).nobleSymmetric;
   if (globalThis.navigator?.userAgent !== "Cloudflare-Workers") return native;
   return bySize((await import("./noble_symmetric.ts")).nobleSymmetric, native);
+}
+
+// A chunk of its own, so that no page carries it.
+async function chooseNative(): Promise<Symmetric | null> {
+  const { process } = globalThis as { process?: { getBuiltinModule?: unknown } };
+  if (typeof process?.getBuiltinModule !== "function") return null;
+  const { findNodeCrypto, nodeSymmetric } = await import("./node_symmetric.ts");
+  const node = findNodeCrypto();
+  return node && nodeSymmetric(node);
 }
 
 /** `small` below 2 KiB, `large` from there on. */
