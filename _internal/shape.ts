@@ -106,7 +106,12 @@ export type Shape =
   | { readonly kind: "unknown" }
   | { readonly kind: "file"; readonly of: "File" | "Blob" }
   /** An async generator or ReadableStream; only as a result or a top-level argument. */
-  | { readonly kind: "stream"; readonly element: Shape }
+  | {
+    readonly kind: "stream";
+    readonly element: Shape;
+    /** True for an argument that the function declares as a ReadableStream. */
+    readonly readable?: true;
+  }
   /** A KontractError or subclass as data: code, message, typed data, never a stack. */
   | { readonly kind: "error"; readonly data?: Shape }
   /** A named type in the table. */

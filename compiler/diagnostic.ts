@@ -28,6 +28,7 @@ export const DIAGNOSTIC_CODES = {
   KT2009: "parameter form",
   KT2010: "plain HTTP address",
   KT2011: "error class",
+  KT2012: "streamed parameter",
   KT3001: "type cannot cross",
   KT4001: "table",
   KT4002: "primary key",

@@ -205,6 +205,12 @@ function checkParameter(
       `Take an array: ${name}: string[].`,
     );
   }
+  if (parameter.shape.kind === "stream") {
+    return report(
+      `'${name}' is a stream, which only the sealed channel carries.`,
+      "Leave 'http' out; the generated client calls the function all the same.",
+    );
+  }
   const from = sourceOf(parameter, route);
   if (from === "body" || from === "whole") return;
   const { inner, flags } = peel(parameter.shape, types);

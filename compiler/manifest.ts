@@ -165,6 +165,14 @@ function routeDef(route: RouteSource, input: ManifestInput): RouteDef {
   const parameters = route.signature.parameters.map((symbol, i) =>
     parameterOf(symbol, i, op, route, input)
   );
+  const streams = parameters.filter(({ shape }) => shape.kind === "stream");
+  if (streams.length > MAX_INPUTS) {
+    input.reporter.error(
+      "KT2012",
+      route.node,
+      `'${route.name}' takes ${streams.length} streams; at most ${MAX_INPUTS} can travel with one call.`,
+    );
+  }
   if ((route.signature.typeParameters?.length ?? 0) > 0) {
     input.reporter.error(
       "KT2008",
@@ -252,6 +260,9 @@ function checkCache(route: RouteSource, result: Shape, reporter: Reporter): void
   );
 }
 
+/** As raystream has it: see `protocol/socket_input.ts`. */
+const MAX_INPUTS = 8;
+
 function parameterOf(
   symbol: ts.Symbol,
   index: number,
@@ -283,9 +294,18 @@ function parameterOf(
     );
   }
   const text = ts.displayPartsToString(symbol.getDocumentationComment(input.lowering.checker));
+  const stream = streamOf(type, input.lowering, place);
+  if (stream !== null && optional) {
+    input.reporter.error(
+      "KT2012",
+      node,
+      `The streamed parameter '${name}' cannot be optional.`,
+      "Take it always: a caller that has nothing gives an empty stream.",
+    );
+  }
   return {
     name,
-    shape: input.lowering.lowerMember(type, optional, place),
+    shape: stream ?? input.lowering.lowerMember(type, optional, place),
     optional,
     rest,
     ...(text === "" ? {} : { doc: text }),
@@ -301,19 +321,27 @@ const STREAMS: ReadonlySet<string> = new Set([
 ]);
 
 function resultOf(type: ts.Type, lowering: Lowering, place: Place): Shape {
-  const { checker } = lowering;
-  const awaited = checker.getAwaitedType(type) ?? type;
+  const awaited = lowering.checker.getAwaitedType(type) ?? type;
   if (awaited.flags & ts.TypeFlags.Never) return { kind: "undefined" };
-  const symbol = awaited.getSymbol();
-  if (symbol !== undefined && STREAMS.has(symbol.name) && lowering.isLibrary(symbol)) {
-    const element = checker.getTypeArguments(awaited as ts.TypeReference)[0];
-    const at = { ...place, path: "<element>", owner: `${place.owner}*` };
-    return {
-      kind: "stream",
-      element: element === undefined ? { kind: "unknown" } : lowering.lower(element, at),
-    };
-  }
-  return lowering.lower(awaited, place);
+  const stream = streamOf(awaited, lowering, { ...place, path: "<element>" });
+  if (stream === null) return lowering.lower(awaited, place);
+  return { kind: "stream", element: stream.element };
+}
+
+type StreamShape = Extract<Shape, { kind: "stream" }>;
+
+/** The shape of a type that is a stream, null for any other. */
+function streamOf(type: ts.Type, lowering: Lowering, place: Place): StreamShape | null {
+  const given = lowering.checker.getNonNullableType(type);
+  const symbol = given.getSymbol();
+  if (symbol === undefined || !STREAMS.has(symbol.name) || !lowering.isLibrary(symbol)) return null;
+  const element = lowering.checker.getTypeArguments(given as ts.TypeReference)[0];
+  const at = { ...place, owner: `${place.owner}*` };
+  return {
+    kind: "stream",
+    element: element === undefined ? { kind: "unknown" } : lowering.lower(element, at),
+    ...(symbol.name === "ReadableStream" ? { readable: true } : {}),
+  };
 }
 
 function tableDef(table: TableSource, input: ManifestInput): TableDef {

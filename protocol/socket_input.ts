@@ -59,6 +59,7 @@ export class SocketInput {
   readonly #queue = new ElementQueue();
   #balance = 0;
   #state: "new" | "reading" | "over" = "new";
+  #holding = false;
   #ended = false;
   #aborted = false;
 
@@ -87,6 +88,7 @@ export class SocketInput {
   /** The call is over or the client has gone. */
   abort(): void {
     this.#aborted = true;
+    this.#release(); // whoever held a reader may have forgotten it
     this.#queue.end({ error: new KontractError("CANCELLED") });
   }
 
@@ -95,6 +97,7 @@ export class SocketInput {
     if (this.#state !== "new") throw readTwice();
     this.#state = "reading";
     await this.#budget.take();
+    this.#holding = true;
     try {
       this.#grant(this.#budget.window);
       let taken = 0;
@@ -109,9 +112,14 @@ export class SocketInput {
       }
     } finally {
       this.#state = "over";
-      this.#budget.release();
+      this.#release();
       if (!this.#ended && !this.#aborted) this.#control.cancel();
     }
+  }
+
+  #release(): void {
+    if (this.#holding) this.#budget.release();
+    this.#holding = false;
   }
 
   #grant(bytes: number): void {

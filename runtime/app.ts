@@ -25,6 +25,8 @@ export interface RouteEntry {
   readonly schemaHash: string;
   /** True where the result is a stream. */
   readonly stream: boolean;
+  /** Number of streamed arguments; none where missing. */
+  readonly inputs?: number;
   /** Its plain REST address, if it has one. */
   readonly http?: HttpBinding;
 }
@@ -35,12 +37,24 @@ export interface RouteCode {
   decodeArguments(bytes: Uint8Array): unknown[];
   /** Result (or one stream element) → FlatBuffers bytes, owned by the caller. Throws `VALIDATION` where the value breaks its type. */
   encodeResult(value: unknown): Uint8Array;
+  /** Streamed arguments, in order; none where missing. */
+  readonly inputs?: readonly RouteInput[];
   /** Plain JSON array → arguments, fully checked; throws `VALIDATION` with the path. */
   argumentsFromJson(value: unknown): unknown[];
   /** Result → plain JSON. */
   resultToJson(value: unknown): unknown;
   /** Middleware inlined, then the author's function. Runs inside the call's context. */
   invoke(args: unknown[]): unknown;
+}
+
+/** A streamed argument. */
+export interface RouteInput {
+  /** Its place among the arguments. */
+  readonly at: number;
+  /** True: the function takes a ReadableStream. */
+  readonly readable: boolean;
+  /** Bytes of one element → element, fully checked; throws `RAY_DECODE`. */
+  decode(bytes: Uint8Array): unknown;
 }
 
 /** One lazily loaded chunk. */

@@ -208,7 +208,7 @@ class Run {
 
   async start(body: (context: CallContext) => Promise<Uint8Array>): Promise<CallOutcome> {
     const bounds = this.#bounds;
-    const { meta, stream } = this.#call.route;
+    const { meta, stream, inputs = 0 } = this.#call.route;
     const startedAt = this.#parts.ports.clock.now();
     const deadline = startedAt + meta.timeout;
     const options: CallOptions = {
@@ -217,7 +217,8 @@ class Run {
       grants: meta.grants,
       ugroup: meta.ugroup,
       readOnly: meta.readOnly,
-      retry: meta.readOnly || stream ? 0 : meta.retry,
+      // What was read of a streamed argument does not come again.
+      retry: meta.readOnly || stream || inputs > 0 ? 0 : meta.retry,
       deadline,
       signal: bounds.signal,
       effect: meta.readOnly ? null : this.#call.effect,

@@ -65,6 +65,7 @@ export async function answerJson(
 ): Promise<Response> {
   const { routes, runner } = services;
   const { request, requestId, address, origin } = incoming;
+  if ((route.inputs ?? 0) > 0) throw new KontractError("BAD_REQUEST", SEALED_ONLY);
   const effect = await effectOf(request.headers.get("idempotency-key"), route.name);
   const digest = effect === null ? "" : await bodyDigest(content);
   const code = await routes.code(route);
@@ -93,6 +94,8 @@ export async function answerJson(
     ...(outcome.replayed ? { "idempotency-replayed": "true" } : {}),
   });
 }
+
+const SEALED_ONLY = "A function with a streamed argument is called through the client.";
 
 function argumentList(body: unknown): unknown[] {
   if (Array.isArray(body)) return body;

@@ -21,6 +21,7 @@ import type { Call } from "./call_runner.ts";
 import { reportFailure } from "./failure.ts";
 import { follow } from "./follower.ts";
 import type { Incoming, Services } from "./services.ts";
+import { withInputs } from "./stream_arguments.ts";
 
 /** The dispatcher for the calls of one request. */
 export function rayDispatch(services: Services, incoming: Incoming): Dispatch {
@@ -62,7 +63,7 @@ async function callRoute(services: Services, incoming: Incoming, rpc: RpcCall): 
     request: { address, origin, sealed: true },
     signal: rpc.signal,
     effect: { lane: rpc.lane, reqno: rpc.reqno },
-    arguments: () => code.decodeArguments(rpc.payload),
+    arguments: () => withInputs(code.decodeArguments(rpc.payload), code, rpc),
     encode: (value) => code.encodeResult(value),
   };
   if (!route.stream) {

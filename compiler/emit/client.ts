@@ -9,7 +9,7 @@
 import type { ErrorDef, Manifest, RouteDef, RouteParameter } from "../../_internal/manifest.ts";
 import type { Shape, ShapeTable } from "../../_internal/shape.ts";
 import { emitCodecModule } from "./codec.ts";
-import { argumentsShape } from "./fbs.ts";
+import { argumentsShape, streamedParameters } from "./fbs.ts";
 import { docText, propertyName, typeText } from "./type_text.ts";
 
 const HEADER = "// Written by Kontract from the backend functions of this app. Do not edit.";
@@ -30,12 +30,19 @@ export function emitClient(
   };
 }
 
-/** Codec entries of routes: `a<op>` for the arguments, `r<op>` for the result or a stream's element. */
+/**
+ * Codec entries of routes: `a<op>` for the arguments, `i<op>_<n>` for an element of the n-th streamed
+ * one, `r<op>` for the result or a stream's element.
+ */
 export function codecEntries(
   routes: readonly RouteDef[],
 ): readonly { readonly name: string; readonly shape: Shape }[] {
   return routes.flatMap((route) => [
     { name: `a${route.op}`, shape: argumentsShape(route) },
+    ...streamedParameters(route).map(({ shape }, n) => ({
+      name: `i${route.op}_${n}`,
+      shape: shape.element,
+    })),
     { name: `r${route.op}`, shape: resultShape(route) },
   ]);
 }
@@ -51,7 +58,11 @@ function clientModule(manifest: Manifest, pins: readonly string[]): string {
     `// @ts-self-types="./client.d.ts"`,
     `import { ${clientImports(manifest).join(", ")} } from "@kontract/kontract/client";`,
   ];
-  const names = manifest.routes.flatMap(({ op }) => [`decode_r${op}`, `encode_a${op}`]).sort();
+  const names = manifest.routes.flatMap((route) => [
+    `decode_r${route.op}`,
+    `encode_a${route.op}`,
+    ...streamedParameters(route).map((_, n) => `encode_i${route.op}_${n}`),
+  ]).sort();
   if (names.length > 0) lines.push(`import { ${names.join(", ")} } from "./codec.js";`);
   lines.push(
     ...manifest.errors.flatMap(errorClass),
@@ -70,6 +81,7 @@ function clientModule(manifest: Manifest, pins: readonly string[]): string {
     };
     const fields = Object.entries(head).map(([key, value]) => `${key}: ${JSON.stringify(value)}`);
     fields.push(`encodeArguments: encode_a${route.op}`, `decodeResult: decode_r${route.op}`);
+    fields.push(...inputsField(route));
     lines.push(
       "",
       `const r${route.op} = { ${fields.join(", ")} };`,
@@ -82,6 +94,14 @@ function clientModule(manifest: Manifest, pins: readonly string[]): string {
   const all = manifest.routes.map((route) => route.name).sort();
   lines.push("", `export const api = { ${all.join(", ")} };`, "");
   return lines.join("\n");
+}
+
+function inputsField(route: RouteDef): readonly string[] {
+  const inputs = streamedParameters(route).map(({ at, shape }, n) => {
+    const bytes = shape.element.kind === "bytes" ? "bytes: true, " : "";
+    return `{ at: ${at}, ${bytes}encode: encode_i${route.op}_${n} }`;
+  });
+  return inputs.length === 0 ? [] : [`inputs: [${inputs.join(", ")}]`];
 }
 
 /** No name of an app's begins with `$`. */
@@ -191,10 +211,19 @@ export function parameterList(route: RouteDef): string {
 
 /** `x?` may stand only before other optional ones; else the type says that it may be missing. */
 function parameterText(parameter: RouteParameter, trailing: boolean): string {
-  const type = typeText(parameter.shape);
+  const type = parameter.shape.kind === "stream"
+    ? inputText(parameter.shape.element)
+    : typeText(parameter.shape);
   if (parameter.rest) return `...${parameter.name}: ${type}`;
   if (!parameter.optional) return `${parameter.name}: ${type}`;
   return trailing ? `${parameter.name}?: ${type}` : `${parameter.name}: ${type} | undefined`;
+}
+
+/** What a streamed argument may be given as. */
+function inputText(element: Shape): string {
+  const type = typeText(element);
+  const file = element.kind === "bytes" ? "Blob | " : "";
+  return `${file}AsyncIterable<${type}> | ReadableStream<${type}>`;
 }
 
 /** What a call gives: a promise or an async generator. */

@@ -23,6 +23,10 @@ import {
 export function emitFbs(manifest: Manifest): string {
   const entries = manifest.routes.flatMap((route) => [
     { name: `${route.name}_arguments`, shape: argumentsShape(route) },
+    ...streamedParameters(route).map(({ name, shape }) => ({
+      name: `${route.name}_${name}_element`,
+      shape: shape.element,
+    })),
     { name: `${route.name}_result`, shape: elementOf(route.result) },
   ]);
   return schemaOf(manifest.types, entries).text;
@@ -38,6 +42,20 @@ export function argumentsShape(route: RouteDef): Shape {
   return last?.rest === true && last.shape.kind === "array"
     ? { kind: "tuple", elements, rest: last.shape.element }
     : { kind: "tuple", elements };
+}
+
+/** A streamed parameter and its place. */
+export interface StreamedParameter {
+  readonly at: number;
+  readonly name: string;
+  readonly shape: Extract<Shape, { kind: "stream" }>;
+}
+
+/** Streamed parameters, in order. */
+export function streamedParameters(route: RouteDef): readonly StreamedParameter[] {
+  return route.parameters.flatMap(({ name, shape }, at) =>
+    shape.kind === "stream" ? [{ at, name, shape }] : []
+  );
 }
 
 const NOTHING: Shape = { kind: "undefined" };

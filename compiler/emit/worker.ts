@@ -15,7 +15,7 @@ import { chainOf, type MiddlewareSource } from "../middleware.ts";
 import { appPath } from "../project.ts";
 import { codecEntries, reachableTypes, resultShape } from "./client.ts";
 import { emitCodecModule } from "./codec.ts";
-import { argumentsShape } from "./fbs.ts";
+import { argumentsShape, streamedParameters } from "./fbs.ts";
 import { MappedText } from "./mapped_text.ts";
 import { emitChain, splicedLinks, type SpliceLink } from "./splice.ts";
 
@@ -107,6 +107,7 @@ function appModule({ manifest }: ServerInput, modules: readonly string[]): strin
     meta: route.meta,
     schemaHash: route.schemaHash,
     stream: route.result.kind === "stream",
+    ...inputsOf(route),
     ...httpOf(route, manifest.types),
   }));
   const types = reachableTypes(
@@ -127,6 +128,11 @@ ${imports}  ],
 `;
 }
 
+function inputsOf(route: RouteDef): Pick<RouteEntry, "inputs"> {
+  const inputs = streamedParameters(route).length;
+  return inputs === 0 ? {} : { inputs };
+}
+
 function httpOf(route: RouteDef, types: ShapeTable): Pick<RouteEntry, "http"> {
   const http = httpBinding(route, types);
   return http === null ? {} : { http };
@@ -139,7 +145,11 @@ function routeModule(
   input: ServerInput,
 ): string {
   const names = [...new Set(routes.map((r) => r.export.className ?? r.export.name))].sort();
-  const codecs = routes.flatMap(({ op }) => [`decode_a${op}`, `encode_r${op}`]).sort();
+  const codecs = routes.flatMap((route) => [
+    `decode_a${route.op}`,
+    `encode_r${route.op}`,
+    ...streamedParameters(route).map((_, n) => `decode_i${route.op}_${n}`),
+  ]).sort();
   const shapes = routes.flatMap((route) => [argumentsShape(route), resultShape(route)]);
   const out = new MappedText();
   const lines = [
@@ -206,9 +216,13 @@ export function spliceExports(
 
 function routeCode(route: RouteDef, input: ServerInput, out: MappedText): void {
   const { op } = route;
+  const inputs = streamedParameters(route).map(({ at, shape }, n) =>
+    `{ at: ${at}, readable: ${shape.readable === true}, decode: decode_i${op}_${n} }`
+  );
   out.add(`  ${route.name}: {
     decodeArguments: decode_a${op},
     encodeResult: encode_r${op},
+${inputs.length === 0 ? "" : `    inputs: [${inputs.join(", ")}],\n`}\
     argumentsFromJson: (value) => jsonDecode(a${op}, types, value),
     resultToJson: (value) => jsonEncode(r${op}, types, value),
     invoke: `);

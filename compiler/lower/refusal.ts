@@ -43,8 +43,8 @@ export const REFUSALS = {
     hint: "Write the concrete type.",
   },
   stream: {
-    reason: "a stream can only be the whole result",
-    hint: "Return the AsyncGenerator or ReadableStream itself, not inside another value.",
+    reason: "a stream can only be the whole result or a whole parameter",
+    hint: "Return or take the AsyncIterable or ReadableStream itself, not inside another value.",
   },
   index: {
     reason: "named fields and an index signature do not go together",

@@ -64,6 +64,14 @@ export interface Client {
     options?: ClientCallOptions,
   ): AsyncGenerator<unknown, void, void>;
   /**
+   * Calls that are begun inside `calls` have these options; what it gives is given back.
+   *
+   * ```ts ignore
+   * await client.with({ signal, onProgress: (sent) => bar.value = sent }, () => upload(name, file));
+   * ```
+   */
+  with<T>(options: ClientCallOptions, calls: () => T): T;
+  /**
    * Follows a table, or what `env.events.grant` gave for a topic: with `onEvent`, or by `for await`. Give a
    * function that asks for the grant, and every reconnection has a fresh one.
    */
@@ -87,6 +95,12 @@ export function createClient(options: ClientOptions): Client {
 }
 
 const TIMEOUT_MS = 30_000;
+// The most that a timer can wait.
+const FOR_EVER_MS = 2 ** 31 - 1;
+
+interface CallOptions extends ClientCallOptions {
+  readonly inputs?: readonly AsyncIterable<Uint8Array>[] | undefined;
+}
 
 interface Line {
   readonly transport: Transport;
@@ -103,6 +117,7 @@ class AppClient implements Client {
   readonly #ended = new AbortController();
   #settings: ClientSettings;
   #line: Line | null = null;
+  #callOptions: ClientCallOptions = {};
 
   constructor(options: ClientOptions) {
     checkSettings(options);
@@ -118,12 +133,14 @@ class AppClient implements Client {
   async call(
     named: ClientRoute | string,
     args: readonly unknown[],
-    options: ClientCallOptions = {},
+    options: ClientCallOptions = this.#callOptions,
   ): Promise<unknown> {
     try {
       const route = this.#route(named);
       const payload = route.encodeArguments([...args]);
-      const bytes = await this.#writing(route, () => this.#answer(route, payload, options));
+      const inputs = inputsOf(route, args);
+      const more = { ...options, inputs };
+      const bytes = await this.#writing(route, () => this.#answer(route, payload, more));
       return route.decodeResult(bytes);
     } catch (error) {
       throw toClientError(error, this.#options.errors);
@@ -133,7 +150,7 @@ class AppClient implements Client {
   async *stream(
     named: ClientRoute | string,
     args: readonly unknown[],
-    options: ClientCallOptions = {},
+    options: ClientCallOptions = this.#callOptions,
   ): AsyncGenerator<unknown, void, void> {
     const { results, errors } = this.#options;
     try {
@@ -142,12 +159,22 @@ class AppClient implements Client {
       const kept = route.readOnly ? undefined : results;
       kept?.clear();
       try {
-        yield* this.#elements(route, payload, options);
+        yield* this.#elements(route, payload, { ...options, inputs: inputsOf(route, args) });
       } finally {
         kept?.clear();
       }
     } catch (error) {
       throw toClientError(error, errors);
+    }
+  }
+
+  with<T>(options: ClientCallOptions, calls: () => T): T {
+    const outer = this.#callOptions;
+    this.#callOptions = { ...outer, ...options };
+    try {
+      return calls();
+    } finally {
+      this.#callOptions = outer;
     }
   }
 
@@ -237,12 +264,13 @@ class AppClient implements Client {
   #answer(
     { op, readOnly, cache }: ClientRoute,
     payload: Uint8Array,
-    { signal, ...options }: ClientCallOptions,
+    options: CallOptions,
   ): Promise<Uint8Array> {
     const { results } = this.#options;
-    return this.#authorized(readOnly, { signal, ...options }, (line, token, timeout, owner) => {
-      const ask = () =>
-        line.transport.call(op, payload, { token, mutation: !readOnly, signal, timeout });
+    const { signal, inputs, onProgress } = options;
+    return this.#authorized(readOnly, options, (line, token, timeout, owner) => {
+      const more = { signal, timeout, inputs, onProgress };
+      const ask = () => line.transport.call(op, payload, { token, mutation: !readOnly, ...more });
       return cache === undefined || results === undefined
         ? ask()
         : results.through(`${owner} ${op}`, payload, cache, ask);
@@ -251,11 +279,12 @@ class AppClient implements Client {
 
   async #authorized<T>(
     repeatable: boolean,
-    options: ClientCallOptions,
+    options: CallOptions,
     work: (line: Line, token: string | null, timeout: number, owner: string) => Promise<T>,
   ): Promise<T> {
     checkTimeout(options.timeout);
-    const timeout = options.timeout ?? this.#settings.timeout ?? TIMEOUT_MS;
+    const timeout = options.timeout ??
+      (options.inputs === undefined ? this.#settings.timeout ?? TIMEOUT_MS : FOR_EVER_MS);
     const until = performance.now() + timeout;
     const left = (): number => Math.max(1, until - performance.now());
     const line = this.#open();
@@ -276,13 +305,14 @@ class AppClient implements Client {
   async *#elements(
     route: Pick<ClientRoute, "op" | "readOnly" | "decodeResult">,
     payload: Uint8Array,
-    options: ClientCallOptions,
+    options: CallOptions,
   ): AsyncGenerator<unknown, void, void> {
+    const { signal, inputs, onProgress } = options;
     const first = await this.#authorized(route.readOnly, options, async (line, token) => {
       const elements = line.transport.stream(route.op, payload, {
         token,
         mutation: !route.readOnly,
-        signal: options.signal,
+        ...{ signal, inputs, onProgress },
       })[Symbol.asyncIterator]();
       return { elements, result: await elements.next() };
     });
@@ -331,6 +361,17 @@ class AppClient implements Client {
       await transport.call(SYSTEM_OPS.AUTH, payload, { token, mutation, timeout }),
     );
   }
+}
+
+/** The streamed arguments of a call, encoded as they are read; the code for that is a chunk of its own. */
+function inputsOf(
+  { inputs }: ClientRoute,
+  args: readonly unknown[],
+): AsyncIterable<Uint8Array>[] | undefined {
+  return inputs?.map(async function* (input): AsyncGenerator<Uint8Array, void, void> {
+    const { encodeInput } = await import("./inputs.ts");
+    yield* encodeInput(input, args[input.at]);
+  });
 }
 
 async function deliver<T>(

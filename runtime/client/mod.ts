@@ -45,7 +45,7 @@ export {
 } from "./cookie_session.ts";
 export type { ClientError, ErrorClasses } from "./failure.ts";
 export { ResultCache } from "./result_cache.ts";
-export type { ClientCallOptions, ClientRoute } from "./route.ts";
+export type { ClientCallOptions, ClientInput, ClientRoute } from "./route.ts";
 export type { SessionState } from "./session.ts";
 export { type ClientStorage, memoryStorage } from "./session_storage.ts";
 export type {

@@ -14,6 +14,8 @@ export interface ClientRoute {
   readonly readOnly: boolean;
   /** True where the result is a stream. */
   readonly stream: boolean;
+  /** Streamed arguments, where it has any. */
+  readonly inputs?: readonly ClientInput[];
   /** Seconds a result may be kept; missing for none. */
   readonly cache?: number;
   /** Arguments → bytes; throws `VALIDATION` where one breaks its type. */
@@ -22,10 +24,28 @@ export interface ClientRoute {
   decodeResult(bytes: Uint8Array): unknown;
 }
 
+/** A streamed argument. */
+export interface ClientInput {
+  /** Its place among the arguments. */
+  readonly at: number;
+  /** True where the elements are bytes that may be cut anywhere. */
+  readonly bytes?: boolean;
+  /** One element → bytes; throws `VALIDATION` where it breaks its type. */
+  encode(element: unknown): Uint8Array;
+}
+
 /** Options of one call. */
 export interface ClientCallOptions {
   /** Aborting cancels the call, on the server too. */
   readonly signal?: AbortSignal;
-  /** Milliseconds the caller is willing to wait, session included; 30,000 where not said. */
+  /**
+   * Milliseconds the caller is willing to wait, session included; 30,000 where not said. A call with a
+   * streamed argument waits as long as the server lets it.
+   */
   readonly timeout?: number;
+  /**
+   * Told how many bytes of streamed arguments have left, as they were encoded: over a WebSocket a quarter
+   * of a megabyte ahead of the function at most.
+   */
+  onProgress?(sent: number): void;
 }
