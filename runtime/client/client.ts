@@ -137,7 +137,7 @@ class AppClient implements Client {
   ): Promise<unknown> {
     try {
       const route = this.#route(named);
-      const payload = route.encodeArguments([...args]);
+      const payload = encodeArguments(route, args);
       const inputs = inputsOf(route, args);
       const more = { ...options, inputs };
       const bytes = await this.#writing(route, () => this.#answer(route, payload, more));
@@ -155,7 +155,7 @@ class AppClient implements Client {
     const { results, errors } = this.#options;
     try {
       const route = this.#route(named);
-      const payload = route.encodeArguments([...args]);
+      const payload = encodeArguments(route, args);
       const kept = route.readOnly ? undefined : results;
       kept?.clear();
       try {
@@ -361,6 +361,13 @@ class AppClient implements Client {
       await transport.call(SYSTEM_OPS.AUTH, payload, { token, mutation, timeout }),
     );
   }
+}
+
+/** The arguments that travel as one value. */
+function encodeArguments(route: ClientRoute, args: readonly unknown[]): Uint8Array {
+  const plain = [...args];
+  for (const { at } of route.inputs ?? []) plain[at] = undefined;
+  return route.encodeArguments(plain);
 }
 
 /** The streamed arguments of a call, encoded as they are read; the code for that is a chunk of its own. */
