@@ -11,7 +11,7 @@ export interface BookStats {
 /** Figures about the book; a module of its own, so a chunk of its own that loads on first use. */
 export class Stats {
   /** How many entries the book holds, and since when. */
-  @backend({ perm: perms.R__, readOnly: true })
+  @backend({ perm: perms.R__, readOnly: true, http: { method: "GET", path: "/api/stats" } })
   static async stats(): Promise<BookStats> {
     const [stats] = await env.storage.exec<BookStats>`
       select count(*) as entries, min("createdAt") as since from entries`;
