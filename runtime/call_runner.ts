@@ -25,6 +25,7 @@ import type { OpenStreams } from "./open_streams.ts";
 import type { Ports } from "./ports.ts";
 import { endOf, type SessionCache, TRUST_MS } from "./session_cache.ts";
 import type { TopicGrants } from "./topic_grants.ts";
+import { type RunUnit, unitRunner } from "./unit.ts";
 
 /** One call, decoded but for its arguments. */
 export interface Call {
@@ -223,14 +224,19 @@ class Run {
       signal: bounds.signal,
       effect: meta.readOnly ? null : this.#call.effect,
     };
+    const runUnit = unitRunner(this.#parts.engine, options, {
+      retry: meta.retry,
+      onCommit: () => this.#parts.ports.changes.wake(),
+    });
     const outcome = await this.#parts.engine.run(options, async (transaction) => {
       bounds.committing = false;
       bounds.check();
-      const context = this.#open(transaction.storage, deadline);
+      const context = this.#open(transaction.storage, deadline, runUnit);
       const giveUp = (): void => context.end();
       bounds.signal.addEventListener("abort", giveUp, { once: true });
       try {
         const answer = await body(context);
+        await context.drain();
         bounds.check();
         bounds.committing = true;
         return answer;
@@ -270,7 +276,11 @@ class Run {
     this.#context?.end();
   }
 
-  #open(storage: Readonly<Record<string, unknown>>, deadline: number): CallContext {
+  #open(
+    storage: Readonly<Record<string, unknown>>,
+    deadline: number,
+    runUnit: RunUnit,
+  ): CallContext {
     const { ports, grants, admin } = this.#parts;
     const { route, principal, requestId, request } = this.#call;
     const { tenant, owner } = principal;
@@ -288,6 +298,7 @@ class Run {
       storage,
       shared: ports.shared,
       auth: ugroup === null ? null : routeAuth(admin, { tenant, owner, ugroup }),
+      runUnit,
       readOnly,
       log: ports.log,
       confirm: () => this.#confirm(),

@@ -19,6 +19,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { KontractError } from "../_internal/errors.ts";
 import type { EnvAuth } from "./env_auth.ts";
 import type { Log, SharedState } from "./ports.ts";
+import type { RunUnit } from "./unit.ts";
 
 /** What a caller's request said, where it came over HTTP in the open. */
 export interface CallRequest {
@@ -48,6 +49,8 @@ export interface CallContextOptions {
   readonly shared: SharedState;
   /** Administration on the caller's authority; null where the route declares no group. */
   readonly auth: EnvAuth | null;
+  /** Runs a part of the call as a transaction of its own; null inside such a part. */
+  readonly runUnit: RunUnit | null;
   /** True where the route may write nothing. */
   readonly readOnly: boolean;
   readonly log: Log;
@@ -72,26 +75,50 @@ export class CallContext {
   /** As given. */
   readonly options: CallContextOptions;
   /** What middleware put on `ctx`. */
-  readonly additions: Map<string, unknown> = new Map();
+  readonly additions: Map<string, unknown>;
   /** Messages to publish after the commit, in order. */
   readonly emitted: { readonly topic: string; readonly data: unknown }[] = [];
   /** Response headers that middleware or the function asked for. */
-  readonly headers: Map<string, string> = new Map();
+  readonly headers: Map<string, string>;
   /** What {@link HttpResp} noted last. */
   response: ResponseNote | null = null;
   #ugroups: readonly string[];
   readonly #memo = new Map<string, unknown>();
+  readonly #outer: CallContext | null;
+  readonly #owned = new Set<Promise<unknown>>();
+  #units = 0;
   #ended = false;
 
-  /** Opens the context of one run. */
-  constructor(options: CallContextOptions) {
+  /** Opens the context of one run, or of a part of `outer`, with which it ends. */
+  constructor(options: CallContextOptions, outer: CallContext | null = null) {
     this.options = options;
-    this.#ugroups = options.ugroups;
+    this.#outer = outer;
+    this.#ugroups = outer?.ugroups ?? options.ugroups;
+    this.additions = outer?.additions ?? new Map();
+    this.headers = outer?.headers ?? new Map();
   }
 
   /** True after {@link end}. */
   get ended(): boolean {
-    return this.#ended;
+    return this.#ended || this.#outer?.ended === true;
+  }
+
+  /** Number of the next part that is a transaction of its own, from 1. */
+  nextUnit(): number {
+    return ++this.#units;
+  }
+
+  /** Work that the call waits for, whether or not the function does. */
+  owned<T>(work: Promise<T>): Promise<T> {
+    this.#owned.add(work);
+    // A failure is for whoever awaits it; where that is nobody, it must not end the process.
+    work.then(() => this.#owned.delete(work), () => this.#owned.delete(work));
+    return work;
+  }
+
+  /** Waits for what the function has begun and not awaited. Rejects where some of it fails meanwhile. */
+  async drain(): Promise<void> {
+    while (this.#owned.size > 0) await Promise.all(this.#owned);
   }
 
   /** Groups of the caller, as of the last {@link confirm} or the start. */

@@ -18,6 +18,7 @@ function call(owner: string): CallContext {
     storage: { rows },
     shared: {} as SharedState,
     auth: null,
+    runUnit: null,
     readOnly: false,
     log: { info: () => {}, warn: () => {}, error: () => {} },
     checkMessage: (_topic, data) => data,

@@ -12,6 +12,7 @@ import type { StorageOperations } from "../storage/types.ts";
 import type { ContextAdditions, StorageRegistry } from "./registry.ts";
 import { checkHeader } from "./response.ts";
 import { type SharedStore, sharedStore } from "./shared_store.ts";
+import { unit } from "./unit.ts";
 
 /**
  * `env.storage`: one table handle per table of the app, as `.kontract/types.d.ts` declares them, and the
@@ -138,8 +139,14 @@ const SHARED: SharedStore = sharedStore(() => {
 
 const AUTH: EnvAuth = envAuth(() => currentCall("env.auth"));
 
+const transaction = <T>(body: () => T | Promise<T>): Promise<T> =>
+  unit(currentCall("env.storage.transaction"), body);
+
 const STORAGE = new Proxy({} as EnvStorage, {
-  get: (_target, name) => typeof name === "string" && name !== "then" ? handle(name) : undefined,
+  get(_target, name): unknown {
+    if (typeof name !== "string" || name === "then") return undefined;
+    return name === "transaction" ? transaction : handle(name);
+  },
   has: (_target, name) => typeof name === "string",
   set: refuseChange,
   deleteProperty: refuseChange,

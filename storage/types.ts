@@ -151,4 +151,24 @@ export interface StorageOperations {
     text: TemplateStringsArray,
     ...values: readonly ExecValue[]
   ): Promise<Row[]>;
+  /**
+   * Runs a part of a long call as a transaction of its own: its own snapshot, its own commit, which is final
+   * whatever the call does afterwards, and its own retries. Inside `body`, `env.storage` is the part's; what the
+   * call itself has written so far is not seen there.
+   *
+   * The n-th part of a request is applied once, also where the request is sent again or the call is run again: then
+   * it gives the stored result without running. So the result is plain data, and parts begin in the same order in
+   * every run. Not to be nested.
+   *
+   * @throws {KontractError} what `body` throws; `CONFLICT` after its retries
+   * @example
+   * ```ts ignore
+   * for (const chunk of chunks) {
+   *   await env.storage.transaction(async () => {
+   *     for (const item of chunk) await env.storage.items.set(item.id, item);
+   *   });
+   * }
+   * ```
+   */
+  transaction<T>(body: () => T | Promise<T>): Promise<T>;
 }

@@ -40,6 +40,7 @@ function run(handler: MiddlewareHandler, caller: Caller = {}): {
     storage: {},
     shared: sharedStateOver((operation) => logic.run(operation)),
     auth: null,
+    runUnit: null,
     readOnly: false,
     log: { info: () => {}, warn: () => {}, error: () => {} },
     checkMessage: (_topic, data) => data,

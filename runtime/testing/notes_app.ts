@@ -53,7 +53,8 @@ export const gates = new Map<string, () => void>();
 
 type Body = (...args: never[]) => unknown;
 
-interface Spec {
+/** One function by hand. */
+export interface Spec {
   readonly meta?: Partial<RouteMeta>;
   readonly types: readonly ("string" | "number")[];
   readonly stream?: boolean;
@@ -288,27 +289,30 @@ function codeOf(name: string, spec: Spec): RouteCode {
   };
 }
 
-const names = Object.keys(SPECS);
+/** An app over the notes, with these functions. */
+export function notesApp(specs: Readonly<Record<string, Spec>>): AppDefinition {
+  return {
+    app: "notes",
+    build: "test",
+    tables: [NOTES],
+    routes: Object.entries(specs).map(([name, spec], i): RouteEntry => ({
+      name,
+      op: 1000 + i,
+      module: 0,
+      meta: { ...META, ...spec.meta },
+      schemaHash: name,
+      stream: spec.stream === true,
+    })),
+    modules: [
+      () =>
+        Promise.resolve({
+          routes: Object.fromEntries(
+            Object.entries(specs).map(([name, spec]) => [name, codeOf(name, spec)]),
+          ),
+        }),
+    ],
+  };
+}
 
 /** The app. */
-export const NOTES_APP: AppDefinition = {
-  app: "notes",
-  build: "test",
-  tables: [NOTES],
-  routes: names.map((name, i): RouteEntry => ({
-    name,
-    op: 1000 + i,
-    module: 0,
-    meta: { ...META, ...SPECS[name]?.meta },
-    schemaHash: name,
-    stream: SPECS[name]?.stream === true,
-  })),
-  modules: [
-    () =>
-      Promise.resolve({
-        routes: Object.fromEntries(
-          Object.entries(SPECS).map(([name, spec]) => [name, codeOf(name, spec)]),
-        ),
-      }),
-  ],
-};
+export const NOTES_APP: AppDefinition = notesApp(SPECS);

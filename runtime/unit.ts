@@ -1,0 +1,107 @@
+/**
+ * `env.storage.transaction`: a part of a call that is a transaction of its own.
+ *
+ * A unit has its own snapshot, taken by its first read, and its own commit, which is final: what the call does
+ * afterwards, even failing, does not undo it. A conflict runs the unit again and not the call. Inside it
+ * `env.storage` is the unit's, wherever it is named; the call's own buffered writes are not seen there, and
+ * the call goes on reading the snapshot it began with.
+ *
+ * **Applied once.** The n-th unit of a request has an identity of its own, the request's and n, and its result is
+ * stored with its commit. Where the request is sent again, or the call is run again for a conflict, a unit that
+ * was applied gives the stored result and does nothing. So units begin in the same order in every run: a
+ * loop does that; a race between units does not.
+ *
+ * @module
+ */
+import { errorFrom } from "../_internal/error_classes.ts";
+import { KontractError } from "../_internal/errors.ts";
+import { jsonDecode, jsonEncode } from "../_internal/json_codec.ts";
+import type { CallOptions, CallOutcome, StorageEngine } from "../storage/contract.ts";
+import { CallContext } from "./context.ts";
+
+/** Runs the n-th unit of a call in storage; `body` gets the tables. */
+export type RunUnit = (
+  number: number,
+  body: (storage: Readonly<Record<string, unknown>>) => Promise<Uint8Array>,
+) => Promise<CallOutcome>;
+
+/** A result is stored as it is, whatever its type. */
+const ANY = { kind: "unknown" } as const;
+
+/**
+ * Runs `body` as a unit of `call`.
+ *
+ * @throws {KontractError} what `body` throws; `CONFLICT` after its retries; `VALIDATION` inside another unit or
+ *   where the result is not plain data
+ */
+export function unit<T>(call: CallContext, body: () => T | Promise<T>): Promise<T> {
+  const { runUnit } = call.options;
+  if (runUnit === null || typeof body !== "function") {
+    return Promise.reject(
+      new KontractError(
+        "VALIDATION",
+        runUnit === null
+          ? "A transaction within a transaction: 'env.storage.transaction' is for the call itself."
+          : "'env.storage.transaction' takes a function.",
+      ),
+    );
+  }
+  return call.owned(run(call, runUnit, call.nextUnit(), body));
+}
+
+async function run<T>(
+  call: CallContext,
+  runUnit: RunUnit,
+  number: number,
+  body: () => T | Promise<T>,
+): Promise<T> {
+  let last: CallContext | null = null;
+  try {
+    const { answer, replayed } = await runUnit(number, async (storage) => {
+      const inner = last = new CallContext({ ...call.options, storage, runUnit: null }, call);
+      try {
+        const value = await inner.run(body);
+        return new TextEncoder().encode(JSON.stringify(jsonEncode(ANY, {}, value)));
+      } finally {
+        inner.end();
+      }
+    });
+    // Messages of a unit that was applied before went out with that run.
+    if (!replayed) call.emitted.push(...(last as CallContext | null)?.emitted ?? []);
+    return jsonDecode(ANY, {}, JSON.parse(new TextDecoder().decode(answer))) as T;
+  } catch (error) {
+    throw final(error);
+  }
+}
+
+/** The unit has been run again as often as it may: for the call its failure is an answer, not a reason to run again. */
+function final(error: unknown): unknown {
+  if (!(error instanceof KontractError)) return error;
+  const { code, message, data } = error;
+  if (code !== "CONFLICT" && code !== "SNAPSHOT_TOO_OLD" && code !== "DATABASE_UNAVAILABLE") {
+    return error;
+  }
+  const cause = new Error("a unit of the call failed", { cause: error });
+  return errorFrom(code, message, { cause, ...(data === undefined ? {} : { data }) });
+}
+
+/** {@link RunUnit} over storage: identity, retries and what a commit brings with it. */
+export function unitRunner(
+  engine: Pick<StorageEngine, "run">,
+  options: CallOptions,
+  { retry, onCommit }: { readonly retry: number; readonly onCommit: () => void },
+): RunUnit {
+  // Without an identity of the request, one for this call: it may itself be run again.
+  const lane = options.effect === null
+    ? `unit/${crypto.randomUUID()}`
+    : `${options.effect.lane}/${options.effect.reqno}`;
+  return async (number, body) => {
+    const effect = options.readOnly ? null : { lane, reqno: BigInt(number) };
+    const outcome = await engine.run(
+      { ...options, retry: options.readOnly ? 0 : retry, effect },
+      ({ storage }) => body(storage),
+    );
+    if (outcome.wrote) onCommit();
+    return outcome;
+  };
+}
