@@ -24,9 +24,10 @@ import { KontractSymbols } from "./kontract_symbols.ts";
 import { EMPTY_LOCK, Lock, LockError, type LockFile, parseLock } from "./lock.ts";
 import { Lowering } from "./lower/mod.ts";
 import { makeManifest } from "./manifest.ts";
+import { isStackOverflow, reportNesting } from "./nesting.ts";
 import { writeFile } from "./output.ts";
 import type { ProgramCache } from "./program.ts";
-import { appPath, type Project, readProject, sourceFiles } from "./project.ts";
+import { appPath, listFiles, type Project, readProject, sourceFiles } from "./project.ts";
 import { GraphError, type ModuleGraph } from "./resolve.ts";
 import { SERVER_MODULE } from "./server_definition.ts";
 import { placeOf, Reporter } from "./source_place.ts";
@@ -68,6 +69,17 @@ const WEB_ENTRIES = ["main.ts", "main.tsx", "main.js", "main.jsx"];
 
 /** Analyzes an app; null where nothing can be built, with the reasons in `diagnostics`. */
 export async function analyze(options: AnalyzeOptions): Promise<Analysis | null> {
+  try {
+    return await analyzeApp(options);
+  } catch (error) {
+    if (!isStackOverflow(error)) throw error;
+    const { source } = await readProject(options.root, new Diagnostics());
+    await reportNesting(options.root, await listFiles(source), options.diagnostics);
+    return null;
+  }
+}
+
+async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
   const { diagnostics, time } = options;
   const project = await readProject(options.root, diagnostics);
   const sources = await sourceFiles(project);
@@ -151,6 +163,11 @@ async function graphOf(
     return await read();
   } catch (error) {
     if (!(error instanceof GraphError)) throw error;
+    // Deno's own parser has ended the process.
+    if (/overflowed its stack/.test(error.message)) {
+      await reportNesting(project.root, await listFiles(project.source), options.diagnostics);
+      return null;
+    }
     options.diagnostics.add({ code: "KT1002", severity: "error", message: error.message });
     return null;
   }

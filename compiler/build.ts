@@ -4,6 +4,7 @@
  * @module
  */
 import { dirname, join, relative, resolve, sep } from "node:path";
+import { KontractError } from "../_internal/errors.ts";
 import type { Manifest } from "../_internal/manifest.ts";
 import { type Analysis, analyze, LOCK_NAME } from "./analysis.ts";
 import { type Bundle, Bundler } from "./bundle.ts";
@@ -105,24 +106,33 @@ export class Builder {
   }
 }
 
-/** A full disk or a read-only folder is a diagnostic; what is left is a bug and stays an error. */
+/**
+ * A full disk, a read-only folder and a type beyond the limits of a message are diagnostics; what is left
+ * is a bug and stays an error.
+ */
 async function guarded(work: (timer: Timer) => Promise<BuildResult>): Promise<BuildResult> {
   const timer = new Timer();
   try {
     return await work(timer);
   } catch (error) {
-    const isDisk = error instanceof Error &&
-      (error instanceof Deno.errors.NotCapable || error instanceof Deno.errors.PermissionDenied ||
-        /os error/.test(error.message));
-    if (!isDisk) throw error;
     const diagnostics = new Diagnostics();
-    diagnostics.add({
-      code: "KT7001",
-      severity: "error",
-      message: `The output cannot be written or a source cannot be read: ${error.message}`,
-    });
+    if (error instanceof KontractError && error.code === "BUILD_FAILED") {
+      diagnostics.add({ code: "KT3002", severity: "error", message: error.message });
+    } else if (isDiskError(error)) {
+      diagnostics.add({
+        code: "KT7001",
+        severity: "error",
+        message: `The output cannot be written or a source cannot be read: ${error.message}`,
+      });
+    } else throw error;
     return result(diagnostics, undefined, timer, false);
   }
+}
+
+function isDiskError(error: unknown): error is Error {
+  return error instanceof Error &&
+    (error instanceof Deno.errors.NotCapable || error instanceof Deno.errors.PermissionDenied ||
+      /os error/.test(error.message));
 }
 
 class Timer {
@@ -222,11 +232,13 @@ async function runBuild(
     : { routes: [...routes].map(([name, file]) => ({ name, file, load: null })), frontEnd: null };
   if (project.budget !== null) checkBudget(project.budget, loads, diagnostics);
   if (diagnostics.failed) return result(diagnostics, manifest, timer, false);
-  if (analysis.lockChanged) {
+  // The lock before the swap: a number that is in an output must never be given away again.
+  const lock = async (): Promise<void> => {
+    if (!analysis.lockChanged) return;
     await writeFile(join(project.root, LOCK_NAME), formatLock(analysis.lock));
     for (const name of analysis.newRoutes) memory.freshRoutes.add(name);
-  }
-  await timer.time("write", () => writeFolder(outDir, files));
+  };
+  await timer.time("write", () => writeFolder(outDir, files, lock));
   const report = { outputs: timer.time("report", () => outputSizes(files)), ...loads };
   const paths = [...files.keys()].sort().map((name) => join(outDir, name));
   return result(diagnostics, manifest, timer, true, paths, report);

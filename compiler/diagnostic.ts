@@ -30,6 +30,7 @@ export const DIAGNOSTIC_CODES = {
   KT2011: "error class",
   KT2012: "streamed parameter",
   KT3001: "type cannot cross",
+  KT3002: "type beyond the limits of a message",
   KT4001: "table",
   KT4002: "primary key",
   KT4003: "field default",

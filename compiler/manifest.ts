@@ -95,13 +95,20 @@ function checkNames(routes: readonly RouteSource[], reporter: Reporter): void {
         `Two backend functions are called '${route.name}'; the other is at ${first.span.file}:${first.span.line}.`,
         `Names are unique in an app: give one of them another with @backend({ name: "…" }).`,
       );
-    } else if (
-      !IDENTIFIER.test(route.name) || RESERVED.has(route.name) || GENERATED.test(route.name)
-    ) {
+    } else if (!IDENTIFIER.test(route.name)) {
       reporter.error(
         "KT2002",
         route.node,
-        `'${route.name}' cannot be the name of a function in the client module.`,
+        `'${route.name}' cannot be a public name: it stands in addresses and in other languages.`,
+        'A public name has A–Z, a–z, 0–9, "_" and "$", at most 100, and begins with a letter: give one with ' +
+          '@backend({ name: "…" }).',
+      );
+    } else if (RESERVED.has(route.name) || GENERATED.test(route.name)) {
+      reporter.error(
+        "KT2002",
+        route.node,
+        `'${route.name}' cannot be the name of a function in the client module: it is a word of JavaScript or of ` +
+          "that module's own.",
         'Give it another with @backend({ name: "…" }).',
       );
     }

@@ -16,10 +16,15 @@ function beside(path: string, kind: "new" | "old"): string {
   return join(dirname(path), `.${basename(path)}.kontract-${kind}-${Deno.pid}-${counter++}`);
 }
 
-/** Replaces a folder by `files` (paths below it → contents). */
+/**
+ * Replaces a folder by `files` (paths below it → contents).
+ *
+ * @param last What belongs to the same step: runs when all bytes are on the disk, before the swap
+ */
 export async function writeFolder(
   folder: string,
   files: ReadonlyMap<string, string | Uint8Array>,
+  last: () => Promise<void> = () => Promise.resolve(),
 ): Promise<void> {
   await Deno.mkdir(dirname(folder), { recursive: true });
   await removeLeftovers(folder);
@@ -32,6 +37,7 @@ export async function writeFolder(
       if (typeof contents === "string") await Deno.writeTextFile(target, contents);
       else await Deno.writeFile(target, contents);
     }
+    await last();
     const existed = await renamed(folder, old);
     try {
       await Deno.rename(fresh, folder);

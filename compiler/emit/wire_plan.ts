@@ -379,7 +379,10 @@ class Planner {
     table.discriminator = tagged ? s.discriminator! : null;
     for (const variant of s.variants) {
       if (variant.id < 1 || variant.id > 255) {
-        throw new KontractError("BUILD_FAILED", `Union '${name}' has a tag outside 1 to 255.`);
+        throw new KontractError(
+          "BUILD_FAILED",
+          `Union '${name}' has more variants than the 255 that a message can tell apart: split it.`,
+        );
       }
       const hint = `${name}_${variant.tag ?? variant.id}`;
       const { shape: target } = this.#resolve(variant.shape, hint);

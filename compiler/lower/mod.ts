@@ -287,6 +287,10 @@ export class Lowering {
       this.refuse("privateMember", at);
       return null;
     }
+    if (ts.unescapeLeadingUnderscores(property.escapedName) === "__proto__") {
+      this.refuse("proto", at);
+      return null;
+    }
     const optional = (property.flags & ts.SymbolFlags.Optional) !== 0;
     const type = this.checker.getTypeOfSymbolAtLocation(property, place.node);
     const doc = ts.displayPartsToString(property.getDocumentationComment(this.checker)).trim();

@@ -25,6 +25,10 @@ export const REFUSALS = {
     hint: "Send data, and call back with another backend function or an event.",
   },
   symbol: { reason: "a symbol cannot cross", hint: "Use a string." },
+  proto: {
+    reason: "'__proto__' is no field like others: setting it changes what an object is",
+    hint: "Give the field another name.",
+  },
   never: { reason: "'never' has no values", hint: "Remove it, or make it optional." },
   object: {
     reason: "'object' does not say which fields it has",
