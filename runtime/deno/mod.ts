@@ -28,7 +28,7 @@ import { denoPorts } from "./ports.ts";
 import { serveStatic } from "./static_files.ts";
 import { upgrade } from "./socket.ts";
 
-export type { AppDefinition, RouteCode, RouteEntry, RouteModule } from "../app.ts";
+export type { AppDefinition, RouteCode, RouteEntry, RouteInput, RouteModule } from "../app.ts";
 export type { GatewayOptions } from "../gateway.ts";
 export type { HttpArgument, HttpBinding } from "../../_internal/http_route.ts";
 export type { AuthActor, AuthAdmin, ImportedAccount } from "../../auth/admin.ts";

@@ -27,7 +27,7 @@ export type {
   ObjectStub,
   WorkerEnv,
 } from "./platform.ts";
-export type { AppDefinition, RouteCode, RouteEntry, RouteModule } from "../app.ts";
+export type { AppDefinition, RouteCode, RouteEntry, RouteInput, RouteModule } from "../app.ts";
 export type { AuthActor, AuthAdmin, ImportedAccount } from "../../auth/admin.ts";
 export type { AuditEvent, AuditHook, AuditType } from "../../auth/audit.ts";
 export type * from "../../auth/contract.ts";
