@@ -1,5 +1,5 @@
 /**
- * `init.sh`: with Deno, with npx alone, with neither.
+ * `init.sh`: with Deno, with npx alone, with neither; `init.ps1`, where there is a PowerShell.
  *
  * @module
  */
@@ -63,4 +63,47 @@ Deno.test("init.sh says what to do where there is no Deno", posix, async () => {
     assert.equal(code, 1);
     assert.match(output, /Kontract needs Deno\. Install it/);
   });
+});
+
+/** PowerShell's program, or null. */
+async function findPowerShell(): Promise<string | null> {
+  for (const program of ["pwsh", "powershell"]) {
+    try {
+      const args = ["-NoProfile", "-Command", "exit 0"];
+      if ((await new Deno.Command(program, { args }).output()).success) return program;
+    } catch {
+      // Not installed under this name.
+    }
+  }
+  return null;
+}
+
+const powerShell = await findPowerShell();
+if (powerShell === null) console.warn("SKIPPED: init.ps1 needs a PowerShell (pwsh).");
+
+Deno.test({
+  name: "init.ps1 makes an app, and passes on what init refuses",
+  ignore: powerShell === null,
+  async fn() {
+    const folder = await Deno.makeTempDir({ prefix: "kontract_init_" });
+    const file = fileURLToPath(new URL("../../init.ps1", import.meta.url));
+    const run = async (...args: string[]): Promise<Outcome> => {
+      const { code, stdout, stderr } = await new Deno.Command(powerShell!, {
+        args: ["-NoProfile", "-ExecutionPolicy", "Bypass", "-File", file, ...args],
+        cwd: folder,
+        env: { NO_COLOR: "1" },
+      }).output();
+      const decoder = new TextDecoder();
+      return { code, output: decoder.decode(stdout) + decoder.decode(stderr) };
+    };
+    try {
+      const { code, output } = await run("my-app");
+      assert.equal(code, 0, output);
+      assert.ok((await Deno.stat(join(folder, "my-app", "src", "notes.ts"))).isFile);
+      assert.equal((await run()).code, 2);
+      assert.match((await run("My App")).output, /CONFIG: .*lower-case letters/);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
 });
