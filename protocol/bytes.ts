@@ -36,6 +36,11 @@ export function owned(view: Uint8Array): Bytes {
   return view.buffer instanceof ArrayBuffer ? view as Bytes : new Uint8Array(view);
 }
 
+/** The same bytes, copied where they are a small part of a large buffer that would be held with them. */
+export function compact(view: Uint8Array): Uint8Array {
+  return view.length * 2 >= view.buffer.byteLength ? view : view.slice();
+}
+
 /** A DataView over exactly these bytes. */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -5,6 +5,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
+import { compact } from "./bytes.ts";
 import { MAX_MESSAGE } from "./limits.ts";
 import { INITIAL_CREDIT } from "./socket_control.ts";
 
@@ -20,7 +21,7 @@ export class ElementQueue {
     this.#held += element.length;
     // The last element may go past the credit by its own length.
     if (this.#held > INITIAL_CREDIT + MAX_MESSAGE) throw new KontractError("RAY_PROTOCOL");
-    this.#elements.push(element);
+    this.#elements.push(compact(element));
     this.#wake?.();
   }
 

@@ -33,6 +33,7 @@ export const FrameType = {
   RPC_ERROR: 0x12,
   CANCEL: 0x13,
   CREDIT: 0x14,
+  BATCH: 0x15,
   SUBSCRIBE: 0x20,
   EVENT: 0x21,
   UNSUBSCRIBE: 0x22,
@@ -44,6 +45,11 @@ export const FrameType = {
 export type FrameType = typeof FrameType[keyof typeof FrameType];
 
 const TYPES: ReadonlySet<number> = new Set(Object.values(FrameType));
+
+/** True for a type whose body is sealed, of a session that runs. */
+export function isSealedType(type: number): type is FrameType {
+  return type >= FrameType.RPC_CALL && TYPES.has(type);
+}
 
 /** Frame flags. */
 export const FrameFlag = {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { decodeBatch, encodeBatch } from "./batch.ts";
 import { type Bytes, concat, EMPTY, randomBytes, utf8 } from "./bytes.ts";
 import { initiate } from "./client_handshake.ts";
 import { loadProvider } from "./crypto/select.ts";
@@ -209,6 +210,65 @@ Deno.test("elements of a streamed argument without credit, after its end or of a
   // What was under way when the call ended is dropped.
   await fine.send(element);
   assert.equal(fine.wire.code, undefined);
+});
+
+Deno.test("what is sent in one turn is one frame, in order, and its answers are one frame", async () => {
+  const seen: number[] = [];
+  const peer = await connect((request) => {
+    seen.push(Number(request.op));
+    return echo(request);
+  });
+  const calls = Array.from({ length: 30 }, (_, index) => ({
+    ...call(2 * index + 1),
+    op: 1000 + index,
+    payload: new Uint8Array(index),
+  }));
+  await peer.send({ type: FrameType.BATCH, stream: 0, op: 0, payload: encodeBatch(calls) });
+  await settled();
+  assert.deepEqual(seen, calls.map(({ op }) => op));
+  const [answers, ...rest] = peer.answers();
+  assert.equal(rest.length, 0);
+  assert.equal(answers?.type, FrameType.BATCH);
+  assert.deepEqual(
+    decodeBatch(answers!.payload).map(({ stream, payload }) => [stream, payload.length]),
+    calls.map(({ stream, payload }) => [stream, payload.length]),
+  );
+});
+
+Deno.test("a batch that is cut, empty, nested, fragmented or too large breaks the socket", async () => {
+  const good = encodeBatch([call(1), call(3)]);
+  const patched = (at: number, value: number): Bytes => {
+    const bytes = good.slice();
+    bytes[at] = value;
+    return bytes;
+  };
+  const large = encodeBatch([{ ...call(1), payload: new Uint8Array(2000) }]);
+  const small = makeServer({ limits: { message: 1024, reassembly: 4096 } });
+  const batch = { type: FrameType.BATCH, stream: 0, op: 0 };
+  const wrong: readonly [string, Partial<RayMessage>, number, number][] = [
+    ["empty", { payload: EMPTY }, 0, CloseCode.PROTOCOL],
+    ["cut", { payload: good.slice(0, -1) }, 0, CloseCode.PROTOCOL],
+    ["cut in a header", { payload: good.slice(0, 20) }, 0, CloseCode.PROTOCOL],
+    ["bytes left over", { payload: concat(good, EMPTY, new Uint8Array(3)) }, 0, CloseCode.PROTOCOL],
+    ["a length without end", { payload: patched(15, 255) }, 0, CloseCode.PROTOCOL],
+    ["a batch in a batch", { payload: patched(0, FrameType.BATCH) }, 0, CloseCode.PROTOCOL],
+    ["a handshake in a batch", { payload: patched(0, 1) }, 0, CloseCode.PROTOCOL],
+    ["bytes that are reserved", { payload: patched(2, 1) }, 0, CloseCode.PROTOCOL],
+    ["a stream of its own", { payload: good, stream: 5 }, 0, CloseCode.PROTOCOL],
+    ["an op of its own", { payload: good, op: 1 }, 0, CloseCode.PROTOCOL],
+    ["a fragment", { payload: large }, FrameFlag.MORE, CloseCode.PROTOCOL],
+    ["a message beyond the limit", { payload: large }, 0, CloseCode.TOO_LARGE],
+  ];
+  for (const [what, message, flags, code] of wrong) {
+    let ran = 0;
+    const counting: Dispatch = (request) => {
+      ran++;
+      return echo(request);
+    };
+    const peer = await connect(counting, undefined, small);
+    await peer.send({ ...batch, ...message }, flags);
+    assert.deepEqual([peer.wire.code, ran], [code, 0], what);
+  }
 });
 
 Deno.test("cancelling twice, or what has ended, is fine", async () => {

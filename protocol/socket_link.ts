@@ -3,7 +3,7 @@
  * WebSocket message holds one or more whole frames; the first thing that is wrong breaks the link for
  * good.
  *
- * Frames that are sent in one turn leave as one WebSocket message, at its end. A host that hibernates gives
+ * What is sent in one turn leaves as one WebSocket message, at its end, small messages in one frame. A host that hibernates gives
  * `persist`. It is called with the new positions after frames were sealed and **before** they leave, and
  * after frames were opened, always in the same turn; it must store them durably before it returns. So a
  * nonce that was on the wire is never used again.
@@ -12,11 +12,13 @@
  */
 import { KontractError } from "../_internal/errors.ts";
 import { Assembler } from "./assembler.ts";
-import { type Bytes, concat } from "./bytes.ts";
+import type { Bytes } from "./bytes.ts";
 import type { Symmetric } from "./crypto/provider.ts";
-import { FrameFlag, FrameSplitter } from "./frames.ts";
+import { decodeBatch, encodeBatch, ENTRY_HEADER } from "./batch.ts";
+import { FrameFlag, FrameSplitter, FrameType } from "./frames.ts";
 import type { RayLimits } from "./limits.ts";
 import { fragments, type RayMessage } from "./message_state.ts";
+import { type InnerFrame, MAX_FRAGMENT } from "./sealed_frame.ts";
 import { StreamOpener, type StreamPosition, StreamSealer } from "./stream_state.ts";
 
 /** The part of a WebSocket that is used here. */
@@ -57,8 +59,11 @@ export interface LinkOptions {
 // A peer that stops reading must not make us hold more than this.
 const MAX_BUFFERED = 32 << 20;
 
-// Bytes that share one WebSocket message, unless a single frame is larger.
-const MAX_TOGETHER = 64 << 10;
+// What is sent together fits into one frame.
+const MAX_TOGETHER = MAX_FRAGMENT;
+
+// Larger messages are sealed where they lie: a batch would copy them.
+const MAX_BATCHED = 16 << 10;
 
 /** A sealed link. */
 export class SocketLink {
@@ -66,9 +71,10 @@ export class SocketLink {
   readonly #sealer: StreamSealer;
   readonly #opener: StreamOpener;
   readonly #assembler: Assembler;
+  readonly #limit: number;
   readonly #persist: ((positions: LinkPositions) => void) | undefined;
   #closed = false;
-  #sealed: Bytes[] = [];
+  #waiting: RayMessage[] = [];
   #held = 0;
 
   /** Goes on from `positions`. */
@@ -78,6 +84,7 @@ export class SocketLink {
     this.#sealer = new StreamSealer(crypto, positions.send);
     this.#opener = new StreamOpener(crypto, positions.receive);
     this.#assembler = new Assembler(limits);
+    this.#limit = limits.message;
     this.#persist = persist;
   }
 
@@ -96,30 +103,45 @@ export class SocketLink {
     return { send: this.#sealer.position, receive: this.#opener.position };
   }
 
-  /** Sends a message before this turn ends; does nothing on a closed link. */
+  /**
+   * Sends a message before this turn ends; does nothing on a closed link. Its payload must not change
+   * before then.
+   */
   send(message: RayMessage): void {
     if (this.#closed) return;
-    for (const frame of fragments(message)) {
-      const sealed = this.#sealer.seal(frame);
-      if (this.#held + sealed.length > MAX_TOGETHER) this.#flush();
-      if (this.#sealed.push(sealed) === 1) queueMicrotask(() => this.#flush());
-      this.#held += sealed.length;
-    }
+    const size = ENTRY_HEADER + message.payload.length;
+    if (this.#held + size > MAX_TOGETHER) this.#flush();
+    if (this.#waiting.push(message) === 1) queueMicrotask(() => this.#flush());
+    this.#held += size;
   }
 
   #flush(): void {
-    const sealed = this.#sealed;
-    if (sealed.length === 0 || this.#closed) return;
-    this.#sealed = [];
+    if (this.#waiting.length === 0 || this.#closed) return;
+    const messages = this.#waiting;
+    this.#waiting = [];
     this.#held = 0;
     try {
+      const sealed = this.#seal(messages);
       this.#persist?.(this.positions);
-      this.#socket.send(sealed.length === 1 && sealed[0] ? sealed[0] : concat(...sealed));
+      for (const bytes of sealed) this.#socket.send(bytes);
     } catch {
       // Not stored or not sent: the peer must not be left waiting for it.
       return this.close(CloseCode.RENEW);
     }
     if ((this.#socket.bufferedAmount ?? 0) > MAX_BUFFERED) this.close(CloseCode.OVERLOADED);
+  }
+
+  /** One WebSocket message for all, or one for each frame of a large one. */
+  #seal(messages: readonly RayMessage[]): Bytes[] {
+    const [first] = messages;
+    if (messages.length === 1 && first) {
+      return fragments(first).map((frame) => this.#sealer.seal(frame));
+    }
+    if (messages.some(({ payload }) => payload.length > MAX_BATCHED)) {
+      return messages.flatMap((message) => this.#seal([message]));
+    }
+    const payload = encodeBatch(messages);
+    return [this.#sealer.seal({ type: FrameType.BATCH, flags: 0, stream: 0, op: 0, payload })];
   }
 
   /** Opens what one WebSocket message holds. Throws after having closed the link. */
@@ -133,8 +155,11 @@ export class SocketLink {
       for (const raw of raws) {
         const frame = this.#opener.open(raw);
         if ((frame.flags & FrameFlag.END) !== 0) throw new KontractError("RAY_PROTOCOL");
-        const message = this.#assembler.push(frame);
-        if (message !== null) messages.push(message);
+        if (frame.type === FrameType.BATCH) messages.push(...this.#openBatch(frame));
+        else {
+          const message = this.#assembler.push(frame);
+          if (message !== null) messages.push(message);
+        }
       }
       this.#persist?.(this.positions);
       return messages;
@@ -142,6 +167,15 @@ export class SocketLink {
       this.fail(error);
       throw error;
     }
+  }
+
+  #openBatch({ flags, stream, op, payload }: InnerFrame): RayMessage[] {
+    if (flags !== 0 || stream !== 0 || op !== 0) throw new KontractError("RAY_PROTOCOL");
+    const messages = decodeBatch(payload);
+    if (messages.some((message) => message.payload.length > this.#limit)) {
+      throw new KontractError("TOO_LARGE");
+    }
+    return messages;
   }
 
   /** Closes with the code that belongs to `error`. */

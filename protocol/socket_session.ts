@@ -11,7 +11,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import { EMPTY, toBase64Url } from "./bytes.ts";
+import { compact, EMPTY, toBase64Url } from "./bytes.ts";
 import type { CryptoProvider } from "./crypto/provider.ts";
 import { FrameType } from "./frames.ts";
 import { RayTransport } from "./hello.ts";
@@ -246,7 +246,8 @@ export class SocketSession {
   }
 
   #begin(message: RayMessage, link: SocketLink): void {
-    const { stream, op, payload } = message;
+    const { stream, op } = message;
+    const payload = compact(message.payload);
     const fresh = stream % 2 === 1 && stream > this.#lastStream;
     if (!fresh || this.#calls.size >= this.#limits.streams) throw new KontractError("RAY_PROTOCOL");
     this.#lastStream = stream;

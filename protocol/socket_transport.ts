@@ -143,7 +143,9 @@ class SocketTransport implements SocketLine {
       begun?.client.cancel(begun.stream);
     });
     try {
-      const client = await this.#connected();
+      // Without waiting where it can be: calls of one turn then leave in one frame.
+      const known = this.#client;
+      const client = known?.stale === false ? known : await this.#connected();
       if (pending.settled) return;
       const { reqno } = pending;
       const { stream, ...rest } = client.begin({ op, payload, token: options.token, reqno }, {

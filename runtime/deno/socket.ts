@@ -21,6 +21,7 @@ export function upgrade(gateway: Gateway, request: Request, address: string): Re
   const { socket, response } = accepted;
   socket.binaryType = "arraybuffer";
   let session: Promise<SocketSession> | null = null;
+  let opened: SocketSession | null = null;
   const open = (): Promise<SocketSession> => {
     session ??= gateway.openSocket({
       send: (bytes) => socket.send(bytes),
@@ -35,8 +36,12 @@ export function upgrade(gateway: Gateway, request: Request, address: string): Re
   };
   // Messages go on in the order they came: all wait for the same promise.
   socket.addEventListener("message", (event) => {
-    open().then((opened) => opened.receive(event.data as ArrayBuffer | string))
-      .catch(() => socket.close(1011));
+    const data = event.data as ArrayBuffer | string;
+    if (opened !== null) return void opened.receive(data);
+    open().then((session) => {
+      opened = session;
+      return session.receive(data);
+    }).catch(() => socket.close(1011));
   });
   const gone = (): void => void session?.then((opened) => opened.gone(), () => {});
   socket.addEventListener("close", gone);
