@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ranges, readLcov } from "./coverage.ts";
+import { dropUnfinished, ranges, readLcov } from "./coverage.ts";
 
 Deno.test("a line counts as run where any process ran it, and files are named from the root", () => {
   const report = [
@@ -16,4 +16,20 @@ Deno.test("a line counts as run where any process ran it, and files are named fr
 Deno.test("neighbouring lines are told as a range", () => {
   assert.equal(ranges([3, 4, 5, 9, 11, 12]), "3-5, 9, 11-12");
   assert.equal(ranges([]), "");
+});
+
+Deno.test("what a killed process had begun to write is left out", async () => {
+  const folder = await Deno.makeTempDir();
+  const files = {
+    "whole.json": '{"url":"file:///a.ts"}',
+    "cut.json": '{"url":"fi',
+    "none.json": "",
+  };
+  for (const [name, text] of Object.entries(files)) {
+    await Deno.writeTextFile(`${folder}/${name}`, text);
+  }
+  await dropUnfinished(folder);
+  const left = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  assert.deepEqual(left, ["whole.json"]);
+  await Deno.remove(folder, { recursive: true });
 });
