@@ -44,6 +44,7 @@ export {
   type TopicGrantOptions,
 } from "./runtime/env.ts";
 export type { EnvAuth } from "./runtime/env_auth.ts";
+export type { EnvTenants, TenantInfo } from "./runtime/env_tenants.ts";
 export {
   defineMiddleware,
   type Middleware,

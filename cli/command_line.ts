@@ -24,6 +24,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Comman
   migrate: () => import("./commands/migrate.ts"),
   routes: () => import("./commands/routes.ts"),
   start: () => import("./commands/start.ts"),
+  tenants: () => import("./commands/tenants.ts"),
   types: () => import("./commands/types.ts"),
   users: () => import("./commands/users.ts"),
 };

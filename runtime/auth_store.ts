@@ -5,16 +5,11 @@
  */
 import { KontractError } from "../_internal/errors.ts";
 import type { AuthRow, AuthStore, AuthTransaction } from "../auth/store.ts";
-import type {
-  CallOptions,
-  StorageEngine,
-  StorageSession,
-  Transaction,
-} from "../storage/contract.ts";
-import { SqlError } from "../storage/database.ts";
+import type { CallOptions, StorageEngine, Transaction } from "../storage/contract.ts";
 import type { Table } from "../storage/types.ts";
 import type { Clock } from "./ports.ts";
-import type { SessionCache, SessionSubject } from "./session_cache.ts";
+import type { SessionCache } from "./session_cache.ts";
+import { inSystemSession } from "./system_session.ts";
 
 /** What {@link createAuthStore} is made from. */
 export interface AuthStoreParts {
@@ -31,27 +26,9 @@ const NOTHING = new Uint8Array(0);
 
 /** The store. */
 export function createAuthStore({ engine, sessions, clock }: AuthStoreParts): AuthStore {
-  /** A system session that has just ended is opened again, once. */
-  const inSession = async <T>(
-    tenant: string,
-    work: (session: StorageSession) => Promise<T>,
-  ): Promise<T> => {
-    const subject: SessionSubject = { system: true, tenant };
-    const session = await sessions.get(subject);
-    try {
-      return await work(session);
-    } catch (error) {
-      // Auth's own `SESSION_REVOKED` speaks of a caller's session; the database's of ours.
-      const ended = error instanceof KontractError && error.cause instanceof SqlError &&
-        (error.code === "SESSION_EXPIRED" || error.code === "SESSION_REVOKED");
-      if (!ended) throw error;
-      sessions.drop(subject, session);
-      return await work(await sessions.get(subject));
-    }
-  };
   return {
     transaction: (tenant, body) =>
-      inSession(tenant, async (session) => {
+      inSystemSession(sessions, tenant, async (session) => {
         const options: CallOptions = {
           session,
           perm: 7,
@@ -71,7 +48,11 @@ export function createAuthStore({ engine, sessions, clock }: AuthStoreParts): Au
         return (result as { readonly value: Awaited<ReturnType<typeof body>> }).value;
       }),
     revokeFamily: async (tenant, family, until) => {
-      await inSession(tenant, (session) => engine.revokeFamily(session, family, until));
+      await inSystemSession(
+        sessions,
+        tenant,
+        (session) => engine.revokeFamily(session, family, until),
+      );
       sessions.dropFamily(tenant, family);
     },
   };

@@ -21,6 +21,7 @@ import type { RouteCode, RouteEntry } from "./app.ts";
 import { CallBounds } from "./call_bounds.ts";
 import { CallContext, type CallRequest, streamOf } from "./context.ts";
 import { routeAuth } from "./env_auth.ts";
+import { routeTenants, type TenantAdmin } from "./env_tenants.ts";
 import type { OpenStreams } from "./open_streams.ts";
 import type { Ports } from "./ports.ts";
 import { endOf, type SessionCache, TRUST_MS } from "./session_cache.ts";
@@ -51,6 +52,7 @@ export interface CallRunnerParts {
   readonly grants: TopicGrants;
   readonly ports: Ports;
   readonly admin: AuthAdmin;
+  readonly tenants: TenantAdmin;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -281,10 +283,11 @@ class Run {
     deadline: number,
     runUnit: RunUnit,
   ): CallContext {
-    const { ports, grants, admin } = this.#parts;
+    const { ports, grants, admin, tenants } = this.#parts;
     const { route, principal, requestId, request } = this.#call;
     const { tenant, owner } = principal;
     const { ugroup, readOnly } = route.meta;
+    const member = ugroup === null ? null : { tenant, owner, ugroup };
     const context = new CallContext({
       route: route.name,
       requestId,
@@ -297,7 +300,8 @@ class Run {
       request,
       storage,
       shared: ports.shared,
-      auth: ugroup === null ? null : routeAuth(admin, { tenant, owner, ugroup }),
+      auth: member === null ? null : routeAuth(admin, member),
+      tenants: member === null ? null : routeTenants(tenants, member),
       runUnit,
       readOnly,
       log: ports.log,

@@ -18,6 +18,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { KontractError } from "../_internal/errors.ts";
 import type { EnvAuth } from "./env_auth.ts";
+import type { EnvTenants } from "./env_tenants.ts";
 import type { Log, SharedState } from "./ports.ts";
 import type { RunUnit } from "./unit.ts";
 
@@ -51,6 +52,8 @@ export interface CallContextOptions {
   readonly auth: EnvAuth | null;
   /** Runs a part of the call as a transaction of its own; null inside such a part. */
   readonly runUnit: RunUnit | null;
+  /** Tenants on the caller's authority; null where the route declares no group. */
+  readonly tenants: EnvTenants | null;
   /** True where the route may write nothing. */
   readonly readOnly: boolean;
   readonly log: Log;

@@ -19,6 +19,7 @@ function call(owner: string): CallContext {
     shared: {} as SharedState,
     auth: null,
     runUnit: null,
+    tenants: null,
     readOnly: false,
     log: { info: () => {}, warn: () => {}, error: () => {} },
     checkMessage: (_topic, data) => data,

@@ -9,6 +9,7 @@ import { KontractError } from "../_internal/errors.ts";
 import { type CallContext, currentCall } from "./context.ts";
 import { type EnvAuth, envAuth } from "./env_auth.ts";
 import type { StorageOperations } from "../storage/types.ts";
+import { type EnvTenants, envTenants } from "./env_tenants.ts";
 import type { ContextAdditions, StorageRegistry } from "./registry.ts";
 import { checkHeader } from "./response.ts";
 import { type SharedStore, sharedStore } from "./shared_store.ts";
@@ -53,6 +54,8 @@ export interface Env {
   readonly events: EnvEvents;
   /** Accounts and groups, in functions that declare a `ugroup`. */
   readonly auth: EnvAuth;
+  /** Tenants beside `main`, in functions of `main` that declare a `ugroup`. */
+  readonly tenants: EnvTenants;
 }
 
 /** Who is calling, and the call itself. */
@@ -108,6 +111,9 @@ export const env: Env = {
   get auth(): EnvAuth {
     return AUTH;
   },
+  get tenants(): EnvTenants {
+    return TENANTS;
+  },
 };
 
 /**
@@ -141,6 +147,7 @@ const AUTH: EnvAuth = envAuth(() => currentCall("env.auth"));
 
 const transaction = <T>(body: () => T | Promise<T>): Promise<T> =>
   unit(currentCall("env.storage.transaction"), body);
+const TENANTS: EnvTenants = envTenants(() => currentCall("env.tenants"));
 
 const STORAGE = new Proxy({} as EnvStorage, {
   get(_target, name): unknown {

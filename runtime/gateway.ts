@@ -55,6 +55,7 @@ import { noHost, requestUrl } from "./request_url.ts";
 import { RouteTable } from "./routes.ts";
 import type { Incoming, Services } from "./services.ts";
 import { SessionCache } from "./session_cache.ts";
+import { type TenantAdmin, tenantAdmin } from "./env_tenants.ts";
 import { TenantGate } from "./tenants.ts";
 import { TopicGrants } from "./topic_grants.ts";
 
@@ -125,6 +126,8 @@ export interface Gateway {
   scheduled(): Promise<void>;
   /** Administration of accounts, for the host's own code. */
   readonly auth: KontractAuth;
+  /** Tenants beside `main`, for the host's own code. */
+  readonly tenants: TenantAdmin;
 }
 
 /**
@@ -142,6 +145,7 @@ export function createGateway(
   const json = options.json ?? true;
   return {
     auth: services.auth,
+    tenants: services.tenantAdmin,
     scheduled: () => services.maintenance.run(),
     handles: (pathname) => isGatewayPath(pathname) || services.rest.has(pathname),
     async refuseSocket(request, from = {}): Promise<Response | null> {
@@ -290,6 +294,17 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
     clock: now,
     background: (work) => ports.background(work),
   });
+  const gate: TenantGate = new TenantGate({
+    tenantOf: options.tenantOf ?? (() => null),
+    exists: (tenant) => hasTenant(store, tenant),
+    shared,
+    clock,
+  });
+  const tenantsAdmin = tenantAdmin({
+    database: ports.database,
+    sessions,
+    forget: (tenant) => gate.forget(tenant),
+  });
   const grants = new TopicGrants(secrets, clock);
   const addresses = new WeakMap<Request, string>();
   const streams = new OpenStreams();
@@ -301,7 +316,15 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
     sessions,
     routes: new RouteTable(app),
     rest: new RestRouter(app.routes),
-    runner: new CallRunner({ engine, sessions, streams, grants, ports, admin: auth }),
+    runner: new CallRunner({
+      engine,
+      sessions,
+      streams,
+      grants,
+      ports,
+      admin: auth,
+      tenants: tenantsAdmin,
+    }),
     streams,
     grants,
     sealer: createResumeSealer(secrets),
@@ -319,12 +342,8 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
     maintenance: new Maintenance({ ...ports, sessions, auth }),
     origins: options.origins ?? [],
     maxBody: options.maxBody ?? MAX_JSON,
-    tenants: new TenantGate({
-      tenantOf: options.tenantOf ?? (() => null),
-      exists: (tenant) => hasTenant(store, tenant),
-      shared,
-      clock,
-    }),
+    tenants: gate,
+    tenantAdmin: tenantsAdmin,
   };
 }
 

@@ -17,6 +17,7 @@ import type { Ports } from "./ports.ts";
 import type { RestRouter } from "./rest_router.ts";
 import type { RouteTable } from "./routes.ts";
 import type { SessionCache } from "./session_cache.ts";
+import type { TenantAdmin } from "./env_tenants.ts";
 import type { TenantGate } from "./tenants.ts";
 import type { TopicGrants } from "./topic_grants.ts";
 
@@ -44,6 +45,7 @@ export interface Services {
   /** Bytes of a JSON body. */
   readonly maxBody: number;
   readonly tenants: TenantGate;
+  readonly tenantAdmin: TenantAdmin;
 }
 
 /** One request on its way through. */

@@ -17,15 +17,13 @@
 import { KontractError } from "../_internal/errors.ts";
 import type { Principal } from "../auth/contract.ts";
 import { addressSubject } from "../auth/limits.ts";
+import { checkTenantName, DEFAULT_TENANT } from "../storage/tenant_name.ts";
 import type { Clock, SharedState } from "./ports.ts";
 
-/** Tenant of callers of an app that has only one. */
-export const DEFAULT_TENANT = "main";
+export { DEFAULT_TENANT } from "../storage/tenant_name.ts";
 
 /** Request header by which a client without the sealed channel asks for a tenant. */
 export const TENANT_HEADER = "kontract-tenant";
-
-const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
 /** For how long a tenant that was seen is not looked for again, in milliseconds. */
 const KNOWN_MS = 60_000;
@@ -42,15 +40,6 @@ export interface TenantGateParts {
   exists(tenant: string): Promise<boolean>;
   readonly shared: SharedState;
   readonly clock: Clock;
-}
-
-/** Refuses what cannot be a tenant's name. @throws {KontractError} `VALIDATION` */
-export function checkTenantName(name: unknown): string {
-  if (typeof name === "string" && NAME.test(name)) return name;
-  throw new KontractError(
-    "VALIDATION",
-    "A tenant's name has 1 to 63 characters of a-z 0-9 - and starts with a letter or digit.",
-  );
 }
 
 /** Lets requests into tenants. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { SessionTokens } from "../auth/contract.ts";
 import { SessionTokenIssuer } from "../auth/session_token.ts";
-import { checkTenantName } from "./tenants.ts";
+import { checkTenantName } from "../storage/tenant_name.ts";
 import { readAnswer, withNotes } from "./testing/notes_server.ts";
 
 Deno.test("a tenant's name cannot hold what separates the parts of a key", () => {

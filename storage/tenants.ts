@@ -12,13 +12,17 @@ import { checkTenantName, DEFAULT_TENANT } from "./tenant_name.ts";
 
 /** A tenant of a database. */
 export interface TenantInfo {
+  /** As clients and sessions name it. */
   readonly name: string;
+  /** When it was made. */
   readonly createdAt: Date;
 }
 
 /** On whose authority: a user of `main` who must be in `group` when it is done. */
 export interface TenantActor {
+  /** The user who asks. */
   readonly owner: string;
+  /** Group that user must be in. */
   readonly group: string;
 }
 

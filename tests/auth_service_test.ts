@@ -12,16 +12,17 @@ import { createAuthStore } from "../runtime/auth_store.ts";
 import { SessionCache } from "../runtime/session_cache.ts";
 import { storageEngine } from "../storage/engine.ts";
 import { postgresDatabase } from "../storage/postgres_database.ts";
-import { testDatabase } from "./postgres.ts";
+import { enterTenant, suiteTenant, testDatabase } from "./postgres.ts";
 import type { TestDatabase } from "./postgres.ts";
 
+const tenant = suiteTenant(import.meta);
 let shared: Promise<TestDatabase> | null = null;
 
 /** Empties auth's tables: versions, live or closed. */
 async function empty({ admin }: TestDatabase): Promise<void> {
   const tables = await admin`select n.nspname, c.relname from pg_class c
     join pg_namespace n on n.oid = c.relnamespace
-    join kontract.storage s on s.ptr = c.relname and s.owner = 'main'`;
+    join kontract.storage s on s.ptr = c.relname and s.owner = ${tenant}`;
   for (const { nspname, relname } of tables) {
     await admin`truncate ${admin(`${nspname}.${relname}`)}`;
   }
@@ -29,7 +30,7 @@ async function empty({ admin }: TestDatabase): Promise<void> {
 
 /** One database for the file, emptied before each test. */
 async function realStore(): Promise<StoreUnderTest> {
-  shared ??= testDatabase(AUTH_TABLES);
+  shared ??= testDatabase(AUTH_TABLES).then((made) => enterTenant(made, tenant));
   const database = await shared;
   await empty(database);
   const clock = { now: (): number => Date.now() };
@@ -42,7 +43,6 @@ async function realStore(): Promise<StoreUnderTest> {
     clock,
     shareOpening: true,
   });
-  const tenant = "main";
   return {
     store: createAuthStore({ engine, sessions, clock }),
     tenant,
@@ -60,8 +60,8 @@ async function realStore(): Promise<StoreUnderTest> {
   };
 }
 
-authServiceSuite("postgres", realStore);
+authServiceSuite(`postgres, tenant ${tenant}`, realStore);
 
-Deno.test("postgres: the database of the auth suite goes away", async () => {
+Deno.test(`postgres, tenant ${tenant}: the database of the auth suite goes away`, async () => {
   await (await shared)?.close();
 });

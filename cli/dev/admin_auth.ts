@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { KontractError } from "../../_internal/errors.ts";
 import { parseSecrets } from "../../_internal/keys.ts";
 import { DatabaseTokenIssuer } from "../../auth/database_token.ts";
 import { createAuthService, type KontractAuth } from "../../auth/service.ts";
@@ -14,8 +13,7 @@ import { SessionCache } from "../../runtime/session_cache.ts";
 import { storageEngine } from "../../storage/engine.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
 import type { AppFolder } from "./app_folder.ts";
-import { type AppDatabase, environmentDatabase, openDatabase } from "./database.ts";
-import { readDevInfo } from "./dev_file.ts";
+import { presentDatabase } from "./present_database.ts";
 import { loadSecret } from "./secret.ts";
 
 /** Administration with an end. */
@@ -32,7 +30,7 @@ export interface AdminAuth {
  */
 export async function openAdminAuth(app: AppFolder): Promise<AdminAuth> {
   const secrets = parseSecrets(await loadSecret(app));
-  const database = await databaseOf(app);
+  const database = await presentDatabase(app);
   const connection = postgresDatabase({ url: database.url, max: 1, appName: "kontract users" });
   const clock = { now: (): number => Date.now() };
   const tokens = new DatabaseTokenIssuer({ secrets, clock: clock.now });
@@ -55,18 +53,4 @@ export async function openAdminAuth(app: AppFolder): Promise<AdminAuth> {
       await database.stop();
     },
   };
-}
-
-async function databaseOf(app: AppFolder): Promise<Pick<AppDatabase, "url" | "stop">> {
-  const given = environmentDatabase();
-  if (given !== null) return given;
-  const running = await readDevInfo(app.devFile);
-  if (running !== null) return { url: running.databaseUrl, stop: () => Promise.resolve() };
-  const adminGiven = (Deno.env.get("DATABASE_ADMIN_URL") ?? "") !== "";
-  const exists = adminGiven || await Deno.stat(app.data).then(() => true, () => false);
-  if (exists) return await openDatabase(app);
-  throw new KontractError(
-    "CONFIG",
-    "This app has no database yet: start it once, or set DATABASE_URL.",
-  );
 }

@@ -18,6 +18,7 @@ import { parseSecrets } from "../../_internal/keys.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
 import type { AppDefinition } from "../app.ts";
 import type { KontractAuth } from "../../auth/service.ts";
+import type { TenantAdmin } from "../env_tenants.ts";
 import { createGateway, type GatewayOptions, isSocketUpgrade } from "../gateway.ts";
 import type { LogSink } from "../log.ts";
 import { startMaintenance } from "../maintenance.ts";
@@ -40,6 +41,8 @@ export type { AuthLifetimes, AuthOptions } from "../../auth/options.ts";
 export type { PasswordPrimitive, PasswordScheme, ScryptCost } from "../../auth/password/mod.ts";
 export type { KontractAuth } from "../../auth/service.ts";
 export type * from "../../auth/store.ts";
+export type { TenantActor, TenantInfo } from "../../storage/tenants.ts";
+export type { TenantAdmin } from "../env_tenants.ts";
 export type { RayLimits } from "../../protocol/mod.ts";
 export type * from "../../_internal/manifest.ts";
 export type * from "../../_internal/shape.ts";
@@ -75,6 +78,8 @@ export interface KontractServer {
   close(): Promise<void>;
   /** Administration of accounts, for the host's own code. */
   readonly auth: KontractAuth;
+  /** Tenants beside `main`, for the host's own code. */
+  readonly tenants: TenantAdmin;
 }
 
 /** Names that `secret()` never gives out: they are Kontract's own. */
@@ -115,6 +120,7 @@ export function createServer(app: AppDefinition, options: ServerOptions = {}): K
   let timer: { stop(): Promise<void> } | null = null;
   return {
     auth: gateway.auth,
+    tenants: gateway.tenants,
     scheduled: () => gateway.scheduled(),
     async close(): Promise<void> {
       await timer?.stop();

@@ -41,6 +41,7 @@ function run(handler: MiddlewareHandler, caller: Caller = {}): {
     shared: sharedStateOver((operation) => logic.run(operation)),
     auth: null,
     runUnit: null,
+    tenants: null,
     readOnly: false,
     log: { info: () => {}, warn: () => {}, error: () => {} },
     checkMessage: (_topic, data) => data,

@@ -173,6 +173,27 @@ const SPECS: Readonly<Record<string, Spec>> = {
     types: ["string"],
     body: (owner: string) => env.auth.endSessions(owner),
   },
+  moveIn: {
+    meta: { ugroup: "admin" },
+    types: ["string"],
+    body: (name: string) => env.tenants.create(name),
+  },
+  moveOut: {
+    meta: { ugroup: "admin" },
+    types: ["string"],
+    body: (name: string) => env.tenants.drop(name),
+  },
+  tenants: {
+    meta: { ugroup: "admin", readOnly: true },
+    types: [],
+    body: async () => (await env.tenants.list()).map(({ name }) => name),
+  },
+  moveInOpenly: { types: ["string"], body: (name: string) => env.tenants.create(name) },
+  moveInReading: {
+    meta: { ugroup: "admin", readOnly: true },
+    types: ["string"],
+    body: (name: string) => env.tenants.create(name),
+  },
   limited: {
     meta: { rateLimit: { limit: 2, windowMs: 60_000 }, readOnly: true },
     types: [],

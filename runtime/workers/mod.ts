@@ -37,6 +37,8 @@ export type { AuthLifetimes, AuthOptions } from "../../auth/options.ts";
 export type { PasswordPrimitive, PasswordScheme, ScryptCost } from "../../auth/password/mod.ts";
 export type { KontractAuth } from "../../auth/service.ts";
 export type * from "../../auth/store.ts";
+export type { TenantActor, TenantInfo } from "../../storage/tenants.ts";
+export type { TenantAdmin } from "../env_tenants.ts";
 export type { RayLimits } from "../../protocol/mod.ts";
 export type * from "../../_internal/manifest.ts";
 export type * from "../../_internal/shape.ts";

@@ -11,4 +11,6 @@ const SUITES = [
   "../isolation/history_test.ts",
 ];
 
+if (Deno.env.get("KONTRACT_LONG") === "1") SUITES.push("../auth_service_test.ts");
+
 for (const suite of SUITES) await import(`${suite}?tenant=acme`);
