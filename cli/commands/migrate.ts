@@ -137,6 +137,7 @@ function sentences(status: MigrationStatus): string {
   }
   lines.push(...status.problems.map(({ message }) => `needs a migration: ${message}`));
   lines.push(...status.steps.map((step) => `next: ${step}`));
+  lines.push(...status.lagging.map((name) => `next: bring along tenant '${name}'`));
   lines.push(...status.undeclared.map((name) => `kept: table '${name}' is not declared any more`));
   return lines.length === 0 ? "The database is up to date." : lines.join("\n");
 }

@@ -2,49 +2,51 @@
  * Brings every tenant along after `main`: each in a transaction of its own, so that no lock lasts longer
  * than for one tenant's tables and a run that is cut off goes on where it stopped.
  *
- * A tenant has had the migration files of all runs up to its own `run`; what came later is carried out on
- * its rows now, whether it lags by one run or by several.
+ * What takes long was done before anything changed (`prepare_run.ts`), so a tenant whose rows do not fit refuses
+ * the whole run. A tenant that was made meanwhile, or is behind since an earlier run, is made ready here.
  *
  * @module
  */
 import type postgres from "postgres";
 import { repeatRace } from "./admin.ts";
-import { type Applied, applyTables } from "./data_tables.ts";
+import { type Applied, applyTables, type Prepared } from "./data_tables.ts";
 import { OWNER_ROLE } from "./definer.ts";
 import { finishTenant } from "./finish.ts";
 import { asOwner } from "./indexes.ts";
 import { readLedger } from "./ledger.ts";
-import type { MigrationFile } from "./migration.ts";
-import { prepareTenant, type Wanted } from "./prepare.ts";
+import type { Wanted } from "./prepare.ts";
+import { dropPrepared, filesOf, isCurrent, prepareTenant, type TenantGoal } from "./prepare_run.ts";
 import { freeze } from "./rebuild.ts";
 import { withTenantLock } from "./session_lock.ts";
-import { laggingTenants, ofTenant, readTenants, type TenantRow } from "./tenant_rows.ts";
+import { laggingTenants, ofTenant, readTenant, type TenantRow } from "./tenant_rows.ts";
 
 /** Longest wait for a lock on a table in use. */
 const LOCK_TIMEOUT = "2s";
 const NAMED = 10;
 
 /**
- * Brings along who lags; `state` is what `main` was brought to and begins with the version of the
- * functions. Without `files` the ledger is not looked at. One tenant that cannot be brought along keeps
- * none of the others.
+ * Brings along who lags. One tenant that cannot be brought along keeps none of the others.
  *
- * @throws {KontractError} `MIGRATION_REFUSED`, naming the first tenant that stays behind
+ * @throws {KontractError} `MIGRATION_REFUSED`, `CONFIG`: the first failure, naming the tenant
  */
 export async function bringTenants(
   sql: postgres.Sql,
-  wanted: Omit<Wanted, "files"> & { readonly files: readonly MigrationFile[] | undefined },
-  state: string,
+  wanted: Wanted,
+  goal: TenantGoal,
+  ready: ReadonlyMap<string, Prepared>,
 ): Promise<readonly string[]> {
   const brought: string[] = [];
   const waits: string[] = [];
   const failures: unknown[] = [];
+  const unused = new Map(ready);
   for (const { name } of await asOwner(sql, () => laggingTenants(sql))) {
     try {
       await withTenantLock(sql, name, async () => {
-        const tenant = await asOwner(sql, () => find(sql, name));
+        const tenant = await asOwner(sql, () => readTenant(sql, name));
         if (tenant === null) return; // dropped meanwhile
-        await bringTenant(sql, tenant, wanted, state);
+        const prepared = await usable(sql, tenant, wanted, goal, ready.get(name));
+        unused.delete(name);
+        await bring(sql, tenant, { wanted, goal, prepared });
         brought.push(name);
         waits.push(...(await finishTenant(sql, name)).map((wait) => `tenant '${name}': ${wait}`));
       });
@@ -52,50 +54,55 @@ export async function bringTenants(
       failures.push(ofTenant(error, name));
     }
   }
+  await dropPrepared(unused.values());
   if (failures.length > 0) throw failures[0];
   if (brought.length === 0) return [];
-  const more = brought.length > NAMED ? ", …" : "";
+  const names = brought.slice(0, NAMED).join(", ") + (brought.length > NAMED ? ", …" : "");
   return [
-    `${brought.length} tenants brought along: ${brought.slice(0, NAMED).join(", ")}${more}`,
+    `bring along ${brought.length} tenant${brought.length === 1 ? "" : "s"}: ${names}`,
     ...waits,
   ];
 }
 
-async function find(sql: postgres.Sql, name: string): Promise<TenantRow | null> {
-  return (await readTenants(sql)).find((tenant) => tenant.name === name) ?? null;
-}
-
-async function bringTenant(
+/** What was made ready where it still fits, or made now. */
+async function usable(
   sql: postgres.Sql,
   tenant: TenantRow,
-  { tables, types, files: given }: Parameters<typeof bringTenants>[1],
-  state: string,
-): Promise<void> {
-  const version = (text: string): string => text.slice(0, text.indexOf("."));
-  const sameBuild = version(tenant.state) === version(state);
-  const { prepared, run } = await asOwner(sql, async () => {
-    const late = given === undefined
-      ? []
-      : (await readLedger(sql)).filter((file) => file.run > tenant.run);
-    const files = (given ?? []).filter(({ name }) => late.some((file) => file.name === name));
-    return {
-      prepared: await prepareTenant(sql, tenant.name, { tables, types, files }, sameBuild),
-      run: Math.max(tenant.run, ...late.map((file) => file.run)),
-    };
+  wanted: Wanted,
+  goal: TenantGoal,
+  ready: Prepared | undefined,
+): Promise<Prepared> {
+  return await asOwner(sql, async () => {
+    if (ready !== undefined && await isCurrent(sql, tenant.name, ready)) return ready;
+    const files = await filesOf(sql, tenant, goal.files, []);
+    const work = { wanted: { ...wanted, files }, expressions: "installed", goal } as const;
+    return await prepareTenant(sql, tenant, work);
   });
+}
+
+async function bring(
+  sql: postgres.Sql,
+  tenant: TenantRow,
+  { wanted, goal, prepared }: {
+    readonly wanted: Wanted;
+    readonly goal: TenantGoal;
+    readonly prepared: Prepared;
+  },
+): Promise<void> {
   try {
     await repeatRace(() =>
       sql.begin(async (tx) => {
         await tx.unsafe(`set local role ${OWNER_ROLE}`);
         await tx.unsafe(`set local search_path = pg_catalog, kontract, kontract_private, pg_temp`);
         await tx.unsafe(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
+        const { tables, types } = wanted;
         const applied = await applyTables(tx, tenant.name, tables, types, prepared);
-        await note(tx, tenant, applied, { state, run });
+        await note(tx, tenant, applied, goal);
         for (const ptr of applied.freeze) await freeze(tx, ptr);
       })
     );
   } catch (error) {
-    for (const rebuild of prepared.rebuilds.values()) await rebuild.drop().catch(() => {});
+    await dropPrepared([prepared]);
     throw error;
   }
 }
@@ -104,8 +111,10 @@ async function note(
   tx: postgres.TransactionSql,
   { name, run: before }: TenantRow,
   { undo }: Applied,
-  { state, run }: { readonly state: string; readonly run: number },
+  { state, files }: TenantGoal,
 ): Promise<void> {
+  const runs = files === undefined ? [] : (await readLedger(tx)).map(({ run }) => run);
+  const run = Math.max(before, ...runs);
   await tx`update kontract_private.tenants set state = ${state}, run = ${run} where name = ${name}`;
   if (run === before || undo.length === 0) return;
   await tx`insert into kontract_private.tenant_runs (tenant, run, undo)

@@ -29,6 +29,8 @@ export interface Prepared {
   readonly rebuilds: ReadonlyMap<string, Rebuild>;
   /** Tables that are already what this build makes of them. */
   readonly unchanged: ReadonlySet<string>;
+  /** Which physical tables were looked at. */
+  readonly ptrs: string;
 }
 
 /** Whose table it is, and the epoch of the data. */

@@ -34,7 +34,7 @@ import { freeze, FROZEN, Rebuild } from "./rebuild.ts";
 import type { Statements } from "./statements.ts";
 import { withMigrationLock, withTenantLock } from "./session_lock.ts";
 import { writeTemplates } from "./templates.ts";
-import { ofTenant, readTenants } from "./tenant_rows.ts";
+import { ofTenant, readTenant, readTenants } from "./tenant_rows.ts";
 import { TENANTS_LOCK } from "./tenants.sql.ts";
 
 /** What a rollback needs. */
@@ -82,7 +82,9 @@ export async function migrateDown(options: MigrateDownOptions): Promise<DownRepo
         await finish(sql);
         return {
           files: run.files.map(({ name }) => name).reverse(),
-          steps: tenants === 0 ? steps : [...steps, `${tenants} tenants are as they were`],
+          steps: tenants === 0
+            ? steps
+            : [...steps, `${tenants} tenant${tenants === 1 ? "" : "s"} as well`],
         };
       }),
   );
@@ -94,13 +96,20 @@ async function rollBackTenants(
   run: Run,
   options: MigrateDownOptions,
 ): Promise<number> {
-  const behind = await asOwner(sql, () => readTenants(sql));
+  const { tenants, notes } = await asOwner(sql, async () => ({
+    tenants: await readTenants(sql),
+    notes: await readNotes(sql, run),
+  }));
+  const had = tenants.filter((tenant) => tenant.run >= run.id).map(({ name }) => name);
+  // One that was made since has no note of its own: it goes first, by what is known of the others.
+  had.sort((a, b) => Number(notes.has(a)) - Number(notes.has(b)));
   let count = 0;
-  for (const { name } of behind.filter((tenant) => tenant.run >= run.id)) {
+  for (const name of had) {
     try {
       await withTenantLock(sql, name, async () => {
-        const undo = await asOwner(sql, () => undoOf(sql, run, name));
-        if (undo === null) return; // dropped meanwhile
+        const tenant = await asOwner(sql, () => readTenant(sql, name));
+        if (tenant === null) return; // dropped meanwhile
+        const undo = notes.get(name) ?? commonUndo(run, notes);
         await rollBackOne(sql, { ...run, undo }, name, options);
         await finishTenant(sql, name);
         count++;
@@ -112,14 +121,22 @@ async function rollBackTenants(
   return count;
 }
 
-/** How a tenant goes back; one that was made after the run goes back as `main` does, without an old table. */
-async function undoOf(sql: Statements, run: Run, tenant: string): Promise<readonly Undo[] | null> {
-  const [row] = await sql`
-    select t.name, r.undo from kontract_private.tenants t
-      left join kontract_private.tenant_runs r on r.tenant = t.name and r.run = ${run.id}
-     where t.name = ${tenant}`;
-  if (row === undefined) return null;
-  return (row.undo ?? run.undo) as readonly Undo[];
+/** How the tenants that had the run go back, by name. */
+async function readNotes(
+  sql: Statements,
+  { id }: Run,
+): Promise<ReadonlyMap<string, readonly Undo[]>> {
+  const rows = await sql`select tenant, undo from kontract_private.tenant_runs where run = ${id}`;
+  return new Map(rows.map((row) => [String(row.tenant), row.undo as readonly Undo[]]));
+}
+
+/** What the run did to a table anywhere: where one had no row, nothing was noted for it. */
+function commonUndo(
+  run: Run,
+  notes: ReadonlyMap<string, readonly Undo[]>,
+): readonly Undo[] {
+  const all = [...notes.values(), run.undo].flat();
+  return [...new Map(all.map((entry) => [entry.table, entry])).values()];
 }
 
 async function rollBackOne(

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import postgres from "postgres";
 import type { FieldDef, TableDef } from "../../_internal/manifest.ts";
 import { KontractError } from "../../_internal/errors.ts";
-import { testDatabase } from "../../tests/postgres.ts";
+import { enterTenant, suiteTenant, testDatabase } from "../../tests/postgres.ts";
 import type { StorageEngine, Transaction } from "../contract.ts";
 import { storageEngine } from "../engine.ts";
 import { postgresDatabase } from "../postgres_database.ts";
@@ -21,6 +21,8 @@ import { migrateDown } from "./down.ts";
 import type { Migration, MigrationFile, MigrationRow } from "./migration.ts";
 import { type MigrateOptions, migrateUp } from "./mod.ts";
 
+const tenant = suiteTenant(import.meta);
+const inMain = tenant === "main";
 const boolean = { kind: "boolean" } as const;
 
 /** A migration file, as a folder would give it. */
@@ -38,7 +40,7 @@ const refusedWith = (pattern: RegExp) => (error: unknown): boolean => {
 /** A database of its own with table `things`, and an engine per declaration. */
 async function open(fields: readonly FieldDef[]) {
   const first = table("things", fields);
-  const db = await testDatabase([first]);
+  const db = await enterTenant(await testDatabase([first]), tenant);
   const database = postgresDatabase({ url: db.gatewayUrl });
   const engine = (...tables: TableDef[]): StorageEngine => storageEngine({ database, tables });
   const session = await engine(first).openSession(await db.token());
@@ -175,7 +177,10 @@ scenario(
         "migration '0001_size'",
         "migration '0002_shape'",
       ]);
-      assert.ok(report.steps.includes("rebuild table 'things' (2 rows copied)"));
+      const step = inMain
+        ? "rebuild table 'things' (2 rows copied)"
+        : `bring along 1 tenant: ${tenant}`;
+      assert.ok(report.steps.includes(step));
       assert.deepEqual(await all(next), [
         { id: "a", size: 1, shape: "round", note: "red,blue" },
         { id: "b", size: 2, shape: "round", note: "kept" },
@@ -199,7 +204,8 @@ scenario(
       await assert.rejects(set(next, "d", { size: "x", shape: "flat", note: "" }), {
         code: "VALIDATION",
       });
-      const [row] = await db.admin`select ptr from kontract.storage where id = 'things'`;
+      const [row] = await db
+        .admin`select ptr from kontract.storage where owner = ${tenant} and id = 'things'`;
       const rows = await db.admin.unsafe(
         `select id, _owner from kontract_private.${
           row!.ptr
@@ -233,7 +239,7 @@ scenario("migrations: the way back", [field("size", string)], async (world, step
     const report = await down();
     assert.deepEqual(report, {
       files: ["0001_size"],
-      steps: ["table 'things' is the old one again"],
+      steps: inMain ? ["table 'things' is the old one again"] : ["1 tenant as well"],
     });
     assert.deepEqual(await all(first), [{ id: "a", size: "1" }]);
     await set(first, "a", { size: "5" });
@@ -247,7 +253,10 @@ scenario("migrations: the way back", [field("size", string)], async (world, step
     await assert.rejects(down({ ...both, hash: "other" }), refusedWith(/restore it to go back/));
     assert.equal((await all(next)).length, 2);
     const report = await down(both);
-    assert.deepEqual(report.steps, ["rebuild table 'things' as it was (2 rows copied)"]);
+    assert.deepEqual(
+      report.steps,
+      inMain ? ["rebuild table 'things' as it was (2 rows copied)"] : ["1 tenant as well"],
+    );
     assert.deepEqual(await all(first), [{ id: "a", size: "5" }, { id: "b", size: "2" }]);
     await set(first, "c", { size: "3" });
   });
@@ -303,7 +312,7 @@ scenario("migrations: tables get other names and go", [field("x", string)], asyn
     await assert.rejects(up([first], file("0003", drop)), refusedWith(/which the source declares/));
     await up([other], file("0003_drop", drop));
     const [row] = await db
-      .admin`select count(*)::int as n from kontract.storage where id = 'things'`;
+      .admin`select count(*)::int as n from kontract.storage where owner = ${tenant} and id = 'things'`;
     assert.equal(row!.n, 0);
     const tables = await db.admin`select 1 from pg_class
       where relnamespace = 'kontract_private'::regnamespace and relname ~ '^tbl_[0-9a-f]*$'`;
@@ -399,11 +408,13 @@ scenario("migrations: a swap under fire", [field("n", number)], async (world, st
   await step("a call that began before the swap conflicts and is run again", async () => {
     const again = started(first);
     await again.reading;
-    const [before] = await db.admin`select ptr from kontract.storage where id = 'things'`;
+    const [before] = await db
+      .admin`select ptr from kontract.storage where owner = ${tenant} and id = 'things'`;
     const same = table("things", [field("n", number)]);
     const touch = files[1] = file("0002_touch", { up: (m) => m.transform("things", (row) => row) });
     await up([same], touch);
-    const [after] = await db.admin`select ptr from kontract.storage where id = 'things'`;
+    const [after] = await db
+      .admin`select ptr from kontract.storage where owner = ${tenant} and id = 'things'`;
     assert.notEqual(before!.ptr, after!.ptr);
     // How often is a matter of who else is at work; that it is more than once is the promise.
     assert.match(await again.end(), /^done after (?!1$)\d+$/);

@@ -39,7 +39,7 @@ import {
 } from "./identity.ts";
 import { pendingFiles, readLedger, recordRun } from "./ledger.ts";
 import type { MigrationFile } from "./migration.ts";
-import { prepare } from "./prepare.ts";
+import { dropPrepared, prepareRun } from "./prepare_run.ts";
 import { READ_FUNCTIONS } from "./read.sql.ts";
 import { freeze } from "./rebuild.ts";
 import {
@@ -155,21 +155,25 @@ async function run(
     ? []
     : pendingFiles(options.migrations, await asOwner(sql, () => readLedger(sql)));
   const { tables, types = {} } = options;
-  const prepared = await prepare(sql, { tables, types, files });
+  const wanted = { tables, types, files };
+  const goal = { state: tenantState(options), files: options.migrations };
+  const prepared = await prepareRun(sql, wanted, goal);
   let report: MigrationReport;
   try {
     report = await repeatRace(() =>
-      sql.begin((tx) => migrate(tx, options, gateway, { keys, files, prepared })) as Promise<
+      sql.begin((tx) =>
+        migrate(tx, options, gateway, { keys, files, prepared: prepared.main })
+      ) as Promise<
         MigrationReport
       >
     );
   } catch (error) {
-    for (const rebuild of prepared.rebuilds.values()) await rebuild.drop().catch(() => {});
+    await dropPrepared([prepared.main, ...prepared.tenants.values()]);
     throw error;
   }
   const more = [
     ...await finish(sql),
-    ...await bringTenants(sql, { tables, types, files: options.migrations }, tenantState(options)),
+    ...await bringTenants(sql, wanted, goal, prepared.tenants),
   ];
   return more.length === 0
     ? report

@@ -1,7 +1,7 @@
 /**
  * Everything of a migration that takes long, done beside the running app before the one transaction:
- * migrations are read, problems found, tables copied, indexes built. Whatever is interrupted here leaves
- * the schema as it was, and what was half made is dropped by the next run.
+ * problems found, tables copied, indexes built; for the tables of one tenant. Whatever is interrupted here
+ * leaves the schema as it was, and what was half made is dropped by the next run.
  *
  * @module
  */
@@ -9,30 +9,13 @@ import type postgres from "postgres";
 import type { TableDef } from "../../_internal/manifest.ts";
 import type { ShapeTable } from "../../_internal/shape.ts";
 import { KontractError } from "../../_internal/errors.ts";
-import {
-  DEFAULT_TENANT,
-  describeApplied,
-  isInstalled,
-  liveRows,
-  readStored,
-  type StoredTable,
-} from "./applied.ts";
+import { describeApplied, liveRows, type StoredTable } from "./applied.ts";
 import { dropOtherChecks, tableCheck } from "./checks.ts";
-import { defHash, type Prepared } from "./data_tables.ts";
-import { OWNER_ROLE } from "./definer.ts";
-import {
-  asOwner,
-  buildIndexes,
-  dropBuildExpressions,
-  type ExpressionSource,
-  installBuildExpressions,
-  wantedIndexes,
-} from "./indexes.ts";
-import { type Changes, type MigrationFile, NO_CHANGES, recordChanges } from "./migration.ts";
+import type { Prepared } from "./data_tables.ts";
+import { buildIndexes, type ExpressionSource, wantedIndexes } from "./indexes.ts";
+import { type Changes, type MigrationFile, recordChanges } from "./migration.ts";
 import { type MigrationProblem, planTable, refusal, type TablePlan } from "./plan.ts";
-import { dropPhysical, Rebuild } from "./rebuild.ts";
-import { LEDGER_TABLES } from "./schema.sql.ts";
-import { hasTenants, ofTenant } from "./tenant_rows.ts";
+import { Rebuild } from "./rebuild.ts";
 
 /** What a run wants. */
 export interface Wanted {
@@ -48,66 +31,8 @@ interface Planned {
   readonly plan: TablePlan;
 }
 
-/**
- * Prepares a run. `sql` must be one connection that holds the migration lock.
- *
- * @throws {KontractError} `MIGRATION_REFUSED`
- */
-export async function prepare(sql: postgres.Sql, wanted: Wanted): Promise<Prepared> {
-  if (!(await isInstalled(sql))) {
-    await hear(sql, wanted.files, []);
-    return { changes: NO_CHANGES, rebuilds: new Map(), unchanged: new Set() };
-  }
-  return await asOwner(sql, async () => {
-    await openLedger(sql);
-    const stored = await readStored(sql);
-    await installBuildExpressions(sql);
-    try {
-      return await prepareTables(sql, {
-        wanted,
-        stored,
-        expressions: "build",
-        unchanged: new Set(),
-      });
-    } finally {
-      await dropBuildExpressions(sql).catch(() => {});
-    }
-  });
-}
-
-/**
- * Prepares one tenant beside `main`, after `main`. Tables that are as declared are left alone where
- * `sameBuild` says that nothing but the declarations can have changed. As the owner.
- *
- * @throws {KontractError} `MIGRATION_REFUSED`
- */
-export async function prepareTenant(
-  sql: postgres.Sql,
-  tenant: string,
-  wanted: Wanted,
-  sameBuild: boolean,
-): Promise<Prepared> {
-  const stored = await readStored(sql, tenant);
-  const unchanged = new Set(wanted.tables.flatMap((table) => {
-    const row = sameBuild ? stored.find(({ id }) => id === table.name) : undefined;
-    const same = row !== undefined && defHash(row.def) === defHash({ table, types: wanted.types });
-    return same ? [table.name] : [];
-  }));
-  return await prepareTables(sql, { wanted, stored, expressions: "installed", unchanged });
-}
-
-/** Tables of the ledger, and what an earlier run left behind. */
-async function openLedger(sql: postgres.Sql): Promise<void> {
-  for (const statement of LEDGER_TABLES) await sql.unsafe(statement);
-  for (const { ptr } of await sql`select ptr from kontract_private.rebuilds`) {
-    await sql.begin(async (tx) => {
-      await tx.unsafe(`set local role ${OWNER_ROLE}`);
-      await dropPhysical(tx, String(ptr));
-    });
-  }
-}
-
-interface Preparation {
+/** What the tables of one tenant are to become, and what they are. */
+export interface Preparation {
   readonly wanted: Wanted;
   readonly stored: readonly StoredTable[];
   readonly expressions: ExpressionSource;
@@ -115,14 +40,18 @@ interface Preparation {
   readonly unchanged: ReadonlySet<string>;
 }
 
-async function prepareTables(
+/**
+ * Prepares the tables of one tenant. As the owner.
+ *
+ * @throws {KontractError} `MIGRATION_REFUSED`
+ */
+export async function prepareTables(
   sql: postgres.Sql,
   { wanted, stored, expressions, unchanged: same }: Preparation,
 ): Promise<Prepared> {
   const changes = await hear(sql, wanted.files, stored);
   const unchanged = new Set([...same].filter((name) => !changes.transforms.has(name)));
   const planned = await plan(sql, wanted, stored, changes, unchanged);
-  if (expressions === "build") await checkTenants(sql, wanted, changes);
   const problems: MigrationProblem[] = [
     ...planned.flatMap(({ table, plan }) =>
       changes.transforms.has(table.name) ? [] : plan.problems
@@ -146,36 +75,16 @@ async function prepareTables(
     for (const rebuild of rebuilds.values()) await rebuild.drop().catch(() => {});
     throw error;
   }
-  return { changes, rebuilds, unchanged };
+  return { changes, rebuilds, unchanged, ptrs: ptrsOf(stored) };
 }
 
-/** What would be refused of a tenant is refused before anything of `main` has changed. */
-async function checkTenants(
-  sql: postgres.Sql,
-  { tables, types }: Wanted,
-  changes: Changes,
-): Promise<void> {
-  if (!(await hasTenants(sql))) return;
-  for (const table of tables) {
-    if (changes.transforms.has(table.name)) continue;
-    const def = JSON.stringify({ table, types });
-    const rows = await sql`
-      select owner from kontract.storage
-       where id = ${changes.renames.get(table.name) ?? table.name} and owner <> ${DEFAULT_TENANT}
-         and def <> ${def}::text::jsonb order by owner`;
-    for (const { owner } of rows) {
-      const stored = await readStored(sql, String(owner));
-      const [planned] = await plan(sql, { tables: [table], types, files: [] }, stored, {
-        ...NO_CHANGES,
-        renames: changes.renames,
-      }, new Set());
-      const problems = planned?.plan.problems ?? [];
-      if (problems.length > 0) throw ofTenant(refusal(problems), String(owner));
-    }
-  }
+/** Which physical tables these are. */
+export function ptrsOf(stored: readonly StoredTable[]): string {
+  return stored.map(({ id, ptr }) => `${id}=${ptr}`).join();
 }
 
-async function hear(
+/** Loads files and hears what they ask for. */
+export async function hear(
   sql: postgres.Sql,
   files: readonly MigrationFile[],
   stored: readonly StoredTable[],

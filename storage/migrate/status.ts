@@ -14,6 +14,7 @@ import { IDENTITY_NOTE, rebaseReason } from "./identity.ts";
 import { compareFiles, type FileStatus, readLedger } from "./ledger.ts";
 import type { MigrationFile } from "./migration.ts";
 import { type MigrationProblem, planTable } from "./plan.ts";
+import { laggingTenants } from "./tenant_rows.ts";
 
 /** What a status needs. */
 export interface StatusOptions {
@@ -34,6 +35,8 @@ export interface MigrationStatus {
   readonly problems: readonly MigrationProblem[];
   /** Tables that the source does not declare any more; they are kept. */
   readonly undeclared: readonly string[];
+  /** Tenants that the last migration has not reached; the next `up` brings them along. */
+  readonly lagging: readonly string[];
   /** Why `migrate rebase` must come first, or null. */
   readonly rebase: string | null;
 }
@@ -59,6 +62,7 @@ export async function lookAt(
       steps: tables.map(({ name }) => `create table '${name}'`),
       problems: [],
       undeclared: [],
+      lagging: [],
       rebase: null,
     };
   }
@@ -80,6 +84,7 @@ export async function lookAt(
     steps,
     problems,
     undeclared: stored.map(({ id }) => id).filter((id) => !declared.has(id)),
+    lagging: (await laggingTenants(tx)).map(({ name }) => name),
     rebase: await rebaseReason(tx, meta.get(IDENTITY_NOTE)),
   };
 }

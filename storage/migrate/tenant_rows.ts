@@ -26,11 +26,18 @@ export async function readTenants(sql: Statements): Promise<readonly TenantRow[]
   if (!(await hasTenants(sql))) return [];
   const rows = await sql`
     select name, state, run::float8 as run from kontract_private.tenants order by name`;
-  return rows.map((row) => ({
-    name: String(row.name),
-    state: String(row.state),
-    run: Number(row.run),
-  }));
+  return rows.map(tenantRow);
+}
+
+/** One tenant, or null where there is none of this name. */
+export async function readTenant(sql: Statements, name: string): Promise<TenantRow | null> {
+  const [row] = await sql`
+    select name, state, run::float8 as run from kontract_private.tenants where name = ${name}`;
+  return row === undefined ? null : tenantRow(row);
+}
+
+function tenantRow(row: Readonly<Record<string, unknown>>): TenantRow {
+  return { name: String(row.name), state: String(row.state), run: Number(row.run) };
 }
 
 /** Tenants that are behind what the last migration brought `main` to. */

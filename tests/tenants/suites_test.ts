@@ -11,6 +11,8 @@ const SUITES = [
   "../isolation/history_test.ts",
 ];
 
-if (Deno.env.get("KONTRACT_LONG") === "1") SUITES.push("../auth_service_test.ts");
+if (Deno.env.get("KONTRACT_LONG") === "1") {
+  SUITES.push("../auth_service_test.ts", "../../storage/migrate/migrations_test.ts");
+}
 
 for (const suite of SUITES) await import(`${suite}?tenant=acme`);

@@ -13,6 +13,7 @@ export type CheckName =
   | "privileges"
   | "functions"
   | "schema"
+  | "tenants"
   | "restore"
   | "clock"
   | "pooler"

@@ -17,6 +17,7 @@ import { type Finding, ok, trouble } from "./finding.ts";
 import { judgePooler, poolerMode } from "./pooler_check.ts";
 import { checkPrivileges } from "./privilege_checks.ts";
 import { checkFunctions, checkGarbage, checkSchema } from "./schema_checks.ts";
+import { checkTenants } from "./tenant_checks.ts";
 import { checkClock, checkServer, checkTransactions } from "./server_checks.ts";
 
 export type { CheckName, Finding, FindingLevel } from "./finding.ts";
@@ -80,6 +81,7 @@ async function inside(
   findings.push(
     await checkFunctions(tx, meta),
     ...await checkSchema(tx, status),
+    ...await checkTenants(tx, status),
     status.rebase === null ? ok("restore", "The data were written in this database.") : trouble(
       "restore",
       `The data are not at home: ${status.rebase}.`,

@@ -15,7 +15,7 @@ import { type Finding, ok, trouble, warning } from "./finding.ts";
 
 const MIGRATE = "Run 'kontract migrate up'.";
 /** Suffixes of the indexes that every data table has. */
-const OWN_INDEXES = ["live", "old", "txid", "closed", "order"];
+export const OWN_INDEXES: readonly string[] = ["live", "old", "txid", "closed", "order"];
 const MARKER_LATE_MINUTES = 10;
 const GARBAGE_NOTED = 10_000;
 
