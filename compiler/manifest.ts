@@ -201,7 +201,7 @@ function routeDef(route: RouteSource, input: ManifestInput): RouteDef {
     egroup: route.meta.egroup,
   });
   const result = resultOf(route.signature.getReturnType(), lowering, place);
-  checkCache(route, result, input.reporter);
+  checkCache(route, parameters, result, input.reporter);
   return {
     name: route.name,
     op,
@@ -257,12 +257,19 @@ function checkErrorNames(
 }
 
 /** A stream is read once: there is nothing to keep. */
-function checkCache(route: RouteSource, result: Shape, reporter: Reporter): void {
-  if (route.meta.cache === null || result.kind !== "stream") return;
+function checkCache(
+  route: RouteSource,
+  parameters: readonly RouteParameter[],
+  result: Shape,
+  reporter: Reporter,
+): void {
+  if (route.meta.cache === null) return;
+  const streamed = [result, ...parameters.map(({ shape }) => shape)];
+  if (!streamed.some(({ kind }) => kind === "stream")) return;
   reporter.error(
     "KT2005",
     route.node,
-    `'${route.name}' is a stream, and the result of a stream cannot be kept.`,
+    `'${route.name}' takes or gives a stream, and the result of such a call cannot be kept.`,
     "Leave 'cache' out.",
   );
 }
