@@ -90,7 +90,7 @@ Deno.test("nothing that stands only on the server reaches the client or its sour
   assert.match(all, /MARKER_SHARED/);
   const markers = all.match(/MARKER_\w+/g)?.filter((marker) => marker !== "MARKER_SHARED");
   assert.deepEqual(markers ?? [], []);
-  assert.match(client["client.js"] ?? "", /"pins":\["a-pin"\]/);
+  assert.match(client["connection.js"] ?? "", /"pins":\["a-pin"\]/);
 });
 
 Deno.test("a module with backend functions gives the client stubs that call the server", async () => {

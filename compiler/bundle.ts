@@ -8,6 +8,7 @@
  */
 import { dirname, isAbsolute, join, relative, sep } from "node:path";
 import * as esbuild from "esbuild";
+import { namespacedApi } from "./api_import.ts";
 import { codeFrame, type Diagnostics } from "./diagnostic.ts";
 import type { ModuleGraph, Purpose } from "./resolve.ts";
 import { legalText } from "./shadow.ts";
@@ -196,8 +197,9 @@ function graphPlugin(current: () => BundleInput): esbuild.Plugin {
         const ending = /\.[cm]?([jt]sx?)$/.exec(args.path)?.[1] ?? "js";
         // Only the app's own modules may hold decorated functions, and finding these means parsing.
         const mayDecorate = ending.startsWith("t") && !current().pure(args.path);
+        const legal = mayDecorate ? legalText(args.path, text) : text;
         return {
-          contents: mayDecorate ? legalText(args.path, text) : text,
+          contents: current().purpose === "browser" ? namespacedApi(args.path, legal) : legal,
           loader: ending as "js" | "ts" | "jsx" | "tsx",
         };
       });

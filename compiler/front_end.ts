@@ -5,6 +5,7 @@
  */
 import { join, relative, sep } from "node:path";
 import type { Analysis } from "./analysis.ts";
+import { API_MODULE } from "./api_import.ts";
 import { stubModule } from "./boundary.ts";
 import type { Bundler } from "./bundle.ts";
 import type { Diagnostic, Diagnostics } from "./diagnostic.ts";
@@ -50,7 +51,7 @@ export async function buildFrontEnd(
     entries: { main: webEntry },
     virtual: new Map(),
     packageFolder: analysis.packageFolder,
-    aliases: new Map([["@/client", clientFile]]),
+    aliases: new Map([["@/client", clientFile], [API_MODULE, join(folder, "routes.js")]]),
     overlay: new Map(
       Object.entries(input.client).map(([name, text]) => [join(folder, name), text]),
     ),

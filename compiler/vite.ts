@@ -76,8 +76,9 @@ export interface KontractPlugin {
   hotUpdate(this: HookContext, update: HotUpdate): Promise<HotModule[] | undefined>;
 }
 
-const CLIENT = "\0kontract:client.js";
-const CODEC = "\0kontract:codec.js";
+/** Ids of the client module and its parts. */
+const PREFIX = "\0kontract:";
+const CLIENT = `${PREFIX}client.js`;
 
 /** Makes the plugin. */
 export function kontract(options: KontractPluginOptions = {}): KontractPlugin {
@@ -116,7 +117,7 @@ export function kontract(options: KontractPluginOptions = {}): KontractPlugin {
       }
       if (!app.isNews(this.environment)) return app.isStub(update.file) ? [] : undefined;
       const graph = this.environment?.moduleGraph;
-      const generated = [CLIENT, CODEC].flatMap((id) => graph?.getModuleById(id) ?? []);
+      const generated = app.parts().flatMap((id) => graph?.getModuleById(id) ?? []);
       return [...update.modules, ...generated];
     },
   };
@@ -146,6 +147,11 @@ class ViteApp {
   /** Folder of the backend sources. */
   get sourceFolder(): string {
     return this.#analysis?.project.source ?? resolve(this.#root, "src");
+  }
+
+  /** Ids of the client module's parts. */
+  parts(): readonly string[] {
+    return Object.keys(this.#client).map((name) => PREFIX + name);
   }
 
   /** Folders that modules of the client may lie in. */
@@ -199,20 +205,17 @@ class ViteApp {
 
   resolve(id: string, importer: string | undefined): string | null {
     if (id === "@/client") return CLIENT;
-    if (importer === CLIENT && id === "./codec.js") return CODEC;
+    if (importer?.startsWith(PREFIX) && id.startsWith("./")) return PREFIX + id.slice(2);
     const analysis = this.#analysis;
     if (analysis === null || importer === undefined || id.startsWith("\0")) return null;
-    const from = importer === CLIENT || importer === CODEC
-      ? analysis.graphFile
-      : importer.replace(/\?.*$/, "");
+    const from = importer.startsWith(PREFIX) ? analysis.graphFile : importer.replace(/\?.*$/, "");
     const found = analysis.graph.resolve(id, from, "browser");
     // What the graph does not know is Vite's: style sheets, images, its own modules.
     return found.kind === "file" ? found.file : null;
   }
 
   load(id: string): string | { readonly refuse: string } | null {
-    if (id === CLIENT) return this.#client["client.js"] ?? "";
-    if (id === CODEC) return this.#client["codec.js"] ?? "";
+    if (id.startsWith(PREFIX)) return this.#client[id.slice(PREFIX.length)] ?? "";
     const analysis = this.#analysis;
     if (analysis === null || id.startsWith("\0")) return null;
     const file = id.replace(/\?.*$/, "");

@@ -1,8 +1,10 @@
 /**
- * The client module: `client.js`, `codec.js`, `client.d.ts`.
+ * The client module: `client.js` with its parts `connection.js`, `routes.js` and `codec.js`, and
+ * `client.d.ts`.
  *
- * Every route is an export of its own and nothing refers to all of them but `api`, so a bundler keeps
- * only what is called. Holds stubs, codecs and the pinned keys; no server code, no option of a route.
+ * Every route is an export of its own, and `api` is the namespace of the module that holds them and nothing
+ * else: nothing refers to all of them, so a bundler keeps only what is called. Holds stubs, codecs and the
+ * pinned keys; no server code, no option of a route.
  *
  * @module
  */
@@ -20,7 +22,9 @@ export function emitClient(
   pins: readonly string[],
 ): Readonly<Record<string, string>> {
   return {
-    "client.js": clientModule(manifest, pins),
+    "client.js": ENTRY,
+    "connection.js": connectionModule(manifest, pins),
+    "routes.js": routesModule(manifest),
     "client.d.ts": clientTypes(manifest),
     "codec.js": emitCodecModule({
       types: manifest.types,
@@ -52,23 +56,38 @@ export function resultShape(route: RouteDef): Shape {
   return route.result.kind === "stream" ? route.result.element : route.result;
 }
 
-function clientModule(manifest: Manifest, pins: readonly string[]): string {
-  const lines = [
+const ENTRY = `${HEADER}
+// @ts-self-types="./client.d.ts"
+export * from "./connection.js";
+export * from "./routes.js";
+export * as api from "./routes.js";
+`;
+
+/** The client, and the classes of the errors it rejects with. */
+function connectionModule(manifest: Manifest, pins: readonly string[]): string {
+  return [
     HEADER,
-    `// @ts-self-types="./client.d.ts"`,
     `import { ${clientImports(manifest).join(", ")} } from "@kontract/kontract/client";`,
-  ];
+    ...manifest.errors.flatMap(errorClass),
+    "",
+    `export const client = /* @__PURE__ */ createClient(${clientSettings(manifest, pins)});`,
+    "",
+  ].join("\n");
+}
+
+/** The routes, and nothing beside them: `api` is this module. */
+function routesModule(manifest: Manifest): string {
+  if (manifest.routes.length === 0) return `${HEADER}\nexport {};\n`;
   const names = manifest.routes.flatMap((route) => [
     `decode_r${route.op}`,
     `encode_a${route.op}`,
     ...streamedParameters(route).map((_, n) => `encode_i${route.op}_${n}`),
   ]).sort();
-  if (names.length > 0) lines.push(`import { ${names.join(", ")} } from "./codec.js";`);
-  lines.push(
-    ...manifest.errors.flatMap(errorClass),
-    "",
-    `export const client = /* @__PURE__ */ createClient(${clientSettings(manifest, pins)});`,
-  );
+  const lines = [
+    HEADER,
+    `import { ${names.join(", ")} } from "./codec.js";`,
+    `import { client } from "./connection.js";`,
+  ];
   for (const route of manifest.routes) {
     const stream = route.result.kind === "stream";
     const { readOnly, cache } = route.meta;
@@ -91,9 +110,7 @@ function clientModule(manifest: Manifest, pins: readonly string[]): string {
       "}",
     );
   }
-  const all = manifest.routes.map((route) => route.name).sort();
-  lines.push("", `export const api = { ${all.join(", ")} };`, "");
-  return lines.join("\n");
+  return [...lines, ""].join("\n");
 }
 
 function inputsField(route: RouteDef): readonly string[] {

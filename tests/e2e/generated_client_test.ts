@@ -77,7 +77,7 @@ Deno.test("the generated client", { sanitizeOps: false, sanitizeResources: false
   const folder = await openAppFolder(app.root);
   await Deno.mkdir(folder.own, { recursive: true });
   await buildApp(folder, parseSecrets(await loadSecret(folder)), ["deno"]);
-  const client = await app.read("dist/client/client.js");
+  const client = await app.read("dist/client/connection.js");
   assert.doesNotMatch(client, /MARKER/, "an error's constructor stays on the server");
   await using running = await startTestApp({ folder: app.root });
   const page: Page = await import(`file://${join(app.root, "dist/public/main.js")}`);
