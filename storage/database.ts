@@ -11,6 +11,7 @@
  *
  * @module
  */
+import type { SetAlarm } from "./alarms.ts";
 
 /** What a statement can be given. Arrays are arrays of the same; JSON travels as text. */
 export type SqlParam =
@@ -57,6 +58,8 @@ export interface Database {
    * @throws {SqlError} for everything that goes wrong, a lost connection included.
    */
   execute(statement: string, params: readonly SqlParam[]): Promise<readonly SqlRow[]>;
+  /** Sets an alarm at less cost than a timer; missing where whoever waits has to use timers. */
+  readonly alarm?: SetAlarm;
   /** Ends all connections; later calls reject. */
   close(): Promise<void>;
 }

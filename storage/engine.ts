@@ -210,6 +210,7 @@ class Engine implements StorageEngine {
         work,
         { deadline: options.deadline + COMMIT_GRACE_MS },
         this.#now,
+        this.#database.alarm,
       );
     } catch (error) {
       if (error instanceof KontractError && error.code === "DEADLINE_EXCEEDED") {

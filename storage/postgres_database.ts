@@ -8,6 +8,7 @@
  * @module
  */
 import postgres from "postgres";
+import { Alarms } from "./alarms.ts";
 import { ConnectionPool } from "./connection_pool.ts";
 import {
   type Database,
@@ -72,6 +73,7 @@ export function postgresDatabase(options: PostgresDatabaseOptions): Database {
     max: options.max ?? 10,
     idleMs: (options.idleTimeout ?? 60) * 1000,
   });
+  const alarms = new Alarms();
   return {
     async execute(statement, params): Promise<readonly SqlRow[]> {
       const text = statementText(statement);
@@ -90,7 +92,9 @@ export function postgresDatabase(options: PostgresDatabaseOptions): Database {
         throw new SqlError(describeFailure(cause), cause);
       }
     },
+    alarm: alarms.set,
     async close(): Promise<void> {
+      alarms.clear();
       await pool.close(() => Object.assign(new Error("The pool is closed."), { code: CLOSED }));
     },
   };

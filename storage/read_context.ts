@@ -5,6 +5,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
+import { type SetAlarm, setPreciseAlarm } from "./alarms.ts";
 import type { CallOptions } from "./contract.ts";
 import type { Database, SqlParam, SqlRow } from "./database.ts";
 import { translateFailure } from "./failure.ts";
@@ -106,7 +107,7 @@ export class ReadContext {
     let rows: readonly SqlRow[];
     try {
       checkAlive(this.#options, this.#now);
-      this.#stop ??= new Stop(this.#options, this.#now);
+      this.#stop ??= new Stop(this.#options, this.#now, this.#database.alarm);
       rows = await this.#stop.race(
         this.#database.execute(statement, [
           session.sid,
@@ -141,19 +142,23 @@ export class ReadContext {
 /** The end that a call's deadline or signal puts to waiting. */
 class Stop {
   readonly #stopped = Promise.withResolvers<never>();
-  readonly #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #putOff: (() => void) | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = (): void => this.#stopped.reject(new KontractError("CANCELLED"));
 
-  constructor(options: Pick<CallOptions, "deadline" | "signal">, now: () => number) {
+  constructor(
+    options: Pick<CallOptions, "deadline" | "signal">,
+    now: () => number,
+    alarm: SetAlarm = setPreciseAlarm,
+  ) {
     this.#stopped.promise.catch(() => {});
     const left = options.deadline - now();
-    this.#timer = Number.isFinite(left)
-      ? setTimeout(
+    if (Number.isFinite(left)) {
+      this.#putOff = alarm(
+        left,
         () => this.#stopped.reject(new KontractError("DEADLINE_EXCEEDED")),
-        Math.min(left, 2_147_483_647),
-      )
-      : undefined;
+      );
+    }
     this.#signal = options.signal;
     this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
   }
@@ -165,7 +170,7 @@ class Stop {
   }
 
   end(): void {
-    clearTimeout(this.#timer);
+    this.#putOff?.();
     this.#signal?.removeEventListener("abort", this.#onAbort);
   }
 }
@@ -179,10 +184,11 @@ export async function within<T>(
   work: Promise<T>,
   options: Pick<CallOptions, "deadline" | "signal">,
   now: () => number,
+  alarm?: SetAlarm,
 ): Promise<T> {
   work.catch(() => {});
   checkAlive(options, now);
-  const stop = new Stop(options, now);
+  const stop = new Stop(options, now, alarm);
   try {
     return await stop.race(work);
   } finally {
