@@ -38,7 +38,7 @@ Deno.test("a mistake in the arguments is one clear sentence and exit code 2", as
     [["start", "--port", "65536"], /^usage: --port must be/],
     [["start", "--host", "moon"], /^usage: --host must be workers or deno: it is 'moon'/],
     [["build", "a", "b"], /^usage: 'b' is one argument too many/],
-    [["keys"], /^usage: Say 'kontract keys new\|rotate\|show \[folder\]'/],
+    [["keys"], /^usage: Say 'kontract keys new\|rotate\|show\|sign \[folder\]'/],
     [["migrate", "sideways"], /^usage: Say 'kontract migrate up/],
     [["constructor"], /^usage: There is no command 'constructor'/],
   ];

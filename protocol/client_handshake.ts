@@ -13,8 +13,10 @@ import { decodeLimits, type RayLimits } from "./limits.ts";
 import { resumptionSecret } from "./message_keys.ts";
 import { type HandshakeResult, HandshakeState } from "./noise/handshake_state.ts";
 import { NK } from "./noise/patterns.ts";
+import { readBody } from "./read_body.ts";
 import { openFrame } from "./sealed_frame.ts";
 import { decodeGrant } from "./session_grant.ts";
+import type { TransportOptions } from "./transport.ts";
 
 /** A pinned server key. */
 export interface Pin {
@@ -37,6 +39,16 @@ export function parsePins(crypto: CryptoProvider, pins: readonly string[]): read
     }
     return { publicKey, kid: toBase64Url(crypto.sha256(publicKey)).slice(0, 8) };
   });
+}
+
+/** The pins of `options`, those of a signed set asked for; their order is that in which they are tried. */
+export async function resolvePins(
+  crypto: CryptoProvider,
+  options: TransportOptions,
+): Promise<readonly Pin[]> {
+  const [root = "", ...others] = options.pins;
+  if (!root.startsWith("root.") || others.length > 0) return parsePins(crypto, options.pins);
+  return await (await import("./root_pins.ts")).rootPins(crypto, root, options, readBody);
 }
 
 /** A handshake that waits for its answer. */

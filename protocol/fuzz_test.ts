@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { type ErrorCode, KontractError } from "../_internal/errors.ts";
+import { encodeBatch } from "./batch.ts";
 import { type Bytes, concat, randomBytes, toBase64Url } from "./bytes.ts";
 import { initiate, parsePins } from "./client_handshake.ts";
 import { loadProvider } from "./crypto/select.ts";
@@ -48,6 +49,14 @@ class CountingSocket implements RaySocket {
 }
 
 function hostileFrame(random: SeededRandom, streams: readonly number[]): InnerFrame {
+  if (random.below(8) > 0) return hostileMessage(random, streams);
+  const count = 1 + random.below(5);
+  const payload = encodeBatch(Array.from({ length: count }, () => hostileMessage(random, streams)));
+  if (random.below(3) === 0) payload[random.below(payload.length)]! ^= 1 << random.below(8);
+  return { type: FrameType.BATCH, flags: 0, stream: 0, op: 0, payload };
+}
+
+function hostileMessage(random: SeededRandom, streams: readonly number[]): InnerFrame {
   const lengths = [0, 1, 4, 16, 17, 1024, 5000];
   return {
     // Mostly plausible, or nothing would get past the first check.

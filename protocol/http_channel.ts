@@ -12,13 +12,7 @@
 import { KontractError } from "../_internal/errors.ts";
 import type { Bytes } from "./bytes.ts";
 import { type AnswerOpener, type PlainRequest, sealRequest } from "./client_body.ts";
-import {
-  type ClientSession,
-  initiate,
-  parsePins,
-  type Pin,
-  readSession,
-} from "./client_handshake.ts";
+import { type ClientSession, initiate, readSession, resolvePins } from "./client_handshake.ts";
 import type { CryptoProvider } from "./crypto/provider.ts";
 import { loadProvider } from "./crypto/select.ts";
 import { RayTransport } from "./hello.ts";
@@ -46,7 +40,6 @@ export class HttpChannel {
   readonly #options: TransportOptions;
   readonly #url: string;
   #crypto: CryptoProvider | undefined;
-  #pins: readonly Pin[] = [];
   #session: Promise<ClientSession> | undefined;
 
   /** Throws `CONFIG` where the URL is none. */
@@ -104,12 +97,7 @@ export class HttpChannel {
   }
 
   async #provider(): Promise<CryptoProvider> {
-    if (this.#crypto === undefined) {
-      const crypto = await loadProvider();
-      this.#pins = parsePins(crypto, this.#options.pins);
-      this.#crypto = crypto;
-    }
-    return this.#crypto;
+    return this.#crypto ??= await loadProvider();
   }
 
   #forget(session: Promise<ClientSession>): void {
@@ -118,7 +106,7 @@ export class HttpChannel {
 
   async #handshake(): Promise<ClientSession> {
     const crypto = await this.#provider();
-    for (const pin of this.#pins) {
+    for (const pin of await resolvePins(crypto, this.#options)) {
       const initiated = await initiate(crypto, pin, RayTransport.HTTP, this.#options.app);
       const response = await this.#send(initiated.init, AbortSignal.timeout(HANDSHAKE_TIMEOUT_MS));
       const body = await readBody(response, 2 * MAX_INIT).catch((cause: unknown) => {

@@ -14,6 +14,14 @@ export {
 } from "./server.ts";
 export { type SavedSocket, SocketSession } from "./socket_session.ts";
 export { CloseCode, type RaySocket } from "./socket_link.ts";
+export {
+  generateRoot,
+  KEY_SET_PATH,
+  type KeySet,
+  type KeySetRoot,
+  signKeySet,
+  verifyKeySet,
+} from "./key_set.ts";
 export { deriveServerKeys, type ServerKey, type ServerKeys } from "./server_keys.ts";
 export { EPOCH_MS, type EpochStore, type TicketClock } from "./tickets.ts";
 export { PeerWatch } from "./peer_watch.ts";

@@ -10,7 +10,7 @@
 import { KontractError } from "../_internal/errors.ts";
 import { randomBytes } from "./bytes.ts";
 import { CallClock } from "./call_clock.ts";
-import { parsePins, type Pin } from "./client_handshake.ts";
+import { type Pin, resolvePins } from "./client_handshake.ts";
 import type { CryptoProvider } from "./crypto/provider.ts";
 import { loadProvider } from "./crypto/select.ts";
 import { ElementQueue } from "./element_queue.ts";
@@ -202,7 +202,7 @@ class SocketTransport implements SocketLine {
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     if (this.#closed.signal.aborted) throw new KontractError("CANCELLED");
     const crypto = await loadProvider();
-    for (const pin of parsePins(crypto, this.#options.pins)) {
+    for (const pin of await resolvePins(crypto, this.#options)) {
       const client = await this.#connectTo(crypto, pin);
       if (client !== null) return client;
     }

@@ -33,14 +33,27 @@ export interface Transport {
   close(): void;
 }
 
+/** The highest serial of a key set that was seen, by the root's pin; 0 for none. */
+export interface SerialMemory {
+  /** Reads it. */
+  get(pin: string): number | Promise<number>;
+  /** Stores it. */
+  set(pin: string, serial: number): void | Promise<void>;
+}
+
 /** What a transport is made from. */
 export interface TransportOptions {
   /** Origin of the gateway, e.g. `https://app.example.com`. */
   readonly url: string;
   /** App id: part of the prologue. */
   readonly app: string;
-  /** Pinned static keys: 1–3 raw X25519 public keys, base64url. */
+  /**
+   * Pinned static keys: 1–3 raw X25519 public keys, base64url. Or one `root.` with the Ed25519 key, base64url,
+   * that signs the gateway's key set (`key_set.ts`).
+   */
   readonly pins: readonly string[];
+  /** Where serials of key sets are remembered, by pin; the memory of the process where missing. */
+  readonly serials?: SerialMemory;
   /** `fetch` to use; the platform's by default. */
   readonly fetch?: typeof fetch;
 }

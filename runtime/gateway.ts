@@ -5,6 +5,7 @@
  * | --- | --- |
  * | `GET /health` | alive; with `?database` also that the database answers |
  * | `POST /raystream` | the sealed channel; as a WebSocket where the request upgrades |
+ * | `GET /raystream/keys` | the signed key set, where there is one |
  * | `POST /rpc/<name>` | a function, as plain JSON |
  * | what `http` says | a function, as plain REST |
  * | `POST /auth/<name>`, `GET /auth/me` | auth, as plain JSON |
@@ -25,6 +26,7 @@ import { createAuthService, type KontractAuth } from "../auth/service.ts";
 import { AUTH_TABLES } from "../auth/tables.ts";
 import {
   createRaystreamServer,
+  KEY_SET_PATH,
   PeerWatch,
   type PersistSocket,
   RAY_PATH,
@@ -207,7 +209,8 @@ export function createGateway(
 
 /** True for the fixed paths in the table above. */
 function isGatewayPath(pathname: string): boolean {
-  return pathname === "/health" || pathname === RAY_PATH || pathname === "/events" ||
+  return pathname === "/health" || pathname === RAY_PATH || pathname === KEY_SET_PATH ||
+    pathname === "/events" ||
     pathname.startsWith("/rpc/") || pathname.startsWith("/auth/");
 }
 
@@ -221,6 +224,7 @@ async function answer(services: Services, incoming: Incoming, json: boolean): Pr
     const cookieCaller = await sealedCookieCaller(services, incoming);
     return await services.ray.handle(request, rayDispatch(services, { ...incoming, cookieCaller }));
   }
+  if (pathname === KEY_SET_PATH) return answerKeySet(services, request);
   if (pathname === "/events") return await answerEvents(services, incoming);
   if (pathname.startsWith("/rpc/") && json) {
     return await answerRpc(services, incoming, nameIn(pathname, "/rpc/"));
@@ -237,6 +241,16 @@ function nameIn(pathname: string, prefix: string): string {
   const name = pathname.slice(prefix.length);
   if (!/^[\w$.-]{1,128}$/.test(name)) throw new KontractError("ROUTE_NOT_FOUND");
   return name;
+}
+
+/** Public, and authentic by its signature alone. */
+function answerKeySet({ ports }: Services, request: Request): Response {
+  if (request.method !== "GET") throw methodNotAllowed(["GET"]);
+  const set = ports.secret("KONTRACT_KEY_SET");
+  if (set === undefined || set === "") throw new KontractError("NOT_FOUND");
+  return new Response(set, {
+    headers: { "content-type": "text/plain", "cache-control": "no-store" },
+  });
 }
 
 async function answerHealth(services: Services, { request, url }: Incoming): Promise<Response> {

@@ -26,6 +26,7 @@ async function withServer(body: (fixture: Fixture) => Promise<void>): Promise<vo
     DATABASE_URL: database.gatewayUrl,
     KONTRACT_SECRET: database.secrets.map((secret) => secret.toBase64({ alphabet: "base64url" }))
       .join(","),
+    KONTRACT_KEY_SET: "a.signed.set",
   };
   const server = createServer(NOTES_APP, {
     env: (name) => settings[name],
@@ -402,6 +403,12 @@ Deno.test("gateway", async (t) => {
       await (await post("/auth/logout", undefined, bearer(carol))).body?.cancel();
       const after = await refusal(await post("/rpc/add", ["n9", "x"], bearer(carol)));
       assert.equal(after.status, 401);
+    });
+
+    await t.step("the signed key set is shown as it is, to GET alone", async () => {
+      const set = await server.fetch(new Request(`${ORIGIN}/raystream/keys`));
+      assert.deepEqual([set.status, await set.text()], [200, "a.signed.set"]);
+      assert.equal((await refusal(await post("/raystream/keys"))).status, 405);
     });
 
     await t.step("health answers without a session", async () => {

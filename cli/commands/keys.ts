@@ -1,20 +1,31 @@
 /**
- * `kontract keys new|rotate|show`: the secret that all keys of a deployment come from, and what clients pin.
+ * `kontract keys new|rotate|show|sign`: the secret that all keys of a deployment come from, and what clients
+ * pin.
  *
  * Rotation takes two steps: put a new secret in front of the old one, ship clients (a build pins the keys
  * of all listed secrets), and drop the old one when the last client that pins only it has gone. Sessions,
  * tickets and resume tokens of the old secret stay good while it is listed.
  *
+ * Or clients pin a root (`new --root`, `KONTRACT_ROOT_PIN` at the build), and the gateway shows its keys
+ * signed by it (`sign`, `KONTRACT_KEY_SET` at the gateway). Then a rotation needs no new clients. The root's
+ * private key stays off the gateway.
+ *
  * @module
  */
 import { KontractError } from "../../_internal/errors.ts";
 import { parseSecrets } from "../../_internal/keys.ts";
-import { deriveServerKeys } from "../../protocol/mod.ts";
+import {
+  deriveServerKeys,
+  generateRoot,
+  type KeySet,
+  signKeySet,
+  verifyKeySet,
+} from "../../protocol/mod.ts";
 import { type Command, type CommandInput, UsageError } from "../command.ts";
 import { openAppFolder } from "../dev/app_folder.ts";
 import { newSecret } from "../dev/secret.ts";
 
-const USAGE = "keys new|rotate|show [folder]";
+const USAGE = "keys new|rotate|show|sign [folder]";
 // A client pins at most three keys.
 const MAX_SECRETS = 3;
 
@@ -22,6 +33,7 @@ const ACTIONS: Readonly<Record<string, (input: CommandInput) => Promise<void>>> 
   new: make,
   rotate,
   show,
+  sign,
 };
 
 /** The command. */
@@ -36,6 +48,15 @@ export const command: Command = {
       help: "With 'rotate': how many older secrets stay listed, 0 to 2; 1 where missing.",
     },
     json: { type: "boolean", help: "With 'show': print JSON." },
+    root: {
+      type: "boolean",
+      help: "With 'new': a root key, which signs key sets, and its pin.",
+    },
+    days: {
+      type: "string",
+      value: "N",
+      help: "With 'sign': how long the keys may be used, 1 to 3650 days; 90 where missing.",
+    },
   },
   positionals: 2,
   async run(input) {
@@ -54,9 +75,54 @@ interface Source {
   readonly file: string | null;
 }
 
-function make(): Promise<void> {
-  console.log(newSecret());
-  return Promise.resolve();
+async function make(input: CommandInput): Promise<void> {
+  if (input.values.root !== true) return console.log(newSecret());
+  const { privateKey, pin } = await generateRoot();
+  // The value goes where a pipe can take it, the words do not.
+  console.log(privateKey);
+  console.error(
+    `Keep this as KONTRACT_ROOT, away from the gateway. Build with KONTRACT_ROOT_PIN=${pin}`,
+  );
+}
+
+/** The keys of the secret in use, signed with KONTRACT_ROOT; the serial is one above that of the set before. */
+async function sign(input: CommandInput): Promise<void> {
+  const root = Deno.env.get("KONTRACT_ROOT") ?? "";
+  if (root === "") {
+    const message = "Set KONTRACT_ROOT to what 'kontract keys new --root' printed.";
+    throw new KontractError("CONFIG", message);
+  }
+  const now = Math.floor(Date.now() / 1000);
+  const { keys } = await deriveServerKeys(parseSecrets((await find(input)).secret));
+  const before = await currentSet();
+  const set: KeySet = {
+    serial: (before?.serial ?? 0) + 1,
+    // The first of the secrets is the newest, and clients begin with the newest.
+    keys: keys.map(({ kid, pin }, index) => ({
+      kid,
+      public: pin,
+      not_before: now - index,
+      not_after: now + daysOf(input) * 86_400,
+    })),
+  };
+  console.log(await signKeySet(root, set));
+  console.error(`Set this as KONTRACT_KEY_SET of the gateway: serial ${set.serial}.`);
+}
+
+/** The set that the environment holds; null for none. Throws where it is not the root's. */
+async function currentSet(): Promise<KeySet | null> {
+  const text = Deno.env.get("KONTRACT_KEY_SET") ?? "";
+  if (text === "") return null;
+  const pin = Deno.env.get("KONTRACT_ROOT_PIN") ?? "";
+  if (pin !== "") return await verifyKeySet(pin, text);
+  const message = "Set KONTRACT_ROOT_PIN too, so that KONTRACT_KEY_SET can be checked.";
+  throw new KontractError("CONFIG", message);
+}
+
+function daysOf({ values: { days: text = "90" } }: CommandInput): number {
+  const days = Number(text);
+  if (Number.isInteger(days) && days >= 1 && days <= 3650) return days;
+  throw new UsageError(`--days must be a whole number from 1 to 3650: it is '${text}'.`);
 }
 
 async function rotate(input: CommandInput): Promise<void> {
@@ -86,6 +152,11 @@ async function print(secret: string, json: boolean): Promise<void> {
   if (json) return console.log(JSON.stringify(named, null, 2));
   for (const [index, { kid, pin }] of named.entries()) {
     console.log(`${kid}  ${pin}  ${index === 0 ? "in use" : "still accepted"}`);
+  }
+  const set = await currentSet();
+  for (const { kid, not_after } of set?.keys ?? []) {
+    const until = new Date(not_after * 1000).toISOString().slice(0, 10);
+    console.log(`${kid}  signed, serial ${set?.serial}, until ${until}`);
   }
 }
 

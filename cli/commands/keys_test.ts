@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { parseSecrets } from "../../_internal/keys.ts";
+import { verifyKeySet } from "../../protocol/mod.ts";
 import { runCommand } from "../testing/run_command.ts";
 
 interface Shown {
@@ -76,4 +77,40 @@ Deno.test("keys refuses what is no secret, too many of them, and unknown words, 
     assert.equal(code, expected, stderr);
     assert.ok(!`${stdout}${stderr}`.includes(secret));
   }));
+});
+
+Deno.test("keys sign gives what a client of the root believes, each set above the one before", async () => {
+  const secret = (await runCommand(["keys", "new"], {})).stdout.trim();
+  const made = await runCommand(["keys", "new", "--root"], {});
+  const KONTRACT_ROOT = made.stdout.trim();
+  const KONTRACT_ROOT_PIN = /root\.[\w-]{43}/.exec(made.stderr)?.[0] ?? "";
+  assert.ok(!made.stderr.includes(KONTRACT_ROOT), "the private key is where a pipe takes it");
+  const env = { KONTRACT_ROOT, KONTRACT_ROOT_PIN, KONTRACT_SECRET: secret };
+  const first = await runCommand(["keys", "sign"], env);
+  assert.equal(first.code, 0);
+  const set = await verifyKeySet(KONTRACT_ROOT_PIN, first.stdout);
+  assert.equal(set.serial, 1);
+  assert.deepEqual(set.keys.map((key) => key.public), (await shown(secret)).map(({ pin }) => pin));
+
+  const KONTRACT_KEY_SET = first.stdout.trim();
+  const later = { ...env, KONTRACT_KEY_SET };
+  const second = await runCommand(["keys", "sign", "--days", "7"], later);
+  const next = await verifyKeySet(KONTRACT_ROOT_PIN, second.stdout);
+  assert.equal(next.serial, 2);
+  assert.equal(next.keys[0]!.not_after - next.keys[0]!.not_before, 7 * 86_400);
+  assert.match((await runCommand(["keys", "show"], later)).stdout, /signed, serial 1, until 20/);
+});
+
+Deno.test("keys sign says what is missing or wrong", async () => {
+  const KONTRACT_SECRET = (await runCommand(["keys", "new"], {})).stdout.trim();
+  const without = await runCommand(["keys", "sign"], { KONTRACT_SECRET });
+  assert.match(without.stderr, /Set KONTRACT_ROOT/);
+  const wrong = await runCommand(["keys", "sign"], { KONTRACT_SECRET, KONTRACT_ROOT: "AAAA" });
+  assert.match(wrong.stderr, /keys new --root/);
+  const { stdout } = await runCommand(["keys", "new", "--root"], {});
+  const env = { KONTRACT_SECRET, KONTRACT_ROOT: stdout.trim() };
+  assert.match((await runCommand(["keys", "sign", "--days", "0"], env)).stderr, /--days/);
+  const unknown = await runCommand(["keys", "sign"], { ...env, KONTRACT_KEY_SET: "a.b" });
+  assert.match(unknown.stderr, /KONTRACT_ROOT_PIN/);
+  for (const each of [without, wrong, unknown]) assert.equal(each.code, 1);
 });

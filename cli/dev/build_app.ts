@@ -8,9 +8,9 @@
 import { KontractError } from "../../_internal/errors.ts";
 import type { Builder, BuildReport, BuildResult } from "../../compiler/mod.ts";
 import type { Manifest } from "../../_internal/manifest.ts";
-import { deriveServerKeys } from "../../protocol/server_keys.ts";
 import { type Compiler, loadCompiler } from "../load_compiler.ts";
 import type { AppFolder } from "./app_folder.ts";
+import { clientPins } from "./client_pins.ts";
 import type { HostName } from "./host.ts";
 
 /** A build that succeeded; its files are in `dist`. */
@@ -43,10 +43,7 @@ export function appBuilder(
 ): AppBuilder {
   let making: Promise<{ readonly compiler: Compiler; readonly builder: Builder }> | undefined;
   const make = async () => {
-    const [compiler, { pins }] = await Promise.all([
-      loadCompiler(),
-      deriveServerKeys(secrets),
-    ]);
+    const [compiler, pins] = await Promise.all([loadCompiler(), clientPins(secrets)]);
     return { compiler, builder: compiler.createBuilder({ root: app.root, pins, hosts, sizes }) };
   };
   return {

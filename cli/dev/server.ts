@@ -12,7 +12,7 @@
 import { join } from "node:path";
 import { isErrorCode, KontractError } from "../../_internal/errors.ts";
 import { parseSecrets } from "../../_internal/keys.ts";
-import { deriveServerKeys } from "../../protocol/server_keys.ts";
+import { clientPins } from "./client_pins.ts";
 import { type AppFolder, openAppFolder } from "./app_folder.ts";
 import { appEnvironment } from "./app_environment.ts";
 import { type AppBuilder, appBuilder, type BuiltApp } from "./build_app.ts";
@@ -142,7 +142,7 @@ class Session {
   /** `start` takes the last build where nothing has changed since. */
   async #firstBuild(secrets: readonly Uint8Array[]): Promise<BuiltApp> {
     if (this.#options.watch) return await this.#builder.build();
-    const { pins } = await deriveServerKeys(secrets);
+    const pins = await clientPins(secrets);
     const purpose = { hosts: [this.#options.host], pins };
     const manifest = await unchangedBuild(this.#app, purpose);
     if (manifest !== null) return { manifest, warnings: "", report: null };

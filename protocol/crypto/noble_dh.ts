@@ -4,10 +4,23 @@
  *
  * @module
  */
-import { x25519 } from "@noble/curves/ed25519.js";
+import { ed25519, x25519 } from "@noble/curves/ed25519.js";
 import { KontractError } from "../../_internal/errors.ts";
 import { type Bytes, owned, randomBytes } from "../bytes.ts";
 import type { DhKeyPair, DiffieHellman } from "./provider.ts";
+
+/** Ed25519 (RFC 8032) in plain JavaScript: whether `signature` over `message` is `publicKey`'s. */
+export function verifyEd25519(
+  signature: Uint8Array,
+  message: Uint8Array,
+  publicKey: Uint8Array,
+): boolean {
+  try {
+    return ed25519.verify(signature, message, publicKey, { zip215: false });
+  } catch {
+    return false;
+  }
+}
 
 /** X25519 in plain JavaScript. */
 export const nobleDh: DiffieHellman = {

@@ -11,14 +11,14 @@ import { KontractError } from "../../_internal/errors.ts";
 import { createHttpTransport, createTransport } from "../../protocol/client.ts";
 import { decodeValue, encodeValue } from "../../protocol/codec/value.ts";
 import { SYSTEM_OPS } from "../../protocol/rpc.ts";
-import type { Transport } from "../../protocol/transport.ts";
+import type { SerialMemory, Transport } from "../../protocol/transport.ts";
 import { type ClientAuth, createAuth } from "./auth.ts";
 import type { SessionCarrier } from "./cookie_session.ts";
 import { bounded, type ErrorClasses, hasCode, toClientError } from "./failure.ts";
 import type { ResultCache } from "./result_cache.ts";
 import type { ClientCallOptions, ClientRoute } from "./route.ts";
 import { ClientSession } from "./session.ts";
-import { defaultStorage } from "./session_storage.ts";
+import { type ClientStorage, defaultStorage } from "./session_storage.ts";
 import { checkSettings, checkTimeout, type ClientSettings, originOf } from "./settings.ts";
 import {
   type ClientEvent,
@@ -225,7 +225,7 @@ class AppClient implements Client {
       (carrier === null ? createTransport : createHttpTransport);
     this.#line = {
       transport: create({
-        ...{ url, app, pins, webSocket },
+        ...{ url, app, pins, webSocket, serials: serialsIn(storage ?? defaultStorage()) },
         ...(fetch === undefined ? {} : { fetch }),
       }),
       carrier,
@@ -361,6 +361,15 @@ class AppClient implements Client {
       await transport.call(SYSTEM_OPS.AUTH, payload, { token, mutation, timeout }),
     );
   }
+}
+
+/** Serials of signed key sets beside the session; see `protocol/root_pins.ts`. */
+function serialsIn(storage: ClientStorage): SerialMemory {
+  const key = (pin: string): string => `kontract/serial/${pin}`;
+  return {
+    get: async (pin) => Number(await storage.get(key(pin))) || 0,
+    set: (pin, serial) => storage.set(key(pin), String(serial)),
+  };
 }
 
 /** The arguments that travel as one value. */

@@ -30,6 +30,7 @@ export {
 export { AppError, type AppErrorOptions } from "../../_internal/app_error.ts";
 export type { EventType, ServerEvent } from "../../events/event.ts";
 export type {
+  SerialMemory,
   Transport,
   TransportCallOptions,
   TransportOptions,
