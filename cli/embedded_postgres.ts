@@ -164,7 +164,7 @@ function ready(process: KeptProcess, log?: (line: string) => void): Promise<Outc
       log?.(line);
       if (settled) return;
       output += `${line}\n`;
-      if (!line.includes("database system is ready to accept connections")) return;
+      if (!/database system is ready to accept (?:read-only )?connections/.test(line)) return;
       settled = true;
       settle({ ready: true });
     };

@@ -28,6 +28,8 @@ const BY_STATE: ReadonlyMap<string, ErrorCode> = new Map([
   ["3F000", "SCHEMA_MISMATCH"],
   ["55000", "SCHEMA_MISMATCH"],
   ["25006", "DATABASE_UNAVAILABLE"],
+  // On a standby the incarnation, an UNLOGGED table, cannot be read before a function could say so itself.
+  ["0A000", "DATABASE_UNAVAILABLE"],
   ["08006", "DATABASE_UNAVAILABLE"],
   ["57014", "DEADLINE_EXCEEDED"],
   ["53300", "OVERLOADED"],

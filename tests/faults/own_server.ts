@@ -16,6 +16,7 @@ import { serverUser } from "../../cli/postgres_cluster.ts";
 import { DEFAULT_GATEWAY_ROLE, gatewayUrl, migrateUp } from "../../storage/migrate/mod.ts";
 import type { LoadedDatabase } from "../isolation/load.ts";
 import { databaseToken } from "../postgres.ts";
+import { Replica } from "./replica.ts";
 
 /** A server with one migrated database. */
 export class OwnServer implements LoadedDatabase {
@@ -71,6 +72,18 @@ export class OwnServer implements LoadedDatabase {
       durable: true,
     });
     this.#admin = postgres(this.#server.url, { max: 1, onnotice: () => {} });
+  }
+
+  /** A streaming replica, made while the server rests for a moment. */
+  async replicate(): Promise<Replica> {
+    await this.#admin.end({ timeout: 1 });
+    await this.#server.stop();
+    const dataDir = join(this.#folder, "data");
+    const { port, url } = this.#server;
+    return await Replica.of(dataDir, new URL(url), async () => {
+      this.#server = await startEmbeddedPostgres({ dataDir, port, durable: true });
+      this.#admin = postgres(url, { max: 1, onnotice: () => {} });
+    });
   }
 
   /** Kills one server process of the gateway; PostgreSQL then ends all others and recovers by itself. */

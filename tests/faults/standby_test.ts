@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { KontractError } from "../../_internal/errors.ts";
+import { storageEngine } from "../../storage/engine.ts";
+import { postgresDatabase } from "../../storage/postgres_database.ts";
+import { ACCOUNTS, type AnyStorage, call, run } from "../../storage/testing/tables.ts";
+import { OwnServer } from "./own_server.ts";
+
+function code(expected: string): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof KontractError, String(error));
+    assert.equal(error.code, expected, error.message);
+    return true;
+  };
+}
+
+Deno.test({
+  name: "a standby is refused; once it is promoted, old snapshots are and nothing is lost",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn(t) {
+    const tables = [ACCOUNTS];
+    const server = await OwnServer.start(tables);
+    const replica = await server.replicate();
+    const primary = postgresDatabase({ url: server.gatewayUrl, max: 2 });
+    const standby = postgresDatabase({ url: replica.gatewayUrl(server.gatewayUrl), max: 2 });
+    const before = storageEngine({ database: primary, tables });
+    const after = storageEngine({ database: standby, tables });
+    try {
+      const session = await before.openSession(await server.token({ owner: "alice" }));
+      const effect = { lane: "once", reqno: 1n };
+      await run(before, call(session, { effect }), (s) => s.accounts!.set("a", { balance: 1 }));
+      await replica.caughtUp(server.admin);
+
+      await t.step("every operation on a standby is refused: its snapshots lie", async () => {
+        const readOnly = call(session, { readOnly: true });
+        const operations: Readonly<Record<string, (s: AnyStorage) => PromiseLike<unknown>>> = {
+          get: (s) => s.accounts!.get("a"),
+          getMany: (s) => s.accounts!.getMany(["a", "b"]),
+          query: (s) => s.accounts!.query(),
+          count: (s) => s.accounts!.count(),
+        };
+        for (const [name, work] of Object.entries(operations)) {
+          await assert.rejects(
+            run(after, readOnly, async (s) => await work(s)),
+            code("DATABASE_UNAVAILABLE"),
+            name,
+          );
+        }
+        await assert.rejects(
+          run(after, call(session, { retry: 0 }), (s) => s.accounts!.set("b", { balance: 1 })),
+          code("DATABASE_UNAVAILABLE"),
+        );
+        await assert.rejects(
+          after.changes({ session, table: "accounts", after: null, limit: 10 }),
+          code("DATABASE_UNAVAILABLE"),
+        );
+        await assert.rejects(after.checkSession(session), code("DATABASE_UNAVAILABLE"));
+        await assert.rejects(
+          after.openSession(await server.token({ owner: "alice" })),
+          code("DATABASE_UNAVAILABLE"),
+        );
+      });
+
+      await t.step(
+        "a snapshot of the primary is no snapshot of the server that took its place",
+        async () => {
+          const { position } = await before.changes({
+            session,
+            table: "accounts",
+            after: null,
+            limit: 10,
+          });
+          let moved = false;
+          const statements: string[] = [];
+          // One call whose database changes under it, as behind a name that now points elsewhere.
+          const both = storageEngine({
+            database: {
+              execute: (statement, params) => {
+                statements.push(statement.split(":")[0]!);
+                return (moved ? standby : primary).execute(statement, params);
+              },
+              close: () => Promise.resolve(),
+            },
+            tables,
+          });
+          await assert.rejects(
+            run(both, call(session, { retry: 0 }), async (s) => {
+              await s.accounts!.get("a");
+              if (!moved) {
+                await replica.caughtUp(server.admin);
+                await replica.promote();
+                moved = true;
+              }
+              // A blind write, so that the commit is what judges the snapshot.
+              await s.accounts!.set("a", { balance: 100 });
+            }),
+            code("SNAPSHOT_TOO_OLD"),
+          );
+          assert.deepEqual(statements, ["get", "put"]);
+          const feed = await after.changes({
+            session,
+            table: "accounts",
+            after: position,
+            limit: 10,
+          });
+          assert.equal(feed.reset, true, "a follower starts again from a fresh read");
+        },
+      );
+
+      await t.step("sessions, rows and effects have come along; work goes on", async () => {
+        const again = await run(
+          after,
+          call(session, { effect }),
+          (s) => s.accounts!.set("a", { balance: 2 }),
+        );
+        assert.equal(again.outcome.replayed, true);
+        const { value } = await run(after, call(session), async (s) => {
+          const row = await s.accounts!.get("a");
+          await s.accounts!.update("a", { balance: Number(row!.balance) + 1 });
+          return await s.accounts!.get("a");
+        });
+        assert.deepEqual(value, { id: "a", balance: 2, city: "Ulm" });
+      });
+
+      await t.step("the old primary's own calls, if it still runs, stay there", async () => {
+        await run(before, call(session), (s) => s.accounts!.set("split", { balance: 1 }));
+        const { value } = await run(after, call(session), (s) => s.accounts!.get("split"));
+        assert.equal(value, null);
+      });
+    } finally {
+      await primary.close();
+      await standby.close();
+      await replica.stop();
+      await server.stop();
+    }
+  },
+});
