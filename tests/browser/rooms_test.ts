@@ -1,5 +1,5 @@
 /**
- * Chat rooms as people use them: two people in two browsers, on the real server.
+ * Chat rooms as people use them: three people of two companies in three browsers, on the real server.
  *
  * @module
  */
@@ -166,7 +166,8 @@ async function keepPicture({ page }: Pick<Visitor, "page">, name: string): Promi
 
 for (const host of ["workers", "deno"]) {
   Deno.test({
-    name: `two people on ${host}: live rooms, presence, sign-up, a rate limit, an administrator`,
+    name:
+      `three people in two tenants on ${host}: live rooms, presence, sign-up, an administrator, nothing crosses`,
     ignore: chromium === null,
     sanitizeOps: false,
     sanitizeResources: false,
@@ -184,6 +185,94 @@ for (const host of ["workers", "deno"]) {
         await Deno.remove(folder, { recursive: true });
       }
     },
+  });
+}
+
+/** Eve comes into a company of her own, with all that one can have of the other company. */
+async function nothingCrosses(
+  step: (name: string, work: () => Promise<void>) => Promise<void>,
+  { browser, url, folder, host }: House,
+  ada: Visitor,
+  bob: Visitor,
+): Promise<void> {
+  const theirs = await ada.page.getByRole("link", { name: "Lobby" }).getAttribute("data-id");
+  const said = await message(ada, "Good morning").getAttribute("data-id");
+
+  await step("an administrator of the house moves a company in, nobody else does", async () => {
+    assert.equal((await ask(url, bob, "/rpc/moveIn", ["initech"])).status, 403);
+    const moved = await ask(url, ada, "/rpc/moveIn", ["initech"]);
+    assert.deepEqual(moved, { status: 200, result: { result: true } });
+    const { result } = await ask(url, ada, "/rpc/companies", []);
+    assert.deepEqual(result.result, ["initech"]);
+  });
+  const eve = await visit(browser, url, "initech");
+
+  await step("the same name, address and room are others in another company", async () => {
+    await eve.page.getByText("No room is open yet.").waitFor();
+    await signUp(eve, "Eve", "ada@example.com");
+    assert.notEqual((await session(eve)).owner, (await session(ada)).owner);
+    await openRoom(eve, "Lobby", "A lobby of our own");
+    await say(eve, "Is anybody here?");
+    await person(eve, "Eve").waitFor();
+    assert.equal(await person(eve, "Ada").count() + await person(ada, "Eve").count(), 0);
+    assert.equal(await message(ada, "Is anybody here?").count(), 0);
+    await keepPicture(eve, `rooms_${host}_other_company`);
+  });
+
+  await step("what is said in one company reaches nobody of the other", async () => {
+    const { access } = await session(eve);
+    const feed = await fetch(`${url}/events?source=messages`, {
+      headers: { authorization: `Bearer ${access}` },
+    });
+    assert.equal(feed.status, 200);
+    const reader = feed.body!.pipeThrough(new TextDecoderStream()).getReader();
+    let heard = "";
+    const hear = async (words: string): Promise<void> => {
+      while (!heard.includes(words)) {
+        const { done, value } = await reader.read();
+        assert.ok(!done, heard);
+        heard += value;
+      }
+    };
+    await hear("ready");
+    await say(ada, "Only for us.");
+    await message(bob, "Only for us.").waitFor();
+    await say(eve, "And this only for me.");
+    await hear("And this only for me.");
+    assert.ok(!heard.includes("Only for us."), heard);
+    await reader.cancel();
+    assert.equal(await message(eve, "Only for us.").count(), 0);
+    await say(bob, "Still only for us.");
+    await message(ada, "Still only for us.").waitFor();
+    assert.equal(await message(ada, "only for me").count(), 0);
+  });
+
+  await step("ids, tokens and groups of one company open nothing in the other", async () => {
+    for (
+      const [name, ...args] of [
+        ["history", theirs],
+        ["post", theirs, "hello"],
+        ["beat", theirs, false],
+        ["followRoom", theirs],
+        ["retract", said],
+      ]
+    ) {
+      assert.equal((await ask(url, eve, `/rpc/${name}`, args)).status, 404, String(name));
+    }
+    await kontract(folder, "users", "groups", "ada@example.com", "admin", "--tenant", "initech");
+    assert.equal((await ask(url, eve, "/rpc/removeMessage", [said])).status, 404);
+    assert.equal((await ask(url, eve, "/rpc/moveOut", ["initech"])).status, 403);
+    const there = { "kontract-tenant": "initech" };
+    assert.equal((await ask(url, ada, "/auth/me", undefined, there)).status, 403);
+  });
+
+  await step("a company that moves out is gone, and the other one stays", async () => {
+    assert.equal((await ask(url, ada, "/rpc/moveOut", ["initech"])).status, 200);
+    assert.equal((await ask(url, eve, "/rpc/listRooms", [])).status, 401);
+    await kontract(folder, "tenants", "create", "initech");
+    assert.equal((await ask(url, eve, "/rpc/listRooms", [])).status, 401);
+    await eve.page.context().close();
+    assert.equal((await ask(url, ada, "/rpc/history", [theirs])).status, 200);
   });
 }
 
@@ -315,6 +404,8 @@ async function useTheRooms(
     await ada.page.getByRole("button", { name: "Open again" }).click();
     await bob.page.getByText("This room is closed.").waitFor({ state: "hidden" });
   });
+
+  await nothingCrosses(step, { browser, url, folder, host }, ada, bob);
 
   await step("a reload keeps room, messages and who one is", async () => {
     await bob.page.reload();

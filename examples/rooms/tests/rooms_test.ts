@@ -12,11 +12,14 @@ import {
   beat,
   client,
   closeRoom,
+  companies,
   followRoom,
   history,
   leave,
   listRooms,
   me,
+  moveIn,
+  moveOut,
   openRoom,
   post,
   removeMessage,
@@ -86,6 +89,9 @@ Deno.test("rooms", async (t) => {
       await assert.rejects(refused, { code: "FORBIDDEN" });
     }
     await assert.rejects(appoint("ada@example.com"), { code: "FORBIDDEN" });
+    for (const refused of [moveIn("acme"), moveOut("acme"), companies()]) {
+      await assert.rejects(refused, { code: "FORBIDDEN" });
+    }
     as(ada);
     await retract(hello.id);
     assert.deepEqual((await history(room!.id)).map(({ text }) => text), ["Hi"]);
