@@ -64,6 +64,7 @@ export default {
             { text: "Functions", link: "/guide/functions" },
             { text: "Storage and transactions", link: "/guide/storage" },
             { text: "Authentication", link: "/guide/authentication" },
+            { text: "Tenants", link: "/guide/tenants" },
             { text: "Events", link: "/guide/events" },
             { text: "Middleware", link: "/guide/middleware" },
             { text: "Shared state", link: "/guide/shared_state" },
