@@ -5,7 +5,8 @@
  * Four statements: the effect record and then the locks; everything that is checked, with the live
  * version, in one fresh statement; the old version closed; the new one inserted. As for `get`, setting
  * statements and expressions up is most of the cost, so all is conditions of one search; why it found
- * nothing is asked by another, only then.
+ * nothing is asked by another, only then. Tenant and owner are compared in a form that no index serves:
+ * only the session's id may choose how its row is found.
  *
  * @module
  */
@@ -57,7 +58,9 @@ export function putFunction(table: TableSql, tenant: string): string {
      end if;
      select u.ctid, u._owner, u._order${guarded ? ", u.data" : ""}
        into v_row, v_owner, v_ord${guarded ? ", v_before" : ""} ${from}
-        and x.tenant = ${literal(tenant)} and x.owner = p_owner
+        and x.tenant is not distinct from ${
+    literal(tenant)
+  } and x.owner is not distinct from p_owner
         and current_setting('transaction_isolation') = 'read committed'
         and current_setting('synchronous_commit') <> 'off'
         and st.permissions & p_bits & ${need} = ${need} and st.ptr = ${literal(table.ptr)}

@@ -74,7 +74,9 @@ export function putManyFunction(table: TableSql, tenant: string): string {
        end if;
      end if;
      select r.rows, r.ids, r.datas, r.owners, r.orders into v_rows, v_ids, v_datas, v_owners, v_orders
-       ${from} and x.tenant = ${literal(tenant)} and x.owner = p_owner
+       ${from} and x.tenant is not distinct from ${
+    literal(tenant)
+  } and x.owner is not distinct from p_owner
         and current_setting('transaction_isolation') = 'read committed'
         and current_setting('synchronous_commit') <> 'off'
         and st.permissions & p_bits & r.need = r.need and st.ptr = ${literal(table.ptr)}
