@@ -12,12 +12,15 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
+/** Where programs, caches and trust are; and that the run is measured. */
+const KEPT = ["PATH", "HOME", "DENO_DIR", "DENO_CERT", "TMPDIR", "DENO_COVERAGE_DIR"];
+
 /** Runs `kontract …` with exactly this environment beside what Deno itself needs. */
 export async function runCommand(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Promise<CommandResult> {
-  const kept = ["PATH", "HOME", "DENO_DIR", "DENO_CERT", "TMPDIR"].flatMap((name) => {
+  const kept = KEPT.flatMap((name) => {
     const value = Deno.env.get(name);
     return value === undefined ? [] : [[name, value] as const];
   });
