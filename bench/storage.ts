@@ -32,7 +32,8 @@ const TABLES = [
   table("versions", [field("n", number)]),
 ];
 
-const server = await startEmbeddedPostgres({ durable: Deno.args.includes("--durable") });
+const DURABLE = Deno.args.includes("--durable");
+const server = await startEmbeddedPostgres({ durable: DURABLE });
 const secret = new Uint8Array(randomBytes(32));
 const gatewayPassword = randomBytes(12).toString("hex");
 const { gatewayRole } = await migrateUp({
@@ -368,7 +369,9 @@ async function countMany(): Promise<{ readonly count: number }> {
 
 try {
   console.log(
-    `PostgreSQL 18, ${Deno.version.deno}, ${FULL ? "full" : "short"}; ratios of interleaved rounds`,
+    `PostgreSQL 18, Deno ${Deno.version.deno}, ${FULL ? "full" : "short"}, commits ${
+      DURABLE ? "flushed to disk" : "not flushed"
+    } on both sides; ratios of interleaved rounds`,
   );
   await prepare();
   const benches = {
