@@ -199,7 +199,7 @@ async function readLock(project: Project, diagnostics: Diagnostics): Promise<Loc
       code: "KT1005",
       severity: "error",
       message: `${LOCK_NAME} cannot be used: ${error.message}.`,
-      hint: "Take it from version control again; it must not be written by hand.",
+      hint: error.hint,
     });
     return EMPTY_LOCK;
   }

@@ -218,7 +218,7 @@ class ModuleScan {
         "KT2003",
         call,
         "backend(options, function) takes the function as its second argument.",
-        "export const createUser = backend({ … }, async (name: string) => { … });",
+        callHint(declaration),
       );
     }
     const exported = ts.isIdentifier(declaration.name) ? this.#exportName(declaration.name) : null;
@@ -227,7 +227,7 @@ class ModuleScan {
         "KT2003",
         declaration.name,
         `A backend function must be exported as a const: '${declaration.name.getText()}' is not.`,
-        "export const createUser = backend({ … }, async (name: string) => { … });",
+        callHint(declaration),
       );
     }
     this.#route({
@@ -385,4 +385,10 @@ class ModuleScan {
 
 function argumentOf(expression: ts.Expression): ts.Expression | undefined {
   return ts.isCallExpression(expression) ? expression.arguments[0] : undefined;
+}
+
+/** How the call form is written, for this very name. */
+function callHint({ name }: ts.VariableDeclaration): string {
+  const own = ts.isIdentifier(name) ? name.text : "createUser";
+  return `export const ${own} = backend({ … }, async (name: string) => { … });`;
 }

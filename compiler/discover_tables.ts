@@ -49,6 +49,7 @@ export function tableOf(
       "KT4001",
       call.arguments[0]!,
       `A table's name has lower-case letters, digits and '_', starts with a letter, at most 40: it is '${name.value}'.`,
+      `Write @table("${plainName(name.value)}").`,
     );
     return null;
   }
@@ -57,6 +58,7 @@ export function tableOf(
       "KT4001",
       call.arguments[0]!,
       `'env.storage.${name.value}' is an operation, so no table can be called '${name.value}'.`,
+      "Give the table another name.",
     );
     return null;
   }
@@ -190,6 +192,7 @@ function primkeyOf(
       "KT4002",
       marked[1]!.node,
       "A table has one primary key, and this is the second.",
+      "Keep one @primkey; a field that no two rows may share has @index({ unique: true }).",
     );
   }
   const type = kontract.checker.getTypeOfSymbol(first.symbol);
@@ -197,6 +200,13 @@ function primkeyOf(
     reporter.error("KT4002", first.node, "The primary key must be a string, and not optional.");
   }
   return first.name;
+}
+
+/** The nearest name that a table may have. */
+function plainName(name: string): string {
+  const plain = name.replaceAll(/([a-z0-9])([A-Z])/g, "$1_$2").toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "_").replaceAll(/^[^a-z]+|_+$/g, "").slice(0, 40);
+  return plain === "" ? "things" : plain;
 }
 
 function indexesOf(

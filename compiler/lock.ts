@@ -48,12 +48,27 @@ export const EMPTY_LOCK: LockFile = {
 export class LockError extends Error {
   /** Always `LockError`. */
   override readonly name = "LockError";
+  /** What to do. */
+  readonly hint: string;
+
+  /** `message` goes on after "cannot be used:". */
+  constructor(
+    message: string,
+    hint: string = "Take it from version control again; it must not be written by hand.",
+  ) {
+    super(message);
+    this.hint = hint;
+  }
 }
 
 /** Reads the file's text. @throws {LockError} */
 export function parseLock(text: string): LockFile {
   if (/^(?:<{7}|={7}|>{7})/m.test(text)) {
-    throw new LockError("it holds conflict marks of a merge: keep the numbers of both sides");
+    throw new LockError(
+      "it holds conflict marks of a merge",
+      "Take the side that is deployed ('git checkout --ours kontract.lock.json' or '--theirs'), then build: " +
+        "what only the other side has gets numbers of its own.",
+    );
   }
   let value: unknown;
   try {

@@ -125,6 +125,7 @@ function checkTableNames(tables: readonly TableSource[], reporter: Reporter): vo
         "KT4001",
         table.node.name ?? table.node,
         `Two table classes are called '${table.name}'; the other is at ${first.span.file}:${first.span.line}.`,
+        "Give one of them another name in its @table(…).",
       );
     }
     seen.set(table.name, first ?? table);
@@ -147,6 +148,9 @@ function checkGrants(
         table === undefined
           ? `'grants' of '${route.name}' names the table '${name}', which does not exist.`
           : `'grants' of '${route.name}' names '${grant}', but '${name}' has no such field.`,
+        table === undefined
+          ? `Tables: ${tables.map((one) => one.name).join(", ")}.`
+          : `Fields of '${name}': ${table.fields.map((field) => field.name).join(", ")}.`,
       );
     }
   }
@@ -169,23 +173,25 @@ function reportVanished(lock: Lock, reporter: Reporter): void {
 function routeDef(route: RouteSource, input: ManifestInput): RouteDef {
   const { lowering, lock } = input;
   const op = lock.op(route.name);
-  const parameters = route.signature.parameters.map((symbol, i) =>
-    parameterOf(symbol, i, op, route, input)
-  );
+  const generic = (route.signature.typeParameters?.length ?? 0) > 0;
+  if (generic) {
+    input.reporter.error(
+      "KT2008",
+      route.node,
+      `'${route.name}' has type parameters; what crosses must be known at build time.`,
+      "Write concrete types, or one backend function per type.",
+    );
+  }
+  // Said once is enough: nothing of its types is known.
+  const parameters = generic
+    ? []
+    : route.signature.parameters.map((symbol, i) => parameterOf(symbol, i, op, route, input));
   const streams = parameters.filter(({ shape }) => shape.kind === "stream");
   if (streams.length > MAX_INPUTS) {
     input.reporter.error(
       "KT2012",
       route.node,
       `'${route.name}' takes ${streams.length} streams; at most ${MAX_INPUTS} can travel with one call.`,
-    );
-  }
-  if ((route.signature.typeParameters?.length ?? 0) > 0) {
-    input.reporter.error(
-      "KT2008",
-      route.node,
-      `'${route.name}' has type parameters; what crosses must be known at build time.`,
-      "Write concrete types, or one backend function per type.",
     );
   }
   const declaration = route.signature.getDeclaration() as ts.SignatureDeclaration | undefined;
@@ -200,7 +206,9 @@ function routeDef(route: RouteSource, input: ManifestInput): RouteDef {
     name: route.name,
     egroup: route.meta.egroup,
   });
-  const result = resultOf(route.signature.getReturnType(), lowering, place);
+  const result: Shape = generic
+    ? { kind: "undefined" }
+    : resultOf(route.signature.getReturnType(), lowering, place);
   checkCache(route, parameters, result, input.reporter);
   return {
     name: route.name,

@@ -38,7 +38,7 @@ export function middlewareOf(
       "KT6001",
       declaration.name,
       `A middleware must be exported: '${declaration.name.getText()}' is not.`,
-      "export const timed = defineMiddleware({ … }, async (next) => await next());",
+      `export const ${declaration.name.getText()} = defineMiddleware({ … }, async (next) => await next());`,
     );
     return null;
   }

@@ -66,7 +66,7 @@ export function readOptions(
         "KT2005",
         property.name ?? property,
         `There is no option '${name}'.`,
-        `Known options: ${allowed.join(", ")}.`,
+        `${suggestion(name, allowed)}Known options: ${allowed.join(", ")}.`,
       );
       continue;
     }
@@ -75,6 +75,15 @@ export function readOptions(
     else notConstant(constant.node, reporter);
   }
   return options;
+}
+
+/** The option that was meant, if one looks like it. */
+function suggestion(name: string, allowed: readonly string[]): string {
+  const [own, ...others] = allowed.filter((one) => {
+    const [a, b] = [one.toLowerCase(), name.toLowerCase()];
+    return a === b || (b.length > 2 && (a.includes(b) || b.includes(a)));
+  });
+  return own === undefined || others.length > 0 ? "" : `Did you mean '${own}'? `;
 }
 
 function notConstant(node: ts.Node, reporter: Reporter): void {

@@ -15,7 +15,7 @@ import type { Lock } from "../lock.ts";
 import type { Reporter } from "../source_place.ts";
 import { builtin, WIDTHS } from "./builtins.ts";
 import { typeName, TypeNames } from "./names.ts";
-import { type RefusalKind, REFUSALS } from "./refusal.ts";
+import { type Refusal, type RefusalKind, REFUSALS } from "./refusal.ts";
 import { lowerUnion } from "./union.ts";
 
 /** Where a type stands: for messages and for ids. */
@@ -88,9 +88,10 @@ export class Lowering {
 
   /** Reports why a type cannot cross. */
   refuse(kind: RefusalKind, place: Place): Shape {
-    const { reason, hint } = REFUSALS[kind];
+    const { reason, hint, stored = hint }: Refusal = REFUSALS[kind];
     const what = place.path === "" ? "its result" : `'${place.path}'`;
-    this.#reporter.error("KT3001", place.node, `${place.subject} ${what}: ${reason}.`, hint);
+    const at = place.subject.startsWith("Table ") ? stored : hint;
+    this.#reporter.error("KT3001", place.node, `${place.subject} ${what}: ${reason}.`, at);
     return UNKNOWN;
   }
 

@@ -8,6 +8,8 @@
 export interface Refusal {
   readonly reason: string;
   readonly hint: string;
+  /** The same for a field of a table, where it is another. */
+  readonly stored?: string;
 }
 
 /** All refusals, by kind. */
@@ -23,6 +25,7 @@ export const REFUSALS = {
   function: {
     reason: "a function cannot cross",
     hint: "Send data, and call back with another backend function or an event.",
+    stored: "Store data, and keep what is done with it in a backend function.",
   },
   symbol: { reason: "a symbol cannot cross", hint: "Use a string." },
   proto: {
@@ -37,6 +40,7 @@ export const REFUSALS = {
   promise: {
     reason: "a promise inside a value cannot cross",
     hint: "Await it first and send the result.",
+    stored: "Await it first and store the result.",
   },
   class: {
     reason: "an instance of a class would arrive without its methods",
@@ -59,8 +63,16 @@ export const REFUSALS = {
     hint: "Use V[] or Map<number, V>.",
   },
   buffer: { reason: "a bare buffer has no element type", hint: "Use Uint8Array." },
-  regexp: { reason: "a regular expression cannot cross", hint: "Send its source as a string." },
-  url: { reason: "a URL object cannot cross", hint: "Send its href as a string." },
+  regexp: {
+    reason: "a regular expression cannot cross",
+    hint: "Send its source as a string.",
+    stored: "Store its source as a string.",
+  },
+  url: {
+    reason: "a URL object cannot cross",
+    hint: "Send its href as a string.",
+    stored: "Store its href as a string.",
+  },
   weak: {
     reason: "a weak collection or reference has no contents to send",
     hint: "Use Map, Set or an array.",
