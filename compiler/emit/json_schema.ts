@@ -95,9 +95,13 @@ function tupleSchema(shape: Extract<Shape, { kind: "tuple" }>, types: ShapeTable
   const required = elements.filter(({ optional }) => !optional).length;
   return {
     type: "array",
-    ...(elements.length === 0
-      ? {}
-      : { prefixItems: elements.map((element) => jsonSchema(element.shape, types)) }),
+    ...(elements.length === 0 ? {} : {
+      prefixItems: elements.map((element) => {
+        const schema = jsonSchema(element.shape, types);
+        // One that is left out before one that is not has null in its place.
+        return element.optional ? { anyOf: [schema, { type: "null" }] } : schema;
+      }),
+    }),
     items: rest === undefined ? false : jsonSchema(rest, types),
     minItems: required,
   };
