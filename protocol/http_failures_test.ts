@@ -210,3 +210,56 @@ Deno.test("an error frame that is no error fails its call instead of leaving it"
     transport.close();
   }
 });
+
+Deno.test("behind a proxy that strips or rewrites bodies every call fails typed, and nothing runs that was not sent", async () => {
+  const html = new Response("<html>blocked</html>", { headers: { "content-type": "text/html" } });
+  type Rewrite = (request: Request, body: Uint8Array<ArrayBuffer>) => BodyInit | null;
+  const requests: Record<string, Rewrite> = {
+    "strips the request": () => null,
+    "cuts the request": (_, body) => body.slice(0, body.length >> 1),
+    "adds to the request": (_, body) => new Uint8Array([...body, 0]),
+    "reads the request as text": (_, body) => new TextDecoder().decode(body),
+  };
+  const answers: Record<string, (answer: Response, body: Uint8Array<ArrayBuffer>) => Response> = {
+    "strips the answer": (answer) => new Response(null, answer),
+    "cuts the answer": (answer, body) => new Response(body.slice(0, -1), answer),
+    "adds to the answer": (answer, body) => new Response(new Uint8Array([...body, 0]), answer),
+    "reads the answer as text": (answer, body) =>
+      new Response(new TextDecoder().decode(body), answer),
+    "answers itself": () => html.clone(),
+    "changes the type": (_, body) => new Response(body, { headers: { "content-type": "a/b" } }),
+  };
+  const all = [...Object.keys(requests), ...Object.keys(answers)];
+  for (const [what, handshakes] of all.flatMap((one) => [[one, true], [one, false]] as const)) {
+    let ran = 0;
+    const payloads: string[] = [];
+    const dispatch: Dispatch = (call) => {
+      ran++;
+      payloads.push(new TextDecoder().decode(call.payload));
+      return echo(call);
+    };
+    await using gateway = await serveGateway(dispatch, {}, async (request, next) => {
+      const body = new Uint8Array(await request.arrayBuffer());
+      if (body[1] === 1 && !handshakes) return await next(new Request(request, { body }));
+      const headers = new Headers(request.headers);
+      headers.delete("content-length");
+      const sent = requests[what]?.(request, body) ?? (what in requests ? null : body);
+      const init = { method: "POST", headers, body: sent };
+      const answer = await next(new Request(request.url, init));
+      const own = new Uint8Array(await answer.arrayBuffer());
+      const rewritten = answers[what]?.(answer, own) ?? new Response(own, answer);
+      rewritten.headers.delete("content-length");
+      return rewritten;
+    });
+    for (const options of [READ, WRITE]) {
+      const transport = connect(gateway);
+      const error = await transport.call(1000, utf8("pay"), options).catch((one) => one);
+      transport.close();
+      assert.ok(error instanceof KontractError, `${what}: ${error}`);
+      const codes = ["NETWORK", "RAY_SERVER_KEY", "RAY_TICKET", "RAY_PROTOCOL", "OUTCOME_UNKNOWN"];
+      assert.ok(codes.includes(error.code), `${what}: ${error.code}`);
+    }
+    assert.ok(payloads.every((payload) => payload === "pay"), what);
+    if (what in requests) assert.equal(ran, 0, what);
+  }
+});
