@@ -72,9 +72,14 @@ export async function checkExecs(
   return { checked, problems };
 }
 
+/** Fields that SQL can name: PostgreSQL cuts names after 63 bytes. */
+function columnsOf(table: TableDef): TableDef["fields"] {
+  return table.fields.filter(({ name }) => new TextEncoder().encode(name).length <= 63);
+}
+
 /** A table as a query names it: no rows, the right types. */
 function logicalTable(table: TableDef, types: ShapeTable): string {
-  const columns = table.fields.map(({ name, shape }) => {
+  const columns = columnsOf(table).map(({ name, shape }) => {
     const type = columnType(shape, types);
     return `null::${type}${type === "text" ? ' collate "C"' : ""} as ${identifier(name)}`;
   });
@@ -229,7 +234,8 @@ class Check {
     for (const { name, column } of rows) {
       const columns = used[String(name)] ??= [];
       // Attributes stand in the order of the declaration; 0 is the table as such.
-      const field = this.#tables.find((table) => table.name === name)?.fields[Number(column) - 1];
+      const table = this.#tables.find((one) => one.name === name);
+      const field = table === undefined ? undefined : columnsOf(table)[Number(column) - 1];
       if (field === undefined) continue;
       const type = columnType(field.shape, this.#types);
       columns.push([
