@@ -19,7 +19,7 @@ const each = Math.ceil(routes / files);
 const LEAF_EDITS = 21, SHARED_EDITS = 5;
 
 await using app = await makeApp(largeApp(routes, files));
-const builder = createBuilder({ root: app.root, hosts: ["deno"] });
+const builder = createBuilder({ root: app.root, hosts: ["deno"], layout: "modules" });
 
 async function timed(): Promise<
   { readonly ms: number; readonly timings: Readonly<Record<string, number>> }

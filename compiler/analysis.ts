@@ -10,7 +10,7 @@
 import { dirname, join, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import ts from "typescript";
-import type { Manifest } from "../_internal/manifest.ts";
+import type { Manifest, SourceSpan } from "../_internal/manifest.ts";
 import { checkBoundary } from "./boundary.ts";
 import { type Diagnostic, Diagnostics } from "./diagnostic.ts";
 import { digest } from "./digest.ts";
@@ -19,13 +19,15 @@ import { tableOf } from "./discover_tables.ts";
 import { clientTypes } from "./emit/client.ts";
 import { emitStorageTypes } from "./emit/storage_types.ts";
 import { PACKAGE_FILES } from "./emit/worker.ts";
+import { erasedExports, type TextRange } from "./erased_exports.ts";
 import { fileKeys } from "./file_keys.ts";
 import { KontractSymbols } from "./kontract_symbols.ts";
-import { EMPTY_LOCK, Lock, LockError, type LockFile, parseLock } from "./lock.ts";
+import { EMPTY_LOCK, formatLock, Lock, LockError, type LockFile, parseLock } from "./lock.ts";
 import { Lowering } from "./lower/mod.ts";
 import { makeManifest } from "./manifest.ts";
 import { isStackOverflow, reportNesting } from "./nesting.ts";
 import { writeFile } from "./output.ts";
+import { movedSpan, outlineOf } from "./outline.ts";
 import type { ProgramCache } from "./program.ts";
 import { appPath, listFiles, type Project, readProject, sourceFiles } from "./project.ts";
 import { GraphError, type ModuleGraph } from "./resolve.ts";
@@ -35,13 +37,18 @@ import { placeOf, Reporter } from "./source_place.ts";
 /** Name of the lock file in the app's folder. */
 export const LOCK_NAME = "kontract.lock.json";
 
+/** Parts of a discovery that outlive its program. */
+export type AppModules = Pick<Discovery, "middleware" | "modules" | "server">;
+
 /** What an analysis found. */
 export interface Analysis {
   readonly project: Project;
   readonly graph: ModuleGraph;
   readonly graphFile: string;
   readonly manifest: Manifest;
-  readonly discovery: Discovery;
+  readonly discovery: AppModules;
+  /** Places of exported types, for those who bundle module by module. */
+  readonly erased: ReadonlyMap<string, readonly TextRange[]>;
   readonly lock: LockFile;
   readonly lockChanged: boolean;
   /** Routes that the lock did not have before. */
@@ -62,6 +69,8 @@ export interface AnalyzeOptions {
   readonly freshRoutes?: ReadonlySet<string>;
   /** Type problems of the front end count too. */
   readonly checkWeb: boolean;
+  /** True where the server is made module by module: find {@link Analysis.erased}. */
+  readonly modules?: boolean;
   readonly time: <T>(stage: string, work: () => T) => T;
 }
 
@@ -205,6 +214,20 @@ async function readLock(project: Project, diagnostics: Diagnostics): Promise<Loc
   }
 }
 
+/** What an app declares, without places in its sources that the emitters do not need. */
+interface Declared {
+  readonly manifest: Omit<Manifest, "build">;
+  readonly discovery: AppModules;
+  readonly lock: LockFile;
+  readonly lockChanged: boolean;
+}
+
+/** The last declarations of each builder, with the outlines (`key`) and texts that they were read from. */
+const declarations: WeakMap<
+  ProgramCache,
+  Declared & { readonly key: string; readonly sources: ReadonlyMap<string, ts.SourceFile> }
+> = new WeakMap();
+
 /** The stages over one graph. */
 class Stage {
   readonly #options: AnalyzeOptions;
@@ -295,9 +318,13 @@ class Stage {
     typesFile: string,
     lockFile: LockFile,
   ): Promise<
-    Pick<Analysis, "manifest" | "discovery" | "lock" | "lockChanged" | "newRoutes"> | null
+    | Pick<
+      Analysis,
+      "manifest" | "discovery" | "lock" | "lockChanged" | "newRoutes" | "erased"
+    >
+    | null
   > {
-    const { diagnostics, time } = this.#options;
+    const { time } = this.#options;
     const program = await time(
       "program",
       () => this.#program([typesFile, ...this.#web()], overlay),
@@ -306,7 +333,94 @@ class Stage {
     const inSource = own.filter((s) => s.fileName.startsWith(this.#project.source + sep));
     if (this.#syntax(program, own)) return null;
     const keys = time("keys", () => fileKeys(program, own, this.#options.cache));
+    const { checks } = this.#options.cache;
+    await checks.load(this.#project.root);
     time("check", () => this.#types(program, inSource, keys));
+    await checks.save((file) => program.getSourceFile(file) !== undefined);
+    const declared = time("declare", () => this.#declared(program, own, lockFile));
+    const manifest: Manifest = {
+      ...declared.manifest,
+      build: time("hash", () => this.#buildHash(declared.manifest, own)),
+    };
+    if (this.#options.checkWeb) await this.#checkWeb(overlay, typesFile, manifest, inSource);
+    return {
+      manifest,
+      discovery: declared.discovery,
+      lock: declared.lock,
+      newRoutes: manifest.routes.map((route) => route.name)
+        .filter((name) => !Object.hasOwn(lockFile.routes, name)),
+      lockChanged: declared.lockChanged,
+      erased: time("erase", () => this.#erased(program, own, keys)),
+    };
+  }
+
+  /** What the app declares: as before while all outlines are, with places moved. */
+  #declared(
+    program: ts.Program,
+    own: readonly ts.SourceFile[],
+    lockFile: LockFile,
+  ): Declared {
+    const { cache } = this.#options;
+    const sources = new Map(own.map((source) => [source.fileName, source]));
+    const inSource = (file: string): boolean => file.startsWith(this.#project.source + sep);
+    const key = digest([
+      this.#project.name,
+      JSON.stringify(lockFile),
+      ...program.getSourceFiles().flatMap((source) => [
+        source.fileName,
+        sources.has(source.fileName) && inSource(source.fileName)
+          ? outlineOf(source).key
+          : (source as { readonly version?: string }).version ?? "",
+      ]),
+    ], 32);
+    const kept = declarations.get(cache);
+    if (kept?.key === key) {
+      const changed = own.filter((source) => kept.sources.get(source.fileName) !== source);
+      const inlined = new Set(kept.discovery.middleware.map((one) => one.file));
+      if (!changed.some((source) => inlined.has(source.fileName))) {
+        const moved = this.#moved(kept, changed);
+        declarations.set(cache, { ...moved, sources });
+        return moved;
+      }
+    }
+    declarations.delete(cache);
+    const before = this.#options.diagnostics.list().length;
+    const found = this.#declare(program, own, lockFile);
+    const quiet = this.#options.diagnostics.list().length === before;
+    if (quiet && !found.lockChanged) declarations.set(cache, { ...found, key, sources });
+    return found;
+  }
+
+  #moved<T extends Declared & { readonly sources: ReadonlyMap<string, ts.SourceFile> }>(
+    kept: T,
+    changed: readonly ts.SourceFile[],
+  ): T {
+    if (changed.length === 0) return kept;
+    const fresh = new Map(
+      changed.map((source) => [appPath(this.#project, source.fileName), source]),
+    );
+    const move = <V extends { readonly source: SourceSpan }>(one: V): V => {
+      const after = fresh.get(one.source.file);
+      const before = after === undefined ? undefined : kept.sources.get(after.fileName);
+      if (after === undefined || before === undefined) return one;
+      return { ...one, source: movedSpan(one.source, before, after) };
+    };
+    const { manifest } = kept;
+    const { routes, tables, errors, execs } = manifest;
+    return {
+      ...kept,
+      manifest: {
+        ...manifest,
+        routes: routes.map(move),
+        tables: tables.map(move),
+        errors: errors.map(move),
+        execs: execs.map(move),
+      },
+    };
+  }
+
+  #declare(program: ts.Program, own: readonly ts.SourceFile[], lockFile: LockFile): Declared {
+    const { diagnostics, time } = this.#options;
     const reporter = new Reporter(this.#project.root, diagnostics);
     const kontract = new KontractSymbols(
       program.getTypeChecker(),
@@ -321,7 +435,7 @@ class Stage {
     const lowering = new Lowering({ program, kontract, lock, reporter, tables });
     const execLock = new Lock(EMPTY_LOCK);
     const execLowering = new Lowering({ program, kontract, lock: execLock, reporter, tables });
-    const bare = time("lower", () =>
+    const manifest = time("lower", () =>
       makeManifest({
         app: this.#project.name,
         root: this.#project.root,
@@ -331,7 +445,6 @@ class Stage {
         lock,
         reporter,
       }));
-    const manifest: Manifest = { ...bare, build: this.#buildHash(bare, own) };
     if (this.#webEntry !== null) {
       checkBoundary(this.#webEntry, {
         program,
@@ -342,16 +455,32 @@ class Stage {
         reporter,
       });
     }
-    if (this.#options.checkWeb) await this.#checkWeb(overlay, typesFile, manifest, inSource);
+    const { middleware, modules, server } = discovery;
     const next = lock.finish();
-    return {
-      manifest,
-      discovery,
-      lock: next,
-      newRoutes: manifest.routes.map((route) => route.name)
-        .filter((name) => !Object.hasOwn(lockFile.routes, name)),
-      lockChanged: JSON.stringify(next) !== JSON.stringify(lockFile),
-    };
+    const lockChanged = formatLock(next) !== formatLock(lockFile);
+    return { manifest, discovery: { middleware, modules, server }, lock: next, lockChanged };
+  }
+
+  #erased(
+    program: ts.Program,
+    own: readonly ts.SourceFile[],
+    keys: ReadonlyMap<string, string>,
+  ): ReadonlyMap<string, readonly TextRange[]> {
+    const { cache, modules } = this.#options;
+    const ranges = new Map<string, readonly TextRange[]>();
+    if (modules !== true) return ranges;
+    for (const source of own) {
+      if (!/\bexport\b\s*(?:\{|default\b)/.test(source.text)) continue;
+      const { fileName } = source;
+      const key = keys.get(fileName) ?? "";
+      let known = cache.erased.get(fileName);
+      if (known?.key !== key) {
+        known = { key, ranges: erasedExports(source, program.getTypeChecker()) };
+        cache.erased.set(fileName, known);
+      }
+      if (known.ranges.length > 0) ranges.set(fileName, known.ranges);
+    }
+    return ranges;
   }
 
   /** Types of the front end, which need those of the client module. */
@@ -368,6 +497,7 @@ class Stage {
     const own = this.#ownFiles(program);
     const keys = fileKeys(program, own, this.#options.cache);
     this.#types(program, own.filter((s) => !done.has(s.fileName)), keys);
+    await this.#options.cache.checks.save((name) => program.getSourceFile(name) !== undefined);
   }
 
   #buildHash(manifest: Omit<Manifest, "build">, own: readonly ts.SourceFile[]): string {
@@ -397,19 +527,18 @@ class Stage {
     sources: readonly ts.SourceFile[],
     keys: ReadonlyMap<string, string>,
   ): void {
-    const { checked } = this.#options.cache;
     for (const source of sources) {
       const { fileName } = source;
-      const key = keys.get(fileName) ?? "";
-      let known = checked.get(fileName);
-      if (known?.key !== key) {
-        const problems = program.getSemanticDiagnostics(source).map((one) => {
-          const missing = one.code === 2307 || one.code === 2792;
-          return this.#diagnostic(missing ? "KT1002" : "KT1004", one);
-        });
-        checked.set(fileName, known = { key, problems });
-      }
-      for (const one of known.problems) this.#options.diagnostics.add(one);
+      const problems = this.#options.cache.checks.problems(
+        fileName,
+        keys.get(fileName) ?? "",
+        () =>
+          program.getSemanticDiagnostics(source).map((one) => {
+            const missing = one.code === 2307 || one.code === 2792;
+            return this.#diagnostic(missing ? "KT1002" : "KT1004", one);
+          }),
+      );
+      for (const one of problems) this.#options.diagnostics.add(one);
     }
   }
 

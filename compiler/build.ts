@@ -3,26 +3,19 @@
  *
  * @module
  */
-import { dirname, join, relative, resolve, sep } from "node:path";
+import { join, resolve } from "node:path";
 import { KontractError } from "../_internal/errors.ts";
 import type { Manifest } from "../_internal/manifest.ts";
 import { type Analysis, analyze, LOCK_NAME } from "./analysis.ts";
-import { type Bundle, Bundler } from "./bundle.ts";
-import { emitCookbook } from "./cookbook/mod.ts";
 import { type Diagnostic, Diagnostics } from "./diagnostic.ts";
-import { emitClient } from "./emit/client.ts";
-import { emitFbs } from "./emit/fbs.ts";
-import { emitOpenApi } from "./emit/openapi.ts";
-import { emitServer, spliceExports } from "./emit/worker.ts";
-import { buildFrontEnd, isPackageFile } from "./front_end.ts";
+import { FrontEnd } from "./front_end.ts";
+import { type Host, HostOutput, type Layout, OUTPUTS } from "./host_output.ts";
 import { formatLock } from "./lock.ts";
-import { writeFile, writeFolder } from "./output.ts";
+import { ManifestOutput } from "./manifest_output.ts";
+import { OutputFolder, writeFile } from "./output.ts";
 import { ProgramCache } from "./program.ts";
 import { checkBudget } from "./size_budget.ts";
 import { type BuildReport, LoadMeter, type OutputFiles, outputSizes } from "./size_report.ts";
-
-/** A host to build for. */
-export type Host = "workers" | "deno";
 
 /** Options of a build. */
 export interface BuildOptions {
@@ -36,6 +29,11 @@ export interface BuildOptions {
   readonly outDir?: string;
   /** Short output; false where missing. */
   readonly minify?: boolean;
+  /**
+   * `"bundle"` where missing. `"modules"` rebuilds in a fraction of the time and is for development: it has
+   * no cookbook and no sizes.
+   */
+  readonly layout?: Layout;
   /**
    * Measures what each route and the front end load, and holds it against the budget; where missing, an
    * app with a budget is measured.
@@ -67,7 +65,10 @@ interface Memory {
   /** Routes that this builder has added to the lock. */
   readonly freshRoutes: Set<string>;
   readonly cache: ProgramCache;
-  readonly bundlers: Readonly<Record<"front" | Host, Bundler>>;
+  readonly output: ManifestOutput;
+  readonly front: FrontEnd;
+  readonly hosts: Readonly<Record<Host, HostOutput>>;
+  readonly folder: OutputFolder;
 }
 
 /** Builds and rebuilds one app; keeps what it parsed in between. */
@@ -76,7 +77,10 @@ export class Builder {
   readonly #memory: Memory = {
     freshRoutes: new Set(),
     cache: new ProgramCache(),
-    bundlers: { front: new Bundler(), workers: new Bundler(), deno: new Bundler() },
+    output: new ManifestOutput(),
+    front: new FrontEnd(),
+    hosts: { workers: new HostOutput("workers"), deno: new HostOutput("deno") },
+    folder: new OutputFolder(),
   };
   #running: Promise<unknown> = Promise.resolve();
 
@@ -132,7 +136,7 @@ async function guarded(work: (timer: Timer) => Promise<BuildResult>): Promise<Bu
 function isDiskError(error: unknown): error is Error {
   return error instanceof Error &&
     (error instanceof Deno.errors.NotCapable || error instanceof Deno.errors.PermissionDenied ||
-      /os error/.test(error.message));
+      /os error/.test(error.message) || "syscall" in error);
 }
 
 class Timer {
@@ -181,9 +185,19 @@ function analysisOf(
   timer: Timer,
   checkWeb: boolean,
 ): Promise<Analysis | null> {
-  const { root, hosts = HOSTS } = options;
+  const { root, hosts = HOSTS, layout } = options;
   const { time } = timer;
-  return analyze({ root: resolve(root), hosts, cache, freshRoutes, diagnostics, checkWeb, time });
+  const modules = layout === "modules";
+  return analyze({
+    root: resolve(root),
+    hosts,
+    cache,
+    freshRoutes,
+    diagnostics,
+    checkWeb,
+    modules,
+    time,
+  });
 }
 
 async function runBuild(
@@ -198,39 +212,25 @@ async function runBuild(
   }
   const { manifest, project } = analysis;
   const outDir = resolve(project.root, options.outDir ?? "dist");
-  const { hosts = HOSTS, minify = false, pins = [] } = options;
-  const files = new Map<string, string | Uint8Array>();
-  const client = timer.time("emit", () => emitClient(manifest, pins));
-  for (const [name, text] of Object.entries(client)) files.set(`client/${name}`, text);
-  files.set("manifest.json", `${JSON.stringify(manifest, null, 2)}\n`);
-  for (const { path, text } of timer.time("emit", () => emitCookbook(manifest))) {
-    files.set(`cookbook/${path}`, text);
-  }
-  const openApi = timer.time("emit", () => emitOpenApi(manifest));
-  if (openApi !== null) files.set("openapi.json", openApi);
-  files.set("schema.fbs", timer.time("emit", () => emitFbs(manifest)));
+  const { hosts = HOSTS, minify = false, layout = "bundle", pins = [] } = options;
+  const emitted = timer.time("emit", () => memory.output.files(manifest, pins, layout));
+  const files = new Map<string, string | Uint8Array>(emitted.files);
   const [front, ...chunks] = await timer.time("bundle", () =>
     Promise.all([
-      buildFrontEnd({
-        analysis,
-        client,
-        outDir,
-        minify,
-        diagnostics,
-        bundler: memory.bundlers.front,
-      }),
+      memory.front.make({ analysis, client: emitted.client, outDir, minify, layout, diagnostics }),
       ...hosts.map((host) =>
-        bundleHost(host, analysis, outDir, minify, diagnostics, memory.bundlers[host])
+        memory.hosts[host].make({ analysis, outDir, minify, layout, diagnostics })
       ),
     ]));
   for (const [name, bytes] of front ?? []) files.set(`public/${name}`, bytes);
   for (const one of chunks) for (const [name, bytes] of one?.files ?? []) files.set(name, bytes);
   if (diagnostics.failed) return result(diagnostics, manifest, timer, false);
   const routes = chunks[0]?.routes ?? new Map<string, string>();
-  const loads = options.sizes ?? project.budget !== null
+  const measure = options.sizes ?? (project.budget !== null && layout === "bundle");
+  const loads = measure
     ? await timer.time("sizes", () => measured(files, routes))
     : { routes: [...routes].map(([name, file]) => ({ name, file, load: null })), frontEnd: null };
-  if (project.budget !== null) checkBudget(project.budget, loads, diagnostics);
+  if (project.budget !== null && measure) checkBudget(project.budget, loads, diagnostics);
   if (diagnostics.failed) return result(diagnostics, manifest, timer, false);
   // The lock before the swap: a number that is in an output must never be given away again.
   const lock = async (): Promise<void> => {
@@ -238,76 +238,11 @@ async function runBuild(
     await writeFile(join(project.root, LOCK_NAME), formatLock(analysis.lock));
     for (const name of analysis.newRoutes) memory.freshRoutes.add(name);
   };
-  await timer.time("write", () => writeFolder(outDir, files, lock));
-  const report = { outputs: timer.time("report", () => outputSizes(files)), ...loads };
+  await timer.time("write", () => memory.folder.write(outDir, files, lock));
+  const outputs = layout === "bundle" ? timer.time("report", () => outputSizes(files)) : [];
+  const report = { outputs, ...loads };
   const paths = [...files.keys()].sort().map((name) => join(outDir, name));
   return result(diagnostics, manifest, timer, true, paths, report);
-}
-
-interface HostFiles {
-  readonly files: ReadonlyMap<string, Uint8Array>;
-  /** Route name → its chunk, below the output folder. */
-  readonly routes: ReadonlyMap<string, string>;
-}
-
-const OUTPUTS = { workers: ["worker", "worker"], deno: ["deno", "server"] } as const;
-
-async function bundleHost(
-  host: Host,
-  analysis: Analysis,
-  outDir: string,
-  minify: boolean,
-  diagnostics: Diagnostics,
-  bundler: Bundler,
-): Promise<HostFiles | null> {
-  const { project, packageFolder, manifest } = analysis;
-  const [folder, name] = OUTPUTS[host];
-  const made = await bundler.bundle({
-    graph: analysis.graph,
-    graphFile: analysis.graphFile,
-    root: project.root,
-    purpose: host,
-    entries: { [name]: `kontract:${host}` },
-    virtual: emitServer({
-      manifest,
-      middleware: analysis.discovery.middleware,
-      server: analysis.discovery.server,
-      root: project.root,
-      rootFromChunk: relative(join(outDir, folder, "chunks"), project.root).split(sep).join("/"),
-    }),
-    appended: spliceExports(analysis.discovery.middleware),
-    packageFolder,
-    aliases: new Map(),
-    overlay: new Map(),
-    pure: (file) => isPackageFile(analysis, file),
-    outdir: join(outDir, folder),
-    minify,
-    jsx: project.compilerOptions,
-  }, diagnostics);
-  if (made === null) return null;
-  const files = new Map([...made.files].map(([path, bytes]) => [`${folder}/${path}`, bytes]));
-  return { files, routes: routeChunks(made, analysis, join(outDir, folder)) };
-}
-
-/** Which chunk holds which route. */
-function routeChunks(
-  made: Bundle,
-  analysis: Analysis,
-  outdir: string,
-): ReadonlyMap<string, string> {
-  const { root } = analysis.project;
-  const chunks = new Map<string, string>();
-  const modules = [...new Set(analysis.manifest.routes.map((route) => route.module))].sort();
-  for (const [path, output] of Object.entries(made.metafile.outputs)) {
-    const match = /^kontract:kontract:module\/(\d+)$/.exec(output.entryPoint ?? "");
-    const module = match === null ? undefined : modules[Number(match[1])];
-    if (module === undefined) continue;
-    const file = relative(dirname(outdir), join(root, path)).split(sep).join("/");
-    for (const route of analysis.manifest.routes) {
-      if (route.module === module) chunks.set(route.name, file);
-    }
-  }
-  return chunks;
 }
 
 /** What each route and the front end load, of one host: the other's code differs by its adapters only. */

@@ -11,6 +11,7 @@ import * as esbuild from "esbuild";
 import { namespacedApi } from "./api_import.ts";
 import { codeFrame, type Diagnostics } from "./diagnostic.ts";
 import type { ModuleGraph, Purpose } from "./resolve.ts";
+import { type TextRange, withoutRanges } from "./erased_exports.ts";
 import { legalText } from "./shadow.ts";
 
 /** What one bundle is made from. */
@@ -32,6 +33,8 @@ export interface BundleInput {
   readonly overlay: ReadonlyMap<string, string>;
   /** Text to put behind a module's own, by absolute file name. */
   readonly appended: ReadonlyMap<string, string>;
+  /** Parts of a module's text that are types alone and no bundler of one module can tell. */
+  readonly erased?: ReadonlyMap<string, readonly TextRange[]>;
   /** Text instead of a module, an error, or null to take it as it is. */
   readonly guard?: (file: string) => { readonly stub: string } | { readonly refuse: string } | null;
   /** True for a module whose import alone does nothing. */
@@ -67,7 +70,7 @@ export class Bundler {
   /** Makes the bundle; null where it failed, with the reasons in `diagnostics`. */
   async bundle(input: BundleInput, diagnostics: Diagnostics): Promise<Bundle | null> {
     this.#input = input;
-    active++;
+    active.count++;
     try {
       const context = await this.#contextOf(input);
       const result = await context.rebuild();
@@ -85,7 +88,7 @@ export class Bundler {
       report(error, input, diagnostics);
       return null;
     } finally {
-      active--;
+      active.count--;
     }
   }
 
@@ -100,15 +103,18 @@ export class Bundler {
       await this.#context.dispose().catch(() => {});
     }
     this.#key = key;
-    this.#context = await esbuild.context(settings(input, () => this.#input ?? input));
+    this.#context = await esbuild.context({
+      ...buildSettings(input),
+      plugins: [graphPlugin(() => this.#input ?? input)],
+    });
     contexts.add(this.#context);
     return this.#context;
   }
 }
 
-function settings(
+/** What all bundles have in common; without plugins nothing is resolved. */
+export function buildSettings(
   input: BundleInput,
-  current: () => BundleInput,
 ): esbuild.BuildOptions & { write: false; metafile: true } {
   const { jsx, jsxImportSource } = input.jsx;
   return {
@@ -137,12 +143,11 @@ function settings(
         ...(typeof jsxImportSource === "string" ? { jsxImportSource } : {}),
       },
     },
-    plugins: [graphPlugin(current)],
   };
 }
 
 /** Bundles under way in this process: the bundler's own process serves all of them. */
-let active = 0;
+export const active: { count: number } = { count: 0 };
 /** Contexts of the bundler's process: it must not be ended while one lives. */
 const contexts: Set<{ dispose(): Promise<void> }> = new Set();
 /** Counts the bundler's processes; a context dies with its own. */
@@ -153,7 +158,8 @@ const ASSET_LOADERS: Record<string, esbuild.Loader> = Object.fromEntries(
     .map((ending) => [`.${ending}`, "file"]),
 );
 
-function report(error: unknown, input: BundleInput, diagnostics: Diagnostics): void {
+/** Adds what the bundler said to the diagnostics. */
+export function report(error: unknown, input: BundleInput, diagnostics: Diagnostics): void {
   const errors = (error as { errors?: readonly esbuild.Message[] }).errors;
   if (!Array.isArray(errors)) {
     const why = error instanceof Error ? error.message : String(error);
@@ -188,26 +194,47 @@ function graphPlugin(current: () => BundleInput): esbuild.Plugin {
       build.onLoad({ filter: /.*/, namespace: "kontract-stub" }, (args) => {
         return { contents: (args.pluginData as { readonly stub: string }).stub, loader: "js" };
       });
-      build.onLoad({ filter: /\.(?:[cm]?[jt]sx?)$/, namespace: "file" }, (args) => {
-        const { overlay, graph, appended } = current();
-        const own = overlay.get(args.path) ?? graph.read(args.path);
-        if (own === undefined) return null;
-        const more = appended.get(args.path);
-        const text = more === undefined ? own : `${own}\n${more}`;
-        const ending = /\.[cm]?([jt]sx?)$/.exec(args.path)?.[1] ?? "js";
-        // Only the app's own modules may hold decorated functions, and finding these means parsing.
-        const mayDecorate = ending.startsWith("t") && !current().pure(args.path);
-        const legal = mayDecorate ? legalText(args.path, text) : text;
-        return {
-          contents: current().purpose === "browser" ? namespacedApi(args.path, legal) : legal,
-          loader: ending as "js" | "ts" | "jsx" | "tsx",
-        };
-      });
+      build.onLoad(
+        { filter: /\.(?:[cm]?[jt]sx?)$/, namespace: "file" },
+        (args) => loadText(args.path, current()),
+      );
     },
   };
 }
 
-function resolve(args: esbuild.OnResolveArgs, input: BundleInput): esbuild.OnResolveResult {
+/** A module's text as the bundler takes it; null where there is none. */
+export function loadText(
+  file: string,
+  input: BundleInput,
+): { readonly contents: string; readonly loader: "js" | "ts" | "jsx" | "tsx" } | null {
+  const written = writtenText(file, input);
+  if (written === null) return null;
+  const ending = /\.[cm]?([jt]sx?)$/.exec(file)?.[1] ?? "js";
+  // Only the app's own modules may hold decorated functions, and finding these means parsing.
+  const mayDecorate = ending.startsWith("t") && !input.pure(file);
+  const more = input.appended.get(file);
+  const own = mayDecorate ? legalText(file, written) : written;
+  const text = more === undefined ? own : `${own}\n${more}`;
+  return {
+    contents: input.purpose === "browser" ? namespacedApi(file, text) : text,
+    loader: ending as "js" | "ts" | "jsx" | "tsx",
+  };
+}
+
+/** A module's text as it was written, without exported types; null where there is none. */
+export function writtenText(
+  file: string,
+  { overlay, graph, erased }: BundleInput,
+): string | null {
+  const text = overlay.get(file) ?? graph.read(file);
+  return text === undefined ? null : withoutRanges(text, erased?.get(file));
+}
+
+/** Where an import leads to. */
+export function resolve(
+  args: Pick<esbuild.OnResolveArgs, "path" | "kind" | "importer" | "namespace">,
+  input: BundleInput,
+): esbuild.OnResolveResult {
   if (input.virtual.has(args.path)) return { path: args.path, namespace: "kontract" };
   const alias = input.aliases.get(args.path) ?? locate(args.path, input);
   const absolute = isAbsolute(args.path) &&
@@ -263,7 +290,7 @@ function loaded(file: string, input: BundleInput): esbuild.OnResolveResult {
 
 /** Ends the bundler's process, unless another build still needs it; the next bundle starts it again. */
 export async function stopBundler(): Promise<void> {
-  if (active > 0) return;
+  if (active.count > 0) return;
   generation++;
   const open = [...contexts];
   contexts.clear();

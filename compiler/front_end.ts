@@ -7,73 +7,143 @@ import { join, relative, sep } from "node:path";
 import type { Analysis } from "./analysis.ts";
 import { API_MODULE } from "./api_import.ts";
 import { stubModule } from "./boundary.ts";
-import type { Bundler } from "./bundle.ts";
+import { type Bundle, Bundler } from "./bundle.ts";
 import type { Diagnostic, Diagnostics } from "./diagnostic.ts";
+import { digest } from "./digest.ts";
+import { type FileStamps, fileStamps, sameFiles } from "./file_stamps.ts";
+import type { Layout } from "./host_output.ts";
+import { marked } from "./manifest_output.ts";
 import { appPath, listFiles } from "./project.ts";
+import type { ModuleGraph } from "./resolve.ts";
 
 /** What is built from. */
 export interface FrontEndInput {
   readonly analysis: Analysis;
-  /** Files of the client module, by name. */
+  /** Files of the client module by name, with a mark for the build's hash. */
   readonly client: Readonly<Record<string, string>>;
   readonly outDir: string;
   readonly minify: boolean;
+  readonly layout: Layout;
   readonly diagnostics: Diagnostics;
-  readonly bundler: Bundler;
 }
 
 const CODE = /\.(?:[cm]?[jt]sx?|d\.ts)$/;
 /** `.env`, `.git` and the like are never published; `.well-known` is meant to be. */
 const HIDDEN = /(?:^|\/)\.(?!well-known\/)/;
 
-/** Files of `public/`, or null where the build failed. An app without a front end has none. */
-export async function buildFrontEnd(
-  input: FrontEndInput,
-): Promise<ReadonlyMap<string, Uint8Array> | null> {
-  const { analysis } = input;
-  const { project, webEntry } = analysis;
-  const files = new Map<string, Uint8Array>();
-  for (const file of await listFiles(project.web)) {
-    const name = relative(project.web, file).split(sep).join("/");
-    if (CODE.test(file) || HIDDEN.test(name)) continue;
-    if (await isInside(project.web, file)) files.set(name, await Deno.readFile(file));
-    else input.diagnostics.add(leadsOut(appPath(project, file)));
+/** What one bundle was made from, and the bundle. */
+interface Kept {
+  readonly key: string;
+  readonly graph: ModuleGraph;
+  readonly stamps: FileStamps;
+  readonly made: Bundle;
+}
+
+/** The front end of one app, made again and again; bundled only where something in it has changed. */
+export class FrontEnd {
+  readonly #bundler: Bundler = new Bundler();
+  #kept: Kept | null = null;
+
+  /** Files of `public/`, or null where the build failed. An app without a front end has none. */
+  async make(input: FrontEndInput): Promise<ReadonlyMap<string, Uint8Array> | null> {
+    const { project, webEntry } = input.analysis;
+    const files = new Map<string, Uint8Array>();
+    for (const file of await listFiles(project.web)) {
+      const name = relative(project.web, file).split(sep).join("/");
+      if (CODE.test(file) || HIDDEN.test(name)) continue;
+      if (await isInside(project.web, file)) files.set(name, await Deno.readFile(file));
+      else input.diagnostics.add(leadsOut(appPath(project, file)));
+    }
+    if (webEntry === null) return files;
+    const made = await this.#bundle(input, webEntry);
+    if (made === null) return null;
+    for (const [name, bytes] of made) files.set(name, bytes);
+    const page = files.get("index.html");
+    if (page !== undefined) {
+      const html = pageText(new TextDecoder().decode(page), webEntry, made.has("main.css"));
+      files.set("index.html", new TextEncoder().encode(html));
+    }
+    return files;
   }
-  if (webEntry === null) return files;
-  const folder = join(input.outDir, "client");
-  const clientFile = join(folder, "client.js");
-  const guard = clientGuard(analysis);
-  const made = await input.bundler.bundle({
-    graph: analysis.graph,
-    graphFile: analysis.graphFile,
-    root: project.root,
-    purpose: "browser",
-    entries: { main: webEntry },
-    virtual: new Map(),
-    packageFolder: analysis.packageFolder,
-    aliases: new Map([["@/client", clientFile], [API_MODULE, join(folder, "routes.js")]]),
-    overlay: new Map(
-      Object.entries(input.client).map(([name, text]) => [join(folder, name), text]),
-    ),
-    appended: new Map(),
-    guard,
-    pure: (file) => isPackageFile(analysis, file),
-    outdir: join(input.outDir, "public"),
-    minify: input.minify,
-    jsx: project.compilerOptions,
-  }, input.diagnostics);
-  if (made === null) return null;
-  const leaked = made.inputs.filter((file) => guard(file) !== null);
-  if (leaked.length > 0) {
-    throw new Error("Invariant: a server module passed the load hook into the client's bundle.");
+
+  /**
+   * The bundle. Where rebuilding is what counts, it is made for no build and gets the hash afterwards: most
+   * edits change nothing else in it.
+   */
+  async #bundle(input: FrontEndInput, webEntry: string): Promise<Bundle["files"] | null> {
+    const { analysis, client, layout } = input;
+    const hash = (text: string): string => marked(text, analysis.manifest);
+    const texts = Object.entries(client).map(([name, text]) =>
+      [name, layout === "modules" ? text : hash(text)] as const
+    );
+    const made = await this.#current(input, webEntry, texts);
+    if (made === null || layout !== "modules") return made?.files ?? null;
+    return new Map(
+      [...made.files].map(([name, bytes]) =>
+        [name, /\.(?:js|map)$/.test(name) ? withHash(bytes, hash) : bytes] as const
+      ),
+    );
   }
-  for (const [name, bytes] of made.files) files.set(name, bytes);
-  const page = files.get("index.html");
-  if (page !== undefined) {
-    const html = pageText(new TextDecoder().decode(page), webEntry, made.files.has("main.css"));
-    files.set("index.html", new TextEncoder().encode(html));
+
+  async #current(
+    input: FrontEndInput,
+    webEntry: string,
+    client: readonly (readonly [name: string, text: string])[],
+  ): Promise<Bundle | null> {
+    const { analysis, outDir, minify } = input;
+    const { root } = analysis.project;
+    const guards = [...analysis.discovery.modules];
+    const key = digest([JSON.stringify([root, outDir, minify, webEntry, client, guards])], 32);
+    const kept = this.#kept;
+    if (kept?.key === key && kept.graph === analysis.graph && sameFiles(kept.stamps, root)) {
+      return kept.made;
+    }
+    this.#kept = null;
+    const made = await this.#make(input, webEntry, client);
+    if (made !== null) {
+      const stamps = fileStamps(made.inputs, root);
+      this.#kept = { key, graph: analysis.graph, stamps, made };
+    }
+    return made;
   }
-  return files;
+
+  async #make(
+    input: FrontEndInput,
+    webEntry: string,
+    client: readonly (readonly [name: string, text: string])[],
+  ): Promise<Bundle | null> {
+    const { analysis } = input;
+    const folder = join(input.outDir, "client");
+    const guard = clientGuard(analysis);
+    const made = await this.#bundler.bundle({
+      graph: analysis.graph,
+      graphFile: analysis.graphFile,
+      root: analysis.project.root,
+      purpose: "browser",
+      entries: { main: webEntry },
+      virtual: new Map(),
+      packageFolder: analysis.packageFolder,
+      aliases: new Map([
+        ["@/client", join(folder, "client.js")],
+        [API_MODULE, join(folder, "routes.js")],
+      ]),
+      overlay: new Map(client.map(([name, text]) => [join(folder, name), text])),
+      appended: new Map(),
+      guard,
+      pure: (file) => isPackageFile(analysis, file),
+      outdir: join(input.outDir, "public"),
+      minify: input.minify,
+      jsx: analysis.project.compilerOptions,
+    }, input.diagnostics);
+    if (made?.inputs.some((file) => guard(file) !== null) === true) {
+      throw new Error("Invariant: a server module passed the load hook into the client's bundle.");
+    }
+    return made;
+  }
+}
+
+function withHash(bytes: Uint8Array, hash: (text: string) => string): Uint8Array {
+  return new TextEncoder().encode(hash(new TextDecoder().decode(bytes)));
 }
 
 /** False for a link that leads out of `folder`. */

@@ -1,4 +1,7 @@
-/** A builder that saw edits gives what a clean build gives, byte for byte, whatever the edits were. */
+/**
+ * A builder that saw edits gives what a clean build gives, byte for byte, whatever the edits were; and so
+ * does a build that takes up what another process left in `.kontract/`, whatever state that is in.
+ */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { build, type BuildResult, createBuilder, formatDiagnostics } from "./mod.ts";
@@ -28,11 +31,13 @@ function routeFile(name: string, random: Random): string {
     `export const ${name} = backend({ readOnly: ${
       random.chance(0.5)
     } }, async (a: ${own}): Promise<Own | null> => {`,
+    "\n".repeat(random.below(3)),
     `  void ${shared ? "limit" : "null"}; void a; return await Promise.resolve(${
       random.chance(0.1) ? `{ name: 5 }` : `{ name: "${random.below(99)}" }`
     });`,
     `});`,
-    `export type { Own, Shared };`,
+    // With or without a word for it, these are types: no module has such a value.
+    `export ${random.pick(["type ", ""])}{ Own, Shared };`,
     "",
   ].join("\n");
 }
@@ -110,8 +115,26 @@ async function outcome(
   return Object.fromEntries(await Promise.all(texts));
 }
 
+/** What a crash, another version or a hand may do to the cache: `.kontract/checked.json`. */
+async function disturb(app: TestApp, random: Random): Promise<void> {
+  const file = join(app.root, ".kontract", "checked.json");
+  const text = await Deno.readTextFile(file);
+  const at = random.below(text.length);
+  await Deno.writeTextFile(
+    file,
+    random.pick([
+      text.slice(0, at),
+      text.slice(0, at) + "0" + text.slice(at + 1),
+      text.replaceAll('"problems":[]', '"problems":[{}]'),
+      "",
+      text,
+    ]),
+  );
+}
+
 for (let seed = 1; seed <= SEQUENCES; seed++) {
-  Deno.test(`after random edits a builder gives what a clean build gives, sequence ${seed}`, async () => {
+  const layout = seed % 2 === 0 ? "bundle" : "modules";
+  Deno.test(`after random edits a builder gives what a clean build gives, ${layout}, sequence ${seed}`, async () => {
     const random = randomFrom(seed + Number(Deno.env.get("SEED") ?? 0) * 1000);
     const names = new Set(["r1"]);
     await using app = await makeApp({
@@ -120,7 +143,8 @@ for (let seed = 1; seed <= SEQUENCES; seed++) {
       "src/r1.ts": routeFile("r1", randomFrom(1)),
       "web/main.ts": `import { api } from "@/client";\nconsole.log(api);\n`,
     });
-    const builder = createBuilder({ root: app.root, hosts: ["deno"] });
+    const options = { root: app.root, hosts: ["deno"], layout } as const;
+    const builder = createBuilder(options);
     await builder.rebuild();
     for (let i = 1; i <= EDITS; i++) {
       await edit(app, names, random);
@@ -128,9 +152,54 @@ for (let seed = 1; seed <= SEQUENCES; seed++) {
       const result = await builder.rebuild();
       if (i % 3 !== 0) continue;
       const incremental = await outcome(app, result);
-      const clean = await outcome(app, await build({ root: app.root, hosts: ["deno"] }));
+      await disturb(app, random);
+      const warm = await outcome(app, await build(options));
+      await app.write(".kontract/checked.json", null);
+      const clean = await outcome(app, await build(options));
+      assert.deepEqual(
+        warm,
+        clean,
+        `sequence ${seed}, edit ${i}, with the cache of another process`,
+      );
       if (typeof clean === "string" && clean.trim() === "failed") continue;
       assert.deepEqual(incremental, clean, `sequence ${seed}, edit ${i}`);
     }
   });
 }
+
+Deno.test("builds of one app at once, some of them killed, leave an output and a cache that are whole", async () => {
+  const random = randomFrom(7);
+  await using app = await makeApp({
+    "src/shared.ts": SHARED[0]!,
+    "src/r1.ts": routeFile("r1", randomFrom(1)),
+    "src/r2.ts": routeFile("r2", randomFrom(2)),
+  });
+  const options = { root: app.root, hosts: ["deno"] } as const;
+  await build(options);
+  const script = new URL("./testing/build_again.ts", import.meta.url).href;
+  const children = Array.from({ length: 2 }, () =>
+    new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", script, app.root],
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn());
+  await Promise.all(children.map(async (child) => {
+    const lines = child.stdout.getReader();
+    for (let built = 0; built < 2; built++) {
+      const { done, value } = await lines.read();
+      assert.ok(!done, "a build beside another one ended");
+      assert.equal(new TextDecoder().decode(value).includes("failed"), false);
+    }
+    await new Promise((resolve) => setTimeout(resolve, random.below(300)));
+    child.kill("SIGKILL");
+    await lines.cancel();
+    await child.status;
+  }));
+  const warm = await outcome(app, await build(options));
+  await app.write(".kontract/checked.json", null);
+  const clean = await outcome(app, await build(options));
+  assert.deepEqual(warm, clean);
+  assert.notEqual(typeof clean, "string");
+  const left = [...Deno.readDirSync(app.root), ...Deno.readDirSync(join(app.root, ".kontract"))];
+  assert.deepEqual(left.filter(({ name }) => name.includes(".kontract-")), []);
+});

@@ -15,7 +15,8 @@ export type * from "../_internal/shape.ts";
 import { Builder, type BuildOptions, type BuildResult } from "./build.ts";
 import { stopBundler } from "./bundle.ts";
 
-export { Builder, type BuildOptions, type BuildResult, type Host } from "./build.ts";
+export { Builder, type BuildOptions, type BuildResult } from "./build.ts";
+export type { Host, Layout } from "./host_output.ts";
 export {
   type Diagnostic,
   DIAGNOSTIC_CODES,

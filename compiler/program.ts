@@ -9,8 +9,9 @@
  */
 import { dirname, join } from "node:path";
 import ts from "typescript";
-import type { Diagnostic } from "./diagnostic.ts";
+import { CheckCache } from "./check_cache.ts";
 import { digest } from "./digest.ts";
+import type { TextRange } from "./erased_exports.ts";
 import { GraphCache } from "./graph_cache.ts";
 import type { ModuleGraph } from "./resolve.ts";
 import { parseShadowed } from "./shadow.ts";
@@ -51,11 +52,10 @@ export class ProgramCache {
   readonly #imports: Map<string, readonly string[]> = new Map();
   #denoLib: string | null = null;
   readonly graphs: GraphCache = new GraphCache();
-  /** Problems of types by file, with the key (`file_keys.ts`) they were found under. */
-  readonly checked: Map<
-    string,
-    { readonly key: string; readonly problems: readonly Diagnostic[] }
-  > = new Map();
+  readonly checks: CheckCache = new CheckCache();
+  /** Places of exported types by file, with the key they were found under. */
+  readonly erased: Map<string, { readonly key: string; readonly ranges: readonly TextRange[] }> =
+    new Map();
 
   /** A program for this moment. */
   async program(input: ProgramInput): Promise<ts.Program> {
@@ -130,8 +130,8 @@ export class ProgramCache {
     for (const file of this.#parsed.keys()) {
       if (program.getSourceFile(file) === undefined) this.#parsed.delete(file);
     }
-    for (const file of this.checked.keys()) {
-      if (program.getSourceFile(file) === undefined) this.checked.delete(file);
+    for (const file of this.erased.keys()) {
+      if (program.getSourceFile(file) === undefined) this.erased.delete(file);
     }
     for (const file of this.#imports.keys()) {
       if (program.getSourceFile(file) === undefined) this.#imports.delete(file);

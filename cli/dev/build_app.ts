@@ -6,7 +6,7 @@
  * @module
  */
 import { KontractError } from "../../_internal/errors.ts";
-import type { Builder, BuildReport, BuildResult } from "../../compiler/mod.ts";
+import type { Builder, BuildOptions, BuildReport, BuildResult } from "../../compiler/mod.ts";
 import type { Manifest } from "../../_internal/manifest.ts";
 import { type Compiler, loadCompiler } from "../load_compiler.ts";
 import type { AppFolder } from "./app_folder.ts";
@@ -34,17 +34,20 @@ export interface AppBuilder {
   close(): Promise<void>;
 }
 
-/** Makes a builder; the compiler is loaded by the first build. `sizes` is the compiler's option. */
+/** Makes a builder; the compiler is loaded by the first build. `options` are the compiler's. */
 export function appBuilder(
   app: AppFolder,
   secrets: readonly Uint8Array[],
   hosts: readonly HostName[],
-  sizes?: boolean,
+  options: Partial<Pick<BuildOptions, "layout" | "sizes">> = {},
 ): AppBuilder {
   let making: Promise<{ readonly compiler: Compiler; readonly builder: Builder }> | undefined;
   const make = async () => {
     const [compiler, pins] = await Promise.all([loadCompiler(), clientPins(secrets)]);
-    return { compiler, builder: compiler.createBuilder({ root: app.root, pins, hosts, sizes }) };
+    return {
+      compiler,
+      builder: compiler.createBuilder({ ...options, root: app.root, pins, hosts }),
+    };
   };
   return {
     async build(): Promise<BuiltApp> {
@@ -64,7 +67,7 @@ export async function buildApp(
   hosts: readonly HostName[],
   sizes?: boolean,
 ): Promise<BuiltApp> {
-  const builder = appBuilder(app, secrets, hosts, sizes);
+  const builder = appBuilder(app, secrets, hosts, sizes === undefined ? {} : { sizes });
   try {
     return await builder.build();
   } finally {

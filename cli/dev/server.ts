@@ -125,7 +125,10 @@ class Session {
       await (await opening.catch(() => null))?.stop();
     });
     const secrets = parseSecrets(this.#secret);
-    this.#builder = appBuilder(this.#app, secrets, [this.#options.host], false);
+    this.#builder = appBuilder(this.#app, secrets, [this.#options.host], {
+      layout: this.#options.watch ? "modules" : "bundle",
+      sizes: false,
+    });
     this.#running.defer(() => this.#builder.close());
     const building = this.#firstBuild(secrets);
     building.catch(() => {});

@@ -1,0 +1,144 @@
+/**
+ * One host's part of the output: the server bundled, or module by module for `dev`.
+ *
+ * @module
+ */
+import { dirname, join, relative, sep } from "node:path";
+import type { Analysis } from "./analysis.ts";
+import { type Bundle, type BundleInput, Bundler } from "./bundle.ts";
+import type { Diagnostics } from "./diagnostic.ts";
+import { digest } from "./digest.ts";
+import { emitServer, spliceExports } from "./emit/worker.ts";
+import { isPackageFile } from "./front_end.ts";
+import { marked, withoutPlaces } from "./manifest_output.ts";
+import { ServerModules } from "./server_modules.ts";
+
+/** A host to build for. */
+export type Host = "workers" | "deno";
+
+/** How the server is cut into files. */
+export type Layout =
+  /** Bundled: one chunk for each source module with routes, shared code split out. */
+  | "bundle"
+  /** One output for each of the app's modules: what an edit does not touch is not made again. */
+  | "modules";
+
+/** Outputs of a host. */
+export interface HostFiles {
+  /** Paths below the output folder. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  /** Route name → its chunk, below the output folder. */
+  readonly routes: ReadonlyMap<string, string>;
+}
+
+/** What is made from. */
+export interface HostInput {
+  readonly analysis: Analysis;
+  readonly outDir: string;
+  readonly minify: boolean;
+  readonly layout: Layout;
+  readonly diagnostics: Diagnostics;
+}
+
+/** Folder and entry of each host. */
+export const OUTPUTS = { workers: ["worker", "worker"], deno: ["deno", "server"] } as const;
+
+/** Makes one host's outputs again and again. */
+export class HostOutput {
+  readonly #host: Host;
+  readonly #bundler: Bundler = new Bundler();
+  readonly #modules: ServerModules = new ServerModules();
+  #virtual: { readonly key: string; readonly texts: ReadonlyMap<string, string> } | null = null;
+
+  /** Of one app and one host. */
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  /** Outputs for an analysis; null where that failed, with the reasons in `diagnostics`. */
+  async make(options: HostInput): Promise<HostFiles | null> {
+    const { layout, diagnostics } = options;
+    const input = this.#input(options);
+    const made = layout === "modules"
+      ? await this.#modules.make(input, diagnostics)
+      : "whole" as const;
+    if (made === null) return null;
+    if (made !== "whole") return this.#named(made.files, new Map());
+    const bundle = await this.#bundler.bundle({ ...input, erased: new Map() }, diagnostics);
+    return bundle === null
+      ? null
+      : this.#named(bundle.files, routeChunks(bundle, options.analysis, input.outdir));
+  }
+
+  #named(made: Bundle["files"], routes: HostFiles["routes"]): HostFiles {
+    const [folder] = OUTPUTS[this.#host];
+    return {
+      files: new Map([...made].map(([path, bytes]) => [`${folder}/${path}`, bytes])),
+      routes,
+    };
+  }
+
+  #input({ analysis, outDir, minify }: HostInput): BundleInput {
+    const { project, packageFolder, discovery } = analysis;
+    const [folder, name] = OUTPUTS[this.#host];
+    const outdir = join(outDir, folder);
+    return {
+      graph: analysis.graph,
+      graphFile: analysis.graphFile,
+      root: project.root,
+      purpose: this.#host,
+      entries: { [name]: `kontract:${this.#host}` },
+      virtual: this.#texts(analysis, outdir),
+      appended: spliceExports(discovery.middleware),
+      erased: analysis.erased,
+      packageFolder,
+      aliases: new Map(),
+      overlay: new Map(),
+      pure: (file) => isPackageFile(analysis, file),
+      outdir,
+      minify,
+      jsx: project.compilerOptions,
+    };
+  }
+
+  /** The generated modules: the same as before while the app declares the same, but for the build's hash. */
+  #texts({ project, manifest, discovery }: Analysis, outdir: string): ReadonlyMap<string, string> {
+    const { middleware, server } = discovery;
+    const unplaced = withoutPlaces(manifest);
+    const key = digest([project.root, outdir, JSON.stringify([unplaced, middleware, server])], 32);
+    if (this.#virtual?.key !== key) {
+      const texts = emitServer({
+        manifest: unplaced,
+        middleware,
+        server,
+        root: project.root,
+        rootFromChunk: relative(join(outdir, "chunks"), project.root).split(sep).join("/"),
+      });
+      this.#virtual = { key, texts };
+    }
+    const texts = new Map(this.#virtual.texts);
+    texts.set("kontract:app", marked(texts.get("kontract:app")!, manifest));
+    return texts;
+  }
+}
+
+/** Which chunk holds which route. */
+function routeChunks(
+  made: Bundle,
+  analysis: Analysis,
+  outdir: string,
+): ReadonlyMap<string, string> {
+  const { root } = analysis.project;
+  const chunks = new Map<string, string>();
+  const modules = [...new Set(analysis.manifest.routes.map((route) => route.module))].sort();
+  for (const [path, output] of Object.entries(made.metafile.outputs)) {
+    const match = /^kontract:kontract:module\/(\d+)$/.exec(output.entryPoint ?? "");
+    const module = match === null ? undefined : modules[Number(match[1])];
+    if (module === undefined) continue;
+    const file = relative(dirname(outdir), join(root, path)).split(sep).join("/");
+    for (const route of analysis.manifest.routes) {
+      if (route.module === module) chunks.set(route.name, file);
+    }
+  }
+  return chunks;
+}

@@ -1,0 +1,76 @@
+/**
+ * What is written from the manifest alone: the client module, the manifest, the cookbook, the REST document
+ * and the wire's schema. Made again only where the manifest says something else.
+ *
+ * @module
+ */
+import type { Manifest } from "../_internal/manifest.ts";
+import { emitCookbook } from "./cookbook/mod.ts";
+import { digest } from "./digest.ts";
+import { emitClient } from "./emit/client.ts";
+import { emitFbs } from "./emit/fbs.ts";
+import { emitOpenApi } from "./emit/openapi.ts";
+import type { Layout } from "./host_output.ts";
+
+/** Stands for the build's hash in texts that outlive their build; as long as a hash is. */
+export const BUILD_MARK = "%kontract-build%";
+
+/** Files by name. */
+export type ClientFiles = Readonly<Record<string, string>>;
+
+interface Kept {
+  readonly key: string;
+  /** With {@link BUILD_MARK}. */
+  readonly client: ClientFiles;
+  readonly files: ReadonlyMap<string, string>;
+}
+
+/** The outputs of one app's manifest. */
+export class ManifestOutput {
+  #kept: Kept | null = null;
+
+  /** All files below the output folder, and the client module with {@link BUILD_MARK} for the hash. */
+  files(
+    manifest: Manifest,
+    pins: readonly string[],
+    layout: Layout,
+  ): { readonly client: ClientFiles; readonly files: ReadonlyMap<string, string> } {
+    const key = digest([JSON.stringify(withoutPlaces(manifest)), ...pins], 32);
+    const kept = this.#kept?.key === key ? this.#kept : this.#kept = made(key, manifest, pins);
+    const files = new Map([...kept.files].map(([name, text]) => [name, marked(text, manifest)]));
+    if (layout === "bundle") {
+      for (const { path, text } of emitCookbook(manifest)) files.set(`cookbook/${path}`, text);
+    }
+    for (const [name, text] of Object.entries(kept.client)) {
+      files.set(`client/${name}`, marked(text, manifest));
+    }
+    files.set("manifest.json", `${JSON.stringify(manifest, null, 2)}\n`);
+    return { client: kept.client, files };
+  }
+}
+
+function made(key: string, manifest: Manifest, pins: readonly string[]): Kept {
+  const unbuilt = { ...manifest, build: BUILD_MARK };
+  const files = new Map<string, string>();
+  const openApi = emitOpenApi(unbuilt);
+  if (openApi !== null) files.set("openapi.json", openApi);
+  files.set("schema.fbs", emitFbs(unbuilt));
+  return { key, client: emitClient(unbuilt, pins), files };
+}
+
+/** The text with the build's hash put in. */
+export function marked(text: string, { build }: Pick<Manifest, "build">): string {
+  return text.includes(BUILD_MARK) ? text.replaceAll(BUILD_MARK, build) : text;
+}
+
+/** The manifest without its hash and the places in the sources, which generated code does not tell. */
+export function withoutPlaces(manifest: Manifest): Manifest {
+  const source = { file: "", line: 0, column: 0 };
+  return {
+    ...manifest,
+    build: BUILD_MARK,
+    routes: manifest.routes.map((one) => ({ ...one, source })),
+    tables: manifest.tables.map((one) => ({ ...one, source })),
+    errors: manifest.errors.map((one) => ({ ...one, source })),
+  };
+}

@@ -1,0 +1,307 @@
+/**
+ * The server's modules for `dev`: every module of the app is an output of its own, and everything else
+ * (the package, npm, what lies beside the app) is bundled apart, so that an edit costs one module.
+ *
+ * ES modules run as they would in a bundle: the same modules, each once, in the order of their imports,
+ * and the same lazy routes. What differs is the cut into files, and `import.meta.url`. A module under the
+ * app's folder is made again where its text or what its imports lead to has changed. Types that a clause
+ * exports have been erased by the caller (`erased_exports.ts`), since one module alone does not show them.
+ *
+ * A CommonJS package that a module of the app imports tells its names at run time only: then nothing is
+ * made, and the caller bundles as for production.
+ *
+ * @module
+ */
+import { dirname, join, relative, sep } from "node:path";
+import * as esbuild from "esbuild";
+import {
+  active,
+  buildSettings,
+  type Bundle,
+  type BundleInput,
+  loadText,
+  report,
+  resolve,
+  writtenText,
+} from "./bundle.ts";
+import type { Diagnostics } from "./diagnostic.ts";
+import { type FileStamps, fileStamps, sameFiles } from "./file_stamps.ts";
+import type { ModuleGraph } from "./resolve.ts";
+
+/** One of the app's own modules, as it was made. */
+interface Made {
+  /** Its text and what is put behind it, before anything is done to them. */
+  readonly written: string;
+  readonly graph: ModuleGraph;
+  readonly code: Uint8Array;
+  readonly map: Uint8Array;
+  readonly imports: readonly Import[];
+}
+
+interface Import {
+  readonly specifier: string;
+  readonly kind: esbuild.ImportKind;
+  readonly target: Target;
+}
+
+/** What an import leads to: a module of the app, a file bundled apart, or what the host has. */
+interface Target {
+  readonly kind: "module" | "vendor" | "outside";
+  readonly id: string;
+}
+
+interface Vendor {
+  readonly key: string;
+  /** Null where an entry is CommonJS. */
+  readonly files: ReadonlyMap<string, Uint8Array> | null;
+  /** Modules of the app that a bundled file imports. */
+  readonly modules: readonly string[];
+  /** Files that went in. */
+  readonly stamps: FileStamps;
+}
+
+const VIRTUAL = "kontract:";
+const CODE = /\.(?:[cm]?[jt]sx?|json)$/;
+
+/** The modules of one host, made again and again. */
+export class ServerModules {
+  readonly #made: Map<string, Made> = new Map();
+  #vendor: Vendor | null = null;
+
+  /**
+   * Makes all outputs. Null where that failed, with the reasons in `diagnostics`; `"whole"` where the app
+   * must be bundled as one.
+   */
+  async make(
+    input: BundleInput,
+    diagnostics: Diagnostics,
+  ): Promise<Pick<Bundle, "files"> | "whole" | null> {
+    active.count++;
+    try {
+      const entries = Object.values(input.entries);
+      let reached = await this.#reach(entries, input);
+      for (;;) {
+        const vendor = await this.#bundleVendor(reached, input);
+        if (vendor.files === null) return "whole";
+        const more = vendor.modules.filter((id) => !reached.has(id));
+        if (more.length === 0) return { files: this.#files(reached, vendor.files, input) };
+        reached = await this.#reach([...entries, ...vendor.modules], input);
+      }
+    } catch (error) {
+      report(error, input, diagnostics);
+      return null;
+    } finally {
+      active.count--;
+    }
+  }
+
+  /** All modules that `entries` lead to, each of them as it is now. */
+  async #reach(entries: readonly string[], input: BundleInput): Promise<Set<string>> {
+    const reached = new Set<string>();
+    let wave = [...new Set(entries)];
+    while (wave.length > 0) {
+      for (const id of wave) reached.add(id);
+      const stale = wave.filter((id) => !this.#holds(id, input));
+      if (stale.length > 0) await this.#transform(stale, input);
+      const next = wave.flatMap((id) => this.#made.get(id)!.imports)
+        .filter(({ target }) => target.kind === "module" && !reached.has(target.id))
+        .map(({ target }) => target.id);
+      wave = [...new Set(next)];
+    }
+    for (const id of this.#made.keys()) if (!reached.has(id)) this.#made.delete(id);
+    return reached;
+  }
+
+  /** True where a module and what its imports lead to are what they were. */
+  #holds(id: string, input: BundleInput): boolean {
+    const made = this.#made.get(id);
+    if (made === undefined || made.written !== writtenOf(id, input)) return false;
+    if (made.graph === input.graph) return true;
+    const same = made.imports.every(({ specifier, kind, target }) => {
+      const now = targetOf(resolveFrom(specifier, kind, id, input), input);
+      return now?.kind === target.kind && now.id === target.id;
+    });
+    if (same) this.#made.set(id, { ...made, graph: input.graph });
+    return same;
+  }
+
+  async #transform(ids: readonly string[], input: BundleInput): Promise<void> {
+    const written = new Map(ids.map((id) => [id, writtenOf(id, input)]));
+    const texts = new Map(ids.map((id) => [id, textOf(id, input) ?? ""]));
+    const imports = new Map<string, Import[]>(ids.map((id) => [id, []]));
+    const result = await esbuild.build({
+      ...buildSettings(input),
+      splitting: false,
+      entryPoints: ids.map((id) => ({ in: id, out: outputOf(id, input) })),
+      plugins: [{
+        name: "kontract-module",
+        setup: (build) => {
+          build.onResolve({ filter: /.*/ }, (args) => {
+            if (args.kind === "entry-point") return placeOf(args.path);
+            const importer = idOf(args);
+            const found = resolve(args, input);
+            const target = targetOf(found, input);
+            if (target === null) return found;
+            imports.get(importer)?.push({ specifier: args.path, kind: args.kind, target });
+            return { path: specifierOf(target, outputOf(importer, input), input), external: true };
+          });
+          build.onLoad({ filter: /.*/, namespace: "kontract" }, (args) => (
+            { contents: texts.get(args.path) ?? "", loader: "ts" }
+          ));
+          build.onLoad({ filter: CODE, namespace: "file" }, (args) => {
+            const ending = /\.[cm]?([jt]sx?|json)$/.exec(args.path)?.[1] ?? "js";
+            return { contents: texts.get(args.path) ?? "", loader: ending as esbuild.Loader };
+          });
+        },
+      }],
+    });
+    const files = new Map(result.outputFiles.map((file) => [
+      slashes(relative(input.outdir, file.path)),
+      file.contents,
+    ]));
+    for (const id of ids) {
+      const code = files.get(`${outputOf(id, input)}.js`);
+      const map = files.get(`${outputOf(id, input)}.js.map`);
+      if (code === undefined || map === undefined) {
+        throw new Error(`Invariant: no output was made of '${id}'.`);
+      }
+      this.#made.set(id, {
+        written: written.get(id) ?? "",
+        graph: input.graph,
+        code,
+        map,
+        imports: imports.get(id) ?? [],
+      });
+    }
+  }
+
+  /** Bundles what is not the app's own. */
+  async #bundleVendor(reached: ReadonlySet<string>, input: BundleInput): Promise<Vendor> {
+    const wanted = [...reached].flatMap((id) => this.#made.get(id)!.imports)
+      .filter(({ target }) => target.kind === "vendor").map(({ target }) => target.id);
+    const entries = [...new Set(wanted)].sort();
+    const key = JSON.stringify([input.root, input.outdir, input.minify, entries]);
+    if (this.#vendor?.key === key && sameFiles(this.#vendor.stamps, input.root)) {
+      return this.#vendor;
+    }
+    const modules = new Set<string>();
+    const result = await esbuild.build({
+      ...buildSettings(input),
+      entryPoints: entries.map((id) => ({ in: id, out: vendorOutput(id, input) })),
+      chunkNames: "vendor/[name]-[hash]",
+      plugins: [{
+        name: "kontract-vendor",
+        setup: (build) => {
+          build.onResolve({ filter: /.*/ }, (args) => {
+            if (args.kind === "entry-point") return { path: args.path };
+            const found = resolve(args, input);
+            const target = targetOf(found, input);
+            if (target?.kind !== "module") return found;
+            modules.add(target.id);
+            return { path: specifierOf(target, "vendor/any", input), external: true };
+          });
+          build.onLoad(
+            { filter: /\.(?:[cm]?[jt]sx?)$/, namespace: "file" },
+            (args) => loadText(args.path, input),
+          );
+        },
+      }],
+    });
+    const inputs = new Map(
+      Object.entries(result.metafile.inputs).map(([name, one]) => [join(input.root, name), one]),
+    );
+    const stamps = fileStamps(inputs.keys(), input.root);
+    const whole = entries.some((file) => inputs.get(file)?.format === "cjs");
+    const files = new Map(result.outputFiles.map((file) => [
+      slashes(relative(input.outdir, file.path)),
+      file.contents,
+    ]));
+    return this.#vendor = {
+      key,
+      files: whole ? null : files,
+      modules: [...modules].sort(),
+      stamps,
+    };
+  }
+
+  #files(
+    reached: ReadonlySet<string>,
+    vendor: ReadonlyMap<string, Uint8Array>,
+    input: BundleInput,
+  ): ReadonlyMap<string, Uint8Array> {
+    const files = new Map(vendor);
+    for (const id of [...reached].sort()) {
+      const { code, map } = this.#made.get(id)!;
+      files.set(`${outputOf(id, input)}.js`, code);
+      files.set(`${outputOf(id, input)}.js.map`, map);
+    }
+    return files;
+  }
+}
+
+/** Output of a module below the output folder, without its ending. */
+function outputOf(id: string, input: Pick<BundleInput, "root" | "entries">): string {
+  const entry = Object.entries(input.entries).find(([, from]) => from === id);
+  if (entry !== undefined) return entry[0];
+  if (id.startsWith(VIRTUAL)) return `chunks/${id.slice(VIRTUAL.length).replaceAll("/", "-")}`;
+  return `app/${slashes(relative(input.root, id))}`;
+}
+
+function vendorOutput(file: string, input: BundleInput): string {
+  const name = slashes(relative(input.root, file)).replaceAll(/[^\w.-]+/g, "_");
+  return `vendor/${name.slice(-150)}`;
+}
+
+function specifierOf(target: Target, importer: string, input: BundleInput): string {
+  if (target.kind === "outside") return target.id;
+  const output = target.kind === "module"
+    ? outputOf(target.id, input)
+    : vendorOutput(target.id, input);
+  const path = slashes(relative(dirname(importer), `${output}.js`));
+  return path.startsWith(".") ? path : `./${path}`;
+}
+
+function resolveFrom(
+  specifier: string,
+  kind: esbuild.ImportKind,
+  id: string,
+  input: BundleInput,
+): esbuild.OnResolveResult {
+  const { path, namespace } = placeOf(id);
+  return resolve({ path: specifier, kind, importer: path, namespace }, input);
+}
+
+/** Null where the bundler goes on by itself: an error, or an asset that becomes part of its importer. */
+function targetOf(found: esbuild.OnResolveResult, input: BundleInput): Target | null {
+  const { path } = found;
+  if (path === undefined) return null;
+  if (found.external === true) return { kind: "outside", id: path };
+  if (found.namespace === "kontract") return { kind: "module", id: path };
+  if (!CODE.test(path)) return null;
+  return { kind: isOwn(path, input) ? "module" : "vendor", id: path };
+}
+
+function isOwn(file: string, input: BundleInput): boolean {
+  return file.startsWith(input.root + sep) && !file.includes(`${sep}node_modules${sep}`);
+}
+
+function placeOf(id: string): { readonly path: string; readonly namespace: string } {
+  return { path: id, namespace: id.startsWith(VIRTUAL) ? "kontract" : "file" };
+}
+
+function idOf(args: esbuild.OnResolveArgs): string {
+  return args.importer.replace(/^kontract:(?=kontract:)/, "");
+}
+
+function textOf(id: string, input: BundleInput): string | undefined {
+  return id.startsWith(VIRTUAL) ? input.virtual.get(id) : loadText(id, input)?.contents;
+}
+
+function writtenOf(id: string, input: BundleInput): string {
+  if (id.startsWith(VIRTUAL)) return input.virtual.get(id) ?? "";
+  return `${writtenText(id, input)}\n${input.appended.get(id) ?? ""}`;
+}
+
+function slashes(path: string): string {
+  return path.split(sep).join("/");
+}
