@@ -9,8 +9,9 @@ import { listFiles } from "./project.ts";
 import { makeApp, type TestApp } from "./testing/app.ts";
 import { type Random, randomFrom } from "./testing/random.ts";
 
-const SEQUENCES = Deno.env.has("KONTRACT_LONG") ? 40 : 3;
-const EDITS = 9;
+const LONG = Deno.env.has("KONTRACT_LONG");
+const SEQUENCES = LONG ? 40 : 2;
+const EDITS = LONG ? 9 : 6;
 
 const SHARED = [
   `export interface Shared { id: string }\nexport const limit = 1;\n`,
@@ -56,7 +57,9 @@ export class Note {
 function middlewareFile(random: Random): string {
   return `import { defineMiddleware } from "@kontract/kontract";
 const mark = "${random.below(9)}";
-export const around = defineMiddleware({ prefix: "${random.pick(["r1", "r"])}" }, async (next) => {
+export const around = defineMiddleware({ prefix: "${
+    random.pick(["route1", "route"])
+  }" }, async (next) => {
   const result = await next();
   return ${random.pick(["result", "[mark, result][1]"])};
 });
@@ -73,11 +76,11 @@ async function edit(app: TestApp, names: Set<string>, random: Random): Promise<v
   switch (random.below(9)) {
     case 0:
     case 1:
-      return await add(`r${1 + random.below(6)}`);
+      return await add(`route${1 + random.below(6)}`);
     case 2:
       return await add(some());
     case 3: {
-      if (names.size < 2) return await add("r1");
+      if (names.size < 2) return await add("route1");
       const name = some();
       names.delete(name);
       return await app.write(`src/${name}.ts`, null);
@@ -136,16 +139,16 @@ for (let seed = 1; seed <= SEQUENCES; seed++) {
   const layout = seed % 2 === 0 ? "bundle" : "modules";
   Deno.test(`after random edits a builder gives what a clean build gives, ${layout}, sequence ${seed}`, async () => {
     const random = randomFrom(seed + Number(Deno.env.get("SEED") ?? 0) * 1000);
-    const names = new Set(["r1"]);
+    const names = new Set(["route1"]);
     await using app = await makeApp({
       "src/shared.ts": SHARED[0]!,
       "src/schema.ts": tableFile(random),
-      "src/r1.ts": routeFile("r1", randomFrom(1)),
+      "src/route1.ts": routeFile("route1", randomFrom(1)),
       "web/main.ts": `import { api } from "@/client";\nconsole.log(api);\n`,
     });
     const options = { root: app.root, hosts: ["deno"], layout } as const;
     const builder = createBuilder(options);
-    await builder.rebuild();
+    assert.ok((await builder.rebuild()).ok);
     for (let i = 1; i <= EDITS; i++) {
       await edit(app, names, random);
       if (random.chance(0.3)) await edit(app, names, random);
@@ -171,8 +174,8 @@ Deno.test("builds of one app at once, some of them killed, leave an output and a
   const random = randomFrom(7);
   await using app = await makeApp({
     "src/shared.ts": SHARED[0]!,
-    "src/r1.ts": routeFile("r1", randomFrom(1)),
-    "src/r2.ts": routeFile("r2", randomFrom(2)),
+    "src/route1.ts": routeFile("route1", randomFrom(1)),
+    "src/route2.ts": routeFile("route2", randomFrom(2)),
   });
   const options = { root: app.root, hosts: ["deno"] } as const;
   await build(options);
@@ -185,10 +188,10 @@ Deno.test("builds of one app at once, some of them killed, leave an output and a
     }).spawn());
   await Promise.all(children.map(async (child) => {
     const lines = child.stdout.getReader();
-    for (let built = 0; built < 2; built++) {
+    for (let built = 0; built < 1; built++) {
       const { done, value } = await lines.read();
       assert.ok(!done, "a build beside another one ended");
-      assert.equal(new TextDecoder().decode(value).includes("failed"), false);
+      assert.doesNotMatch(new TextDecoder().decode(value), /failed/);
     }
     await new Promise((resolve) => setTimeout(resolve, random.below(300)));
     child.kill("SIGKILL");
