@@ -125,7 +125,7 @@ Deno.test("an edit makes one module again and leaves every other file as it was"
     name
   );
   assert.deepEqual(changed.filter((name) => !name.endsWith(".map")).sort(), [
-    "client/client.js",
+    "client/connection.js",
     "deno/app/src/odd.ts.js",
     "deno/chunks/app.js",
   ]);
