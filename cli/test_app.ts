@@ -66,7 +66,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     const database = await ownDatabase(running);
     const { role, password } = database;
     await migrateApp(
-      { adminUrl: database.adminUrl, gateway: { role, password } },
+      { adminUrl: database.adminUrl, gateway: { role, password }, hardening: "auto" },
       { manifest },
       parseSecrets(secret),
       app.root,

@@ -114,7 +114,9 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
       code: "KT1002",
       severity: "error",
       message: "The app does not have Kontract: '@kontract/kontract' cannot be found.",
-      hint: "deno add jsr:@kontract/kontract",
+      hint:
+        "deno add jsr:@kontract/kontract, or with a checkout beside the app an entry in deno.json's imports " +
+        'and "links": ["../kontract"].',
     });
     return null;
   }

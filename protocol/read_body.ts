@@ -10,7 +10,8 @@ import { type Bytes, concat, EMPTY } from "./bytes.ts";
 export async function readBody(source: Request | Response, limit: number): Promise<Bytes> {
   const claimed = Number(source.headers.get("content-length") ?? "NaN");
   if (claimed > limit) {
-    await source.body?.cancel().catch(() => {});
+    // A request's is the host's to end: it may have to be read for the refusal to arrive.
+    if (source instanceof Response) await source.body?.cancel().catch(() => {});
     throw new KontractError("TOO_LARGE");
   }
   // HTTP itself holds a body to its content-length, so this cannot be more than was claimed.

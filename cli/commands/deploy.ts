@@ -39,9 +39,9 @@ export const command: Command = {
     if (built.warnings !== "") console.error(built.warnings);
     const config = await writeConfig(app, built.manifest.app);
     if (!dryRun) {
-      for (const step of await migrateApp(environmentDatabase()!, built, secrets, app.root)) {
-        console.log(`migrated: ${step}`);
-      }
+      const { steps, notes } = await migrateApp(environmentDatabase()!, built, secrets, app.root);
+      for (const step of steps) console.log(`migrated: ${step}`);
+      for (const note of notes) console.log(`note: ${note}`);
     }
     return await wrangler(config, dryRun);
   },

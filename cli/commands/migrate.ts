@@ -64,8 +64,9 @@ export const command: Command = {
 
 async function up({ app, secrets, database }: Situation): Promise<number> {
   const built = await buildApp(app, secrets, ["workers"]);
-  const steps = await migrateApp(database, built, secrets, app.root);
+  const { steps, notes } = await migrateApp(database, built, secrets, app.root);
   console.log(steps.length === 0 ? "The database is up to date." : steps.join("\n"));
+  for (const note of notes) console.log(`note: ${note}`);
   return 0;
 }
 

@@ -8,10 +8,13 @@
  * @module
  */
 import { join } from "node:path";
+import postgres from "postgres";
 import { KontractError } from "../../_internal/errors.ts";
-import { DEFAULT_GATEWAY_ROLE, gatewayUrl } from "../../storage/migrate/mod.ts";
+import { DEFAULT_GATEWAY_ROLE, gatewayUrl, type Hardening } from "../../storage/migrate/mod.ts";
 import { startEmbeddedPostgres } from "../embedded_postgres.ts";
 import type { AppFolder } from "./app_folder.ts";
+import { type DevInfo, readDevInfo } from "./dev_file.ts";
+import { keptText } from "./kept_text.ts";
 import { newSecret } from "./secret.ts";
 
 /** A database, ready to be migrated. */
@@ -21,6 +24,8 @@ export interface AppDatabase {
   readonly url: string;
   /** What a migration must know of the gateway's role. */
   readonly gateway: { readonly role: string; readonly password?: string };
+  /** How far a migration may take rights from everyone: all the way where the server is ours alone. */
+  readonly hardening: Hardening;
   /** Resolves when a server of ours has ended; never for somebody else's. */
   readonly ended: Promise<void>;
   stop(): Promise<void>;
@@ -28,21 +33,40 @@ export interface AppDatabase {
 
 /** A server that is not ours to watch. */
 const FOREIGN = {
+  hardening: "auto" as const,
   ended: new Promise<void>(() => {}),
   stop: (): Promise<void> => Promise.resolve(),
 };
 
-/** Opens the environment's database, or starts the embedded one. */
+/**
+ * Opens the environment's database, that of a running `start` or `dev`, or starts the embedded one.
+ *
+ * @throws {KontractError} `CONFIG`, `DATABASE_UNAVAILABLE`
+ */
 export async function openDatabase(app: AppFolder): Promise<AppDatabase> {
   const given = environmentDatabase();
-  if (given !== null) return given;
   const admin = Deno.env.get("DATABASE_ADMIN_URL") ?? "";
-  const password = await gatewayPassword(app);
   if (admin !== "") {
-    return withGateway(admin, await ownRole(app, admin), password, FOREIGN);
+    await requireAnswer(checkedUrl(admin, "DATABASE_ADMIN_URL"), "DATABASE_ADMIN_URL");
+  } else if (given !== null) await requireAnswer(given.url, "DATABASE_URL");
+  if (given !== null) return given;
+  if (admin !== "") {
+    return withGateway(admin, await ownRole(app, admin), await gatewayPassword(app), FOREIGN);
   }
+  const running = await readDevInfo(app.devFile);
+  if (running !== null && running.databaseAdminUrl !== "") return ofRunning(running);
+  const password = await gatewayPassword(app);
   const server = await startEmbeddedPostgres({ dataDir: app.data, durable: true });
-  return withGateway(server.url, DEFAULT_GATEWAY_ROLE, password, server);
+  return {
+    ...withGateway(server.url, DEFAULT_GATEWAY_ROLE, password, server),
+    hardening: "database",
+  };
+}
+
+function ofRunning({ databaseUrl, databaseAdminUrl }: DevInfo): AppDatabase {
+  const { username, password } = new URL(databaseUrl);
+  const [role, secret] = [decodeURIComponent(username), decodeURIComponent(password)];
+  return { ...withGateway(databaseAdminUrl, role, secret, FOREIGN), url: databaseUrl };
 }
 
 /** Roles belong to a whole cluster, where other apps and databases have theirs: one for each of them. */
@@ -89,18 +113,41 @@ function withGateway(
     adminUrl,
     url: gatewayUrl(adminUrl, role, password),
     gateway: { role, password },
+    hardening: "auto",
     ended: server.ended,
     stop: () => server.stop(),
   };
 }
 
+/** An empty file counts as none: the role gets the new password with the next migration. */
 async function gatewayPassword(app: AppFolder): Promise<string> {
   const path = join(app.own, "gateway_password");
   await Deno.mkdir(app.own, { recursive: true });
+  const kept = await keptText(path, newSecret);
+  if (kept !== "") return kept;
+  await Deno.remove(path);
+  return await keptText(path, newSecret);
+}
+
+/**
+ * Asks a server that is not ours for a sign of life, so that a wrong address is told by its name.
+ *
+ * @throws {KontractError} `DATABASE_UNAVAILABLE`
+ */
+async function requireAnswer(url: string, variable: string): Promise<void> {
+  const sql = postgres(url, { max: 1, prepare: false, fetch_types: false, onnotice: () => {} });
   try {
-    await Deno.writeTextFile(path, newSecret(), { createNew: true, mode: 0o600 });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    await sql`select 1`;
+  } catch (cause) {
+    const { host } = new URL(url);
+    throw new KontractError(
+      "DATABASE_UNAVAILABLE",
+      `The PostgreSQL of ${variable}, at ${host}, cannot be used: ${
+        cause instanceof Error && cause.message !== "" ? cause.message : "it does not answer"
+      }.`,
+      { cause },
+    );
+  } finally {
+    await sql.end({ timeout: 2 });
   }
-  return (await Deno.readTextFile(path)).trim();
 }

@@ -2,11 +2,14 @@
  * `.kontract/dev.json`: where a running `start` or `dev` can be looked at, and the lock that keeps two
  * of them out of one folder.
  *
- * It holds passwords, so it has mode 600. It is removed on exit; one that stayed behind is recognised by
- * the pid and start time of its process and taken over.
+ * The lock is the operating system's, on `.kontract/lock`: it ends with its process, however that ends, and
+ * two that ask at the same moment cannot both have it. Whoever holds it owns `dev.json`; one that stayed
+ * behind is overwritten. That file holds passwords, so it has mode 600. It is removed on exit, and readers
+ * recognise a left-over by the pid and start time in it.
  *
  * @module
  */
+import { dirname, join } from "node:path";
 import { KontractError } from "../../_internal/errors.ts";
 import { identifyProcess, isSameProcess } from "../process/identity.ts";
 
@@ -21,10 +24,12 @@ export interface DevInfo {
 export class DevFile {
   readonly #path: string;
   readonly #started: string;
+  readonly #lock: Deno.FsFile;
 
-  private constructor(path: string, started: string) {
+  private constructor(path: string, started: string, lock: Deno.FsFile) {
     this.#path = path;
     this.#started = started;
+    this.#lock = lock;
   }
 
   /**
@@ -34,35 +39,30 @@ export class DevFile {
    */
   static async claim(path: string): Promise<DevFile> {
     const started = (await identifyProcess(Deno.pid))?.started ?? "";
-    const file = new DevFile(path, started);
-    for (;;) {
-      try {
-        await file.#write({}, true);
-        return file;
-      } catch (error) {
-        if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-      }
-      await refuseLiving(path);
-      await Deno.remove(path).catch(() => {});
+    const lock = await Deno.open(join(dirname(path), "lock"), { create: true, write: true });
+    if (!await lock.tryLock(true)) {
+      lock.close();
+      throw await inUse(path);
     }
+    const file = new DevFile(path, started, lock);
+    await file.#write({});
+    return file;
   }
 
-  /** Says where everything is; atomic, so a reader never sees half a file. */
+  /** Says where everything is. */
   async publish(info: DevInfo): Promise<void> {
-    await this.#write(info, false);
+    await this.#write(info);
   }
 
   /** Gives the folder back. */
   async release(): Promise<void> {
-    if ((await readHolder(this.#path))?.pid === Deno.pid) await Deno.remove(this.#path);
+    await Deno.remove(this.#path).catch(() => {});
+    this.#lock.close();
   }
 
-  async #write(info: Partial<DevInfo>, createNew: boolean): Promise<void> {
+  /** Atomic, so a reader never sees half a file. */
+  async #write(info: Partial<DevInfo>): Promise<void> {
     const text = JSON.stringify({ ...info, pid: Deno.pid, started: this.#started }, null, 2);
-    if (createNew) {
-      await Deno.writeTextFile(this.#path, `${text}\n`, { createNew, mode: 0o600 });
-      return;
-    }
     const next = `${this.#path}.next`;
     await Deno.writeTextFile(next, `${text}\n`, { mode: 0o600 });
     await Deno.rename(next, this.#path);
@@ -78,13 +78,13 @@ export async function readDevInfo(path: string): Promise<DevInfo | null> {
   return told ? { url, databaseUrl, databaseAdminUrl } : null;
 }
 
-async function refuseLiving(path: string): Promise<void> {
+async function inUse(path: string): Promise<KontractError> {
   const holder = await readHolder(path);
-  if (holder === null || !(await isSameProcess(holder.pid, holder.started))) return;
-  const where = holder.url === undefined ? "" : ` at ${holder.url}`;
-  throw new KontractError(
+  const where = holder?.url === undefined ? "" : ` at ${holder.url}`;
+  const who = holder === null ? "" : ` (process ${holder.pid})`;
+  return new KontractError(
     "CONFIG",
-    `This app runs already${where} (process ${holder.pid}). Stop that one first.`,
+    `This app runs already${where}${who}. Stop that one first.`,
   );
 }
 

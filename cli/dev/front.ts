@@ -36,14 +36,30 @@ const HOLD_MS = 60_000;
 /** Running requests get this long to finish before a swap goes ahead without them. */
 const DRAIN_MS = 10_000;
 
-/** Running requests get this long to finish when the server ends. */
+/** Running requests get this long to finish when the server ends; then they are told so. */
 const CLOSE_MS = 1000;
+/** Streams without an end, and whoever does not read, get this much more. */
+const CUT_MS = 500;
 
 const STARTING: Problem = {
   code: "OVERLOADED",
   status: 503,
   title: "Kontract is still starting",
   detail: "Try again in a moment.",
+};
+
+const ENDING: Problem = {
+  code: "OUTCOME_UNKNOWN",
+  status: 503,
+  title: "The app is being stopped",
+  detail: "Whether this request was carried out is not known.",
+};
+
+const NO_METHOD: Problem = {
+  code: "METHOD_NOT_ALLOWED",
+  status: 405,
+  title: "This method is not served",
+  detail: "",
 };
 
 const NO_HOST: Problem = {
@@ -66,6 +82,7 @@ export class Front {
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #feed = new ReloadFeed();
   readonly #aborted = new AbortController();
+  readonly #ending = Promise.withResolvers<null>();
   #state: State = { kind: "waiting", released: Promise.withResolvers() };
   #client: Deno.HttpClient | null = null;
   #running = 0;
@@ -135,11 +152,22 @@ export class Front {
   async close(): Promise<void> {
     this.fail(STARTING);
     this.#feed.close();
-    // Streams without an end would hold a shutdown up for ever.
-    const patience = setTimeout(() => this.#aborted.abort(), CLOSE_MS);
+    const timers = [
+      setTimeout(() => this.#ending.resolve(null), CLOSE_MS),
+      setTimeout(() => this.#cut(), CLOSE_MS + CUT_MS),
+    ];
     await this.#server.shutdown();
-    clearTimeout(patience);
+    timers.forEach(clearTimeout);
     this.#client?.close();
+  }
+
+  /** Deno throws where the listener is gone already: it is what we wanted. */
+  #cut(): void {
+    try {
+      this.#aborted.abort();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.BadResource)) throw error;
+    }
   }
 
   #enter(next: State): void {
@@ -157,6 +185,8 @@ export class Front {
     if (this.#options.reload && new URL(request.url).pathname === RELOAD_PATH) {
       return this.#feed.follow();
     }
+    // Deno's fetch cannot send it on.
+    if (request.method === "TRACE") return problemResponse(NO_METHOD, request);
     const state = await this.#admitted();
     const script = this.#options.reload ? this.#feed.script : "";
     if (state === null) return problemResponse(STARTING, request, script);
@@ -171,7 +201,11 @@ export class Front {
       }
       const rewrite = script === "" ? undefined : (html: string) => html + script;
       const file = await serveFile(this.#folderOf(request), request, rewrite);
-      return this.#leaving(file ?? await passOn(upstream, request, visitor));
+      const passed = file ?? await Promise.race([
+        passOn(upstream, request, visitor),
+        this.#ending.promise,
+      ]);
+      return this.#leaving(passed ?? problemResponse(ENDING, request));
     } catch {
       return this.#leaving(problemResponse(UNREACHABLE, request, script));
     }

@@ -187,6 +187,31 @@ Deno.test("a problem is an escaped page for a browser and JSON for a call", opti
   });
 });
 
+Deno.test(
+  "who still waits when the server ends is told so, and TRACE is not served",
+  options,
+  async () => {
+    const never = host(() => new Promise(() => {}));
+    const asked = Promise.withResolvers<Response>();
+    await withFront(async (front) => {
+      front.serve(never.origin);
+      const { hostname, port } = new URL(front.url);
+      const connection = await Deno.connect({ hostname, port: Number(port) });
+      await connection.write(new TextEncoder().encode("TRACE / HTTP/1.1\r\nhost: a\r\n\r\n"));
+      const bytes = new Uint8Array(100);
+      await connection.read(bytes);
+      assert.match(new TextDecoder().decode(bytes), /^HTTP\/1\.1 405 /);
+      connection.close();
+      fetch(`${front.url}/call`, { method: "POST", body: "x" }).then(asked.resolve, asked.reject);
+      await new Promise((done) => setTimeout(done, 50));
+    });
+    const answer = await asked.promise;
+    assert.equal(answer.status, 503);
+    assert.equal((await answer.json()).error.code, "OUTCOME_UNKNOWN");
+    await never.stop();
+  },
+);
+
 Deno.test("a host that is gone is a 502 with a code, not a hang", options, async () => {
   await withFront(async (front) => {
     const app = host(() => new Response("app"));

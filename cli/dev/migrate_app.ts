@@ -9,16 +9,25 @@ import { readMigrationFiles } from "../migration_files.ts";
 import type { BuiltApp } from "./build_app.ts";
 import type { AppDatabase } from "./database.ts";
 
-/** Migrates, with the files in `root`'s `migrations/`; returns one sentence per change. Does nothing where no admin URL is known. */
+/** What a migration has to say. */
+export interface Migrated {
+  /** One sentence per change. */
+  readonly steps: readonly string[];
+  /** After a change: what the gateway's role may do beyond what Kontract gave it, and what mends it. */
+  readonly notes: readonly string[];
+}
+
+/** Migrates, with the files in `root`'s `migrations/`. Does nothing where no admin URL is known. */
 export async function migrateApp(
-  database: Pick<AppDatabase, "adminUrl" | "gateway">,
+  database: Pick<AppDatabase, "adminUrl" | "gateway" | "hardening">,
   built: Pick<BuiltApp, "manifest">,
   secrets: readonly Uint8Array[],
   root: string,
-): Promise<readonly string[]> {
-  if (database.adminUrl === null) return [];
+): Promise<Migrated> {
+  if (database.adminUrl === null) return { steps: [], notes: [] };
   const { manifest } = built;
-  const { steps } = await migrateUp({
+  const { changed, steps, findings } = await migrateUp({
+    hardening: database.hardening,
     adminUrl: database.adminUrl,
     tables: [...AUTH_TABLES, ...manifest.tables],
     types: manifest.types,
@@ -31,5 +40,6 @@ export async function migrateApp(
       ? {}
       : { gatewayPassword: database.gateway.password }),
   });
-  return steps;
+  const notes = changed ? findings.map(({ message, fix }) => `${message} To mend it: ${fix}`) : [];
+  return { steps, notes };
 }

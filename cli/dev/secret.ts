@@ -4,8 +4,10 @@
  *
  * @module
  */
+import { KontractError } from "../../_internal/errors.ts";
 import { parseSecrets } from "../../_internal/keys.ts";
 import type { AppFolder } from "./app_folder.ts";
+import { keptText } from "./kept_text.ts";
 
 /** 32 random bytes as base64url: what `kontract keys new` prints. */
 export function newSecret(): string {
@@ -27,11 +29,12 @@ export async function loadSecret(app: AppFolder): Promise<string> {
 
 async function keptSecret(app: AppFolder): Promise<string> {
   await Deno.mkdir(app.own, { recursive: true });
-  try {
-    await Deno.writeTextFile(app.secretFile, `${newSecret()}\n`, { createNew: true, mode: 0o600 });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-  }
+  const secret = await keptText(app.secretFile, newSecret);
   if (Deno.build.os !== "windows") await Deno.chmod(app.secretFile, 0o600);
-  return (await Deno.readTextFile(app.secretFile)).trim();
+  if (secret !== "") return secret;
+  throw new KontractError(
+    "CONFIG",
+    `'${app.secretFile}' is empty. Put the secret back, or delete the file: a new secret is made then, ` +
+      "and everybody has to sign in again.",
+  );
 }

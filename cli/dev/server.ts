@@ -136,6 +136,9 @@ class Session {
     const database = await Promise.race([opening, interrupted]);
     if (database === null) return null;
     this.#database = database;
+    if (database.adminUrl === null) {
+      console.log("  DATABASE_ADMIN_URL is not set: the database is used as it is, not migrated.");
+    }
     this.#host = this.#makeHost(database.url);
     this.#running.defer(() => this.#host.stop());
     const built = await Promise.race([this.#released(building), interrupted]);
@@ -170,13 +173,14 @@ class Session {
       const built = await building;
       if (built.warnings !== "") console.error(built.warnings);
       this.name = built.manifest.app;
-      const steps = await migrateApp(
+      const { steps, notes } = await migrateApp(
         this.#database,
         built,
         parseSecrets(this.#secret),
         this.#app.root,
       );
       for (const step of steps) console.log(`  migrated: ${step}`);
+      for (const note of notes) console.log(`  note: ${note}`);
       await this.#front.hold();
       this.#front.serve(await this.#host.load());
       return true;

@@ -94,7 +94,29 @@ async function route(request: Request, env: WorkerEnv, scope: RequestScope): Pro
   if (env.ASSETS !== undefined && !gateway.handles(new URL(request.url).pathname)) {
     return await env.ASSETS.fetch(request);
   }
-  return endWith(await gateway.fetch(request, { address }), scope);
+  const response = await gateway.fetch(request, { address });
+  if (response.status >= 400) await readRest(request);
+  return endWith(response, scope);
+}
+
+/** What is read of a refused body at most: more than any body that is not refused. */
+const REST_BYTES = 17 << 20;
+
+/**
+ * Reads what a refusal left unread. Without that, workerd closes the connection under whoever is still sending,
+ * and the refusal is lost on the way.
+ */
+async function readRest(request: Request): Promise<void> {
+  if (request.body === null || request.bodyUsed) return;
+  let length = 0;
+  try {
+    for await (const chunk of request.body) {
+      length += chunk.length;
+      if (length > REST_BYTES) return;
+    }
+  } catch {
+    // The sender has gone.
+  }
 }
 
 /** Ends the request's connection with the last byte of its answer, not before. */
