@@ -24,6 +24,8 @@ export interface WorkerdOptions {
   readonly entry: string;
   /** Variables and secrets. */
   readonly bindings: Readonly<Record<string, string>>;
+  /** Hyperdrive bindings: name → connection string. */
+  readonly hyperdrives?: Readonly<Record<string, string>>;
   /** Folder for what the Durable Objects store. */
   readonly state: string;
 }
@@ -93,6 +95,7 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
     ),
     durableObjectsPersist: options.state,
     bindings: { ...options.bindings },
+    hyperdrives: { ...options.hyperdrives },
     cf: false,
   });
   const url = (await miniflare.ready).origin;

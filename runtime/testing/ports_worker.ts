@@ -45,7 +45,7 @@ async function run(env: WorkerEnv, port: string, name: string, args: unknown[]):
 }
 
 export default {
-  /** One operation: `[port, name, args]` there, `[error code or null, result]` back. */
+  /** One operation: `[port, name, args]` there; `[error code or null, result, SQL failure?]` back. */
   async fetch(request: Request, env: WorkerEnv, context: ExecutionContext): Promise<Response> {
     const asked = decodeValue(new Uint8Array(await request.arrayBuffer()));
     const [port, name, args] = asked as [string, string, unknown[]];
@@ -56,7 +56,8 @@ export default {
       } catch (error) {
         if (error instanceof KontractError) return [error.code, error.message];
         const failure = (error as { failure?: { sqlstate: string } }).failure;
-        return [failure === undefined ? "INTERNAL" : `SQL ${failure.sqlstate}`, String(error)];
+        if (failure === undefined) return ["INTERNAL", String(error)];
+        return [`SQL ${failure.sqlstate}`, String(error), failure];
       }
     });
     scope.end();
