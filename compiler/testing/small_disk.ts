@@ -54,6 +54,4 @@ if (import.meta.main) {
   await Deno.remove(join(folder, "ballast"));
   await mount("-o", "remount,ro", folder);
   await report("read only", app.root);
-  await mount("-o", "remount,rw", folder);
-  await report("room again", app.root);
 }
