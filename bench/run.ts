@@ -11,6 +11,7 @@ const BENCHES: Readonly<Record<string, readonly [file: string, summary: string]>
   compiler: ["compiler.ts", "builds and rebuilds of 1,000 routes beside TypeScript alone"],
   cold: ["cold.ts", "time to the first answer, lazy chunks against eager ones"],
   codec_workerd: ["codec_workerd.ts", "the same in workerd"],
+  idle_sockets: ["idle_sockets.ts", "memory of idle raystream sockets at one gateway"],
   middleware: ["middleware.ts", "inlined middleware against a chain of closures"],
   password: ["password.ts", "password hashing"],
   storage: ["storage.ts", "storage against statements written by hand with the same driver"],
