@@ -1,8 +1,9 @@
 /**
  * `deno task coverage`: all tests, then how many lines of what is published they ran.
  *
- * Every Deno process that the tests start counts as well (commands, servers); what ran in workerd or in a
- * browser does not, though the same sources ran there. A process that a test kills leaves no count.
+ * Every Deno process that the tests start counts as well (commands, servers). What ran from a built bundle,
+ * in workerd or in a browser does not, though the same sources ran there, and neither does a process that a
+ * test kills: the figure is a lower bound.
  * Arguments go to `deno test`. The exit code is 1 where a test failed or the lines are fewer than the goal.
  *
  * @module
