@@ -1,5 +1,5 @@
 /**
- * `kontract dev` as a person sees it: edit, broken, mended, on both hosts.
+ * `kontract dev` as a person sees it: edit, broken, mended, a file added, renamed, deleted, on both hosts.
  *
  * @module
  */
@@ -13,6 +13,25 @@ const options = {
   sanitizeResources: false,
   ignore: Deno.build.os !== "linux",
 };
+
+const ADDED = `import { backend } from "@kontract/kontract";
+/** Came while the app was running. */
+export const added = backend({ readOnly: true }, (): Promise<string> => Promise.resolve("new"));
+`;
+
+/** The module that the build in `dist` has the function in; undefined for none. */
+async function functionModule(folder: string): Promise<string | undefined> {
+  const text = await Deno.readTextFile(join(folder, "dist", "manifest.json")).catch(() => "{}");
+  const { routes = [] } = JSON.parse(text) as {
+    readonly routes?: readonly { readonly name: string; readonly module: string }[];
+  };
+  return routes.find(({ name }) => name === "added")?.module;
+}
+
+/** One edit may be seen as two: what counts is what it comes to. */
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  while (!await holds()) await new Promise((resolve) => setTimeout(resolve, 50));
+}
 
 for (const host of HOST_NAMES) {
   Deno.test(
@@ -61,6 +80,20 @@ for (const host of HOST_NAMES) {
 
       await Deno.writeTextFile(source, text);
       await news.read();
+      assert.equal(await app.call(url, "readNote", ["n1"]), "first");
+
+      const added = join(app.folder, "src", "added.ts");
+      const renamed = join(app.folder, "src", "renamed.ts");
+      const answer = async (): Promise<unknown> => {
+        return await app.call(url, "added", []).catch((error: Error) => error.message);
+      };
+      await Deno.writeTextFile(added, ADDED);
+      await until(async () => await answer() === "new");
+      await Deno.rename(added, renamed);
+      await until(async () => await functionModule(app.folder) === "src/renamed.ts");
+      await until(async () => await answer() === "new");
+      await Deno.remove(renamed);
+      await until(async () => /NOT_FOUND/.test(String(await answer())));
       assert.equal(await app.call(url, "readNote", ["n1"]), "first");
       await news.cancel();
       child.kill("SIGTERM");
