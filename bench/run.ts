@@ -9,6 +9,7 @@
 const BENCHES: Readonly<Record<string, readonly [file: string, summary: string]>> = {
   codec: ["codec.ts", "generated codecs against JSON and npm flatbuffers, in Deno"],
   compiler: ["compiler.ts", "builds and rebuilds of 1,000 routes beside TypeScript alone"],
+  edit_served: ["edit_served.ts", "from an edit to its answer through the dev server"],
   cold: ["cold.ts", "time to the first answer, lazy chunks against eager ones"],
   codec_workerd: ["codec_workerd.ts", "the same in workerd"],
   idle_sockets: ["idle_sockets.ts", "memory of idle raystream sockets at one gateway"],
