@@ -19,7 +19,8 @@ export function functionPage(manifest: Manifest, group: GroupPage): CookbookPage
     path: group.path,
     title: group.title,
     lines: [
-      `# ${plain(group.title)}`,
+      // No function's name has a dash: a group may be called like one of its functions.
+      `# ${plain(group.title)} {#this-group}`,
       "",
       ...group.routes.flatMap((route) => functionSection(route, manifest)),
     ],
