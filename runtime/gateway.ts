@@ -349,7 +349,12 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
       clock,
       ...(options.limits === undefined ? {} : { limits: options.limits }),
       admit: (request) => admit(ports, addresses.get(request) ?? "unknown"),
-      onFailure: (error) => ports.log.info("raystream_refused", { error }),
+      // Anybody can send noise: what is refused by rule is one short line, without a stack.
+      onFailure: (error) =>
+        ports.log.info(
+          "raystream_refused",
+          error instanceof KontractError ? { code: error.code, why: error.message } : { error },
+        ),
     }),
     peers: new PeerWatch(),
     addresses,

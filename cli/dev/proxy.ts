@@ -92,6 +92,7 @@ export async function passOnWebSocket(
   if (!opened) return new Response("The WebSocket was refused.\n", { status: 502 });
   const waiting: MessageEvent[] = [];
   behind.onmessage = (event) => waiting.push(event);
+  const ended = new Promise<CloseEvent>((resolve) => (behind.onclose = resolve));
   const { socket, response } = Deno.upgradeWebSocket(
     request,
     behind.protocol === "" ? {} : { protocol: behind.protocol },
@@ -100,6 +101,8 @@ export async function passOnWebSocket(
   socket.onopen = () => {
     for (const event of waiting) socket.send(event.data);
     join(behind, socket);
+    // The host may have closed while the visitor's side was being opened.
+    if (behind.readyState === WebSocket.CLOSED) void ended.then((event) => pass(event, socket));
   };
   join(socket, behind);
   return response;
@@ -110,13 +113,15 @@ function join(from: WebSocket, to: WebSocket): void {
   from.onmessage = (event) => {
     if (to.readyState === WebSocket.OPEN) to.send(event.data);
   };
-  from.onclose = (event) => {
-    // 1005 and 1006 say that there was no code; they may not be sent.
-    const sendable = event.code === 1000 || event.code >= 3000;
-    if (sendable) to.close(event.code, event.reason);
-    else to.close();
-  };
+  from.onclose = (event) => pass(event, to);
   from.onerror = () => to.close();
+}
+
+/** 1005 and 1006 say that there was no code; they may not be sent. */
+function pass(event: CloseEvent, to: WebSocket): void {
+  const sendable = event.code === 1000 || event.code >= 3000;
+  if (sendable) to.close(event.code, event.reason);
+  else to.close();
 }
 
 function endToEnd(request: Request, visitor: Visitor): Headers {
