@@ -54,7 +54,7 @@ export async function openDatabase(app: AppFolder): Promise<AppDatabase> {
     return withGateway(admin, await ownRole(app, admin), await gatewayPassword(app), FOREIGN);
   }
   const running = await readDevInfo(app.devFile);
-  if (running !== null && running.databaseAdminUrl !== "") return ofRunning(running);
+  if (running !== null) return ofRunning(running);
   const password = await gatewayPassword(app);
   const server = await startEmbeddedPostgres({ dataDir: app.data, durable: true });
   return {
@@ -66,7 +66,12 @@ export async function openDatabase(app: AppFolder): Promise<AppDatabase> {
 function ofRunning({ databaseUrl, databaseAdminUrl }: DevInfo): AppDatabase {
   const { username, password } = new URL(databaseUrl);
   const [role, secret] = [decodeURIComponent(username), decodeURIComponent(password)];
-  return { ...withGateway(databaseAdminUrl, role, secret, FOREIGN), url: databaseUrl };
+  return {
+    adminUrl: databaseAdminUrl === "" ? null : databaseAdminUrl,
+    url: databaseUrl,
+    gateway: { role, password: secret },
+    ...FOREIGN,
+  };
 }
 
 /** Roles belong to a whole cluster, where other apps and databases have theirs: one for each of them. */

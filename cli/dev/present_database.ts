@@ -7,6 +7,7 @@
 import { KontractError } from "../../_internal/errors.ts";
 import type { AppFolder } from "./app_folder.ts";
 import { type AppDatabase, openDatabase } from "./database.ts";
+import { readDevInfo } from "./dev_file.ts";
 
 /** Where it is, and the end of what was started for it. */
 export type PresentDatabase = Pick<AppDatabase, "url" | "adminUrl" | "stop">;
@@ -14,7 +15,8 @@ export type PresentDatabase = Pick<AppDatabase, "url" | "adminUrl" | "stop">;
 /** Finds it. @throws {KontractError} `CONFIG` where the app was never started */
 export async function presentDatabase(app: AppFolder): Promise<PresentDatabase> {
   const given = ["DATABASE_URL", "DATABASE_ADMIN_URL"].some((name) => Deno.env.get(name));
-  const exists = given || await Deno.stat(app.data).then(() => true, () => false);
+  const exists = given || await readDevInfo(app.devFile) !== null ||
+    await Deno.stat(app.data).then(() => true, () => false);
   if (exists) return await openDatabase(app);
   throw new KontractError(
     "CONFIG",

@@ -54,6 +54,7 @@ Deno.test({
           "restore",
           "schema",
           "server",
+          "tenants",
           "transactions",
         ]);
         for (const { level, fix } of found) assert.equal(level === "ok", fix === null);
