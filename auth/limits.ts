@@ -89,26 +89,22 @@ export class AuthLimits {
   }
 
   /**
-   * Counts one use of each.
+   * Counts one use of each, in this order, up to the first that refuses. So the narrow ones come first: what
+   * one address may not do any more must not be counted against an account that others share with it.
    *
    * @throws {KontractError} `RATE_LIMITED`, with `data.retryAfter` in milliseconds
    */
   async spend(tenant: string, uses: readonly LimitUse[]): Promise<void> {
-    let retryAfter = 0;
-    let refused = false;
     for (const [name, subject] of uses) {
       const { limit, windowMs } = this.#limits[name];
       const unknown = subject === "unknown";
       const key = `auth:${name}:${tenant}:${subject}`;
       const answer = await this.#limiter(key, unknown ? limit * 20 : limit, windowMs);
       if (answer.allowed) continue;
-      refused = true;
-      retryAfter = Math.max(retryAfter, answer.retryAfter);
+      throw new KontractError("RATE_LIMITED", "Too many attempts: wait a while and try again.", {
+        data: { retryAfter: Math.ceil(answer.retryAfter) },
+      });
     }
-    if (!refused) return;
-    throw new KontractError("RATE_LIMITED", "Too many attempts: wait a while and try again.", {
-      data: { retryAfter: Math.ceil(retryAfter) },
-    });
   }
 }
 
@@ -117,8 +113,15 @@ export function addressSubject(address: string): string {
   if (address.length > 64) return "unknown";
   if (!address.includes(":")) return address;
   const bare = address.split("%")[0]?.toLowerCase() ?? "";
-  const mapped = /^::ffff:(\d{1,3}(?:\.\d{1,3}){3})$/.exec(bare);
+  const mapped =
+    /^(?:::|(?:0+:){5})ffff:(?:(\d{1,3}(?:\.\d{1,3}){3})|([\da-f]{1,4}):([\da-f]{1,4}))$/.exec(
+      bare,
+    );
   if (mapped?.[1] !== undefined) return mapped[1];
+  if (mapped !== null) {
+    const [high, low] = [mapped[2], mapped[3]].map((part) => Number.parseInt(part ?? "0", 16));
+    return [high! >> 8, high! & 255, low! >> 8, low! & 255].join(".");
+  }
   const [head = "", tail] = bare.split("::");
   const left = head === "" ? [] : head.split(":");
   const right = tail === undefined || tail === "" ? [] : tail.split(":");

@@ -24,6 +24,8 @@ const options = (change: Partial<AuthOptions> = {}): AuthOptions => ({
 Deno.test("an IPv4 address counts as itself, an IPv6 address as its /64", () => {
   assert.equal(addressSubject("192.0.2.1"), "192.0.2.1");
   assert.equal(addressSubject("::ffff:192.0.2.1"), "192.0.2.1");
+  assert.equal(addressSubject("::FFFF:c000:201"), "192.0.2.1");
+  assert.equal(addressSubject("0:0:0:0:0:ffff:c000:0201"), "192.0.2.1");
   const one = addressSubject("2001:db8:1:2:3:4:5:6");
   for (
     const same of [
@@ -49,7 +51,7 @@ Deno.test("callers without a known address share one bucket, twenty times as lar
   assert.deepEqual(seen, [["auth:anonymous:t:unknown", 100], ["auth:anonymous:t:192.0.2.1", 5]]);
 });
 
-Deno.test("a limit names its longest wait, and accounts appear as hashes only", async () => {
+Deno.test("the first limit that refuses says how long, no other is used up, and accounts appear as hashes only", async () => {
   const keys: string[] = [];
   const limits = new AuthLimits((key) => {
     keys.push(key);
@@ -59,7 +61,8 @@ Deno.test("a limit names its longest wait, and accounts appear as hashes only", 
   assert.match(account, /^[0-9a-f]{16}$/);
   assert.notEqual(account, await accountSubject("u", "ann@example.com"));
   const refused = limits.spend("t", [["loginAddress", "192.0.2.1"], ["loginAccount", account]]);
-  await assert.rejects(refused, { code: "RATE_LIMITED", data: { retryAfter: 2001 } });
+  await assert.rejects(refused, { code: "RATE_LIMITED", data: { retryAfter: 1001 } });
+  assert.deepEqual(keys, ["auth:loginAddress:t:192.0.2.1"]);
   assert.ok(!keys.join().includes("ann"));
 });
 

@@ -67,8 +67,8 @@ export async function login(
   const account = await accountSubject(tenant, email);
   const from = addressSubject(address);
   await parts.limits.spend(tenant, [
-    ["loginAddress", from],
     ["loginAccountAddress", `${account}:${from}`],
+    ["loginAddress", from],
     ["loginAccount", account],
   ]);
   // Unknown address and wrong password take the same steps: one read, one derivation, one answer.

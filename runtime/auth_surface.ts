@@ -8,7 +8,13 @@
 import { KontractError } from "../_internal/errors.ts";
 import type { AuthFunction, Principal } from "../auth/contract.ts";
 import { authFunctionOf, sessionTokensOf } from "../auth/service.ts";
-import { authContext, bearerToken, optionalCaller, worksWithoutSession } from "./caller.ts";
+import {
+  authContext,
+  bearerToken,
+  goesOnWithout,
+  optionalCaller,
+  worksWithoutSession,
+} from "./caller.ts";
 import {
   cookieCaller,
   type CookieTokens,
@@ -48,12 +54,22 @@ export async function answerAuth(
   const asked = wantsCookies(services, request);
   const cookies = cookieTokens(services, request);
   const argument = request.method === "GET" ? undefined : await readJson(request, MAX_AUTH_BODY);
-  if (asked || cookies !== null) {
-    return await answerInCookies(services, incoming, name, argument, cookies);
-  }
   const token = bearerToken(request.headers.get("authorization"));
-  const principal = await optionalCaller(services, request, token, name);
-  return respond(await call(services, incoming, name, argument, principal));
+  const bearer = await optionalCaller(services, request, token, name);
+  if (asked || cookies !== null) {
+    return await answerInCookies(services, incoming, { name, argument, cookies, bearer });
+  }
+  return respond(await call(services, incoming, name, argument, bearer));
+}
+
+/** A call whose session goes into cookies. */
+interface CookieCall {
+  readonly name: AuthFunction;
+  readonly argument: unknown;
+  /** Null where there are none, or a bearer token stands before them. */
+  readonly cookies: CookieTokens | null;
+  /** Who the bearer token speaks for. */
+  readonly bearer: Principal | null;
 }
 
 async function call(
@@ -71,9 +87,7 @@ async function call(
 async function answerInCookies(
   services: Services,
   incoming: Incoming,
-  name: AuthFunction,
-  argument: unknown,
-  cookies: CookieTokens | null,
+  { name, argument, cookies, bearer }: CookieCall,
 ): Promise<Response> {
   const refresh = cookies?.refresh ?? null;
   if (name === "refresh" && refresh === null && argument === null) {
@@ -87,10 +101,11 @@ async function answerInCookies(
       if (name === "refresh" || !endsSession(error)) throw error;
     }
   }
-  let principal: Principal | null = null;
+  let principal = bearer;
   if (cookies !== null && name !== "anonymous") {
     principal = await cookieCaller(services, incoming, cookies).catch((error: unknown) => {
-      if (worksWithoutSession(name) || name === "logout") return null;
+      const ended = endsSession(error) && worksWithoutSession(name);
+      if (name === "logout" || ended || goesOnWithout(name, error)) return null;
       throw error;
     });
   }

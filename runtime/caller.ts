@@ -19,6 +19,22 @@ const WITHOUT_SESSION: ReadonlySet<AuthFunction> = new Set([
   "verifyEmail",
 ]);
 
+/**
+ * Auth functions that go on as whoever the caller is: to run them as nobody, because a token has just run
+ * out, would make a new identity and leave the old one's rows behind.
+ */
+const KEEPS_IDENTITY: ReadonlySet<AuthFunction> = new Set(["register", "verifyEmail"]);
+
+/** Errors after which nobody can say any more who the caller was, or only that it was elsewhere. */
+const LOST: ReadonlySet<string> = new Set(["UNAUTHORIZED", "SESSION_REVOKED", "FORBIDDEN"]);
+
+/** True where `error`, met on the way to the caller, lets an auth function run without one. */
+export function goesOnWithout(name: AuthFunction, error: unknown): boolean {
+  if (!WITHOUT_SESSION.has(name)) return false;
+  if (!KEEPS_IDENTITY.has(name)) return true;
+  return error instanceof KontractError && LOST.has(error.code);
+}
+
 /** True for an auth function that needs no session. */
 export function worksWithoutSession(name: AuthFunction): boolean {
   return WITHOUT_SESSION.has(name);
@@ -91,7 +107,7 @@ export async function optionalCaller(
   try {
     return await verifyToken(services, request, token);
   } catch (error) {
-    if (WITHOUT_SESSION.has(name)) return null;
+    if (goesOnWithout(name, error)) return null;
     throw error;
   }
 }

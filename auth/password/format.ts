@@ -32,6 +32,10 @@ const LIMITS = {
   logN: 18,
   r: 32,
   p: 16,
+  /** N · r of scrypt: 128 bytes each. 2^17 · 8 is OWASP's largest. */
+  scryptBlocks: 1 << 20,
+  /** N · r · p of scrypt, its work. */
+  scryptWork: 1 << 22,
 } as const;
 
 const PART = /^\$([a-z0-9-]+)\$([a-z0-9=,]+)\$([A-Za-z0-9+/.]{11,128})\$([A-Za-z0-9+/.]{22,128})$/;
@@ -57,6 +61,8 @@ export function parsePasswordHash(text: string): PasswordHash | null {
       const numbers = named(parameters, ["ln", "r", "p"], [LIMITS.logN, LIMITS.r, LIMITS.p]);
       if (numbers === null) return null;
       const [logN = 0, r = 0, p = 0] = numbers;
+      const blocks = 2 ** logN * r;
+      if (blocks > LIMITS.scryptBlocks || blocks * p > LIMITS.scryptWork) return null;
       return { scheme, salt, hash, cost: { logN, r, p } };
     }
     case "pbkdf2-sha256": {

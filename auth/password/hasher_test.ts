@@ -183,6 +183,8 @@ Deno.test("a text that is not a hash, or one of absurd cost, is not parsed", asy
       `$kontract-pbkdf2-sha256$i=100000,k=6,x=1$${salt}$${hash}`,
       `$pbkdf2-sha256$i=99999999999$${salt}$${hash}`,
       `$scrypt$ln=40,r=8,p=1$${salt}$${hash}`,
+      `$scrypt$ln=18,r=8,p=1$${salt}$${hash}`,
+      `$scrypt$ln=17,r=8,p=5$${salt}$${hash}`,
       `$md5$i=1$${salt}$${hash}`,
       `$scrypt$ln=15,r=8,p=3$${salt}$${"A".repeat(500)}`,
     ]

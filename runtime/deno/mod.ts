@@ -27,6 +27,7 @@ import { parseOrigins } from "../origins.ts";
 import { type ServerDefinition, serverOptions } from "../server_options.ts";
 import { denoPorts } from "./ports.ts";
 import { serveStatic } from "./static_files.ts";
+import { addressOf } from "./address.ts";
 import { upgrade } from "./socket.ts";
 
 export type { AppDefinition, RouteCode, RouteEntry, RouteInput, RouteModule } from "../app.ts";
@@ -165,21 +166,6 @@ function parseHops(text: string | undefined): number {
     throw new KontractError("CONFIG", "KONTRACT_PROXY_HOPS is a number from 0 to 9.");
   }
   return Number(text);
-}
-
-/** Entries of `X-Forwarded-For` count from the right: what stands left of our proxies is hearsay. */
-function addressOf(
-  request: Request,
-  info: Deno.ServeHandlerInfo | undefined,
-  hops: number,
-): string {
-  if (hops > 0) {
-    const entries = (request.headers.get("x-forwarded-for") ?? "").split(",");
-    const entry = entries.at(-hops)?.trim();
-    if (entry !== undefined && /^[0-9A-Fa-f.:]{2,45}$/.test(entry)) return entry;
-  }
-  const address = info?.remoteAddr;
-  return address !== undefined && "hostname" in address ? address.hostname : "unknown";
 }
 
 function publicFolder(given: URL | string | null | undefined): string | null {
