@@ -5,11 +5,17 @@
  * @module
  */
 import assert from "node:assert/strict";
+import type { AuthMail } from "../auth/mail.ts";
 import { SessionTokenIssuer } from "../auth/session_token.ts";
+import { createHttpTransport } from "../protocol/client.ts";
+import { decodeValue, encodeValue } from "../protocol/codec/mod.ts";
+import { deriveServerKeys } from "../protocol/mod.ts";
+import { SYSTEM_OPS } from "../protocol/rpc.ts";
 import { decodeWireError, RemoteError } from "../protocol/wire_error.ts";
-import { createAuth } from "./client/auth.ts";
+import { type ClientAuth, createAuth } from "./client/auth.ts";
 import { ClientSession } from "./client/session.ts";
 import type { ClientStorage } from "./client/session_storage.ts";
+import { NOTES_APP } from "./testing/notes_app.ts";
 import { ORIGIN, withNotes } from "./testing/notes_server.ts";
 
 const OWN = { "sec-fetch-site": "same-origin", origin: ORIGIN };
@@ -142,4 +148,75 @@ Deno.test("a bearer token is who is asking, also where the answer goes into cook
     assert.deepEqual(await out.json(), { ended: 1 });
     assert.equal((await notes.send("/auth/me", { headers: bearer })).status, 401);
   });
+});
+
+Deno.test("every auth function works from the client, sealed", async () => {
+  const mails: AuthMail[] = [];
+  const mail = { send: (one: AuthMail) => (mails.push(one), Promise.resolve()) };
+  await withNotes(async (notes) => {
+    const { pins } = await deriveServerKeys(notes.database.secrets);
+    const line = createHttpTransport({
+      url: ORIGIN,
+      app: NOTES_APP.app,
+      pins,
+      fetch: (input, init) => notes.server.fetch(new Request(input, init)),
+    });
+    const send = async (name: string, argument: unknown, token: string | null): Promise<unknown> =>
+      decodeValue(
+        await line.call(SYSTEM_OPS.AUTH, encodeValue([name, argument]), { token, mutation: true }),
+      );
+    const visitor = (): ClientAuth => {
+      const store = new Map<string, string>();
+      const storage: ClientStorage = {
+        get: (key) => Promise.resolve(store.get(key) ?? null),
+        set: (key, value) =>
+          Promise.resolve(void (value === null ? store.delete(key) : store.set(key, value))),
+      };
+      const session = new ClientSession(
+        "key",
+        storage,
+        (name, arg) => send(name, arg, null),
+        false,
+      );
+      return createAuth(() => session, send);
+    };
+    /** The token of the newest mail of a kind, which is sent behind the answer. */
+    const mailed = async (kind: AuthMail["kind"]): Promise<string> => {
+      for (;;) {
+        const found = mails.findLast((one) => one.kind === kind);
+        if (found !== undefined) return found.token!;
+        await new Promise((done) => setTimeout(done, 5));
+      }
+    };
+    const [here, there] = [visitor(), visitor()];
+    const [email, other] = ["kim@example.com", "eleven quiet rivers"];
+    const owner = ownerOf(await here.anonymous());
+    assert.equal(ownerOf((await here.link({ email, password })).session), owner);
+    assert.equal(ownerOf(await there.login({ email, password })), owner);
+    assert.equal(ownerOf(await there.refresh()), owner);
+    const sessions = await here.sessions();
+    assert.equal(sessions.length, 2);
+    await here.revokeSession({ id: sessions.find(({ current }) => !current)!.id });
+    await assert.rejects(
+      there.me(),
+      (error: { code?: string }) => /REVOKED|UNAUTH/.test(error.code!),
+    );
+    await there.login({ email, password });
+    assert.equal(ownerOf(await here.changePassword({ current: password, password: other })), owner);
+    await assert.rejects(there.login({ email, password }), { code: "UNAUTHORIZED" });
+    assert.equal((await here.me()).emailVerified, false);
+    await here.requestVerification();
+    await here.verifyEmail({ token: await mailed("verify") });
+    assert.equal((await here.me()).emailVerified, true);
+    await visitor().requestReset({ email });
+    await there.resetPassword({ token: await mailed("reset"), password });
+    assert.equal(ownerOf(await there.login({ email, password })), owner);
+    await there.logout({ everywhere: true });
+    assert.deepEqual(await there.state(), { kind: "none" });
+    await assert.rejects(
+      here.me(),
+      (error: { code?: string }) => /REVOKED|UNAUTH/.test(error.code!),
+    );
+    line.close();
+  }, { auth: { registration: "immediate", mail } });
 });
