@@ -27,7 +27,7 @@ function connect(
   more: Partial<AutoTransportOptions> = {},
 ): Transport & Disposable {
   const { url, pins } = gateway;
-  return closing(createTransport({ url, app: "test-app", pins, ...more }));
+  return closing(createTransport({ url, app: "test-app", pins, webSocket: WebSocket, ...more }));
 }
 
 /** Closed at the end of its block, whatever happens there. */
@@ -127,10 +127,20 @@ Deno.test("a WebSocket that is lost ends its streams with NETWORK, and the next 
   await leave();
 });
 
+Deno.test("Deno's own WebSocket is for what needs one: calls stay on HTTP, however many", async () => {
+  await using gateway = await serveGateway(dispatch);
+  using transport = connect(gateway, { webSocket: undefined });
+  const leave = await follow(transport, SYSTEM_OPS.SUBSCRIBE);
+  for (let n = 0; n < 40; n++) await transport.call(ECHO, utf8("x"), READ);
+  assert.equal(upgrades(gateway), 1);
+  assert.ok(posts(gateway) >= 40);
+  await leave();
+});
+
 Deno.test("with a fetch of one's own, or null for it, there is no WebSocket", async () => {
   await using gateway = await serveGateway(dispatch);
   const given = [
-    { fetch: (...args: Parameters<typeof fetch>) => fetch(...args) },
+    { fetch: (...args: Parameters<typeof fetch>) => fetch(...args), webSocket: undefined },
     { webSocket: null },
   ];
   for (const more of given) {
