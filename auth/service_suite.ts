@@ -6,6 +6,7 @@
  */
 import { accountTests } from "./testing/account_tests.ts";
 import type { StoreFactory } from "./testing/harness.ts";
+import { limitTests } from "./testing/limit_tests.ts";
 import { recoveryTests } from "./testing/recovery_tests.ts";
 import { registrationTests } from "./testing/registration_tests.ts";
 import { signInTests } from "./testing/sign_in_tests.ts";
@@ -18,4 +19,5 @@ export function authServiceSuite(name: string, factory: StoreFactory): void {
   registrationTests(name, factory);
   accountTests(name, factory);
   recoveryTests(name, factory);
+  limitTests(name, factory);
 }
