@@ -12,12 +12,15 @@
  *   neither works the gateway is down, which says nothing about WebSockets.
  * - One that nobody uses is closed.
  *
- * A call stays where it began: each transport sends again under its own numbers.
+ * Deadline and signal of a call hold while it waits for the WebSocket, too. A call stays where it began:
+ * each transport sends again under its own numbers.
  *
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
+import { CallClock } from "./call_clock.ts";
 import { createHttpTransport, type HttpTransportOptions } from "./http_transport.ts";
+import { watchCall } from "./pending_call.ts";
 import { SYSTEM_OPS } from "./rpc.ts";
 import type { SocketLine } from "./socket_transport.ts";
 import type { Transport, TransportCallOptions } from "./transport.ts";
@@ -60,6 +63,7 @@ class AutoTransport implements Transport {
   readonly #http: Transport;
   /** True: a WebSocket is as quick for calls as HTTP, or quicker. */
   readonly #quick: boolean;
+  readonly #clock = new CallClock();
   #line: SocketLine | undefined;
   #loading: Promise<SocketLine> | undefined;
   #closed = false;
@@ -82,10 +86,9 @@ class AutoTransport implements Transport {
     const line = this.#line;
     if (this.#quick && line?.live === true) return line.call(op, payload, options);
     if (options.inputs !== undefined && this.#mayConnect()) {
-      return this.#connect().then(
-        (line) => line.call(op, payload, options),
-        () => this.#http.call(op, payload, options),
-      );
+      const timeout = options.timeout ?? this.#options.timeout ?? 60_000;
+      return this.#reach({ ...options, timeout })
+        .then(([transport, rest]) => transport.call(op, payload, rest));
     }
     const answer = this.#http.call(op, payload, options);
     if (this.#quick && this.#busy() && this.#mayConnect()) {
@@ -103,9 +106,10 @@ class AutoTransport implements Transport {
       this.#httpStreams >= HTTP_STREAMS;
     let failed = false;
     if (this.#line?.live === true || many && this.#mayConnect()) {
-      const line = await this.#connect().catch(() => null);
-      if (line !== null) return yield* line.stream(op, payload, options);
-      failed = true;
+      const [transport, rest] = await this.#reach(options);
+      failed = transport === this.#http;
+      if (!failed) return yield* transport.stream(op, payload, rest);
+      options = rest;
     }
     this.#httpStreams++;
     try {
@@ -121,6 +125,7 @@ class AutoTransport implements Transport {
 
   close(): void {
     this.#closed = true;
+    this.#clock.close();
     this.#http.close();
     this.#line?.close();
   }
@@ -138,6 +143,24 @@ class AutoTransport implements Transport {
 
   #mayConnect(): boolean {
     return !this.#closed && performance.now() >= this.#avoidUntil;
+  }
+
+  /** The WebSocket, or HTTP where there is none, and what is left of the time. */
+  async #reach(options: TransportCallOptions): Promise<[Transport, TransportCallOptions]> {
+    const { timeout } = options;
+    const began = performance.now();
+    let unwatch = (): void => {};
+    const ended = new Promise<never>((_, reject) => {
+      unwatch = watchCall(this.#clock, { timeout, signal: options.signal }, reject);
+    });
+    try {
+      const connected = this.#connect().catch(() => this.#http);
+      const transport = await Promise.race([ended, connected]);
+      if (timeout === undefined) return [transport, options];
+      return [transport, { ...options, timeout: timeout - (performance.now() - began) }];
+    } finally {
+      unwatch();
+    }
   }
 
   async #connect(): Promise<SocketLine> {

@@ -185,6 +185,42 @@ Deno.test("an idle connection is closed, and the next call opens another", async
   }
 });
 
+Deno.test("deadline, signal and close end a call whose WebSocket does not come", async () => {
+  await using gateway = await serveGateway(dispatch);
+  // Accepts, and never says a word.
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const url = `http://127.0.0.1:${(listener.addr as Deno.NetAddr).port}`;
+  async function* source(): AsyncGenerator<Uint8Array> {
+    yield await Promise.resolve(utf8("x"));
+  }
+  const begin = (kind: "call" | "stream", more: object): Promise<unknown> & Disposable => {
+    const transport = connect(gateway, { url });
+    const options = { ...READ, ...more, inputs: [source()] };
+    const answer = kind === "call"
+      ? transport.call(ECHO, EMPTY, options)
+      : transport.stream(STREAM, EMPTY, options)[Symbol.asyncIterator]().next();
+    return Object.assign(answer, { [Symbol.dispose]: () => transport.close() });
+  };
+  // The connection gives up by itself after ten seconds.
+  let late = false;
+  const timer = setTimeout(() => (late = true), 9000);
+  for (const kind of ["call", "stream"] as const) {
+    using timed = begin(kind, { timeout: 20 });
+    await assert.rejects(timed, { code: "DEADLINE_EXCEEDED" });
+    const abort = new AbortController();
+    using aborted = begin(kind, { signal: abort.signal });
+    setTimeout(() => abort.abort(), 20);
+    await assert.rejects(aborted, { code: "CANCELLED" });
+    using before = begin(kind, { signal: AbortSignal.abort() });
+    await assert.rejects(before, { code: "CANCELLED" });
+    const closed = begin(kind, {});
+    setTimeout(() => closed[Symbol.dispose](), 20);
+    await assert.rejects(closed, { code: "CANCELLED" });
+  }
+  clearTimeout(timer);
+  assert.equal(late, false);
+});
+
 /** Stands before `gateway`; what `intercept` does not answer itself goes on. */
 async function serveProxy(
   gateway: TestGateway,

@@ -31,6 +31,14 @@ export class ElementQueue {
     this.#wake?.();
   }
 
+  /** Throws away what was not taken; taking throws `error`, even where the end had come. */
+  fail(error: unknown): void {
+    this.#elements.length = 0;
+    this.#held = 0;
+    this.#end = { error };
+    this.#wake?.();
+  }
+
   /** The next element, or null at the end. */
   async take(): Promise<Uint8Array | null> {
     while (true) {

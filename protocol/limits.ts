@@ -15,7 +15,7 @@ export interface RayLimits {
   readonly streams: number;
   /** Subscriptions of one connection. */
   readonly subscriptions: number;
-  /** Bytes of unfinished messages on one connection, all streams together. */
+  /** Bytes of unfinished messages on one connection, and of unread elements of streamed arguments. */
   readonly reassembly: number;
 }
 

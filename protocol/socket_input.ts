@@ -1,71 +1,89 @@
 /**
- * A streamed argument at the server of a WebSocket: elements come as the function takes them.
+ * Streamed arguments at the server of a WebSocket: elements come as the function takes them.
  *
  * Nothing may be sent before the function begins to read; then the client gets credit for a window, and
- * more as elements are taken. So a call that never looks at its argument costs nothing, and what unread
- * elements can hold is bounded for the whole connection: windows are given out as far as they fit, the
- * next reader waits.
+ * more as elements are taken. So a call that never looks at its argument costs nothing. What unread
+ * elements can hold is bounded for the whole connection (`input_budget.ts`).
  *
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
 import { ElementQueue } from "./element_queue.ts";
-import { INITIAL_CREDIT } from "./socket_control.ts";
+import { ELEMENT_COST, type InputBudget, InputShare } from "./input_budget.ts";
 
 /** Streamed arguments of one call. */
 export const MAX_INPUTS = 8;
 
-/** What an element costs beside its bytes: nothing must be free, or it could come without end. */
-export const ELEMENT_COST = 64;
-
-/** Windows of one connection. */
-export class InputBudget {
-  readonly window: number;
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
-
-  /** `limit`: bytes that all unread elements together may hold. */
-  constructor(limit: number) {
-    this.window = Math.min(INITIAL_CREDIT, limit);
-    this.#free = Math.floor(limit / this.window);
-  }
-
-  /** Resolves when one more window fits. Give it back. */
-  async take(): Promise<void> {
-    if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-  }
-
-  /** Gives a window back. */
-  release(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free++;
-    else next();
-  }
-}
-
-/** What an input says to its client. */
+/** What the inputs of a call say to its client. */
 export interface InputControl {
   /** So many bytes more may come. */
-  credit(bytes: number): void;
-  /** Nobody reads any more. */
-  cancel(): void;
+  credit(argument: number, bytes: number): void;
+  /** Nobody reads it any more. */
+  cancel(argument: number): void;
+}
+
+/** All streamed arguments of one call. */
+export class CallInputs {
+  readonly #budget: InputBudget;
+  readonly #control: InputControl;
+  #inputs: Map<number, SocketInput> | undefined;
+  #share: InputShare | undefined;
+  #over = false;
+
+  /** Of a call that has asked for none yet. */
+  constructor(budget: InputBudget, control: InputControl) {
+    this.#budget = budget;
+    this.#control = control;
+  }
+
+  /** An argument, once: `CONFLICT` where it was asked for before, `CANCELLED` where the call is over. */
+  open(argument: number): SocketInput {
+    if (argument >= MAX_INPUTS || this.#over) throw new KontractError("CANCELLED");
+    this.#inputs ??= new Map();
+    if (this.#inputs.has(argument)) throw readTwice();
+    this.#share ??= new InputShare(this.#budget);
+    const control = this.#control;
+    const input = new SocketInput(this.#budget, this.#share, {
+      credit: (bytes) => control.credit(argument, bytes),
+      cancel: () => control.cancel(argument),
+    });
+    this.#inputs.set(argument, input);
+    return input;
+  }
+
+  /** One that was asked for. */
+  get(argument: number): SocketInput | undefined {
+    return this.#inputs?.get(argument);
+  }
+
+  /** The call is over or the client has gone. */
+  abort(): void {
+    this.#over = true;
+    for (const input of this.#inputs?.values() ?? []) input.abort();
+  }
 }
 
 /** One streamed argument. */
 export class SocketInput {
   readonly #budget: InputBudget;
-  readonly #control: InputControl;
+  readonly #share: InputShare;
+  readonly #control: { credit(bytes: number): void; cancel(): void };
   readonly #queue = new ElementQueue();
+  #window = 0;
   #balance = 0;
+  #held = 0;
   #state: "new" | "reading" | "over" = "new";
-  #holding = false;
   #ended = false;
   #aborted = false;
 
-  /** Of one call. */
-  constructor(budget: InputBudget, control: InputControl) {
+  /** Of the call that `share` belongs to. */
+  constructor(
+    budget: InputBudget,
+    share: InputShare,
+    control: { credit(bytes: number): void; cancel(): void },
+  ) {
     this.#budget = budget;
+    this.#share = share;
     this.#control = control;
   }
 
@@ -73,8 +91,15 @@ export class SocketInput {
   push(element: Uint8Array): void {
     if (this.#aborted) return;
     if (this.#balance <= 0 || this.#ended) throw new KontractError("RAY_PROTOCOL");
-    this.#balance -= element.length + ELEMENT_COST;
-    if (this.#state === "reading") this.#queue.push(element);
+    const cost = element.length + ELEMENT_COST;
+    this.#balance -= cost;
+    if (this.#state !== "reading") return;
+    if (!this.#budget.hold(cost)) {
+      this.#control.cancel();
+      return this.#fail("OVERLOADED");
+    }
+    this.#held += cost;
+    this.#queue.push(element);
   }
 
   /** The client has no more. */
@@ -87,39 +112,58 @@ export class SocketInput {
 
   /** The call is over or the client has gone. */
   abort(): void {
-    this.#aborted = true;
-    this.#release(); // whoever held a reader may have forgotten it
-    this.#queue.end({ error: new KontractError("CANCELLED") });
+    if (!this.#aborted) this.#fail("CANCELLED");
   }
 
   /** The elements, once. Leaving the loop tells the client. */
   async *read(): AsyncGenerator<Uint8Array, void, void> {
     if (this.#state !== "new") throw readTwice();
+    if (this.#aborted) throw new KontractError("CANCELLED");
     this.#state = "reading";
-    await this.#budget.take();
-    this.#holding = true;
     try {
-      this.#grant(this.#budget.window);
+      this.#share.enter(this.#open);
       let taken = 0;
-      for (let element = await this.#queue.take(); element !== null;) {
+      for (let element = await this.#take(); element !== null; element = await this.#take()) {
         yield element;
         taken += element.length + ELEMENT_COST;
-        if (taken >= this.#budget.window / 4) {
-          this.#grant(taken);
-          taken = 0;
-        }
-        element = await this.#queue.take();
+        if (taken < this.#window / 4) continue;
+        this.#grant(taken);
+        taken = 0;
       }
     } finally {
-      this.#state = "over";
-      this.#release();
+      this.#leave("CANCELLED");
       if (!this.#ended && !this.#aborted) this.#control.cancel();
     }
   }
 
-  #release(): void {
-    if (this.#holding) this.#budget.release();
-    this.#holding = false;
+  readonly #open = (window: number): void => {
+    this.#window = window;
+    this.#grant(window);
+  };
+
+  async #take(): Promise<Uint8Array | null> {
+    const element = await this.#queue.take();
+    if (element !== null) this.#drop(element.length + ELEMENT_COST);
+    return element;
+  }
+
+  // At once: whoever held a reader may have forgotten it.
+  #fail(code: "CANCELLED" | "OVERLOADED"): void {
+    this.#aborted = true;
+    this.#leave(code);
+  }
+
+  #leave(code: "CANCELLED" | "OVERLOADED"): void {
+    const reading = this.#state === "reading";
+    this.#state = "over";
+    this.#queue.fail(new KontractError(code));
+    this.#drop(this.#held);
+    if (reading) this.#share.leave(this.#open, this.#window);
+  }
+
+  #drop(cost: number): void {
+    this.#held -= cost;
+    this.#budget.drop(cost);
   }
 
   #grant(bytes: number): void {

@@ -6,7 +6,7 @@
  */
 import { FrameType } from "./frames.ts";
 import { EMPTY } from "./bytes.ts";
-import { ELEMENT_COST } from "./socket_input.ts";
+import { ELEMENT_COST } from "./input_budget.ts";
 import type { TransportCallOptions } from "./transport.ts";
 
 /** Sends one message of the call's stream: an element, or the end of one argument. */

@@ -29,7 +29,8 @@ import {
   decodeNumber,
   encodeCredit,
 } from "./socket_control.ts";
-import { InputBudget, MAX_INPUTS, readTwice, SocketInput } from "./socket_input.ts";
+import { InputBudget } from "./input_budget.ts";
+import { CallInputs } from "./socket_input.ts";
 import { CloseCode, type LinkPositions, type RaySocket, SocketLink } from "./socket_link.ts";
 import { toWireError } from "./wire_error.ts";
 
@@ -72,7 +73,7 @@ const MAX_AGE = 24 * 3_600_000;
 interface OpenCall {
   readonly abort: AbortController;
   readonly credit: CreditGate;
-  readonly inputs: Map<number, SocketInput>;
+  readonly inputs: CallInputs;
 }
 
 /** One WebSocket at the server. */
@@ -93,7 +94,7 @@ export class SocketSession {
   constructor(options: SocketSessionOptions) {
     this.#options = options;
     this.#limits = resolveLimits(options.limits);
-    this.#budget = new InputBudget(this.#limits.reassembly);
+    this.#budget = new InputBudget(this.#limits);
   }
 
   /** A session that goes on where `saved` stands, or is closed at once where it was busy. */
@@ -230,19 +231,15 @@ export class SocketSession {
     else input.end();
   }
 
-  #openInput({ inputs, abort }: OpenCall, stream: number, op: number): SocketInput {
-    if (op >= MAX_INPUTS || abort.signal.aborted) throw new KontractError("CANCELLED");
-    if (inputs.has(op)) throw readTwice();
-    const send = (type: FrameType, payload: Uint8Array): void => {
+  // What its inputs say goes nowhere once the call has ended.
+  #inputsOf(stream: number): CallInputs {
+    const send = (type: FrameType, op: number, payload: Uint8Array): void => {
       if (this.#calls.has(stream)) this.#link?.send({ type, stream, op, payload });
     };
-    const input = new SocketInput(this.#budget, {
-      credit: (bytes) => send(FrameType.CREDIT, encodeCredit(bytes)),
-      cancel: () => send(FrameType.CANCEL, EMPTY),
+    return new CallInputs(this.#budget, {
+      credit: (argument, bytes) => send(FrameType.CREDIT, argument, encodeCredit(bytes)),
+      cancel: (argument) => send(FrameType.CANCEL, argument, EMPTY),
     });
-    inputs.set(op, input);
-    abort.signal.addEventListener("abort", () => input.abort(), { once: true });
-    return input;
   }
 
   #begin(message: RayMessage, link: SocketLink): void {
@@ -256,13 +253,14 @@ export class SocketSession {
     const call: OpenCall = {
       abort: new AbortController(),
       credit: new CreditGate(),
-      inputs: new Map(),
+      inputs: this.#inputsOf(stream),
     };
     this.#calls.set(stream, call);
     const { signal } = call.abort;
+    signal.addEventListener("abort", () => call.inputs.abort(), { once: true });
     const identity = { token: this.#token, lane: this.#lane, reqno };
     const input = (argument: number): AsyncIterable<Uint8Array> =>
-      this.#openInput(call, stream, argument).read();
+      call.inputs.open(argument).read();
     this.#run(call, { op, payload, signal, input, ...identity }, stream, link).catch(
       (error: unknown) => {
         this.#fail(error);
@@ -282,7 +280,7 @@ export class SocketSession {
       ? await this.#pump(call, target, reply.elements, link)
       : finalMessage(target, reply, this.#limits);
     this.#calls.delete(stream);
-    for (const input of call.inputs.values()) input.abort();
+    call.inputs.abort();
     link.send(final);
   }
 
