@@ -4,7 +4,7 @@
  * Contract with the function that reads it
  * - Header: exactly base64url of `{"alg":"HS256","kid":"<kid>"}`; the database compares the literal.
  * - Claims: `{ iss: "kontract", aud: "kontract-db", sub, ten, fam, sys?: true, jti, iat, exp }`, times in
- *   whole seconds, `exp - iat` at most 60, `jti` 32 lower-case hex digits and used once.
+ *   seconds, `iat` to the millisecond, `exp - iat` at most 60, `jti` 32 lower-case hex digits and used once.
  * - Signature: HMAC-SHA256 under `deriveKey(secret, KEY_LABELS.databaseToken)`; `kid = keyId(key)`.
  * - At most 4096 characters.
  *
@@ -57,7 +57,7 @@ export class DatabaseTokenIssuer {
       throw new KontractError("UNAUTHORIZED");
     }
     const signer = await this.#ring.newest();
-    const iat = Math.floor(this.#clock() / 1000);
+    const iat = Math.floor(this.#clock()) / 1000;
     const payload = {
       iss: "kontract",
       aud: DATABASE_AUDIENCE,
@@ -67,7 +67,7 @@ export class DatabaseTokenIssuer {
       ...(system ? { sys: true } : {}),
       jti: toHex(randomBytes(16)),
       iat,
-      exp: iat + seconds,
+      exp: Math.floor(iat) + seconds,
     };
     const signed = `${signer.header}.${toBase64Url(utf8(JSON.stringify(payload)))}`;
     if (signed.length > 4000) {

@@ -40,6 +40,8 @@ const SESSION_WORDS: ReadonlyMap<string, ErrorCode> = new Map([
   ["token", "UNAUTHORIZED"],
   ["revoked", "SESSION_REVOKED"],
   ["expired", "SESSION_EXPIRED"],
+  // A tenant that is not there has no tables.
+  ["tenant", "SCHEMA_MISMATCH"],
 ]);
 
 /** The typed error for anything thrown by the database port. */

@@ -159,5 +159,5 @@ export function describeFailure(cause: unknown): SqlFailure {
 
 /** 28000 raised by our own functions has one of these words as its message. */
 function isOurs(message: string): boolean {
-  return message === "token" || message === "revoked" || message === "expired";
+  return /^(token|revoked|expired|tenant)$/.test(message);
 }

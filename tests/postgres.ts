@@ -157,7 +157,7 @@ export async function databaseToken(
 ): Promise<string> {
   const key = await deriveKey(secret, KEY_LABELS.databaseToken);
   const kid = await keyId(key);
-  const now = Math.floor(Date.now() / 1000);
+  const now = Date.now() / 1000;
   return signToken(key, `{"alg":"HS256","kid":"${kid}"}`, {
     iss: "kontract",
     aud: "kontract-db",
@@ -167,7 +167,7 @@ export async function databaseToken(
     ...(claims.system === true ? { sys: true } : {}),
     jti: randomBytes(16).toString("hex"),
     iat: now,
-    exp: now + 60,
+    exp: Math.floor(now) + 60,
     ...override,
   });
 }

@@ -88,7 +88,7 @@ export const COMMIT_FUNCTIONS: readonly string[] = [
      if not found or s.tenant is distinct from p_tenant or s.owner is distinct from p_owner then
        perform refuse(p_sid, '');
      end if;
-     if p_group is not null and not p_group = any (s.ugroups) then
+     if p_group is not null and (p_group = any (s.ugroups)) is not true then
        raise exception 'group' using errcode = '42501';
      end if;
      select e.answer into v_answer from effects e
@@ -177,8 +177,8 @@ export const COMMIT_FUNCTIONS: readonly string[] = [
          perform refuse(p_sid, o->>'t');
        end if;
        st := s.st;
-       reads := o->'r' <> '[]' or o->'q' <> '[]';
-       if (p_group is not null and not p_group = any (s.ugroups)) or (reads and s.may & 4 = 0)
+       reads := (o->'r' <> '[]') is not false or (o->'q' <> '[]') is not false;
+       if (p_group is not null and (p_group = any (s.ugroups)) is not true) or (reads and (s.may & 4) is distinct from 4)
           or (not s.system and starts_with(st.id, '_')) then
          perform deny(p_group, s.ugroups, s.may, case when reads then 4 else 0 end, s.system, st.id);
        end if;
@@ -205,7 +205,8 @@ export const COMMIT_FUNCTIONS: readonly string[] = [
 
 /** True where a table's part of a commit takes the whole table. */
 function wide(op: string): string {
-  return `(${op}->'q' <> '[]' or jsonb_array_length(${op}->'r') + jsonb_array_length(${op}->'w') > 64)`;
+  return `coalesce(${op}->'q' <> '[]'
+                  or jsonb_array_length(${op}->'r') + jsonb_array_length(${op}->'w') > 64, true)`;
 }
 
 /** `raise` with a JSON detail that begins with the table's name. */
@@ -258,8 +259,8 @@ export function applyFunction(table: TableSql): string {
      if p_op->'w' = '[]' then return; end if;
      select array_agg(e->>0 order by n), array_agg(nullif(e->1, 'null'::jsonb) order by n) into ids, rows
        from jsonb_array_elements(p_op->'w') with ordinality w(e, n);
-     if (p_may & 1 = 0 and array_position(rows, null) is not null)
-        or (p_may & 2 = 0 and array_remove(rows, null) <> '{}') then
+     if ((p_may & 1) is distinct from 1 and array_position(rows, null) is not null)
+        or ((p_may & 2) is distinct from 2 and array_remove(rows, null) <> '{}') then
        ${fail("42501", "table", "")}
      end if;
      -- A transaction id taken before waiting may be older than what it overwrites; the change feed

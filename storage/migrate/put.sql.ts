@@ -80,7 +80,7 @@ export function putFunction(table: TableSql, tenant: string): string {
          when (st.permissions & p_bits & ${need}) is distinct from ${need} or st.ptr <> ${
     literal(table.ptr)
   }
-              or (p_group is not null and not p_group = any (x.ugroups))${
+              or (p_group is not null and (p_group = any (x.ugroups)) is not true)${
     table.name.startsWith("_") ? " or not x.system" : ""
   } then 'deny'
          when p_snap is not null and (${staleSnapshot("i.value", "st.epoch", "x.create_txid")})

@@ -30,7 +30,7 @@ export function putManyFunction(table: TableSql, tenant: string): string {
             cross join lateral (
               select max(case when k.seen is not null then 4 else 0 end)
                      + max(case when k.op = 1 then 2 else 0 end)
-                     + max(case when k.op = 2 then 1 else 0 end) as need,
+                     + max(case when k.op > 0 and k.op <> 1 then 1 else 0 end) as need,
                      -- An id taken before waiting may be older than what it overwrites; see commit.
                      min(k.id) filter (where coalesce(u._txid::text, '') <> k.seen
                        or p_lane is not null and k.op > 0 and u._txid > pg_current_xact_id()) as hit,
@@ -96,7 +96,7 @@ export function putManyFunction(table: TableSql, tenant: string): string {
          when (st.permissions & p_bits & r.need) is distinct from r.need or st.ptr <> ${
     literal(table.ptr)
   }
-              or (p_group is not null and not p_group = any (x.ugroups))${
+              or (p_group is not null and (p_group = any (x.ugroups)) is not true)${
     table.name.startsWith("_") ? " or not x.system" : ""
   } then 'deny'
          when p_snap is not null and (${staleSnapshot("i.value", "st.epoch", "x.create_txid")})

@@ -65,10 +65,10 @@ export function enter(tableMatch: string, tableText: string, replayed = "return;
        from trxs x join storage st on st.owner = x.tenant and st.id = ${tableMatch} ${INCARNATION}
       where ${ALIVE};
      if not found then perform refuse(p_sid, ${tableText}); end if;
-     if p_group is not null and not p_group = any (s.ugroups) then
+     if p_group is not null and (p_group = any (s.ugroups)) is not true then
        raise exception 'group' using errcode = '42501';
      end if;
-     if s.may & 4 = 0 or (not s.system and starts_with(${tableText}, '_')) then
+     if (s.may & 4) is distinct from 4 or (not s.system and starts_with(${tableText}, '_')) then
        raise exception 'table' using errcode = '42501',
          detail = json_build_object('table', ${tableText})::text;
      end if;
@@ -279,7 +279,7 @@ function getFunctions(table: TableSql): readonly string[] {
         where ${ALIVE};
        if not found then perform refuse(p_sid, ${name}); end if;
        if (s.may & 4) is distinct from 4 or s.ptr <> ${literal(table.ptr)} or pg_is_in_recovery()
-          or (p_group is not null and not p_group = any (s.ugroups))${
+          or (p_group is not null and (p_group = any (s.ugroups)) is not true)${
       system === "" ? "" : " or not s.system"
     } then
          perform deny(p_group, s.ugroups, s.may, 4, s.system, ${name});

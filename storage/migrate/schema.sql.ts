@@ -7,7 +7,8 @@
  * - `incarnation` is UNLOGGED on purpose: empty after a crash, so that a snapshot taken before it is
  *   refused. `filled_by` equals the row's own `xmin`, except in a logical restore.
  * - `tombstones` keep a revoked session family dead until its longest token has ended. A row that is
- *   `-infinity` is no tombstone: it is what opening and ending a family's sessions meet on.
+ *   `-infinity` is no tombstone: it is what opening and ending a family's sessions meet on. The family `''`
+ *   stands for a tenant that was dropped.
  * - `storage.retired` is the row as it was before the last swap, for snapshots that do not see `swap_txid`
  *   and for a rollback.
  *

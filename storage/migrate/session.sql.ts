@@ -7,7 +7,8 @@
  *
  * @module
  */
-import { DEFINER, SETTINGS } from "./definer.ts";
+import { DEFAULT_TENANT } from "../tenant_name.ts";
+import { DEFINER, literal, SETTINGS } from "./definer.ts";
 import { ALIVE_SID } from "./read.sql.ts";
 
 /** How long a database session lives: it is re-opened by the gateway when needed. */
@@ -48,7 +49,7 @@ export const SESSION_HELPERS: readonly string[] = [
        if jsonb_typeof(c->'exp') is distinct from 'number' or jsonb_typeof(c->'iat') is distinct from 'number'
           or c->>'iss' is distinct from 'kontract' or c->>'aud' is distinct from 'kontract-db'
           or jsonb_typeof(c->'sub') is distinct from 'string' or jsonb_typeof(c->'ten') is distinct from 'string'
-          or jsonb_typeof(c->'fam') is distinct from 'string'
+          or jsonb_typeof(c->'fam') is distinct from 'string' or c->>'fam' = ''
           or coalesce(c->>'jti', '') !~ '^[0-9a-f]{32}$'
           or (c ? 'nbf' and jsonb_typeof(c->'nbf') is distinct from 'number')
           or (c ? 'sys' and jsonb_typeof(c->'sys') is distinct from 'boolean') then
@@ -84,10 +85,10 @@ export const SESSION_HELPERS: readonly string[] = [
    language plpgsql stable ${SETTINGS} as $f$
    begin
      if pg_is_in_recovery() then raise exception 'standby' using errcode = '25006'; end if;
-     if p_group is not null and not p_group = any (p_groups) then
+     if p_group is not null and (p_group = any (p_groups)) is not true then
        raise exception 'group' using errcode = '42501';
      end if;
-     if p_may & p_need <> p_need or (not p_system and starts_with(p_table, '_')) then
+     if (p_may & p_need) is distinct from p_need or (not p_system and starts_with(p_table, '_')) then
        raise exception 'table' using errcode = '42501',
          detail = json_build_object('table', p_table)::text;
      end if;
@@ -111,8 +112,8 @@ export const SESSION_HELPERS: readonly string[] = [
    begin
      select st.ptr into v_ptr from storage st where st.owner = p_tenant and st.id = '_users';
      if not found then return '{}'; end if;
-     execute format($q$ select array(select jsonb_array_elements_text(
-         case when jsonb_typeof(u.data->'ugroups') = 'array' then u.data->'ugroups' else '[]' end))
+     execute format($q$ select array_remove(array(select jsonb_array_elements_text(
+         case when jsonb_typeof(u.data->'ugroups') = 'array' then u.data->'ugroups' else '[]' end)), null)
        from kontract_private.%I u where u.id = $1 and u._deleted_txid is null $q$, v_ptr)
        into g using p_owner;
      return coalesce(g, '{}');
@@ -141,7 +142,9 @@ export const SESSION_FUNCTIONS: readonly string[] = [
      out expires_ms double precision)
    language plpgsql volatile ${DEFINER} as $f$
    #variable_conflict use_column
-   declare c jsonb; raw bytea; stone timestamptz; ends timestamptz := now() + interval '${SESSION_SECONDS} seconds';
+   declare
+     c jsonb; raw bytea; stone timestamptz; born timestamptz; missing boolean := false;
+     ends timestamptz := now() + interval '${SESSION_SECONDS} seconds';
    begin
      if pg_is_in_recovery() then raise exception 'standby' using errcode = '25006'; end if;
      if current_setting('transaction_isolation') <> 'read committed' then
@@ -151,6 +154,18 @@ export const SESSION_FUNCTIONS: readonly string[] = [
      insert into token_ids (jti, expires_at)
        values (c->>'jti', now() + interval '5 minutes') on conflict do nothing;
      if not found then raise exception 'token' using errcode = '28000'; end if;
+     -- The tenant's row is locked until this session is committed, and its removal locks it first, so a
+     -- session is ended by the removal or is not opened.
+     if c->>'ten' <> ${literal(DEFAULT_TENANT)} then
+       select t.created_at into born from tenants t where t.name = c->>'ten' for key share;
+       missing := not found;
+       -- Where there was a tenant of this name before, an earlier token speaks of that one. Asked only
+       -- then, since a gateway's clock may be behind.
+       if (c->>'iat')::numeric < extract(epoch from born)
+          and exists (select 1 from tombstones t where t.tenant = c->>'ten' and t.family = '') then
+         raise exception 'token' using errcode = '28000';
+       end if;
+     end if;
      -- The family's row is locked until this session is committed, so that ending the family waits for
      -- it and then finds it. A row lock, since a stolen string could squat an advisory one.
      loop
@@ -161,6 +176,7 @@ export const SESSION_FUNCTIONS: readonly string[] = [
        exit when found;
      end loop;
      if stone > '-infinity' then raise exception 'revoked' using errcode = '28000'; end if;
+     if missing then raise exception 'tenant' using errcode = '28000'; end if;
      perform pg_advisory_xact_lock_shared(hashtextextended((c->>'ten') || chr(10) || (c->>'sub'), 13));
      ugroups := groups_of(c->>'ten', c->>'sub');
      raw := sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())

@@ -55,8 +55,8 @@ export const TENANT_COMMIT_FUNCTIONS: readonly string[] = [
      if p_op->'w' = '[]' then return; end if;
      select array_agg(e->>0 order by n), array_agg(nullif(e->1, 'null'::jsonb) order by n) into ids, rows
        from jsonb_array_elements(p_op->'w') with ordinality w(e, n);
-     if (p_may & 1 = 0 and array_position(rows, null) is not null)
-        or (p_may & 2 = 0 and array_remove(rows, null) <> '{}') then
+     if ((p_may & 1) is distinct from 1 and array_position(rows, null) is not null)
+        or ((p_may & 2) is distinct from 2 and array_remove(rows, null) <> '{}') then
        ${fail("42501", "table", "")}
      end if;
      -- As in apply_<key>: an id taken before waiting may be older than what it overwrites.

@@ -64,9 +64,9 @@ const MAY = `
      if not s.system or s.tenant <> ${literal(DEFAULT_TENANT)} then
        raise exception 'system' using errcode = '42501';
      end if;
-     if p_group is not null and not p_group = any (groups_of(${
+     if p_group is not null and (p_group = any (groups_of(${
   literal(DEFAULT_TENANT)
-}, p_actor)) then
+}, p_actor))) is not true then
        raise exception 'group' using errcode = '42501';
      end if;`;
 
@@ -84,8 +84,10 @@ export const TENANT_HELPERS: readonly string[] = [
      perform pg_advisory_xact_lock_shared(${TENANTS_LOCK});
      if exists (select 1 from tenants x where x.name = p_name) then return false; end if;
      perform pg_advisory_xact_lock(${tenantLock("p_name")});
-     insert into tenants (name, state, run)
-       values (p_name, coalesce((select m.value from meta m where m.name = 'tenants'), ''),
+     -- Later than any token for a tenant of this name that was dropped before; gateways count milliseconds.
+     insert into tenants (name, created_at, state, run)
+       values (p_name, date_trunc('milliseconds', clock_timestamp()) + interval '1 millisecond',
+               coalesce((select m.value from meta m where m.name = 'tenants'), ''),
                coalesce((select max(r.id) from migrations r), 0))
        on conflict do nothing;
      if not found then return false; end if;
@@ -116,7 +118,9 @@ export const TENANT_HELPERS: readonly string[] = [
   } then raise exception 'tenant' using errcode = '22023'; end if;
      perform pg_advisory_xact_lock_shared(${TENANTS_LOCK});
      perform pg_advisory_xact_lock(${tenantLock("p_name")});
-     if not exists (select 1 from tenants x where x.name = p_name) then return false; end if;
+     -- Waits for whoever is opening a session; the next statements see that session.
+     perform 1 from tenants x where x.name = p_name for update;
+     if not found then return false; end if;
      perform pg_advisory_xact_lock(l.h) from (
        select hashtextextended(st.owner || chr(10) || st.id, 11) as h
          from storage st where st.owner = p_name order by 1) l;
@@ -130,6 +134,8 @@ export const TENANT_HELPERS: readonly string[] = [
      insert into tombstones as t (tenant, family, until)
        select distinct x.tenant, x.family, ${TOKENS_END} from trxs x
         where x.tenant = p_name and not x.system
+       on conflict (tenant, family) do update set until = greatest(t.until, excluded.until);
+     insert into tombstones as t (tenant, family, until) values (p_name, '', ${TOKENS_END})
        on conflict (tenant, family) do update set until = greatest(t.until, excluded.until);
      delete from trxs x where x.tenant = p_name;
      delete from effects e where e.tenant = p_name;

@@ -335,6 +335,60 @@ Deno.test({
         await dropTenant(database, ours, "families");
       });
 
+      await test("a session opens only in a tenant that is there", async () => {
+        const early = await db.token({ tenant: "later" });
+        await assert.rejects(login("later"), code("SCHEMA_MISMATCH"));
+        assert.equal(await createTenant(database, ours, "later"), true);
+        // The clock of a gateway may be behind: no tenant of this name was before, so it does not matter.
+        await engine.openSession(early);
+        await dropTenant(database, ours, "later");
+        await assert.rejects(login("later"), code("SCHEMA_MISMATCH"));
+      });
+
+      await test("a token for a tenant that is gone opens nothing in the next of its name", async () => {
+        await createTenant(database, ours, "again");
+        for (let i = 0; i < 3; i++) {
+          const early = await db.token({ tenant: "again", family: `never seen ${i}` });
+          await dropTenant(database, ours, "again");
+          await createTenant(database, ours, "again");
+          const session = await login("again", "alice");
+          await run(engine, call(session), (s) => s.accounts!.set("a", { balance: i }));
+          await assert.rejects(engine.openSession(early), code("UNAUTHORIZED"));
+        }
+        await dropTenant(database, ours, "again");
+      });
+
+      await test("dropping a tenant waits for a session that is just being opened, and ends it", async () => {
+        await createTenant(database, ours, "closing");
+        const token = await db.token({ tenant: "closing", family: "late" });
+        const opened = Promise.withResolvers<string>();
+        let done = false;
+        // As the gateway's role does it, but by a transaction that can be held open.
+        const opening = db.admin.begin(async (tx) => {
+          const [row] = await tx`
+            select sid, pg_backend_pid() as pid from kontract.open_session(${token})`;
+          opened.resolve(String(row!.sid));
+          await until(async () => {
+            const [waiting] = await db.admin`
+              select 1 from pg_stat_activity where ${
+              Number(row!.pid)
+            } = any (pg_blocking_pids(pid))`;
+            return done || waiting !== undefined;
+          });
+        });
+        const sid = await opened.promise;
+        const dropped = dropTenant(database, ours, "closing").finally(() => done = true);
+        await opening;
+        assert.equal(await dropped, true);
+        await createTenant(database, ours, "closing");
+        const session = { ...await login("closing"), sid };
+        await assert.rejects(
+          run(engine, call(session), (s) => s.accounts!.get("a")),
+          code("SESSION_REVOKED"),
+        );
+        await dropTenant(database, ours, "closing");
+      });
+
       await test("garbage of every tenant is collected, and a tenant that goes meanwhile is no failure", async () => {
         const session = await login("acme");
         for (let i = 0; i < 3; i++) {
