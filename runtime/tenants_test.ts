@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { SessionTokens } from "../auth/contract.ts";
 import { SessionTokenIssuer } from "../auth/session_token.ts";
 import { checkTenantName } from "../storage/tenant_name.ts";
+import { enterTenant } from "../tests/postgres.ts";
 import { readAnswer, withNotes } from "./testing/notes_server.ts";
 
 Deno.test("a tenant's name cannot hold what separates the parts of a key", () => {
@@ -45,13 +46,14 @@ Deno.test("tenants", async (t) => {
     });
 
     await t.step("shared keys, counters and buckets of two tenants never meet", async () => {
-      // Sessions of several tenants without tables, under names that would collide if only joined.
+      // Under names that would collide if only joined.
       const issuer = new SessionTokenIssuer({ secrets: database.secrets, clock: Date.now });
       const inTenant = async (tenant: string): Promise<SessionTokens> => {
         const who = { owner: "same-owner", tenant, family: "same-family", anonymous: true };
         return { access: (await issuer.issue(who)).token } as SessionTokens;
       };
       for (const tenant of ["alpha", "alpha-b", "beta"]) {
+        await enterTenant(database, tenant);
         const who = await inTenant(tenant);
         assert.deepEqual((await call(who, "share", "k", tenant)).result, {
           before: null,
@@ -68,7 +70,7 @@ Deno.test("tenants", async (t) => {
       assert.deepEqual(again.result, { before: "alpha", tenant: "alpha", count: 2 });
     });
 
-    await t.step("a tenant without tables has no rows of another", async () => {
+    await t.step("a tenant that is not there has no rows of another", async () => {
       const ann = await visitor();
       await call(ann, "add", "main-only", "secret of main");
       const issuer = new SessionTokenIssuer({ secrets: database.secrets, clock: Date.now });
