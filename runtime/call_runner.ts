@@ -19,13 +19,15 @@ import type {
 } from "../storage/contract.ts";
 import type { RouteCode, RouteEntry } from "./app.ts";
 import { CallBounds } from "./call_bounds.ts";
-import { CallContext, type CallRequest, streamOf } from "./context.ts";
+import { CallContext, type CallRequest, type Emitted, streamOf } from "./context.ts";
 import { routeAuth } from "./env_auth.ts";
 import { routeTenants, type TenantAdmin } from "./env_tenants.ts";
+import type { EffectIdentity } from "./idempotency.ts";
 import type { OpenStreams } from "./open_streams.ts";
 import type { Ports } from "./ports.ts";
 import { endOf, type SessionCache, TRUST_MS } from "./session_cache.ts";
 import type { TopicGrants } from "./topic_grants.ts";
+import { type RequestStamp, stamped, unstamped } from "./request_stamp.ts";
 import { type RunUnit, unitRunner } from "./unit.ts";
 
 /** One call, decoded but for its arguments. */
@@ -36,8 +38,8 @@ export interface Call {
   readonly requestId: string;
   readonly request: CallRequest;
   readonly signal: AbortSignal;
-  /** Identity for exactly-once, or null. */
-  readonly effect: { readonly lane: string; readonly reqno: bigint } | null;
+  /** Identity for exactly-once and what it stands for; null where there is none, or the route only reads. */
+  readonly effect: (EffectIdentity & { readonly stamp: RequestStamp }) | null;
   /** Fresh, checked arguments, made anew each time. */
   arguments(): unknown[];
   /** The answer (or one element of a stream) as bytes. */
@@ -70,16 +72,19 @@ export class CallRunner {
   async value(call: Call): Promise<CallOutcome> {
     await this.#limit(call);
     const args = freshArguments(call);
+    const stamp = call.effect?.stamp.whole;
     return await this.#inSession(call, async (session) => {
       const bounds = new CallBounds(call.signal, call.route.meta.timeout);
       try {
         const run = new Run(this.#parts, call, session, bounds);
         const outcome = await bounds.race(run.start(async (context) => {
           const result = await context.run(() => call.code.invoke(args()));
-          return call.encode(result, context);
+          const answer = call.encode(result, context);
+          return stamp === undefined ? answer : stamped(stamp, answer);
         }));
         run.settle(outcome);
-        return outcome;
+        if (stamp === undefined) return outcome;
+        return { ...outcome, answer: unstamped(stamp, outcome.answer) };
       } finally {
         bounds.close();
       }
@@ -224,11 +229,15 @@ class Run {
       retry: meta.readOnly || stream || inputs > 0 ? 0 : meta.retry,
       deadline,
       signal: bounds.signal,
-      effect: meta.readOnly ? null : this.#call.effect,
+      effect: this.#call.effect,
     };
     const runUnit = unitRunner(this.#parts.engine, options, {
       retry: meta.retry,
-      onCommit: () => this.#parts.ports.changes.wake(),
+      stamp: this.#call.effect?.stamp ?? null,
+      onCommit: (emitted) => {
+        this.#parts.ports.changes.wake();
+        this.#publish(emitted);
+      },
     });
     const outcome = await this.#parts.engine.run(options, async (transaction) => {
       bounds.committing = false;
@@ -264,12 +273,14 @@ class Run {
 
   /** What a commit brings with it. */
   settle(outcome: CallOutcome): void {
-    const { ports } = this.#parts;
-    if (outcome.wrote) ports.changes.wake();
-    if (outcome.replayed) return;
-    const emitted = Map.groupBy(this.#context?.emitted ?? [], ({ topic }) => topic);
-    for (const [topic, messages] of emitted) {
-      ports.topics.publish(this.#session.tenant, topic, messages.map(({ data }) => data));
+    if (outcome.wrote) this.#parts.ports.changes.wake();
+    if (!outcome.replayed) this.#publish(this.#context?.emitted ?? []);
+  }
+
+  #publish(emitted: readonly Emitted[]): void {
+    const { topics } = this.#parts.ports;
+    for (const [topic, messages] of Map.groupBy(emitted, ({ topic }) => topic)) {
+      topics.publish(this.#session.tenant, topic, messages.map(({ data }) => data));
     }
   }
 

@@ -73,6 +73,12 @@ export interface ResponseNote {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** A message for a topic. */
+export interface Emitted {
+  readonly topic: string;
+  readonly data: unknown;
+}
+
 /** One run of one call. */
 export class CallContext {
   /** As given. */
@@ -80,7 +86,7 @@ export class CallContext {
   /** What middleware put on `ctx`. */
   readonly additions: Map<string, unknown>;
   /** Messages to publish after the commit, in order. */
-  readonly emitted: { readonly topic: string; readonly data: unknown }[] = [];
+  readonly emitted: Emitted[] = [];
   /** Response headers that middleware or the function asked for. */
   readonly headers: Map<string, string>;
   /** What {@link HttpResp} noted last. */

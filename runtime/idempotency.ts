@@ -3,7 +3,7 @@
  *
  * The key becomes the identity of the effect (raystream's lane and number), and the answer is stored
  * with the effect in the same commit. A repeat gets the stored answer; the same key with another body
- * is refused, since the caller believes something that is not so.
+ * is refused (see `request_stamp.ts`), since the caller believes something that is not so.
  *
  * @module
  */
@@ -53,10 +53,4 @@ export async function effectOf(
     lane: hash.subarray(0, 8).toBase64({ alphabet: "base64url", omitPadding: true }),
     reqno: view.getBigUint64(8, true) >> 1n,
   };
-}
-
-/** Tells bodies apart: 22 characters. */
-export async function bodyDigest(bytes: Uint8Array): Promise<string> {
-  const hash = await digest(bytes);
-  return hash.subarray(0, 16).toBase64({ alphabet: "base64url", omitPadding: true });
 }

@@ -14,9 +14,10 @@ import type { Principal } from "../auth/contract.ts";
 import type { RouteCode, RouteEntry } from "./app.ts";
 import type { Call } from "./call_runner.ts";
 import { type Failure, methodNotAllowed, reportFailure } from "./failure.ts";
-import { bodyDigest, effectOf } from "./idempotency.ts";
+import { effectOf } from "./idempotency.ts";
 import { decodeJsonAnswer, encodeJsonAnswer } from "./json_answer.ts";
 import { parseJson, readBytes } from "./json_body.ts";
+import { RequestStamp } from "./request_stamp.ts";
 import type { Incoming, Services } from "./services.ts";
 
 /** Answers one call. @throws what the call throws */
@@ -66,8 +67,10 @@ export async function answerJson(
   const { routes, runner } = services;
   const { request, requestId, address, origin } = incoming;
   if ((route.inputs ?? 0) > 0) throw new KontractError("BAD_REQUEST", SEALED_ONLY);
-  const effect = await effectOf(request.headers.get("idempotency-key"), route.name);
-  const digest = effect === null ? "" : await bodyDigest(content);
+  const identity = await effectOf(request.headers.get("idempotency-key"), route.name);
+  const effect = identity === null || route.meta.readOnly
+    ? null
+    : { ...identity, stamp: new RequestStamp("json", route.name, content) };
   const code = await routes.code(route);
   const gone = new AbortController();
   const unwatch = services.peers.add(request, () => gone.abort());
@@ -83,11 +86,11 @@ export async function answerJson(
     encode: (value, context) =>
       route.stream
         ? line({ element: code.resultToJson(value) ?? null })
-        : encodeJsonAnswer(value, code.resultToJson(value), context, digest),
+        : encodeJsonAnswer(value, code.resultToJson(value), context),
   };
   if (route.stream) return ndjson(services, incoming, await runner.stream(call));
   const outcome = await runner.value(call).finally(unwatch);
-  const { status, headers, result } = decodeJsonAnswer(outcome.answer, digest, outcome.replayed);
+  const { status, headers, result } = decodeJsonAnswer(outcome.answer);
   const bare = status === 204 || (status >= 300 && status < 400) || empty && status === 200;
   return jsonResponse(empty && status === 200 ? 204 : status, bare ? NO_BODY : present(result), {
     ...headers,

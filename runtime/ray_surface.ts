@@ -20,6 +20,7 @@ import { authContext, optionalCaller, sealedCaller } from "./caller.ts";
 import type { Call } from "./call_runner.ts";
 import { reportFailure } from "./failure.ts";
 import { follow } from "./follower.ts";
+import { RequestStamp } from "./request_stamp.ts";
 import type { Incoming, Services } from "./services.ts";
 import { withInputs } from "./stream_arguments.ts";
 
@@ -55,6 +56,7 @@ async function callRoute(services: Services, incoming: Incoming, rpc: RpcCall): 
   const route = routes.numbered(rpc.op);
   const code = await routes.code(route);
   const { requestId, address, origin } = incoming;
+  const stamp = route.meta.readOnly ? null : new RequestStamp("raystream", route.name, rpc.payload);
   const call: Call = {
     route,
     code,
@@ -62,8 +64,8 @@ async function callRoute(services: Services, incoming: Incoming, rpc: RpcCall): 
     requestId,
     request: { address, origin, sealed: true },
     signal: rpc.signal,
-    effect: { lane: rpc.lane, reqno: rpc.reqno },
-    arguments: () => withInputs(code.decodeArguments(rpc.payload), code, rpc),
+    effect: stamp === null ? null : { lane: rpc.lane, reqno: rpc.reqno, stamp },
+    arguments: () => withInputs(code.decodeArguments(rpc.payload), code, rpc, stamp),
     encode: (value) => code.encodeResult(value),
   };
   if (!route.stream) {

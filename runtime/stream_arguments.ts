@@ -6,11 +6,17 @@
  */
 import type { RpcCall } from "../protocol/rpc.ts";
 import type { RouteCode, RouteInput } from "./app.ts";
+import type { RequestStamp } from "./request_stamp.ts";
 
-/** `args` with the streamed ones of `rpc` in their places. */
-export function withInputs(args: unknown[], { inputs = [] }: RouteCode, rpc: RpcCall): unknown[] {
+/** `args` with the streamed ones of `rpc` in their places; `stamp` takes in what is read of them. */
+export function withInputs(
+  args: unknown[],
+  { inputs = [] }: RouteCode,
+  rpc: RpcCall,
+  stamp: RequestStamp | null,
+): unknown[] {
   for (const [n, input] of inputs.entries()) {
-    const elements = decoded(input, () => rpc.input(n));
+    const elements = decoded(input, rpc, n, stamp);
     args[input.at] = input.readable ? readableOf(elements) : elements;
   }
   return args;
@@ -18,9 +24,14 @@ export function withInputs(args: unknown[], { inputs = [] }: RouteCode, rpc: Rpc
 
 async function* decoded(
   { decode }: RouteInput,
-  open: () => AsyncIterable<Uint8Array>,
+  rpc: RpcCall,
+  n: number,
+  stamp: RequestStamp | null,
 ): AsyncGenerator<unknown, void, void> {
-  for await (const bytes of open()) yield decode(bytes);
+  for await (const bytes of rpc.input(n)) {
+    stamp?.take(n, bytes);
+    yield decode(bytes);
+  }
 }
 
 function readableOf(elements: AsyncGenerator<unknown, void, void>): ReadableStream<unknown> {

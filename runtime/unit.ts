@@ -9,21 +9,33 @@
  * **Applied once.** The n-th unit of a request has an identity of its own, the request's and n, and its result is
  * stored with its commit. Where the request is sent again, or the call is run again for a conflict, a unit that
  * was applied gives the stored result and does nothing. So units begin in the same order in every run: a
- * loop does that; a race between units does not.
+ * loop does that; a race between units does not. Who sends another request under the same identity gets
+ * `REPLAY`, not the result of a unit that another request ran.
+ *
+ * **Messages** of a unit go out with its commit. One that wrote nothing commits nothing: its messages go
+ * with the call's own.
  *
  * @module
  */
 import { errorFrom } from "../_internal/error_classes.ts";
 import { KontractError } from "../_internal/errors.ts";
 import { jsonDecode, jsonEncode } from "../_internal/json_codec.ts";
-import type { CallOptions, CallOutcome, StorageEngine } from "../storage/contract.ts";
-import { CallContext } from "./context.ts";
+import type { CallOptions, StorageEngine } from "../storage/contract.ts";
+import { CallContext, type Emitted } from "./context.ts";
+import { type RequestStamp, stamped, unstamped } from "./request_stamp.ts";
+
+/** What a unit came to. */
+export interface UnitResult {
+  readonly answer: Uint8Array;
+  /** Messages that have not been sent. */
+  readonly emitted: readonly Emitted[];
+}
 
 /** Runs the n-th unit of a call in storage; `body` gets the tables. */
 export type RunUnit = (
   number: number,
-  body: (storage: Readonly<Record<string, unknown>>) => Promise<Uint8Array>,
-) => Promise<CallOutcome>;
+  body: (storage: Readonly<Record<string, unknown>>) => Promise<UnitResult>,
+) => Promise<UnitResult>;
 
 /** A result is stored as it is, whatever its type. */
 const ANY = { kind: "unknown" } as const;
@@ -55,19 +67,18 @@ async function run<T>(
   number: number,
   body: () => T | Promise<T>,
 ): Promise<T> {
-  let last: CallContext | null = null;
   try {
-    const { answer, replayed } = await runUnit(number, async (storage) => {
-      const inner = last = new CallContext({ ...call.options, storage, runUnit: null }, call);
+    const { answer, emitted } = await runUnit(number, async (storage) => {
+      const inner = new CallContext({ ...call.options, storage, runUnit: null }, call);
       try {
         const value = await inner.run(body);
-        return new TextEncoder().encode(JSON.stringify(jsonEncode(ANY, {}, value)));
+        const answer = new TextEncoder().encode(JSON.stringify(jsonEncode(ANY, {}, value)));
+        return { answer, emitted: inner.emitted };
       } finally {
         inner.end();
       }
     });
-    // Messages of a unit that was applied before went out with that run.
-    if (!replayed) call.emitted.push(...(last as CallContext | null)?.emitted ?? []);
+    call.emitted.push(...emitted);
     return jsonDecode(ANY, {}, JSON.parse(new TextDecoder().decode(answer))) as T;
   } catch (error) {
     throw final(error);
@@ -85,11 +96,21 @@ function final(error: unknown): unknown {
   return errorFrom(code, message, { cause, ...(data === undefined ? {} : { data }) });
 }
 
+/** What a unit takes from its call. */
+export interface UnitRunnerParts {
+  /** Conflict retries at most. */
+  readonly retry: number;
+  /** What the request's identity stands for; null where it has none. */
+  readonly stamp: RequestStamp | null;
+  /** Called after a commit, with the messages that belong to it. */
+  readonly onCommit: (emitted: readonly Emitted[]) => void;
+}
+
 /** {@link RunUnit} over storage: identity, retries and what a commit brings with it. */
 export function unitRunner(
   engine: Pick<StorageEngine, "run">,
   options: CallOptions,
-  { retry, onCommit }: { readonly retry: number; readonly onCommit: () => void },
+  { retry, stamp, onCommit }: UnitRunnerParts,
 ): RunUnit {
   // Without an identity of the request, one for this call: it may itself be run again.
   const lane = options.effect === null
@@ -97,11 +118,20 @@ export function unitRunner(
     : `${options.effect.lane}/${options.effect.reqno}`;
   return async (number, body) => {
     const effect = options.readOnly ? null : { lane, reqno: BigInt(number) };
+    const mark = stamp?.soFar() ?? null;
+    let emitted: readonly Emitted[] = [];
     const outcome = await engine.run(
       { ...options, retry: options.readOnly ? 0 : retry, effect },
-      ({ storage }) => body(storage),
+      async ({ storage }) => {
+        const result = await body(storage);
+        emitted = result.emitted;
+        return mark === null ? result.answer : stamped(mark, result.answer);
+      },
     );
-    if (outcome.wrote) onCommit();
-    return outcome;
+    if (outcome.wrote) onCommit(emitted);
+    return {
+      answer: mark === null ? outcome.answer : unstamped(mark, outcome.answer),
+      emitted: outcome.wrote || outcome.replayed ? [] : emitted,
+    };
   };
 }

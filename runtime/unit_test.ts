@@ -139,6 +139,42 @@ const APP = notesApp({
       return [before, seen, await text("fresh"), write];
     },
   },
+  emitLater: {
+    types: ["string"],
+    body: async (ending: string) => {
+      env.events.emit("news", "call");
+      await env.storage.transaction(async () => {
+        await once();
+        env.events.emit("news", "part");
+        await put("told", ending);
+      });
+      await env.storage.transaction(() => env.events.emit("news", "part that wrote nothing"));
+      if (ending === "fail") throw new KontractError("NOT_FOUND");
+    },
+  },
+  emitRerun: {
+    types: [],
+    body: async () => {
+      const before = await text("outside");
+      await env.storage.transaction(async () => {
+        await put("told", "x");
+        env.events.emit("news", "part");
+      });
+      await env.storage.transaction(() => env.events.emit("news", "part that wrote nothing"));
+      await once();
+      await put("outside", `${before}+`);
+    },
+  },
+  emitRaced: {
+    types: [],
+    body: () =>
+      env.storage.transaction(async () => {
+        const before = await text("raced");
+        env.events.emit("news", before);
+        await once();
+        await put("raced", `${before}+`);
+      }),
+  },
   notPlain: { types: [], body: () => env.storage.transaction(() => () => 1) },
 });
 
@@ -155,7 +191,12 @@ Deno.test({
       secret: () => undefined,
       logSink: () => {},
     });
-    const gateway = createGateway(APP, ports);
+    const sent: unknown[] = [];
+    const topics: typeof ports.topics = {
+      ...ports.topics,
+      publish: (_tenant, _topic, messages) => void sent.push(...messages),
+    };
+    const gateway = createGateway(APP, { ...ports, topics });
     let token = "";
     const send = async (path: string, body: unknown, key?: string): Promise<unknown> => {
       const response = await gateway.fetch(
@@ -256,6 +297,30 @@ Deno.test({
           await call("put", ["fresh", "old"]);
           meanwhile = other("put", ["fresh", "new"]);
           assert.deepEqual(await call("readOnly"), ["old", "new", "old", "PERMISSION_DENIED"]);
+        },
+      );
+
+      await t.step(
+        "a part's messages go out once, with its commit, whatever becomes of the call",
+        async () => {
+          const told = async (...call: Parameters<typeof send>): Promise<unknown[]> => {
+            await send(...call);
+            return sent.splice(0);
+          };
+          const silent = "part that wrote nothing";
+          sent.length = 0;
+          assert.deepEqual(await told("/rpc/emitLater", ["go on"]), ["part", "call", silent]);
+          assert.deepEqual(await told("/rpc/emitLater", ["fail"], "told"), ["part"]);
+          assert.deepEqual(await told("/rpc/emitLater", ["fail"], "told"), []);
+          meanwhile = () => Promise.reject(new KontractError("FORBIDDEN"));
+          assert.deepEqual(await told("/rpc/emitLater", ["go on"]), []);
+
+          meanwhile = other("put", ["outside", "c"]);
+          assert.deepEqual(await told("/rpc/emitRerun", []), ["part", silent]);
+
+          await call("put", ["raced", "a"]);
+          meanwhile = other("put", ["raced", "b"]);
+          assert.deepEqual(await told("/rpc/emitRaced", []), ["b"]);
         },
       );
 
