@@ -24,7 +24,8 @@ export type EnvStorage = Readonly<StorageRegistry> & StorageOperations;
 /** Custom topics. */
 export interface EnvEvents {
   /**
-   * Sends a message to whoever follows the topic, once this call has committed.
+   * Sends a message to whoever follows the topic, once this call has committed; in a part of the call
+   * (`env.storage.transaction`) that writes, once that part has.
    *
    * @throws {KontractError} `VALIDATION` or `TOO_LARGE` at once, where the message cannot be sent
    */

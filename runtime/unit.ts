@@ -43,8 +43,8 @@ const ANY = { kind: "unknown" } as const;
 /**
  * Runs `body` as a unit of `call`.
  *
- * @throws {KontractError} what `body` throws; `CONFLICT` after its retries; `VALIDATION` inside another unit or
- *   where the result is not plain data
+ * @throws {KontractError} what `body` throws; `CONFLICT` after its retries; `REPLAY` where another request ran
+ *   a unit under this identity; `VALIDATION` inside another unit or where the result is not plain data
  */
 export function unit<T>(call: CallContext, body: () => T | Promise<T>): Promise<T> {
   const { runUnit } = call.options;
