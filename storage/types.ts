@@ -160,7 +160,8 @@ export interface StorageOperations {
    * it gives the stored result without running. So the result is plain data, and parts begin in the same order in
    * every run. Not to be nested.
    *
-   * @throws {KontractError} what `body` throws; `CONFLICT` after its retries
+   * @throws {KontractError} what `body` throws; `CONFLICT` after its retries; `REPLAY` where another function or
+   *   other arguments came under the identity of a request that had run this part
    * @example
    * ```ts ignore
    * for (const chunk of chunks) {
