@@ -9,6 +9,7 @@
 import ts from "typescript";
 import type { ExecColumn, ExecDef, SourceSpan } from "../_internal/manifest.ts";
 import type { Shape } from "../_internal/shape.ts";
+import { sqlTextFault } from "../_internal/sql_text.ts";
 import { digest } from "./digest.ts";
 import { reachableTypes } from "./emit/client.ts";
 import type { KontractSymbols } from "./kontract_symbols.ts";
@@ -71,10 +72,18 @@ function readExec(node: ts.TaggedTemplateExpression, reporter: Reporter): ExecSo
   const { template } = node;
   const spans = ts.isTemplateExpression(template) ? template.templateSpans : [];
   const head = ts.isTemplateExpression(template) ? template.head : template;
+  const text = [head.text, ...spans.map((span) => span.literal.text)];
+  const parameters = spans.map((span) => span.expression);
+  const fault = sqlTextFault(text);
+  if (fault !== null) {
+    const at = fault.hole === null ? template : parameters[fault.hole]!;
+    reporter.error("KT4005", at, `The query cannot be used: ${fault.what}.`, fault.hint);
+    return null;
+  }
   return {
     node,
-    text: [head.text, ...spans.map((span) => span.literal.text)],
-    parameters: spans.map((span) => span.expression),
+    text,
+    parameters,
     row,
     span: reporter.span(template),
   };

@@ -52,6 +52,20 @@ const MANY = query({ n: number })`
 const ODD = query({ n: number, text: string })`
   select 7 % 4 as n, '%I %s $1 ''' || "id" as text -- a comment ends here
     from accounts where id = 'odd'`;
+const RENAMED = query({ town: string })`
+  select e.c as town from accounts e(a, b, c) where e.c = 'Ulm' order by e.a`;
+const PINS = query({ n: number })`
+  select count(j) as n from (people a cross join accounts b) j`;
+const LISTED = query({ one: string, tags: number })`
+  select coalesce(${string}, 'none') as one,
+         coalesce(array_length(${{
+  kind: "array",
+  element: number,
+}}, 1), -1) as tags from accounts where id = 'a'`;
+const JSON_VALUE = query({ kind: string })`
+  select coalesce(jsonb_typeof(${{
+  kind: "unknown",
+}}), 'none') as kind from accounts where id = 'a'`;
 
 const EXECS = [
   BY_CITY,
@@ -65,6 +79,10 @@ const EXECS = [
   ENDLESS,
   MANY,
   ODD,
+  RENAMED,
+  LISTED,
+  PINS,
+  JSON_VALUE,
 ];
 const tables = [ACCOUNTS, NOTES, PEOPLE, THINGS];
 
@@ -145,6 +163,27 @@ Deno.test({
         await run(engine, call(alice), (s) => s.accounts!.delete("odd"));
       });
 
+      await test("names given to a table's columns in order are of the columns as they are declared", async () => {
+        const { value } = await run(engine, call(alice), (s) => exec(s, RENAMED));
+        assert.deepEqual(value, [{ town: "Ulm" }, { town: "Ulm" }]);
+      });
+
+      await test("a parameter that is null is NULL, of whichever type", async () => {
+        await run(engine, call(alice), async (s) => {
+          assert.deepEqual(await exec(s, LISTED, null, null), [{ one: "none", tags: -1 }]);
+          assert.deepEqual(await exec(s, LISTED, "a", [1, 2]), [{ one: "a", tags: 2 }]);
+          for (
+            const [json, kind] of [
+              [null, "none"],
+              ["null", "string"],
+              [1, "number"],
+              [{ a: null }, "object"],
+              [[], "array"],
+            ]
+          ) assert.deepEqual(await exec(s, JSON_VALUE, json), [{ kind }]);
+        });
+      });
+
       await test("it sees the snapshot of the call's first read, and the call's own writes", async () => {
         await run(engine, call(alice, { retry: 0, readOnly: true }), async (s) => {
           await s.accounts!.get("a");
@@ -198,6 +237,11 @@ Deno.test({
         await run(engine, call(alice), (s) => exec(s, THE_NAMES));
         await assert.rejects(
           run(engine, call(alice), (s) => exec(s, BY_PIN, "1234")),
+          code("PERMISSION_DENIED"),
+        );
+        // A whole row of a join holds it too.
+        await assert.rejects(
+          run(engine, call(alice), (s) => exec(s, PINS)),
           code("PERMISSION_DENIED"),
         );
         const granted = call(alice, { grants: { "people.pin": 4 } });
@@ -363,6 +407,13 @@ Deno.test({
         });
         const { value } = await run(next, call(alice), (s) => exec(s, vips));
         assert.ok(Number(value[0]!.n) > 3, "rows from before have the default");
+        // A table may have any name, that of what a check makes too.
+        const named = { ...NOTES, name: "query" };
+        await db.migrate([wider, NOTES, PEOPLE, THINGS, named], {}, [
+          vips,
+          BY_CITY,
+          query({ id: string })`select id from query`,
+        ]);
         // The last build's queries still run while its servers are being replaced.
         await run(engine, call(alice), (s) => exec(s, PAIRS));
       });

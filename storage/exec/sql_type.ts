@@ -45,17 +45,23 @@ function valueType(shape: Shape, types: ShapeTable): SqlType {
   return columnType(bare, types);
 }
 
-/** Expression for parameter `index` of the JSON array `$3`. */
-export function parameterExpression(type: SqlType | `${SqlType}[]`, index: number): string {
+/**
+ * Expression for parameter `index` of the JSON array `source`: in brackets, on one line, without quotes and
+ * comments, so that it is one value wherever it stands. JSON's null is NULL.
+ */
+export function parameterExpression(
+  type: SqlType | `${SqlType}[]`,
+  index: number,
+  source: string,
+): string {
+  const text = `${source}->>${index}`;
   if (type.endsWith("[]")) {
-    const element = type.slice(0, -2);
-    // A null is no list, and an empty list is one.
-    return `(case when jsonb_typeof($3->${index}) = 'array' then array(
-      select e.v::${element} from jsonb_array_elements_text($3->${index}) with ordinality e(v, n)
-       order by e.n) end)`;
+    const list = `array(select e.v::${type.slice(0, -2)} from ` +
+      `jsonb_array_elements_text(${source}->${index}) with ordinality e(v, n) order by e.n)`;
+    return `(case when (${text}) is not null then ${list} end)`;
   }
-  if (type === "jsonb") return `(nullif($3->${index}, 'null'))`;
-  return type === "text" ? `($3->>${index})` : `(($3->>${index})::${type})`;
+  if (type === "jsonb") return `(case when (${text}) is not null then ${source}->${index} end)`;
+  return type === "text" ? `(${text})` : `((${text})::${type})`;
 }
 
 const TEXTS: ReadonlySet<string> = new Set(["text", "character varying", "character", "uuid"]);

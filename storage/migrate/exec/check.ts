@@ -12,19 +12,23 @@ import { randomBytes } from "node:crypto";
 import type postgres from "postgres";
 import type { ExecDef, TableDef } from "../../../_internal/manifest.ts";
 import type { ShapeTable } from "../../../_internal/shape.ts";
+import { sqlTextFault } from "../../../_internal/sql_text.ts";
 import { fieldKind } from "../../field_kind.ts";
 import { columnType, resultExpression } from "../../exec/sql_type.ts";
 import { identifier, OWNER_ROLE } from "../definer.ts";
 import { mayCall, mayHold } from "./allowed.ts";
 import { readTree } from "./node_tree.ts";
-import { bodyText, checkText, locate } from "./text.ts";
+import { bodyText, checkText, locate, positionOf } from "./text.ts";
+
+/** `[field, kind, cast]` where the column is used, `[field, null, type]` where it only keeps its place. */
+export type ExecTableColumn = readonly [field: string, kind: string | null, type: string];
 
 /** A query that may run. */
 export interface CheckedExec {
   readonly id: string;
   readonly body: string;
-  /** By table: `[field, kind, cast]` of each column that is used. */
-  readonly tables: Readonly<Record<string, readonly (readonly [string, string, string])[]>>;
+  /** By table, each of its columns in order. */
+  readonly tables: Readonly<Record<string, readonly ExecTableColumn[]>>;
 }
 
 /** What is wrong with one. */
@@ -51,17 +55,18 @@ export async function checkExecs(
   const checked: CheckedExec[] = [];
   const problems: ExecProblem[] = [];
   if (execs.length === 0) return { checked, problems };
-  // Nobody can name a schema that is never the same.
-  const schema = `kontract_check_${randomBytes(8).toString("hex")}`;
+  // Nobody can name a schema that is never the same, and no table has the name of the view.
+  const unique = `kontract_check_${randomBytes(8).toString("hex")}`;
   await tx.unsafe("savepoint exec_check");
   try {
-    await tx.unsafe(`create schema ${schema} authorization ${OWNER_ROLE}`);
+    await tx.unsafe(`create schema ${unique} authorization ${OWNER_ROLE}`);
     await tx.unsafe(`set local role ${OWNER_ROLE}`);
-    await tx.unsafe(`set local search_path = ${schema}, pg_catalog`);
+    await tx.unsafe(`set local search_path = ${unique}, pg_catalog`);
+    await tx.unsafe("set local standard_conforming_strings = on");
     const own = tables.filter(({ name }) => !name.startsWith("_"));
     for (const table of own) await tx.unsafe(logicalTable(table, types));
     for (const exec of execs) {
-      const check = new Check(tx, exec, own, types, schema);
+      const check = new Check(tx, exec, own, types, unique);
       const result = await check.run();
       if ("body" in result) checked.push(result);
       else problems.push(result);
@@ -86,36 +91,41 @@ function logicalTable(table: TableDef, types: ShapeTable): string {
   return `create view ${identifier(table.name)} as select ${columns.join(", ")}`;
 }
 
-const VIEW = "query";
-const CREATE = `create view ${VIEW} as `;
-
 /** One query's check. */
 class Check {
   readonly #tx: postgres.TransactionSql;
   readonly #exec: ExecDef;
   readonly #tables: readonly TableDef[];
   readonly #types: ShapeTable;
-  readonly #schema: string;
+  /** Name of the schema, and of the view in it. */
+  readonly #unique: string;
+  readonly #create: string;
 
   constructor(
     tx: postgres.TransactionSql,
     exec: ExecDef,
     tables: readonly TableDef[],
     types: ShapeTable,
-    schema: string,
+    unique: string,
   ) {
     this.#tx = tx;
     this.#exec = exec;
     this.#tables = tables;
     this.#types = types;
-    this.#schema = schema;
+    this.#unique = unique;
+    this.#create = `create view ${unique} as `;
   }
 
   async run(): Promise<CheckedExec | ExecProblem> {
+    const fault = sqlTextFault(this.#exec.text);
+    if (fault !== null) {
+      const { what, hint, part, offset } = fault;
+      return this.#problem(positionOf(this.#exec, part, offset), what, hint);
+    }
     await this.#tx.unsafe("savepoint exec_one");
     try {
       // simple: false makes it one statement, whatever the text says.
-      await this.#tx.unsafe(CREATE + checkText(this.#exec), [], {
+      await this.#tx.unsafe(this.#create + checkText(this.#exec), [], {
         simple: false,
         prepare: false,
       } as postgres.UnsafeQueryOptions);
@@ -129,19 +139,16 @@ class Check {
 
   async #judge(): Promise<CheckedExec | ExecProblem> {
     const [view] = await this.#tx.unsafe(
-      `select c.oid::int8::text as oid, r.ev_action::text as tree, c.reloptions::text as options
+      `select c.oid::int8::text as oid, r.ev_action::text as tree
          from pg_class c join pg_rewrite r on r.ev_class = c.oid
-        where c.oid = '${this.#schema}.${VIEW}'::regclass`,
+        where c.oid = '${this.#unique}.${this.#unique}'::regclass`,
     );
     const tree = readTree(String(view!.tree));
     const problem = this.#foreignNode(tree.foreignNodes) ??
       await this.#foreignRelation(tree.relations, String(view!.oid)) ??
       await this.#foreignFunction(tree.functions, tree.operators) ??
-      await this.#foreignType(tree.types);
+      await this.#foreignType(tree.types) ?? this.#wholeRow(tree.wholeRows);
     if (problem !== null) return problem;
-    if (view!.options !== null) {
-      return this.#problem(null, "it ends in options of a view", "A query is a plain SELECT.");
-    }
     const tables = await this.#columnsUsed(String(view!.oid));
     if (Object.keys(tables).length === 0) {
       return this.#problem(null, "it reads no table", `The app has ${this.#names()}.`);
@@ -167,7 +174,7 @@ class Check {
       `select c.relname as name, n.nspname as schema from pg_class c join pg_namespace n on n.oid = c.relnamespace
         where c.oid::int8 = any ($1::text::int8[]) and c.oid::int8 <> $2::text::int8
           and (n.nspname <> $3 or c.relkind <> 'v') limit 1`,
-      [list(found), own, this.#schema],
+      [list(found), own, this.#unique],
     );
     const [row] = rows;
     if (row === undefined) return null;
@@ -186,17 +193,23 @@ class Check {
     );
     const row = rows.find(({ name, schema }) => schema !== "pg_catalog" || !mayHold(String(name)));
     if (row === undefined) return null;
-    return row.schema === this.#schema
+    return row.schema === this.#unique
       ? this.#problem(
         String(row.name),
         `it takes a whole row of '${row.name}' as one value`,
-        "Name the fields, or build an object of them: jsonb_build_object('id', n.id).",
+        WHOLE_ROW_HINT,
       )
       : this.#problem(
         String(row.name),
         `it has a value of type '${row.name}'`,
         "Values are text, numbers, booleans, dates and times, json, uuid, bytes, and arrays of them.",
       );
+  }
+
+  /** Of a join, say: its type is `record`, and its columns are in no list of dependencies. */
+  #wholeRow(found: boolean): ExecProblem | null {
+    if (!found) return null;
+    return this.#problem(null, "it takes a whole row as one value", WHOLE_ROW_HINT);
   }
 
   async #foreignFunction(
@@ -230,27 +243,33 @@ class Check {
         where r.ev_class::int8 = $1::text::int8 and c.oid <> r.ev_class order by 1, 2`,
       [view],
     );
-    const used: Record<string, (readonly [string, string, string])[]> = {};
+    const used = new Map<string, Set<number>>();
     for (const { name, column } of rows) {
-      const columns = used[String(name)] ??= [];
-      // Attributes stand in the order of the declaration; 0 is the table as such.
-      const table = this.#tables.find((one) => one.name === name);
-      const field = table === undefined ? undefined : columnsOf(table)[Number(column) - 1];
-      if (field === undefined) continue;
-      const type = columnType(field.shape, this.#types);
-      columns.push([
-        field.name,
-        fieldKind(field.shape, this.#types),
-        type === "timestamptz" ? "::timestamptz" : "",
-      ]);
+      const numbers = used.get(String(name)) ?? new Set();
+      used.set(String(name), numbers.add(Number(column)));
     }
-    return used;
+    return Object.fromEntries(
+      this.#tables.filter(({ name }) => used.has(name)).map((table) => [
+        table.name,
+        // Attributes stand in the order of the declaration; 0 is the table as such.
+        columnsOf(table).map((field, i) =>
+          this.#tableColumn(field, used.get(table.name)!.has(i + 1))
+        ),
+      ]),
+    );
+  }
+
+  #tableColumn({ name, shape }: TableDef["fields"][number], used: boolean): ExecTableColumn {
+    const type = columnType(shape, this.#types);
+    return used
+      ? [name, fieldKind(shape, this.#types), type === "timestamptz" ? "::timestamptz" : ""]
+      : [name, null, type];
   }
 
   async #resultColumns(): Promise<readonly string[] | ExecProblem> {
     const rows = await this.#tx.unsafe(
       `select a.attname as name, format_type(a.atttypid, null) as type from pg_attribute a
-        where a.attrelid = '${this.#schema}.${VIEW}'::regclass and a.attnum > 0 order by a.attnum`,
+        where a.attrelid = '${this.#unique}.${this.#unique}'::regclass and a.attnum > 0 order by a.attnum`,
     );
     const given = new Map(rows.map((row) => [String(row.name), String(row.type)]));
     const expressions: string[] = [];
@@ -287,7 +306,7 @@ class Check {
   #refusedByParser(error: unknown): ExecProblem {
     const { code, message, position, hint, severity } = error as Record<string, unknown>;
     if (typeof severity !== "string" || typeof code !== "string") throw error;
-    const at = Number(position) - 1 - CREATE.length;
+    const at = Number(position) - 1 - this.#create.length;
     const known = READABLE.get(code)?.(String(message)) ?? String(message);
     return this.#problem(
       Number.isFinite(at) && at >= 0 ? at : null,
@@ -303,10 +322,16 @@ class Check {
     return `the tables ${quoted(this.#tables.map(({ name }) => name))}`;
   }
 
-  /** `where`: a position in the text, or a word to find there. */
+  #find(word: string): number {
+    const { text } = this.#exec;
+    const part = text.findIndex((one) => one.includes(word));
+    return part < 0 ? -1 : positionOf(this.#exec, part, text[part]!.indexOf(word));
+  }
+
+  /** `where`: a position in {@link checkText}, or a word to find there. */
   #problem(where: number | string | null, what: string, hint: string): ExecProblem {
     const { file, line } = this.#exec.source;
-    const position = typeof where === "string" ? checkText(this.#exec).indexOf(where) : where ?? -1;
+    const position = typeof where === "string" ? this.#find(where) : where ?? -1;
     const place = position < 0 ? { line, frame: "" } : locate(this.#exec, position);
     const frame = place.frame === "" ? "" : `\n${place.frame}`;
     return {
@@ -317,6 +342,9 @@ class Check {
     };
   }
 }
+
+const WHOLE_ROW_HINT =
+  "Name the fields, or build an object of them: jsonb_build_object('id', n.id).";
 
 /** What the parser says about things that no view has, in our words. */
 const READABLE: ReadonlyMap<string, (message: string) => string> = new Map([

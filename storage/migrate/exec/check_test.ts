@@ -1,15 +1,19 @@
 import assert from "node:assert/strict";
 import type { ExecDef } from "../../../_internal/manifest.ts";
+import type { Shape } from "../../../_internal/shape.ts";
 import { KontractError } from "../../../_internal/errors.ts";
 import { testDatabase } from "../../../tests/postgres.ts";
 import { query } from "../../exec/testing/query.ts";
 import { field, NOTES, number, PEOPLE, string, table } from "../../testing/tables.ts";
+import { parameterExpression } from "../../exec/sql_type.ts";
 import { checkExecs, type ExecReport } from "./check.ts";
 import { readTree } from "./node_tree.ts";
+import { bodyText, checkText } from "./text.ts";
 
 const USERS = table("_secrets", [field("hash", string)]);
 const TABLES = [NOTES, PEOPLE, USERS];
 const one = query({ x: string });
+const LIST = { kind: "array", element: string } as const;
 
 /** What must never be stored, each with words of the message. */
 const ATTACKS: readonly (readonly [string, ExecDef, RegExp])[] = [
@@ -84,8 +88,8 @@ const ATTACKS: readonly (readonly [string, ExecDef, RegExp])[] = [
     one`select id as x from notes; drop schema kontract cascade`,
     /more than one statement/,
   ],
-  ["leaving the brackets", one`select id as x from notes) q, (select 1`, /syntax error/],
-  ["a comment that never ends", one`select id as x from notes /* `, /unterminated/],
+  ["leaving the brackets", one`select id as x from notes) q, (select 1`, /closes a bracket that/],
+  ["a comment that never ends", one`select id as x from notes /* `, /a comment is not closed/],
   ["COPY", one`copy notes to program 'id'`, /syntax error/],
   ["COPY in WITH", one`with a as (copy notes to '/tmp/x') select 1::text as x`, /syntax error/],
   ["SET ROLE", one`set role postgres`, /syntax error/],
@@ -103,7 +107,7 @@ const ATTACKS: readonly (readonly [string, ExecDef, RegExp])[] = [
   [
     "a check option",
     one`select id as x from notes with check option`,
-    /options of a view/,
+    /syntax error/,
   ],
   ["a whole row", one`select to_jsonb(p)::text as x from people p`, /whole row of 'people'/],
   ["a row as text", one`select p::text as x from people p`, /whole row of 'people'/],
@@ -145,6 +149,60 @@ const ATTACKS: readonly (readonly [string, ExecDef, RegExp])[] = [
     "a name that plays a field of the tree",
     one`select id as x from notes ":funcid", (select pg_sleep(1)::text as ":relid") y`,
     /pg_sleep/,
+  ],
+  [
+    "SQL in the rest of a comment with a parameter",
+    one`select (case when true then ( -- ${LIST} || (select string_agg(kid, ',') from kontract_private.keys) as x from notes /*
+      select 'a'::text) end) as x from notes -- */`,
+    /parameter 1 stands in a comment[^]*\n {2}select \(case when true then \( -- \$\{…\} \|\|[^]*\^/,
+  ],
+  [
+    "a function in the rest of a comment with a parameter",
+    one`select (case when true then ( -- ${LIST} || kontract_private.make_tenant('x')::text as x from notes /*
+      select 'a'::text) end) as x from notes -- */`,
+    /parameter 1 stands in a comment/,
+  ],
+  [
+    "a parameter in a block comment",
+    one`select id as x from notes /* /* */ ${LIST} */`,
+    /parameter 1 stands in a comment/,
+  ],
+  [
+    "a parameter in a string",
+    one`select id as x from notes where text like '%${string}%'`,
+    /parameter 1 stands in a string/,
+  ],
+  [
+    "a parameter in a string with escapes",
+    one`select id as x from notes where text = E'\\' ${LIST}'`,
+    /parameter 1 stands in a string/,
+  ],
+  [
+    "a parameter in a dollar quoted string",
+    one`select id as x from notes where text = $a$ ${LIST} $a$`,
+    /parameter 1 stands in a string/,
+  ],
+  [
+    "a parameter in a name",
+    one`select id as x from notes "n${string}"`,
+    /parameter 1 stands in a quoted name/,
+  ],
+  [
+    "a string that never ends",
+    one`select id as x from notes where text = 'a`,
+    /a string is not closed/,
+  ],
+  [
+    "leaving the brackets for good",
+    one`select id as x from notes) z, (select id as x from notes`,
+    /bracket/,
+  ],
+  [
+    "a whole row of a join",
+    query({
+      x: { kind: "unknown" },
+    })`select to_jsonb(j) as x from (people a join notes b on true) j`,
+    /whole row/,
   ],
 ];
 
@@ -284,4 +342,19 @@ Deno.test("a tree's nodes and numbers are found whatever a name pretends to be",
   assert.deepEqual([...relations], [7]);
   assert.deepEqual([...types], [25, 23]);
   assert.deepEqual([...foreignNodes], ["ROWMARKCLAUSE"]);
+});
+
+Deno.test("a query is judged as the text that runs, but for where its parameters come from", () => {
+  const shapes: readonly Shape[] = [string, number, LIST, { kind: "unknown" }, { kind: "date" }];
+  for (const shape of shapes) {
+    const exec = one`select id as x from notes -- a comment
+      where id = ${shape} and '--' <> ${shape} -- the end`;
+    const bracketed = (text: string): string => /as n from (\(\n[^]*\n\) q)\s/.exec(text)![1]!;
+    const run = bracketed(bodyText(exec, ["q.x"]));
+    assert.ok(run.includes("$3"));
+    assert.equal(checkText(exec), `select q.* from ${run.replaceAll("$3", "(null::jsonb)")}`);
+  }
+  for (const type of ["text", "numeric", "jsonb", "text[]", "timestamptz[]"] as const) {
+    assert.match(parameterExpression(type, 0, "$3"), /^\((?:(?!--|\/\*|['"\n]).)*\)$/);
+  }
 });

@@ -4,7 +4,7 @@
  *
  * Only an owner's migration writes texts (see `install.ts`); a caller sends an id, parameters and its own
  * buffered rows. STABLE, so that PostgreSQL itself refuses to write; the text runs with the names of
- * `pg_catalog` and of its tables and no others.
+ * `pg_catalog` and of its tables and no others, its strings read as they were when it was judged.
  *
  * @module
  */
@@ -34,6 +34,11 @@ export const EXEC_FUNCTIONS: readonly string[] = [
    declare c jsonb; list text; stored text;
    begin
      for c in select jsonb_array_elements(p_columns) loop
+       -- A column that the text does not use only keeps its place: names may be given in order.
+       if jsonb_typeof(c->1) = 'null' then
+         list := concat_ws(', ', list, format('null::%s as %I', c->>2, c->>0));
+         continue;
+       end if;
        perform check_path(p_fields, p_bits, p_grants, jsonb_build_array(c->0), c->>1);
        list := concat_ws(', ', list, format('%s%s as %I',
          field_expr(p_lazy, jsonb_build_array(c->0), c->>1, 'u.data'), c->>2, c->>0));
@@ -51,7 +56,8 @@ export const EXEC_FUNCTIONS: readonly string[] = [
   // The text itself, where only PostgreSQL's own names are known.
   `create or replace function kontract_private.exec_run(
      p_text text, p_snap pg_snapshot, p_owner text, p_params jsonb, p_writes jsonb) returns json
-   language plpgsql stable set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $f$
+   language plpgsql stable set search_path = pg_catalog, pg_temp set timezone = 'UTC'
+   set standard_conforming_strings = on as $f$
    declare rows json;
    begin
      execute p_text into rows using p_snap, p_owner, p_params, p_writes;

@@ -19,6 +19,8 @@ export interface TreeContents {
   readonly operators: ReadonlySet<number>;
   readonly relations: ReadonlySet<number>;
   readonly types: ReadonlySet<number>;
+  /** Whether a row as a whole is a value: a VAR of column 0. */
+  readonly wholeRows: boolean;
 }
 
 /** Node types of a plain SELECT, under the names that versions 14 to 18 give them. */
@@ -49,6 +51,7 @@ export function readTree(tree: string): TreeContents {
     operators: new Set<number>(),
     relations: new Set<number>(),
     types: new Set<number>(),
+    wholeRows: false,
   };
   const tokens = tokensOf(tree);
   for (let i = 0; i < tokens.length; i++) {
@@ -56,6 +59,7 @@ export function readTree(tree: string): TreeContents {
     if (token === "{" && !NODES.has(tokens[i + 1] ?? "")) {
       found.foreignNodes.add(tokens[i + 1] ?? "");
     }
+    if (token === ":varattno" && tokens[i + 1] === "0") found.wholeRows = true;
     const into = FUNCTION_FIELDS.has(token)
       ? found.functions
       : OPERATOR_FIELDS.has(token)
