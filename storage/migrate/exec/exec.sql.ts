@@ -3,8 +3,9 @@
  * per table that holds what this session sees in the call's snapshot.
  *
  * Only an owner's migration writes texts (see `install.ts`); a caller sends an id, parameters and its own
- * buffered rows. STABLE, so that PostgreSQL itself refuses to write; the text runs with the names of
- * `pg_catalog` and of its tables and no others, its strings read as they were when it was judged.
+ * buffered rows. STABLE, so that PostgreSQL itself refuses a text that writes; what it may call is for
+ * `check.ts` alone to say. It runs with the names of `pg_catalog` and of its tables and no others, its strings
+ * read as they were when it was judged.
  *
  * @module
  */
