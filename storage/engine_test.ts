@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { KontractError } from "../_internal/errors.ts";
+import type { KontractError } from "../_internal/errors.ts";
 import { enterTenant, suiteTenant, testDatabase } from "../tests/postgres.ts";
 import type { StorageSession } from "./contract.ts";
 import { SqlError } from "./database.ts";
@@ -7,6 +7,7 @@ import { storageEngine } from "./engine.ts";
 import { postgresDatabase } from "./postgres_database.ts";
 import { tableKey } from "./table_key.ts";
 import { DEFAULT_TENANT } from "./tenant_name.ts";
+import { code } from "./testing/expect_code.ts";
 import {
   ACCOUNTS,
   type AnyStorage,
@@ -30,14 +31,6 @@ const alice = await login();
 const [GET, PUT] = tenant === DEFAULT_TENANT
   ? [`get:${tableKey("accounts")}`, `put:${tableKey("accounts")}`]
   : ["tenant_get", "commit"];
-
-function code(expected: string): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(error instanceof KontractError, String(error));
-    assert.equal(error.code, expected, error.message);
-    return true;
-  };
-}
 
 Deno.test({
   name: `storage engine, tenant ${tenant}`,

@@ -3,12 +3,13 @@
  * Worker over `env.HYPERDRIVE`, one connection per request as in production.
  */
 import assert from "node:assert/strict";
-import { KontractError } from "../_internal/errors.ts";
+import type { KontractError } from "../_internal/errors.ts";
 import { stopBundler } from "../compiler/bundle.ts";
 import { decodeValue, encodeValue } from "../protocol/codec/mod.ts";
 import { type Database, SqlError, type SqlFailure, type SqlRow } from "../storage/database.ts";
 import { storageEngine } from "../storage/engine.ts";
 import { exec, query } from "../storage/exec/testing/query.ts";
+import { code } from "../storage/testing/expect_code.ts";
 import { ACCOUNTS, call, NOTES, number, PEOPLE, run } from "../storage/testing/tables.ts";
 import { testDatabase } from "./postgres.ts";
 import { startWorkerd, type Workerd } from "./workerd.ts";
@@ -28,14 +29,6 @@ function throughWorker(workerd: Workerd): Database {
       return result as readonly SqlRow[];
     },
     close: () => Promise.resolve(),
-  };
-}
-
-function code(expected: string): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(error instanceof KontractError, String(error));
-    assert.equal(error.code, expected, error.message);
-    return true;
   };
 }
 

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import postgres from "postgres";
-import { KontractError } from "../../_internal/errors.ts";
 import { testDatabase } from "../../tests/postgres.ts";
 import type { StorageSession } from "../contract.ts";
 import { storageEngine } from "../engine.ts";
 import { postgresDatabase } from "../postgres_database.ts";
 import { createTenant } from "../tenants.ts";
+import { code } from "../testing/expect_code.ts";
 import {
   ACCOUNTS,
   call,
@@ -85,14 +85,6 @@ const EXECS = [
   JSON_VALUE,
 ];
 const tables = [ACCOUNTS, NOTES, PEOPLE, THINGS];
-
-function code(expected: string): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(error instanceof KontractError, String(error));
-    assert.equal(error.code, expected, error.message);
-    return true;
-  };
-}
 
 Deno.test({
   name: "queries fixed at build time",

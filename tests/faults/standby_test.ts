@@ -1,17 +1,9 @@
 import assert from "node:assert/strict";
-import { KontractError } from "../../_internal/errors.ts";
 import { storageEngine } from "../../storage/engine.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
+import { code } from "../../storage/testing/expect_code.ts";
 import { ACCOUNTS, type AnyStorage, call, run } from "../../storage/testing/tables.ts";
 import { OwnServer } from "./own_server.ts";
-
-function code(expected: string): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(error instanceof KontractError, String(error));
-    assert.equal(error.code, expected, error.message);
-    return true;
-  };
-}
 
 Deno.test({
   name: "a standby is refused; once it is promoted, old snapshots are and nothing is lost",
