@@ -12,9 +12,10 @@ import {
   COMPATIBILITY_FLAGS,
   DURABLE_OBJECTS,
 } from "../cli/dev/worker_config.ts";
-import { Bundler } from "../compiler/bundle.ts";
+import { Bundler, packageFile } from "../compiler/bundle.ts";
 import { Diagnostics } from "../compiler/diagnostic.ts";
-import { readGraph } from "../compiler/resolve.ts";
+import { type ModuleGraph, readGraph } from "../compiler/resolve.ts";
+import { coverageFolder, LineCounters, PASSED } from "./coverage/line_counters.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -41,17 +42,22 @@ export interface Workerd {
   stop(): Promise<void>;
 }
 
-/** Bundles `entry` for Workers; file name → text. */
-export async function bundleForWorkers(entry: string): Promise<ReadonlyMap<string, string>> {
+/** Bundles `entry` for Workers, with line counters where there are any; file name → text. */
+export async function bundleForWorkers(
+  entry: string,
+  counters: LineCounters | null = null,
+): Promise<ReadonlyMap<string, string>> {
   const file = join(root, entry);
   const diagnostics = new Diagnostics();
+  const graph = await readGraph(file, root);
+  if (counters !== null) countLines(graph, counters);
   const made = await new Bundler().bundle({
-    graph: await readGraph(file, root),
+    graph,
     graphFile: file,
     root,
     purpose: "workers",
-    entries: { worker: file },
-    virtual: new Map(),
+    entries: { worker: counters === null ? file : "counted" },
+    virtual: new Map([["counted", countedEntry(entry)]]),
     packageFolder: root,
     aliases: new Map(),
     overlay: new Map(),
@@ -71,9 +77,35 @@ export async function bundleForWorkers(entry: string): Promise<ReadonlyMap<strin
   );
 }
 
+/** Makes a graph's own modules, read once each, the counted ones. */
+function countLines(graph: ModuleGraph, counters: LineCounters): void {
+  const read = graph.read.bind(graph);
+  graph.read = (file) => {
+    const text = read(file);
+    const own = file.startsWith(root) && file.endsWith(".ts");
+    return text !== undefined && own ? counters.count(file, text) : text;
+  };
+}
+
+/** Address at which a counted Worker tells the counters that were passed. */
+const PASSED_PATH = "/.passed";
+
+function countedEntry(entry: string): string {
+  return `import worker from ${JSON.stringify(packageFile(entry))};
+    export * from ${JSON.stringify(packageFile(entry))};
+    export default {
+      ...worker,
+      fetch: (request, ...rest) => new URL(request.url).pathname === "${PASSED_PATH}"
+        ? Response.json([...globalThis.${PASSED}])
+        : worker.fetch(request, ...rest),
+    };`;
+}
+
 /** Starts workerd on a free loopback port. Tests that use it switch Deno's sanitizers off. */
 export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
-  const files = await bundleForWorkers(options.entry);
+  const measured = coverageFolder();
+  const counters = measured === null ? null : new LineCounters();
+  const files = await bundleForWorkers(options.entry, counters);
   const names = ["worker.js", ...[...files.keys()].filter((name) => name !== "worker.js")];
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   const before = new Map(signals.map((signal) => [signal, process.listeners(signal)]));
@@ -114,6 +146,11 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
       };
       return (await worker.scheduled({ cron: "* * * * *" })).outcome;
     },
-    stop: () => miniflare.dispose(),
+    stop: async () => {
+      if (measured !== null) {
+        await counters?.save(measured, await (await fetch(`${url}${PASSED_PATH}`)).json());
+      }
+      await miniflare.dispose();
+    },
   };
 }

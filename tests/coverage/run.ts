@@ -1,23 +1,20 @@
 /**
  * `deno task coverage`: all tests, then how many lines of what is published they ran.
  *
- * Every Deno process that the tests start counts as well (commands, servers). What ran from a built bundle,
- * in workerd or in a browser does not, though the same sources ran there, and neither does a process that a
- * test kills: the figure is a lower bound.
+ * Every Deno process that the tests start counts as well (commands, servers), and so does the package's code in
+ * workerd and in the pages of `tests/browser` (see `line_counters.ts`). Files that no test loads count with all
+ * their lines. What ran from an app's built bundle does not count, though the same sources ran there, and neither
+ * does a process that a test kills: the figure is a lower bound.
  * Arguments go to `deno test`. The exit code is 1 where a test failed or the lines are fewer than the goal.
  *
  * @module
  */
 import { join, relative } from "node:path";
-import { fileURLToPath } from "node:url";
+import { COUNTED } from "./line_counters.ts";
+import { isPublished, root } from "./published.ts";
 
 /** Lines of the package that tests must run, in percent. */
 const GOAL = 97;
-
-const root = fileURLToPath(new URL("..", import.meta.url));
-const PUBLISHED =
-  /^(?:mod|cli)\.ts$|^(?:_internal|auth|cli|compiler|events|protocol|runtime|storage)\//;
-const NOT_PUBLISHED = /_test\.ts$|_suite\.ts$|\/testing\/|\/testdata\/|\/template\//;
 
 /** Lines of one file: those with code, and those of them that no test ran. */
 export interface FileLines {
@@ -26,8 +23,8 @@ export interface FileLines {
   readonly missed: readonly number[];
 }
 
-/** Reads a report in lcov's format; a line that any process ran counts as run. */
-export function readLcov(text: string, folder: string): readonly FileLines[] {
+/** How often each line of each file ran, by a report in lcov's format; files are named from `folder`. */
+export function readLcov(text: string, folder: string): Map<string, Map<number, number>> {
   const files = new Map<string, Map<number, number>>();
   let current = new Map<number, number>();
   for (const line of text.split("\n")) {
@@ -40,10 +37,21 @@ export function readLcov(text: string, folder: string): readonly FileLines[] {
       current.set(at, Math.max(current.get(at) ?? 0, count));
     }
   }
-  return [...files].map(([file, counts]) => ({
+  return files;
+}
+
+/**
+ * What no process ran. Deno's report says which lines hold code; `counters` are reports of lines that ran
+ * elsewhere.
+ */
+export function missedLines(deno: string, counters: string, folder: string): readonly FileLines[] {
+  const elsewhere = readLcov(counters, folder);
+  return [...readLcov(deno, folder)].map(([file, counts]) => ({
     file,
     lines: counts.size,
-    missed: [...counts].filter(([, count]) => count === 0).map(([at]) => at).sort((a, b) => a - b),
+    missed: [...counts]
+      .filter(([at, count]) => count === 0 && !elsewhere.get(file)?.has(at))
+      .map(([at]) => at).sort((a, b) => a - b),
   }));
 }
 
@@ -65,8 +73,8 @@ async function deno(args: readonly string[], env: Record<string, string>): Promi
 
 /** Removes what processes were writing when a test killed them: one such file fails the whole report. */
 export async function dropUnfinished(folder: string): Promise<void> {
-  for await (const { name, isFile } of Deno.readDir(folder)) {
-    if (!isFile) continue;
+  for await (const { name } of Deno.readDir(folder)) {
+    if (!name.endsWith(".json")) continue;
     const path = join(folder, name);
     const file = await Deno.open(path);
     const { size } = await file.stat();
@@ -78,8 +86,15 @@ export async function dropUnfinished(folder: string): Promise<void> {
   }
 }
 
+/** All reports of line counters. */
+async function counted(folder: string): Promise<string> {
+  const entries = await Array.fromAsync(Deno.readDir(folder));
+  const names = entries.map(({ name }) => name).filter((name) => name.endsWith(COUNTED));
+  return (await Promise.all(names.map((name) => Deno.readTextFile(join(folder, name))))).join("");
+}
+
 function report(files: readonly FileLines[]): number {
-  const ours = files.filter(({ file }) => PUBLISHED.test(file) && !NOT_PUBLISHED.test(file));
+  const ours = files.filter(({ file }) => isPublished(file));
   const lines = ours.reduce((sum, { lines }) => sum + lines, 0);
   const missed = ours.reduce((sum, { missed }) => sum + missed.length, 0);
   const worst = ours.filter(({ missed }) => missed.length > 0)
@@ -101,11 +116,13 @@ async function main(): Promise<number> {
   try {
     const env = { DENO_COVERAGE_DIR: folder };
     const tests = await deno(["run", "-A", "tests/run.ts", ...Deno.args], env);
+    const loaded = await deno(["run", "-A", "--no-check", "tests/coverage/published.ts"], env);
+    if (loaded !== 0) return loaded;
     await dropUnfinished(folder);
-    const out = join(folder, "lines.lcov");
+    const out = join(folder, "deno.info");
     const made = await deno(["coverage", "--lcov", `--output=${out}`, folder], { NO_COLOR: "1" });
     if (made !== 0) return made;
-    return report(readLcov(await Deno.readTextFile(out), root)) || tests;
+    return report(missedLines(await Deno.readTextFile(out), await counted(folder), root)) || tests;
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
