@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { Miniflare } from "miniflare";
 import process from "node:process";
 import { findChromium, launchChromium } from "../tests/browser/chromium.ts";
+import { bundlePage } from "../tests/browser/page_script.ts";
 import { createHttpTransport, openSocketTransport } from "./client.ts";
 import { bundleModule } from "./testing/browser_bundle.ts";
 import { serveGateway } from "./testing/gateway.ts";
@@ -116,8 +117,7 @@ Deno.test({
   ignore: ignore || chromium === null,
   ...apart,
   async fn() {
-    const { outputFiles } = await bundleModule("protocol/testing/page_entry.ts");
-    const scripts = new Map(outputFiles.map((file) => [file.path.replace("/out", ""), file.text]));
+    const script = await bundlePage("protocol/testing/page_entry.ts");
     await using gateway = await serveGateway(
       echoDispatch,
       { limits: { message: 2 << 20 } },
@@ -127,7 +127,7 @@ Deno.test({
         const html = '<!doctype html><script type="module" src="/entry.js"></script>';
         const [body, type] = pathname === "/"
           ? [html, "text/html"]
-          : [scripts.get(pathname) ?? "", "text/javascript"];
+          : [script.files.get(pathname) ?? "", "text/javascript"];
         return Promise.resolve(new Response(body, { headers: { "content-type": type } }));
       },
     );
@@ -145,6 +145,7 @@ Deno.test({
         const failures = await page.evaluate(`suite.trips("${kind}", ${JSON.stringify(options)})`);
         assert.deepEqual(failures, [], `over ${kind}`);
       }
+      await script.saveCoverage(page);
     } finally {
       await browser.close();
     }

@@ -5,6 +5,7 @@
  */
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
+import type { LineCounters } from "../../tests/coverage/line_counters.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -12,6 +13,7 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 export async function bundleModule(
   entry: string,
   options: esbuild.BuildOptions = {},
+  counters: LineCounters | null = null,
 ): Promise<{ outputFiles: esbuild.OutputFile[]; metafile: esbuild.Metafile }> {
   try {
     const result = await esbuild.build({
@@ -24,7 +26,7 @@ export async function bundleModule(
       minify: true,
       outdir: "/out",
       absWorkingDir: root,
-      plugins: [noble],
+      plugins: counters === null ? [noble] : [noble, counting(counters)],
       ...options,
       write: false,
       metafile: true,
@@ -44,3 +46,15 @@ const noble: esbuild.Plugin = {
     }));
   },
 };
+
+function counting(counters: LineCounters): esbuild.Plugin {
+  return {
+    name: "counters",
+    setup(build) {
+      build.onLoad({ filter: /\.ts$/ }, async ({ path }) => ({
+        contents: counters.count(path, await Deno.readTextFile(path)),
+        loader: "ts",
+      }));
+    },
+  };
+}

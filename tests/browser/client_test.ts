@@ -7,30 +7,14 @@ import assert from "node:assert/strict";
 import type { BrowserContext, Page } from "playwright-core";
 import { TestServer } from "../../runtime/client/testing/server.ts";
 import { findChromium, launchChromium } from "./chromium.ts";
+import { bundlePage, type PageScript } from "./page_script.ts";
 
 const chromium = findChromium();
 if (chromium === null) {
   console.warn("SKIPPED: the browser tests need Chromium (Debian: apt-get install chromium).");
 }
 
-/** Bundles the page's script as a browser needs it. */
-async function bundle(folder: string): Promise<void> {
-  const root = new URL("../../", import.meta.url).pathname;
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "bundle",
-      "--quiet",
-      "--platform=browser",
-      "--code-splitting",
-      `--outdir=${folder}`,
-      "tests/browser/client_page.ts",
-    ],
-    cwd: root,
-  }).output();
-  assert.ok(success, new TextDecoder().decode(stderr));
-}
-
-function serve(server: TestServer, folder: string): Deno.HttpServer<Deno.NetAddr> {
+function serve(server: TestServer, script: PageScript): Deno.HttpServer<Deno.NetAddr> {
   return Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => undefined },
     async (request) => {
@@ -39,11 +23,10 @@ function serve(server: TestServer, folder: string): Deno.HttpServer<Deno.NetAddr
       if (pathname === "/raystream") return await server.fetch(request);
       if (pathname === "/pins") return Response.json(await server.pins());
       if (pathname === "/") {
-        const html = `<!doctype html><script type="module" src="/client_page.js"></script>`;
+        const html = `<!doctype html><script type="module" src="/entry.js"></script>`;
         return new Response(html, { headers: { "content-type": "text/html" } });
       }
-      const file = await Deno.readFile(`${folder}/${pathname.slice(1).replaceAll("/", "")}`)
-        .catch(() => null);
+      const file = script.files.get(pathname) ?? null;
       return new Response(file, {
         status: file === null ? 404 : 200,
         headers: { "content-type": "text/javascript" },
@@ -68,28 +51,28 @@ Deno.test({
   sanitizeOps: false,
   sanitizeResources: false,
   async fn() {
-    const folder = await Deno.makeTempDir({ prefix: "kontract_browser_" });
+    const script = await bundlePage("tests/browser/client_page.ts");
     const server = new TestServer();
     server.handlers.set(1001, (_args, _call, owner) => owner);
-    const http = serve(server, folder);
+    const http = serve(server, script);
     try {
-      await bundle(folder);
       const browser = await launchChromium(chromium!);
       try {
         const context = await browser.newContext();
         const url = `http://127.0.0.1:${http.addr.port}/`;
         const [one, two] = await Promise.all([openTab(context, url), openTab(context, url)]);
         await useBothTabs(server, one, two);
-        await followTen(server, await openTab(context, url));
+        const three = await openTab(context, url);
+        await followTen(server, three);
         const seen = JSON.stringify(server.requests);
         for (const token of server.tokens) assert.ok(!seen.includes(token), "a token in the open");
+        for (const page of [one, two, three]) await script.saveCoverage(page);
       } finally {
         await browser.close();
       }
     } finally {
       server.cut();
       await http.shutdown();
-      await Deno.remove(folder, { recursive: true });
     }
   },
 });

@@ -5,35 +5,20 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { dirname } from "node:path";
 import type { BrowserContext, Page } from "playwright-core";
 import { deriveServerKeys } from "../../protocol/mod.ts";
 import { NOTES_APP } from "../../runtime/testing/notes_app.ts";
 import { withNotes } from "../../runtime/testing/notes_server.ts";
 import { findChromium, launchChromium } from "./chromium.ts";
+import { bundlePage } from "./page_script.ts";
 
 const chromium = findChromium();
 if (chromium === null) {
   console.warn("SKIPPED: the browser tests need Chromium (Debian: apt-get install chromium).");
 }
 
-const PAGE =
-  `<!doctype html><title>notes</title><script type="module" src="/cookie_page.js"></script>`;
-
-async function bundle(folder: string): Promise<void> {
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "bundle",
-      "--quiet",
-      "--platform=browser",
-      "--code-splitting",
-      `--outdir=${folder}`,
-      "tests/browser/cookie_page.ts",
-    ],
-    cwd: new URL("../../", import.meta.url).pathname,
-  }).output();
-  assert.ok(success, new TextDecoder().decode(stderr));
-  await Deno.writeTextFile(`${folder}/index.html`, PAGE);
-}
+const PAGE = `<!doctype html><title>notes</title><script type="module" src="/entry.js"></script>`;
 
 async function openTab(context: BrowserContext, url: string): Promise<Page> {
   const page = await context.newPage();
@@ -41,6 +26,11 @@ async function openTab(context: BrowserContext, url: string): Promise<Page> {
   await page.goto(url);
   await page.waitForFunction("globalThis.ready");
   return page;
+}
+
+async function writeText(path: string, text: string): Promise<void> {
+  await Deno.mkdir(dirname(path), { recursive: true });
+  await Deno.writeTextFile(path, text);
 }
 
 /** Everything a script of the page can read that outlives it. */
@@ -69,7 +59,9 @@ Deno.test({
   sanitizeResources: false,
   async fn(t) {
     const folder = await Deno.makeTempDir({ prefix: "kontract_cookies_" });
-    await bundle(folder);
+    const script = await bundlePage("tests/browser/cookie_page.ts");
+    for (const [path, text] of script.files) await writeText(`${folder}${path}`, text);
+    await Deno.writeTextFile(`${folder}/index.html`, PAGE);
     await withNotes(async ({ database, server }) => {
       const { pins } = await deriveServerKeys(database.secrets);
       const ops = Object.fromEntries(NOTES_APP.routes.map(({ name, op }) => [name, op]));
@@ -211,7 +203,9 @@ Deno.test({
           assert.equal(await tab.evaluate("owner()"), before);
           assert.doesNotMatch(await readable(tab), TOKEN);
           assert.equal((await fresh.cookies(own)).length, 2);
+          await script.saveCoverage(tab);
         });
+        await script.saveCoverage(page);
       } finally {
         await browser.close();
         await http.shutdown();
