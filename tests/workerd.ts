@@ -15,7 +15,7 @@ import {
 import { Bundler, packageFile } from "../compiler/bundle.ts";
 import { Diagnostics } from "../compiler/diagnostic.ts";
 import { type ModuleGraph, readGraph } from "../compiler/resolve.ts";
-import { coverageFolder, LineCounters, PASSED } from "./coverage/line_counters.ts";
+import { coverageFolder, LineCounters, PASSED } from "./line_coverage/line_counters.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 

@@ -5,7 +5,7 @@
  */
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
-import type { LineCounters } from "../../tests/coverage/line_counters.ts";
+import type { LineCounters } from "../../tests/line_coverage/line_counters.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 

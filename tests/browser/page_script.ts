@@ -5,7 +5,7 @@
  */
 import type { Page } from "playwright-core";
 import { bundleModule } from "../../protocol/testing/browser_bundle.ts";
-import { coverageFolder, LineCounters, PASSED } from "../coverage/line_counters.ts";
+import { coverageFolder, LineCounters, PASSED } from "../line_coverage/line_counters.ts";
 
 /** A bundled script. */
 export interface PageScript {

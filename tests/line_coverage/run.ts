@@ -116,7 +116,7 @@ async function main(): Promise<number> {
   try {
     const env = { DENO_COVERAGE_DIR: folder };
     const tests = await deno(["run", "-A", "tests/run.ts", ...Deno.args], env);
-    const loaded = await deno(["run", "-A", "--no-check", "tests/coverage/published.ts"], env);
+    const loaded = await deno(["run", "-A", "--no-check", "tests/line_coverage/published.ts"], env);
     if (loaded !== 0) return loaded;
     await dropUnfinished(folder);
     const out = join(folder, "deno.info");
