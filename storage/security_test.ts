@@ -290,6 +290,35 @@ Deno.test({
         });
       });
 
+      await test("a session ends by the clock, in a transaction that is kept open too", async () => {
+        const long = await engine.openSession(await db.token({ owner: "long" }));
+        const get = `select kontract.get_${tableKey("people")}('${long.sid}', 7, null, null, null,
+          null, null, null, 'p')`;
+        await assert.rejects(
+          thief.begin(async (tx) => {
+            await tx.unsafe(get);
+            await db
+              .admin`update kontract.trxs set expires_at = clock_timestamp() where owner = 'long'`;
+            await tx.unsafe(get);
+          }),
+          state("28000"),
+        );
+      });
+
+      await test("a token stays spent for as long as it is good, in a transaction of any age", async () => {
+        const token = await db.token({ owner: "late" });
+        const { jti } = JSON.parse(atob(token.split(".")[1]!));
+        const began = await thief.begin(async (tx) => {
+          const [row] = await tx`select now()::text as began, pg_sleep(0.05)`;
+          await tx`select sid from kontract.open_session(${token})`;
+          return String(row!.began);
+        });
+        const [spent] = await db
+          .admin`select expires_at - ${began}::text::timestamptz > interval '5 minutes' as longer
+          from kontract_private.token_ids where jti = ${jti}`;
+        assert.equal(spent!.longer, true);
+      });
+
       await test("a session without sys reaches no system table, by any function", async () => {
         const head: SqlParam[] = [alice.sid, 7, null, null, null, null, null, null];
         await assert.rejects(

@@ -38,12 +38,14 @@ export const READ_PARAMETERS =
 
 /**
  * Condition under which row `x` of `trxs` is the live session whose hashed id is in `v_sid`. A revoked
- * session has no row; `open_session` sees to it that none appears afterwards.
+ * session has no row; `open_session` sees to it that none appears afterwards. By the clock, since `now()` stands
+ * still in a transaction that somebody keeps open.
  */
-export const ALIVE = "x.sid = v_sid and x.expires_at > now()";
+export const ALIVE = "x.sid = v_sid and x.expires_at > clock_timestamp()";
 
 /** The same for the session whose id is `p_sid`. */
-export const ALIVE_SID = "x.sid = sha256(convert_to(p_sid, 'UTF8')) and x.expires_at > now()";
+export const ALIVE_SID =
+  "x.sid = sha256(convert_to(p_sid, 'UTF8')) and x.expires_at > clock_timestamp()";
 
 /** Declares `v_sid`: the id is hashed once, not per row looked at. */
 export const HASHED_SID = `v_sid bytea := sha256(convert_to(p_sid, 'UTF8'));`;

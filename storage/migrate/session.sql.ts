@@ -74,7 +74,7 @@ export const SESSION_HELPERS: readonly string[] = [
    begin
      select s.expires_at into x from trxs s where s.sid = sha256(convert_to(p_sid, 'UTF8'));
      if not found then raise exception 'revoked' using errcode = '28000'; end if;
-     if x.expires_at <= now() then raise exception 'expired' using errcode = '28000'; end if;
+     if x.expires_at <= clock_timestamp() then raise exception 'expired' using errcode = '28000'; end if;
      raise exception 'table' using errcode = '42P01',
        detail = json_build_object('table', p_table)::text;
    end $f$`,
@@ -144,7 +144,7 @@ export const SESSION_FUNCTIONS: readonly string[] = [
    #variable_conflict use_column
    declare
      c jsonb; raw bytea; stone timestamptz; born timestamptz; missing boolean := false;
-     ends timestamptz := now() + interval '${SESSION_SECONDS} seconds';
+     ends timestamptz := clock_timestamp() + interval '${SESSION_SECONDS} seconds';
    begin
      if pg_is_in_recovery() then raise exception 'standby' using errcode = '25006'; end if;
      if current_setting('transaction_isolation') <> 'read committed' then
@@ -152,7 +152,7 @@ export const SESSION_FUNCTIONS: readonly string[] = [
      end if;
      c := token_claims(p_token);
      insert into token_ids (jti, expires_at)
-       values (c->>'jti', now() + interval '5 minutes') on conflict do nothing;
+       values (c->>'jti', clock_timestamp() + interval '5 minutes') on conflict do nothing;
      if not found then raise exception 'token' using errcode = '28000'; end if;
      -- The tenant's row is locked until this session is committed, and its removal locks it first, so a
      -- session is ended by the removal or is not opened.
@@ -235,6 +235,6 @@ export const SESSION_FUNCTIONS: readonly string[] = [
    begin
      select x.sid, x.tenant into cur.sid, cur.tenant from trxs x
        where x.sid = sha256(convert_to(coalesce(current_setting('kontract.sid', true), ''), 'UTF8'))
-         and x.expires_at > now();
+         and x.expires_at > clock_timestamp();
    end $f$`,
 ];

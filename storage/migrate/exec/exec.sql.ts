@@ -11,7 +11,7 @@
  */
 import { STORAGE_LIMITS } from "../../limits.ts";
 import { DEFINER } from "../definer.ts";
-import { enter, HASHED_SID, READ_PARAMETERS } from "../read.sql.ts";
+import { ALIVE, enter, HASHED_SID, READ_PARAMETERS } from "../read.sql.ts";
 
 /** Bytes of JSON that one query may give. */
 const RESULT_BYTES = 16 * 1024 * 1024;
@@ -77,7 +77,7 @@ export const EXEC_FUNCTIONS: readonly string[] = [
    begin
      select x.body, x.tables into e from execs x where x.id = p_exec;
      if not found then
-       perform 1 from trxs x where x.sid = v_sid and x.expires_at > now();
+       perform 1 from trxs x where ${ALIVE};
        if not found then perform refuse(p_sid, ''); end if;
        raise exception 'exec' using errcode = '42883';
      end if;
