@@ -6,6 +6,7 @@
  */
 import { AppError } from "../../_internal/app_error.ts";
 import { KontractError } from "../../_internal/errors.ts";
+import type { HttpBinding } from "../../_internal/http_route.ts";
 import type { Bits, RouteMeta, TableDef } from "../../_internal/manifest.ts";
 import { decodeValue, encodeValue } from "../../protocol/codec/mod.ts";
 import type { AppDefinition, RouteCode, RouteEntry } from "../app.ts";
@@ -58,6 +59,8 @@ export interface Spec {
   readonly meta?: Partial<RouteMeta>;
   readonly types: readonly ("string" | "number")[];
   readonly stream?: boolean;
+  /** Its plain REST address. */
+  readonly http?: HttpBinding;
   readonly body: Body;
 }
 
@@ -292,7 +295,11 @@ function check(types: Spec["types"], value: unknown, code: "VALIDATION" | "RAY_D
   }
   value.forEach((given, i) => {
     const fits = types[i] === "string" ? typeof given === "string" : typeof given === "number";
-    if (!fits) throw new KontractError(code, `[${i}] must be a ${types[i]}.`);
+    if (!fits) {
+      const expected = `a ${types[i]}`;
+      const data = { path: `[${i}]`, expected };
+      throw new KontractError(code, `[${i}] must be ${expected}.`, { data });
+    }
   });
   return value;
 }
@@ -323,6 +330,7 @@ export function notesApp(specs: Readonly<Record<string, Spec>>): AppDefinition {
       meta: { ...META, ...spec.meta },
       schemaHash: name,
       stream: spec.stream === true,
+      ...(spec.http === undefined ? {} : { http: spec.http }),
     })),
     modules: [
       () =>

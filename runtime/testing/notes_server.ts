@@ -6,6 +6,7 @@
 import { AUTH_TABLES } from "../../auth/tables.ts";
 import type { SessionTokens } from "../../auth/contract.ts";
 import { type TestDatabase, testDatabase } from "../../tests/postgres.ts";
+import type { AppDefinition } from "../app.ts";
 import { createServer, type KontractServer, type ServerOptions } from "../deno/mod.ts";
 import { NOTES, NOTES_APP } from "./notes_app.ts";
 
@@ -37,10 +38,11 @@ export interface NotesServer {
   another(): KontractServer;
 }
 
-/** Runs `body` with a server. */
+/** Runs `body` with a server of the notes app, or of another one over its table. */
 export async function withNotes(
   body: (notes: NotesServer) => Promise<void>,
   options: ServerOptions = {},
+  app: AppDefinition = NOTES_APP,
 ): Promise<void> {
   const database = await testDatabase([...AUTH_TABLES, NOTES]);
   const log: string[] = [];
@@ -51,7 +53,7 @@ export async function withNotes(
   };
   const servers: KontractServer[] = [];
   const another = (): KontractServer => {
-    const made = createServer(NOTES_APP, {
+    const made = createServer(app, {
       env: (name) => settings[name],
       public: null,
       logSink: (_level, line) => log.push(line),
