@@ -93,3 +93,31 @@ Deno.test("a route that came and went while one wrote code is retired without a 
   assert.deepEqual(next.routes, { a: 1000, createUser: 1002 });
   assert.deepEqual(next.retiredRoutes, { 1001: "createUse" });
 });
+
+Deno.test("a lock that is none is refused with what is wrong, and nothing of it is used", () => {
+  const lockWith = (change: object): string => JSON.stringify({ ...EMPTY_LOCK, ...change });
+  const cases: readonly (readonly [text: string, message: RegExp])[] = [
+    ["", /not JSON/],
+    ["<<<<<<< HEAD\n", /conflict marks/],
+    ["[]", /version is not 1/],
+    [lockWith({ version: 2 }), /version is not 1/],
+    ...[null, [], { a: -1 }, { a: 1.5 }, { a: "1" }].map((routes) =>
+      [lockWith({ routes }), /'routes' must be/] as const
+    ),
+    ...[[], { A: null }, { A: { ids: { a: "1" }, retired: [] } }, {
+      A: { ids: {}, retired: [1.5] },
+    }]
+      .map((ids) => [lockWith({ ids }), /'ids' must be/] as const),
+    [lockWith({ names: [] }), /must be objects/],
+    [lockWith({ retiredRoutes: 5 }), /must be objects/],
+    [lockWith({ routes: { a: 1000, b: 1000 } }), /same number/],
+    [lockWith({ routes: { a: 1000 }, retiredRoutes: { 1000: "b" } }), /same number/],
+  ];
+  for (const [text, message] of cases) {
+    assert.throws(
+      () => parseLock(text),
+      (error) => error instanceof LockError && message.test(error.message),
+      text,
+    );
+  }
+});

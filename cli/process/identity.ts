@@ -44,7 +44,8 @@ async function fromProc(pid: number): Promise<ProcessIdentity | null> {
   }
 }
 
-async function fromPs(pid: number): Promise<ProcessIdentity | null> {
+/** What `ps` says, on systems without `/proc`. */
+export async function fromPs(pid: number): Promise<ProcessIdentity | null> {
   const { success, stdout } = await new Deno.Command("ps", {
     args: ["-o", "stat=,ppid=,lstart=,command=", "-p", `${pid}`],
     env: { LC_ALL: "C" },

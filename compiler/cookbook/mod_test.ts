@@ -139,6 +139,17 @@ Deno.test("a folder that holds something else, or a forged list, is left alone",
     await writeCookbook(out, files);
     assert.equal(await Deno.readTextFile(join(folder, "precious.md")), "mine");
     assert.equal(await Deno.readTextFile(join(out, "guide.md")), "mine");
+    for (const list of ["{", '{"files":5}', "{}"]) {
+      await Deno.writeTextFile(join(out, "cookbook.json"), list);
+      await assert.rejects(
+        writeCookbook(out, files),
+        { code: "CONFIG", message: /no cookbook/ },
+        list,
+      );
+    }
+    // A file where the folder should be.
+    await assert.rejects(writeCookbook(join(folder, "precious.md"), files), { code: "CONFIG" });
+    assert.equal(await Deno.readTextFile(join(folder, "precious.md")), "mine");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -1,9 +1,11 @@
-/** The plugin in a real tsserver, which speaks its own protocol over its standard streams. */
+/** The plugin in a language service, and in a real tsserver, which speaks its own protocol over its streams. */
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import ts from "typescript";
 import { stopBundler } from "../bundle.ts";
 import { EDITOR_PLUGIN, installEditorPlugin } from "./install.ts";
+import init from "./plugin.ts";
 
 const PACKAGE = fileURLToPath(new URL("../../mod.ts", import.meta.url));
 
@@ -90,49 +92,95 @@ async function problems(
   }
 }
 
+const OPTIONS = {
+  module: "esnext",
+  moduleResolution: "bundler",
+  target: "esnext",
+  noEmit: true,
+  allowImportingTsExtensions: true,
+  strict: true,
+  types: [],
+  paths: { "@kontract/kontract": [PACKAGE] },
+};
+
+const NAMES = ["own.ts", "stranger.ts", "formatted.ts"];
+const WITHOUT = {
+  "own.ts": ["5:1206", "7:1206", "9:1206", "11:1206", "13:2322"],
+  "stranger.ts": ["3:1206"],
+  "formatted.ts": ["2:1206"],
+};
+const WITH = {
+  "own.ts": ["11:1206", "13:2322"],
+  "stranger.ts": ["3:1206"],
+  "formatted.ts": ["2:1206"],
+};
+
+async function withFiles(body: (root: string) => Promise<void>): Promise<void> {
+  const root = await Deno.realPath(await Deno.makeTempDir({ prefix: "kontract_editor_" }));
+  try {
+    for (const [name, text] of Object.entries(FILES)) {
+      await Deno.writeTextFile(join(root, name), text);
+    }
+    await body(root);
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+}
+
+Deno.test("a language service with the plugin says the same, but for Kontract's decorator", () =>
+  withFiles((root) => {
+    const { options } = ts.convertCompilerOptionsFromJson(OPTIONS, root);
+    const files = Object.keys(FILES).map((name) => join(root, name));
+    const service = ts.createLanguageService({
+      getCompilationSettings: () => options,
+      getScriptFileNames: () => files,
+      getScriptVersion: () => "1",
+      getScriptSnapshot: (file) => {
+        const text = ts.sys.readFile(file);
+        return text === undefined ? undefined : ts.ScriptSnapshot.fromString(text);
+      },
+      getCurrentDirectory: () => root,
+      getDefaultLibFileName: ts.getDefaultLibFilePath,
+      fileExists: ts.sys.fileExists,
+      readFile: ts.sys.readFile,
+    });
+    const found = (of: ts.LanguageService): Record<string, string[]> =>
+      Object.fromEntries(NAMES.map((name) => [
+        name,
+        of.getSemanticDiagnostics(join(root, name)).map(({ file, start, code }) =>
+          `${file!.getLineAndCharacterOfPosition(start!).line + 1}:${code}`
+        ),
+      ]));
+    assert.deepEqual(found(service), WITHOUT);
+    const plugged = init({ typescript: ts }).create({ languageService: service });
+    assert.deepEqual(found(plugged), WITH);
+    assert.deepEqual(plugged.getSyntacticDiagnostics(files[0]!), []);
+    return Promise.resolve();
+  }));
+
 Deno.test({
   name: "in tsserver TS1206 is gone for Kontract's decorator, and for no other and nothing else",
   sanitizeOps: false,
   sanitizeResources: false,
   async fn() {
-    const root = await Deno.realPath(await Deno.makeTempDir({ prefix: "kontract_editor_" }));
     try {
-      for (const [name, text] of Object.entries(FILES)) {
-        await Deno.writeTextFile(join(root, name), text);
-      }
-      const config = (plugins: readonly unknown[]): string =>
-        JSON.stringify({
-          compilerOptions: {
-            module: "esnext",
-            moduleResolution: "bundler",
-            target: "esnext",
-            noEmit: true,
-            allowImportingTsExtensions: true,
-            strict: true,
-            types: [],
-            paths: { "@kontract/kontract": [PACKAGE] },
-            plugins,
-          },
-          files: Object.keys(FILES).map((name) => `./${name}`),
-        });
-      const names = ["own.ts", "stranger.ts", "formatted.ts"];
-      await Deno.writeTextFile(join(root, "tsconfig.json"), config([]));
-      const without = await problems(root, names);
-      assert.deepEqual(without, {
-        "own.ts": ["5:1206", "7:1206", "9:1206", "11:1206", "13:2322"],
-        "stranger.ts": ["3:1206"],
-        "formatted.ts": ["2:1206"],
-      });
-      assert.equal(dirname(await installEditorPlugin(root)), join(root, "node_modules"));
-      await Deno.writeTextFile(join(root, "tsconfig.json"), config([{ name: EDITOR_PLUGIN }]));
-      assert.deepEqual(await problems(root, names), {
-        "own.ts": ["11:1206", "13:2322"],
-        "stranger.ts": ["3:1206"],
-        "formatted.ts": ["2:1206"],
+      await withFiles(async (root) => {
+        const configure = (plugins: readonly unknown[]): Promise<void> =>
+          Deno.writeTextFile(
+            join(root, "tsconfig.json"),
+            JSON.stringify({
+              compilerOptions: { ...OPTIONS, plugins },
+              files: Object.keys(FILES).map((name) => `./${name}`),
+            }),
+          );
+        await configure([]);
+        assert.deepEqual(await problems(root, NAMES), WITHOUT);
+        assert.equal(dirname(await installEditorPlugin(root)), join(root, "node_modules"));
+        await configure([{ name: EDITOR_PLUGIN }]);
+        assert.deepEqual(await problems(root, NAMES), WITH);
       });
     } finally {
       await stopBundler();
-      await Deno.remove(root, { recursive: true });
     }
   },
 });
