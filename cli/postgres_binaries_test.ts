@@ -21,6 +21,16 @@ async function withCache(body: (folder: string) => Promise<void>): Promise<void>
   }
 }
 
+/** Unpacks them in a process of its own, whose lock file is nobody's. */
+async function unpack(): Promise<string> {
+  const program = fileURLToPath(new URL("./testing/unpack_postgres.ts", import.meta.url));
+  const args = ["run", "-A", "--quiet", "--no-check", "--no-lock", program];
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "inherit" })
+    .output();
+  assert.equal(code, 0);
+  return new TextDecoder().decode(stdout).trim();
+}
+
 Deno.test(
   "several first starts at once unpack the programs, once, and they run",
   posix,
