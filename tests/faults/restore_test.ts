@@ -17,7 +17,7 @@ import { gatewayUrl, migrateUp } from "../../storage/migrate/mod.ts";
 import { rebase } from "../../storage/migrate/rebase.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
 import { call, field, index, number, run, string, table } from "../../storage/testing/tables.ts";
-import { findServers, startServer } from "../poolers/debian_server.ts";
+import { findServers, startServer } from "../poolers/installed_server.ts";
 import { databaseToken } from "../postgres.ts";
 
 const TABLES = [

@@ -35,10 +35,9 @@ Deno.test({
       ) {
         await t.step(`${workload.name}: no anomaly, no lost or doubled effect`, async () => {
           await workload.prepare(gateways);
-          const clients = 16;
           const report = await gateways.load({
-            clients,
-            callsPerClient: long ? 200 : 7,
+            clients: long ? 300 : 16,
+            callsPerClient: long ? 40 : 7,
             seed,
             killEvery: 80,
             work: workload.work,

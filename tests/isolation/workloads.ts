@@ -81,7 +81,7 @@ export function listAppend(name: string): Workload {
     name: `list append (${name})`,
     prepare: nothing,
     work(random, client, n): Work {
-      const group = `${name}${Math.floor(n / 4)}`;
+      const group = `${name}${client >> 4}.${n >> 2}`;
       const readOnly = random.oneIn(4);
       const steps = Array.from({ length: 1 + random.below(4) }, (_, i) => {
         const key = random.pick(keys(group));

