@@ -5,7 +5,9 @@
  * @module
  */
 import { KontractError } from "../../_internal/errors.ts";
-import { identifier, OWNER_ROLE } from "./definer.ts";
+import { DEFAULT_TENANT } from "../tenant_name.ts";
+import { OWNER_ROLE } from "./definer.ts";
+import { askTables } from "./every_table.ts";
 import type { Statements } from "./statements.ts";
 
 /** Name of the note in `meta`. */
@@ -21,34 +23,39 @@ export async function databaseIdentity(sql: Statements): Promise<string> {
   return `${cluster!.id}.${row!.oid}`;
 }
 
-/** True where `noted`, by an earlier migration, means the database of `now`; nothing noted is no other. */
-export function sameDatabase(noted: string | undefined, now: string): boolean {
-  if (noted === undefined) return true;
+/** Noted in place of an identity while a rebase is under way: no database is this one. */
+export const REBASING = "rebasing";
+
+/** Why data of the database `noted` by an earlier migration are foreign to that of `now`, or null. */
+export function foreignReason(noted: string | undefined, now: string): string | null {
+  if (noted === REBASING) return "a rebase was begun and has not ended";
+  if (noted === undefined) return null;
   const [[cluster, database], [ours, oid]] = [noted.split("."), now.split(".")];
-  return database === oid && (cluster === ours || cluster === "unknown" || ours === "unknown");
+  return database === oid && (cluster === ours || cluster === "unknown" || ours === "unknown")
+    ? null
+    : "the data were restored into another database than the one they come from";
 }
 
-/** Why a rebase is needed, or null. `noted` is what the last migration wrote down. As the owner. */
+/** 1 where a table has a version that no transaction of this cluster can have made. */
+const FUTURE = `select (coalesce(greatest(
+    (select max(_txid::text::numeric) from (select _txid from kontract_private.%1$I
+        order by _txid desc limit 1) m),
+    (select max(_deleted_txid::text::numeric) from (select _deleted_txid from kontract_private.%1$I
+        where _deleted_txid is not null order by _deleted_txid desc limit 1) m)), 0)
+  >= pg_snapshot_xmax(pg_current_snapshot())::text::numeric)::int`;
+
+/** Why a rebase is needed, or null. `noted` is what the last migration wrote down. */
 export async function rebaseReason(
   sql: Statements,
+  adminUrl: string,
   noted: string | undefined,
 ): Promise<string | null> {
-  if (!sameDatabase(noted, await databaseIdentity(sql))) {
-    return "the data were restored into another database than the one they come from";
-  }
-  const tables = await sql`select id, ptr from kontract.storage order by owner, id`;
-  for (const { id, ptr } of tables) {
-    const name = `kontract_private.${identifier(String(ptr))}`;
-    const [row] = await sql.unsafe(
-      `select coalesce(greatest((select max(_txid::text::numeric) from (select _txid from ${name}
-                 order by _txid desc limit 1) m),
-              (select max(_deleted_txid::text::numeric) from (select _deleted_txid from ${name}
-                 where _deleted_txid is not null order by _deleted_txid desc limit 1) m)), 0)
-              >= pg_snapshot_xmax(pg_current_snapshot())::text::numeric as future`,
-    );
-    if (row?.future === true) {
-      return `table '${id}' has rows from the future of this cluster: the data come from another one`;
-    }
+  const foreign = foreignReason(noted, await databaseIdentity(sql));
+  if (foreign !== null) return foreign;
+  for await (const found of askTables({ adminUrl, name: "kontract migrate status" }, FUTURE)) {
+    const of = found.tenant === DEFAULT_TENANT ? "" : ` of tenant '${found.tenant}'`;
+    return `table '${found.table}'${of} has rows from the future of this cluster: ` +
+      "the data come from another one";
   }
   return null;
 }

@@ -290,6 +290,14 @@ scenario(
     await assert.rejects(get(THINGS, "a"), { code: "SCHEMA_MISMATCH" });
     const report = await rebase({ adminUrl: db.adminUrl, gatewayRole: db.gatewayRole });
     assert.equal(report.steps[0], "table 'things': 2 rows rebased, 1 old versions removed");
+    // As a rebase that was killed leaves it: nobody is served and nothing migrates until one has ended.
+    await db.admin`update kontract_private.meta set value = 'rebasing' where name = 'system'`;
+    await assert.rejects(migrateUp(options([THINGS])), {
+      code: "MIGRATION_REFUSED",
+      message: /a rebase was begun and has not ended/,
+    });
+    await assert.rejects(get(THINGS, "a"), { code: "SCHEMA_MISMATCH" });
+    await rebase({ adminUrl: db.adminUrl, gatewayRole: db.gatewayRole });
     await migrateUp(options([THINGS]));
     assert.equal((await status()).rebase, null);
     assert.deepEqual(await get(THINGS, "a"), { id: "a", x: "2" });

@@ -32,10 +32,10 @@ import { finish } from "./finish.ts";
 import { IDENTITY_FUNCTIONS } from "./identity.sql.ts";
 import {
   databaseIdentity,
+  foreignReason,
   IDENTITY_NOTE,
   isDisowned,
   needsRebase,
-  sameDatabase,
 } from "./identity.ts";
 import { pendingFiles, readLedger, recordRun } from "./ledger.ts";
 import type { MigrationFile } from "./migration.ts";
@@ -203,9 +203,8 @@ async function migrate(
   );
   const previous = await readMeta(tx);
   const identity = await databaseIdentity(tx);
-  if (!sameDatabase(previous.get(IDENTITY_NOTE), identity)) {
-    throw needsRebase("the data were restored into another database than the one they come from");
-  }
+  const foreign = foreignReason(previous.get(IDENTITY_NOTE), identity);
+  if (foreign !== null) throw needsRebase(foreign);
   const current = previous.get(`state ${gateway}`) === state && previous.get("state") === state;
   if (current && files.length === 0) {
     await tx.unsafe(`set local role ${OWNER_ROLE}`);

@@ -2,8 +2,9 @@
  * A new life for data that were restored from a logical dump: transaction ids are rewritten so that this
  * cluster can order them, and a new epoch ends every snapshot, session and resume token of the old one.
  *
- * Old versions go (nobody has a snapshot for them), live ones keep their order. Nothing else may run
- * meanwhile: the table locks are held throughout. May be repeated.
+ * Old versions go (nobody has a snapshot for them), live ones keep their order. Each tenant is a transaction
+ * of its own, since one for all would need more locks than a server has. Meanwhile the database has no
+ * identity, so it serves nobody, also where a rebase was cut off: the next one does it all again.
  *
  * @module
  */
@@ -11,10 +12,11 @@ import type postgres from "postgres";
 import { withAdmin } from "./admin.ts";
 import { readMeta, writeMeta } from "./bootstrap.ts";
 import { identifier, OWNER_ROLE } from "./definer.ts";
-import { databaseIdentity, IDENTITY_NOTE } from "./identity.ts";
+import { databaseIdentity, IDENTITY_NOTE, REBASING } from "./identity.ts";
 import { dropPhysical } from "./rebuild.ts";
 import { ensureRoles } from "./roles.ts";
 import { LEDGER_TABLES } from "./schema.sql.ts";
+import { DEFAULT_TENANT } from "../tenant_name.ts";
 import { withMigrationLock } from "./session_lock.ts";
 
 /** What a rebase needs. */
@@ -31,56 +33,94 @@ export interface RebaseReport {
 
 /** Older than every transaction of any cluster. */
 const FIRST_XID = "3";
+/** Tenants whose tables one connection rewrites. */
+const PAGE_TENANTS = 50;
 
 /** Rewrites transaction ids. Run `up` afterwards: rights are given anew there. */
 export async function rebase(options: RebaseOptions): Promise<RebaseReport> {
-  return await withAdmin(
-    { adminUrl: options.adminUrl, name: "kontract migrate rebase" },
-    (sql) =>
-      withMigrationLock(sql, async () => {
-        await ensureRoles(sql, { name: options.gatewayRole });
-        return await sql.begin(async (tx) => {
-          const [found] = await tx`select to_regclass('kontract.storage') is not null as yes`;
-          if (found?.yes !== true) return { steps: [] };
-          await takeOwnership(tx);
-          await readMeta(tx); // fails here, not half-way, where the owner may not read
-          await tx.unsafe(`set local role ${OWNER_ROLE}`);
-          return { steps: await rewrite(tx) };
-        }) as RebaseReport;
-      }),
-  );
+  const admin = { adminUrl: options.adminUrl, name: "kontract migrate rebase" };
+  return await withAdmin(admin, (sql) =>
+    withMigrationLock(sql, async () => {
+      await ensureRoles(sql, { name: options.gatewayRole });
+      const tenants = await sql.begin(begin) as readonly string[];
+      const steps: string[] = [];
+      // A connection remembers each table it has met: see `every_table.ts`.
+      for (let n = 0; n < tenants.length; n += PAGE_TENANTS) {
+        const page = tenants.slice(n, n + PAGE_TENANTS);
+        steps.push(...await withAdmin(admin, (other) => rewriteTenants(other, page)));
+      }
+      if (tenants.length > 0) await sql.begin((tx) => end(tx, steps));
+      return { steps };
+    }));
 }
 
-async function rewrite(tx: postgres.TransactionSql): Promise<readonly string[]> {
-  const steps: string[] = [];
+/** From here until the end no session opens and no migration runs. Answers with all tenants. */
+async function begin(tx: postgres.TransactionSql): Promise<readonly string[]> {
+  const [found] = await tx`select to_regclass('kontract.storage') is not null as yes`;
+  if (found?.yes !== true) return [];
+  await takeOwnership(tx);
+  await readMeta(tx); // fails here, not half-way, where the owner may not read
+  await tx.unsafe(`set local role ${OWNER_ROLE}`);
   for (const statement of LEDGER_TABLES) await tx.unsafe(statement);
-  const tables = await tx`
-    select owner, id, ptr, retired->>'ptr' as retired from kontract.storage order by owner, id`;
-  await tx`select pg_advisory_xact_lock(l.h) from (
-    select distinct hashtextextended(owner || chr(10) || id, 11) as h from kontract.storage order by 1) l`;
-  for (const { id, ptr, retired } of tables) {
-    const name = `kontract_private.${identifier(String(ptr))}`;
-    await tx.unsafe(`alter table ${name} disable trigger user`);
-    const closed = await tx.unsafe(`delete from ${name} where _deleted_txid is not null`);
-    const moved = await tx.unsafe(
-      `update ${name} set _txid = '${FIRST_XID}' where _txid >= pg_snapshot_xmin(pg_current_snapshot())`,
-    );
-    await tx.unsafe(`alter table ${name} enable trigger user`);
-    if (retired !== null) await dropPhysical(tx, String(retired));
-    if (closed.count + moved.count > 0) {
-      steps.push(
-        `table '${id}': ${moved.count} rows rebased, ${closed.count} old versions removed`,
-      );
-    }
-  }
+  await writeMeta(tx, { [IDENTITY_NOTE]: REBASING });
   const epoch = crypto.getRandomValues(new Uint8Array(16)).toHex();
-  await tx`update kontract.storage
-    set horizon = '0', swap_txid = null, retired = null, epoch = ${epoch}`;
+  await tx`update kontract.storage set horizon = '0', epoch = ${epoch}`;
   for (
     const table of ["kontract.trxs", "kontract_private.markers", "kontract_private.incarnation"]
   ) {
     await tx.unsafe(`delete from ${table}`);
   }
+  const rows = await tx`select distinct owner from kontract.storage order by owner`;
+  return rows.map(({ owner }) => String(owner));
+}
+
+async function rewriteTenants(
+  sql: postgres.Sql,
+  tenants: readonly string[],
+): Promise<readonly string[]> {
+  const steps: string[] = [];
+  for (const tenant of tenants) {
+    await sql.begin(async (tx) => {
+      await tx.unsafe(`set local role ${OWNER_ROLE}`);
+      steps.push(...await rewriteTenant(tx, tenant));
+    });
+  }
+  return steps;
+}
+
+async function rewriteTenant(
+  tx: postgres.TransactionSql,
+  tenant: string,
+): Promise<readonly string[]> {
+  const steps: string[] = [];
+  await tx`select pg_advisory_xact_lock(l.h) from (
+    select hashtextextended(owner || chr(10) || id, 11) as h from kontract.storage
+     where owner = ${tenant} order by 1) l`;
+  const tables = await tx`
+    select id, ptr, retired->>'ptr' as retired from kontract.storage
+     where owner = ${tenant} order by id`;
+  const of = tenant === DEFAULT_TENANT ? "" : ` of tenant '${tenant}'`;
+  for (const { id, ptr, retired } of tables) {
+    const name = `kontract_private.${identifier(String(ptr))}`;
+    await tx.unsafe(`alter table ${name} disable trigger user`);
+    const closed = await tx.unsafe(`delete from ${name} where _deleted_txid is not null`);
+    const moved = await tx.unsafe(
+      `update ${name} set _txid = '${FIRST_XID}' where _txid >= pg_snapshot_xmax(pg_current_snapshot())`,
+    );
+    await tx.unsafe(`alter table ${name} enable trigger user`);
+    if (retired !== null) await dropPhysical(tx, String(retired));
+    if (closed.count + moved.count > 0) {
+      steps.push(
+        `table '${id}'${of}: ${moved.count} rows rebased, ${closed.count} old versions removed`,
+      );
+    }
+  }
+  await tx`update kontract.storage set swap_txid = null, retired = null where owner = ${tenant}`;
+  return steps;
+}
+
+async function end(tx: postgres.TransactionSql, steps: string[]): Promise<void> {
+  await tx.unsafe(`set local role ${OWNER_ROLE}`);
   // Rights do not survive every restore; the next `up` gives them anew.
   await tx`update kontract_private.meta set value = '' where name = 'state' or name like 'state %'`;
   await writeMeta(tx, { [IDENTITY_NOTE]: await databaseIdentity(tx) });
@@ -88,7 +128,6 @@ async function rewrite(tx: postgres.TransactionSql): Promise<readonly string[]> 
   await tx`insert into kontract_private.migrations (steps) values (${
     JSON.stringify(["rebase", ...steps])
   }::text::jsonb)`;
-  return steps;
 }
 
 /** A restore without roles leaves everything to whoever restored. As admin. */

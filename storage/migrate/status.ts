@@ -52,7 +52,7 @@ export async function migrationStatus(options: StatusOptions): Promise<Migration
 /** As {@link migrationStatus}, in a transaction of the admin. */
 export async function lookAt(
   tx: postgres.TransactionSql,
-  { tables, types = {}, migrations }: Omit<StatusOptions, "adminUrl">,
+  { adminUrl, tables, types = {}, migrations }: StatusOptions,
 ): Promise<MigrationStatus> {
   const meta = await readMeta(tx);
   if (meta.size === 0) {
@@ -85,6 +85,6 @@ export async function lookAt(
     problems,
     undeclared: stored.map(({ id }) => id).filter((id) => !declared.has(id)),
     lagging: (await laggingTenants(tx)).map(({ name }) => name),
-    rebase: await rebaseReason(tx, meta.get(IDENTITY_NOTE)),
+    rebase: await rebaseReason(tx, adminUrl, meta.get(IDENTITY_NOTE)),
   };
 }

@@ -87,7 +87,7 @@ async function inside(
       `The data are not at home: ${status.rebase}.`,
       "Run 'kontract migrate rebase'.",
     ),
-    await checkGarbage(tx),
+    await checkGarbage(tx, options.adminUrl),
   );
   await tx.unsafe("reset role");
   return findings;

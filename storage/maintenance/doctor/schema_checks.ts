@@ -7,7 +7,8 @@ import type postgres from "postgres";
 import { readStored, type StoredTable } from "../../migrate/applied.ts";
 import { functionsDigest } from "../../migrate/bootstrap.ts";
 import { tableCheck } from "../../migrate/checks.ts";
-import { identifier } from "../../migrate/definer.ts";
+import { identifier, literal } from "../../migrate/definer.ts";
+import { askTables } from "../../migrate/every_table.ts";
 import { FUNCTIONS_VERSION } from "../../migrate/mod.ts";
 import { FROZEN } from "../../migrate/rebuild.ts";
 import type { MigrationStatus } from "../../migrate/status.ts";
@@ -118,8 +119,11 @@ async function checkTable(
   return findings;
 }
 
-/** Markers, horizon, and what waits to be removed. As the owner. */
-export async function checkGarbage(tx: postgres.TransactionSql): Promise<Finding> {
+/** Markers, horizon, and what waits to be removed in all tenants. As the owner. */
+export async function checkGarbage(
+  tx: postgres.TransactionSql,
+  adminUrl: string,
+): Promise<Finding> {
   const [row] = await tx`
     select floor(extract(epoch from now() - max(m.at)) / 60)::int as minutes,
            (select o.horizon::text from kontract_private.markers o
@@ -134,13 +138,13 @@ export async function checkGarbage(tx: postgres.TransactionSql): Promise<Finding
     return warning("garbage", `Garbage collection last ran ${row.minutes} minutes ago.`, cron);
   }
   let waiting = 0;
-  for (const { ptr } of row.horizon === null ? [] : await readStored(tx)) {
-    const [found] = await tx.unsafe(
-      `select count(*)::int as n from (select 1 from kontract_private.${identifier(ptr)} u
-         where u._deleted_txid < $1::xid8 limit ${GARBAGE_NOTED}) o`,
-      [String(row.horizon)],
-    );
-    waiting += Number(found!.n);
+  if (row.horizon !== null) {
+    const closed = `select count(*) from (select 1 from kontract_private.%1$I u
+      where u._deleted_txid < ${literal(String(row.horizon))}::xid8 limit ${GARBAGE_NOTED}) o`;
+    for await (const { answer } of askTables({ adminUrl, name: "kontract doctor" }, closed)) {
+      waiting += answer;
+      if (waiting >= GARBAGE_NOTED) break;
+    }
   }
   return waiting >= GARBAGE_NOTED
     ? warning(
