@@ -37,7 +37,7 @@ Deno.test({
           await workload.prepare(gateways);
           const report = await gateways.load({
             clients: long ? 300 : 16,
-            callsPerClient: long ? 40 : 7,
+            callsPerClient: long ? 12 : 7,
             seed,
             killEvery: 80,
             work: workload.work,
