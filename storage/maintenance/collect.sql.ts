@@ -9,12 +9,28 @@
  *
  * One call does one bounded piece, so that a lock is never held longer than one statement:
  * `p_after` null writes a marker and sweeps Kontract's own tables; then one table at a time, first its
- * horizon, then up to `p_batch` versions; `done` ends the run. Two runs at once: the second is `busy`.
+ * horizon, then up to `p_batch` versions; `done` is the last table. Two runs at once: the second is `busy`.
+ *
+ * Where a run stopped is noted, and the next begins there: a budget that does not reach round all tables
+ * reaches all of them in turn.
  *
  * @module
  */
-import { DEFINER } from "../migrate/definer.ts";
+import { DEFINER, HELPER, literal } from "../migrate/definer.ts";
 import { ALIVE_SID } from "../migrate/read.sql.ts";
+import { FIRST_TABLE } from "../sql/collect.sql.ts";
+
+/** Tables that one call looks into: it holds a lock on each and on each of its indexes. */
+export const TABLES_PROBED = 100;
+
+/** Functions in the private schema. */
+export const COLLECT_HELPERS: readonly string[] = [
+  `create or replace function kontract_private.note_collected(p_place text) returns void
+   language sql volatile ${HELPER} as $f$
+   insert into meta as m (name, value) values ('collected', p_place)
+     on conflict (name) do update set value = excluded.value where m.value <> excluded.value
+   $f$`,
+];
 
 /** Functions the gateway may call under a system session. */
 export const COLLECT_FUNCTIONS: readonly string[] = [
@@ -25,7 +41,7 @@ export const COLLECT_FUNCTIONS: readonly string[] = [
    #variable_conflict use_column
    declare
      s record; t record; h xid8; life text; n bigint; again boolean; probed int := 0;
-     keep interval;
+     keep interval; place text;
    begin
      removed := 0; swept := 0; after := p_after; done := false; busy := false;
      if pg_is_in_recovery() then raise exception 'standby' using errcode = '25006'; end if;
@@ -74,7 +90,11 @@ export const COLLECT_FUNCTIONS: readonly string[] = [
          where x.until < now() limit p_batch for update skip locked));
        get diagnostics n = row_count;
        swept := swept + n; again := again or n >= p_batch;
-       if not again then after := '["", ""]'; end if;
+       if not again then
+         after := coalesce((select m.value from meta m where m.name = 'collected'), ${
+    literal(FIRST_TABLE)
+  });
+       end if;
        return;
      end if;
 
@@ -85,7 +105,7 @@ export const COLLECT_FUNCTIONS: readonly string[] = [
      horizon := h::text;
      for t in select st.owner, st.id, st.ptr, st.horizon from storage st
                where (st.owner, st.id) > (p_after::jsonb->>0, p_after::jsonb->>1)
-               order by st.owner, st.id limit 500 loop
+               order by st.owner, st.id limit ${TABLES_PROBED} loop
        probed := probed + 1;
        begin
          execute format('select exists (select 1 from kontract_private.%I u where u._deleted_txid < $1)', t.ptr)
@@ -93,6 +113,7 @@ export const COLLECT_FUNCTIONS: readonly string[] = [
        exception when undefined_table then
          again := false; -- its tenant was dropped meanwhile
        end;
+       place := json_build_array(t.owner, t.id)::text;
        if again and t.horizon < h then
          begin
            perform pg_advisory_xact_lock(hashtextextended(t.owner || chr(10) || t.id, 11));
@@ -109,11 +130,13 @@ export const COLLECT_FUNCTIONS: readonly string[] = [
               order by o._deleted_txid limit $2 for update skip locked)) $q$, t.ptr)
            using h, p_batch;
          get diagnostics removed = row_count;
-         if removed < p_batch then after := json_build_array(t.owner, t.id)::text; end if;
+         if removed < p_batch then after := place; end if;
+         perform note_collected(place);
          return;
        end if;
-       after := json_build_array(t.owner, t.id)::text;
+       after := place;
      end loop;
-     done := probed < 500;
+     done := probed < ${TABLES_PROBED};
+     perform note_collected(case when done then ${literal(FIRST_TABLE)} else place end);
    end $f$`,
 ];

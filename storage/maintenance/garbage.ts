@@ -9,6 +9,7 @@ import { ValidationError } from "../../_internal/error_classes.ts";
 import { KontractError } from "../../_internal/errors.ts";
 import type { StorageSession } from "../contract.ts";
 import type { Database, SqlRow } from "../database.ts";
+import { FIRST_TABLE } from "../sql/collect.sql.ts";
 import { translateFailure } from "../failure.ts";
 
 /** Bounds and defaults of a run. */
@@ -76,6 +77,8 @@ export async function collectGarbage(
   let swept = 0;
   let statements = 0;
   let horizon: string | null = null;
+  // A run that begins where the one before stopped goes on to the last table, then to the first.
+  let rounds = 1;
   for (let after: string | null = null;;) {
     const row = await one(database, [options.session.sid, retentionMs, batch, after]);
     statements++;
@@ -83,11 +86,13 @@ export async function collectGarbage(
     swept += Number(row.swept);
     horizon = row.horizon === null ? horizon : String(row.horizon);
     const busy = row.busy === true;
-    const finished = row.done === true;
+    const next = row.after === null ? null : String(row.after);
+    if (after === null && next !== null && next !== FIRST_TABLE) rounds = 2;
+    const finished = row.done === true && --rounds === 0;
     if (busy || finished || removed >= rows || now() >= stop) {
       return { removed, swept, horizon, finished, busy, statements };
     }
-    after = row.after === null ? null : String(row.after);
+    after = row.done === true ? FIRST_TABLE : next;
   }
 }
 

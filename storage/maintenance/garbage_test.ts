@@ -192,6 +192,25 @@ Deno.test({
         assert.deepEqual([spent.finished, spent.statements], [false, 1]);
       });
 
+      await test("a budget that one table spends leaves no other table out", async () => {
+        for (let n = 0; n < 12; n++) await update("f", n);
+        for (const text of ["x", "y", "z"]) {
+          await run(engine, call(session), (s) => s.notes!.set("n", { text }));
+        }
+        const [row] = await db.admin`select ptr from kontract.storage where id = 'notes'`;
+        const closed = async (): Promise<number> =>
+          (await db.admin.unsafe(`select 1 from kontract_private.${row!.ptr}
+            where _deleted_txid is not null`)).length;
+        await expire(collect);
+        assert.equal((await collect({ batch: 2, rows: 2 })).finished, false);
+        assert.ok(await closed() >= 2);
+        assert.equal((await collect({ batch: 2, rows: 2 })).finished, false);
+        assert.equal((await collect({ batch: 2, rows: 2 })).finished, false);
+        assert.equal(await closed(), 0);
+        const report = await collect();
+        assert.deepEqual([report.finished, report.removed >= 7], [true, true]);
+      });
+
       await test("a commit under way holds the horizon off; a held lock delays no run for long", async () => {
         for (let n = 0; n < 3; n++) await update("e", n);
         await expire(collect);

@@ -52,7 +52,7 @@ import {
 } from "./hardening.ts";
 import { RETIRED_FUNCTIONS } from "./retired.sql.ts";
 import { ensureRoles, gatewayGrants } from "./roles.ts";
-import { COLLECT_FUNCTIONS } from "../maintenance/collect.sql.ts";
+import { COLLECT_FUNCTIONS, COLLECT_HELPERS } from "../maintenance/collect.sql.ts";
 import { TABLES } from "./schema.sql.ts";
 import { SESSION_FUNCTIONS, SESSION_HELPERS } from "./session.sql.ts";
 import { asOwner } from "./indexes.ts";
@@ -118,6 +118,7 @@ const GENERIC_FUNCTIONS: readonly string[] = [
   ...TENANT_COMMIT_FUNCTIONS,
   ...TENANT_HELPERS,
   ...TENANT_FUNCTIONS,
+  ...COLLECT_HELPERS,
   ...COLLECT_FUNCTIONS,
 ];
 

@@ -2,3 +2,6 @@
 export const COLLECT =
   `select removed::float8 as removed, swept::float8 as swept, horizon, after, done, busy
   from kontract.collect($1, $2, $3, $4)`;
+
+/** Place before all tables, for `$4`. */
+export const FIRST_TABLE = '["", ""]';
