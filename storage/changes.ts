@@ -13,6 +13,7 @@ import { translateFailure } from "./failure.ts";
 import { parseFilter } from "./filter.ts";
 import type { JsonObject } from "./row_codec.ts";
 import { TableRules } from "./table_rules.ts";
+import { statementOf } from "./tenant_name.ts";
 
 const MOST = 10_000;
 
@@ -32,7 +33,7 @@ export async function readChanges(
   const where = parseFilter(options.filter, rules);
   let rows: readonly SqlRow[];
   try {
-    rows = await database.execute("changes", [
+    rows = await database.execute(statementOf(options.session.tenant, "changes"), [
       options.session.sid,
       table.name,
       JSON.stringify(where),

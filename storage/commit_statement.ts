@@ -11,7 +11,7 @@ import { STORAGE_LIMITS } from "./limits.ts";
 import type { Snapshot } from "./read_context.ts";
 import { tableKey } from "./table_key.ts";
 import type { TableOps } from "./table_state.ts";
-import { DEFAULT_TENANT } from "./tenant_name.ts";
+import { DEFAULT_TENANT, statementOf } from "./tenant_name.ts";
 
 /** A registered statement and its parameters. */
 export type Statement = readonly [name: string, params: readonly SqlParam[]];
@@ -51,7 +51,8 @@ export function commitStatement(
     }
   }
   const all = `[${ops.map(everything).join(",")}]`;
-  return ["commit", [session.sid, session.tenant, ...head.slice(1), ...call, bounded(all)]];
+  const name = statementOf(session.tenant, "commit");
+  return [name, [session.sid, session.tenant, ...head.slice(1), ...call, bounded(all)]];
 }
 
 /** Key, whether and what of it was read, data; where all that was read and written is one key. */

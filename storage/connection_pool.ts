@@ -6,7 +6,8 @@
  * `error` and the `close` of a socket is never answered, nor is the connection ever used again (3.4.9).
  * With one statement per connection and no connection used after a break, neither can happen.
  *
- * Idle clients are ended here as well: one timer for all of them, where the driver would set one per query.
+ * Idle clients are ended here as well: one timer for all of them, where the driver would set one per query. So
+ * are those that have met many tables, each of which PostgreSQL remembers as long as the connection lasts.
  *
  * @module
  */
@@ -21,6 +22,16 @@ export interface PoolLimits {
   readonly max: number;
   /** Milliseconds after which a client that nobody needed is ended. */
   readonly idleMs: number;
+  /** Tables after which a client is ended and another one takes its place. */
+  readonly tables: number;
+}
+
+/** What a pool has to know of a statement. */
+export interface Use {
+  /** Whether a client may be used again after this error. */
+  readonly isBroken: (error: unknown) => boolean;
+  /** Tables that the client may meet for the first time. */
+  readonly tables: number;
 }
 
 interface Idle {
@@ -32,7 +43,8 @@ interface Idle {
 export class ConnectionPool {
   readonly #open: OpenClient;
   readonly #limits: PoolLimits;
-  readonly #clients = new Set<postgres.Sql>();
+  /** Clients with the number of tables they have met. */
+  readonly #clients = new Map<postgres.Sql, number>();
   /** The one that has idled longest comes first. */
   readonly #idle: Idle[] = [];
   readonly #waiting: PromiseWithResolvers<postgres.Sql>[] = [];
@@ -45,24 +57,25 @@ export class ConnectionPool {
     this.#limits = limits;
   }
 
-  /**
-   * Runs `work` with a client that nobody else uses meanwhile. Where it fails and `isBroken` says so, the
-   * client is not used again.
-   */
-  async use<T>(
-    work: (client: postgres.Sql) => Promise<T>,
-    isBroken: (error: unknown) => boolean,
-  ): Promise<T> {
+  /** Runs `work` with a client that nobody else uses meanwhile. */
+  async use<T>(work: (client: postgres.Sql) => Promise<T>, { isBroken, tables }: Use): Promise<T> {
     const client = await this.#take();
-    let broken = false;
+    let spent = tables > 0 && this.#meets(client, tables);
     try {
       return await work(client);
     } catch (error) {
-      broken = isBroken(error);
+      spent ||= isBroken(error);
       throw error;
     } finally {
-      this.#give(client, broken);
+      this.#give(client, spent);
     }
+  }
+
+  /** True where the client has met enough. */
+  #meets(client: postgres.Sql, tables: number): boolean {
+    const met = (this.#clients.get(client) ?? 0) + tables;
+    this.#clients.set(client, met);
+    return met >= this.#limits.tables;
   }
 
   /** Ends all clients; whoever waits or comes later gets what `refusal` makes. */
@@ -70,7 +83,7 @@ export class ConnectionPool {
     this.#closed = refusal;
     if (this.#sweep !== null) clearTimeout(this.#sweep);
     for (const waiter of this.#waiting.splice(0)) waiter.reject(refusal());
-    await Promise.all([...this.#clients].map((client) => client.end({ timeout: 5 })));
+    await Promise.all([...this.#clients.keys()].map((client) => client.end({ timeout: 5 })));
   }
 
   #take(): Promise<postgres.Sql> | postgres.Sql {
@@ -86,16 +99,16 @@ export class ConnectionPool {
 
   #add(): postgres.Sql {
     const client = this.#open();
-    this.#clients.add(client);
+    this.#clients.set(client, 0);
     return client;
   }
 
-  #give(client: postgres.Sql, broken: boolean): void {
-    if (broken) this.#end(client);
+  #give(client: postgres.Sql, spent: boolean): void {
+    if (spent) this.#end(client);
     if (this.#closed !== null) return;
     const next = this.#waiting.shift();
-    if (next !== undefined) next.resolve(broken ? this.#add() : client);
-    else if (!broken) {
+    if (next !== undefined) next.resolve(spent ? this.#add() : client);
+    else if (!spent) {
       this.#idle.push({ client, since: Date.now() });
       this.#sweep ??= setTimeout(this.#endIdle, this.#limits.idleMs);
     }

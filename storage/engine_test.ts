@@ -6,7 +6,7 @@ import { SqlError } from "./database.ts";
 import { storageEngine } from "./engine.ts";
 import { postgresDatabase } from "./postgres_database.ts";
 import { tableKey } from "./table_key.ts";
-import { DEFAULT_TENANT } from "./tenant_name.ts";
+import { DEFAULT_TENANT, statementOf } from "./tenant_name.ts";
 import { code } from "./testing/expect_code.ts";
 import {
   ACCOUNTS,
@@ -30,7 +30,7 @@ const login = async (owner = "alice", system = false): Promise<StorageSession> =
 const alice = await login();
 const [GET, PUT] = tenant === DEFAULT_TENANT
   ? [`get:${tableKey("accounts")}`, `put:${tableKey("accounts")}`]
-  : ["tenant_get", "commit"];
+  : ["tenant:get", "tenant:commit"];
 
 Deno.test({
   name: `storage engine, tenant ${tenant}`,
@@ -60,7 +60,10 @@ Deno.test({
             await s.accounts!.update(String(row.id), { balance: 5 });
           }
         });
-        assert.deepEqual(database.sent, ["query", "commit"]);
+        assert.deepEqual(
+          database.sent,
+          ["query", "commit"].map((name) => statementOf(tenant, name)),
+        );
       });
 
       await test("set answers with the stored row: defaults filled in, key included", async () => {

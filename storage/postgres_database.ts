@@ -17,7 +17,9 @@ import {
   type SqlParam,
   type SqlRow,
 } from "./database.ts";
+import { TABLES_PROBED } from "./sql/collect.sql.ts";
 import { statementText } from "./sql/registry.ts";
+import { TENANT_PREFIX } from "./tenant_name.ts";
 
 /** Options of {@link postgresDatabase}. */
 export interface PostgresDatabaseOptions {
@@ -34,6 +36,11 @@ export interface PostgresDatabaseOptions {
   readonly connectTimeout?: number;
   /** Seconds after which an idle connection is closed; 60 where missing. */
   readonly idleTimeout?: number;
+  /**
+   * Tables of tenants after which a connection is replaced: PostgreSQL remembers each that a connection has used,
+   * at some 40 KiB, until it ends. Counted per statement, whichever the table; 4,000 where missing.
+   */
+  readonly tablesPerConnection?: number;
   /** For the server's list of connections. */
   readonly appName?: string;
 }
@@ -72,6 +79,7 @@ export function postgresDatabase(options: PostgresDatabaseOptions): Database {
   const pool = new ConnectionPool(open, {
     max: options.max ?? 10,
     idleMs: (options.idleTimeout ?? 60) * 1000,
+    tables: options.tablesPerConnection ?? 4_000,
   });
   const alarms = new Alarms();
   return {
@@ -86,7 +94,10 @@ export function postgresDatabase(options: PostgresDatabaseOptions): Database {
       }
       const values = params.map(encodeParam) as postgres.ParameterOrJSON<never>[];
       try {
-        const rows = await pool.use((sql) => sql.unsafe(text, values, { prepare }), isBroken);
+        const rows = await pool.use(
+          (sql) => sql.unsafe(text, values, { prepare }),
+          { isBroken, tables: tablesMet(statement) },
+        );
         return rows.map(decodeRow);
       } catch (cause) {
         throw new SqlError(describeFailure(cause), cause);
@@ -98,6 +109,12 @@ export function postgresDatabase(options: PostgresDatabaseOptions): Database {
       await pool.close(() => Object.assign(new Error("The pool is closed."), { code: CLOSED }));
     },
   };
+}
+
+/** Tables of other tenants than `main`, whose own are few. */
+function tablesMet(statement: string): number {
+  if (statement.startsWith(TENANT_PREFIX)) return 1;
+  return statement === "collect" || statement === "create_tenant" ? TABLES_PROBED : 0;
 }
 
 /** Everything but an error that the server reported and survived. */

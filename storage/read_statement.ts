@@ -13,7 +13,7 @@ export type ReadStatement = readonly [name: string, rest: readonly SqlParam[]];
 
 /** Reads one row. */
 export function getStatement(tenant: string, table: string, id: string): ReadStatement {
-  return tenant === DEFAULT_TENANT ? [`get:${tableKey(table)}`, [id]] : ["tenant_get", [table, id]];
+  return tenant === DEFAULT_TENANT ? [`get:${tableKey(table)}`, [id]] : ["tenant:get", [table, id]];
 }
 
 /** Reads some rows. */
@@ -25,5 +25,5 @@ export function getManyStatement(
   const list = JSON.stringify(ids);
   return tenant === DEFAULT_TENANT
     ? [`get_many:${tableKey(table)}`, [list]]
-    : ["tenant_get_many", [table, list]];
+    : ["tenant:get_many", [table, list]];
 }

@@ -12,6 +12,7 @@ import type { ReadContext } from "./read_context.ts";
 import type { Json, JsonObject } from "./row_codec.ts";
 import type { TableRules } from "./table_rules.ts";
 import { getManyStatement, getStatement } from "./read_statement.ts";
+import { statementOf } from "./tenant_name.ts";
 
 /** A row as read or as buffered. */
 export interface Row {
@@ -168,10 +169,14 @@ export class TableState {
   async select(selection: Selection): Promise<readonly Row[]> {
     this.#predicate(selection.where);
     const exclude = [...this.#writes.keys()];
-    const row = await this.#reads.read("query", this.rules.grants, [
-      this.rules.table.name,
-      JSON.stringify({ ...selection, exclude }),
-    ]);
+    const row = await this.#reads.read(
+      statementOf(this.#reads.tenant, "query"),
+      this.rules.grants,
+      [
+        this.rules.table.name,
+        JSON.stringify({ ...selection, exclude }),
+      ],
+    );
     const stored = this.#take(row.rows);
     const buffered = await this.#overlay(exclude, selection);
     if (buffered.length === 0) return stored;
@@ -184,10 +189,14 @@ export class TableState {
   async count(where: readonly Condition[]): Promise<number> {
     this.#predicate(where);
     const exclude = [...this.#writes];
-    const row = await this.#reads.read("count", this.rules.grants, [
-      this.rules.table.name,
-      JSON.stringify({ where, exclude: exclude.map(([id]) => id) }),
-    ]);
+    const row = await this.#reads.read(
+      statementOf(this.#reads.tenant, "count"),
+      this.rules.grants,
+      [
+        this.rules.table.name,
+        JSON.stringify({ where, exclude: exclude.map(([id]) => id) }),
+      ],
+    );
     const own = exclude.filter(([, write]) => write.data !== null && matches(write.data, where));
     return Number(row.total) + own.length;
   }

@@ -8,6 +8,14 @@ import { KontractError } from "../_internal/errors.ts";
 /** Tenant of an app that has no others. Its tables have functions of their own. */
 export const DEFAULT_TENANT = "main";
 
+/** Begins the names of the statements of all other tenants: `tenant:query`. */
+export const TENANT_PREFIX = "tenant:";
+
+/** Name of a statement that serves every table, as the tenant's own: a pool counts the tables its connections meet. */
+export function statementOf(tenant: string, name: string): string {
+  return tenant === DEFAULT_TENANT ? name : TENANT_PREFIX + name;
+}
+
 /** What a tenant may be called; none of the characters that separate the parts of kept names. */
 const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 

@@ -14,6 +14,7 @@ import { STORAGE_LIMITS } from "../limits.ts";
 import type { ReadContext } from "../read_context.ts";
 import type { Json } from "../row_codec.ts";
 import type { TableState } from "../table_state.ts";
+import { statementOf } from "../tenant_name.ts";
 import { decodeResult, encodeParameters, type ExecRow, type ExecStatements } from "./statements.ts";
 
 /** What an attempt gives. */
@@ -42,11 +43,15 @@ export class ExecCall {
   readonly tag = (strings: unknown, ...values: unknown[]): Promise<ExecRow[]> =>
     this.#parts.operate(async () => {
       const exec = this.#parts.statements.of(strings);
-      const row = await this.#parts.reads.read("exec", this.#grants, [
-        exec.id,
-        encodeParameters(exec, values),
-        this.#written(),
-      ]);
+      const row = await this.#parts.reads.read(
+        statementOf(this.#parts.reads.tenant, "exec"),
+        this.#grants,
+        [
+          exec.id,
+          encodeParameters(exec, values),
+          this.#written(),
+        ],
+      );
       if (!Array.isArray(row.rows) || !Array.isArray(row.tables)) {
         throw new KontractError("INTERNAL");
       }

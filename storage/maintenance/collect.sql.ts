@@ -18,10 +18,7 @@
  */
 import { DEFINER, HELPER, literal } from "../migrate/definer.ts";
 import { ALIVE_SID } from "../migrate/read.sql.ts";
-import { FIRST_TABLE } from "../sql/collect.sql.ts";
-
-/** Tables that one call looks into: it holds a lock on each and on each of its indexes. */
-export const TABLES_PROBED = 100;
+import { FIRST_TABLE, TABLES_PROBED } from "../sql/collect.sql.ts";
 
 /** Functions in the private schema. */
 export const COLLECT_HELPERS: readonly string[] = [

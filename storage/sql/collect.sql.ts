@@ -5,3 +5,6 @@ export const COLLECT =
 
 /** Place before all tables, for `$4`. */
 export const FIRST_TABLE = '["", ""]';
+
+/** Tables that one call looks into: it holds a lock on each and on each of its indexes. */
+export const TABLES_PROBED = 100;

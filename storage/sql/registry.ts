@@ -1,5 +1,6 @@
 /**
- * All statements the gateway ever sends, by name. Names of per-table statements are `get:<key>`,
+ * All statements the gateway ever sends, by name. What serves every table has a second name for the tenants beside
+ * `main`, which begins with `tenant:`. Names of per-table statements are `get:<key>`,
  * `get_many:<key>`, `put:<key>` and `put_many:<key>`; the key is checked here, so no name can carry text into SQL.
  *
  * @module
@@ -20,19 +21,26 @@ import {
   TENANT_GET,
   TENANT_GET_MANY,
 } from "./tenants.sql.ts";
+import { TENANT_PREFIX } from "../tenant_name.ts";
 
-const STATEMENTS: ReadonlyMap<string, string> = new Map([
-  ["open_session", OPEN_SESSION],
-  ["check_session", CHECK_SESSION],
-  ["revoke_family", REVOKE_FAMILY],
+/** For the tables of every tenant. */
+const SHARED: readonly (readonly [string, string])[] = [
   ["query", QUERY],
   ["count", COUNT],
   ["exec", EXEC],
   ["commit", COMMIT],
   ["changes", CHANGES],
+];
+
+const STATEMENTS: ReadonlyMap<string, string> = new Map([
+  ...SHARED,
+  ...SHARED.map(([name, text]) => [TENANT_PREFIX + name, text] as const),
+  [`${TENANT_PREFIX}get`, TENANT_GET],
+  [`${TENANT_PREFIX}get_many`, TENANT_GET_MANY],
+  ["open_session", OPEN_SESSION],
+  ["check_session", CHECK_SESSION],
+  ["revoke_family", REVOKE_FAMILY],
   ["collect", COLLECT],
-  ["tenant_get", TENANT_GET],
-  ["tenant_get_many", TENANT_GET_MANY],
   ["create_tenant", CREATE_TENANT],
   ["drop_tenant", DROP_TENANT],
   ["list_tenants", LIST_TENANTS],

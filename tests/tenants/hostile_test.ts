@@ -99,8 +99,8 @@ Deno.test({
           const name of [ptr, `kontract_private.${ptr}`, `"${ptr}"`, "acme.accounts", `accounts"`]
         ) {
           const answers = [
-            await attempt("tenant_get", [...read(globex), name, "a"]),
-            await attempt("tenant_get_many", [...read(globex), name, '["a"]']),
+            await attempt("tenant:get", [...read(globex), name, "a"]),
+            await attempt("tenant:get_many", [...read(globex), name, '["a"]']),
             await attempt("query", [...read(globex), name, `{"where":[],"order":[],"limit":9}`]),
             await attempt("changes", [globex.sid, name, "[]", null, 9]),
             await attempt("commit", [
@@ -141,12 +141,12 @@ Deno.test({
       });
 
       await test("a snapshot of another tenant's call shows one's own rows and no other", async () => {
-        const first = (await database.execute("tenant_get", [...read(acme), "accounts", "a"]))[0]!;
+        const first = (await database.execute("tenant:get", [...read(acme), "accounts", "a"]))[0]!;
         const [snap, known, epoch] = String(first.r).split("|");
         const params = [...read(globex)];
         params[4] = snap!;
         params[5] = `${known}.${epoch}`;
-        const answer = await attempt("tenant_get", [...params, "accounts", "a"]);
+        const answer = await attempt("tenant:get", [...params, "accounts", "a"]);
         assert.ok(!answer.includes(SECRET) && !answer.includes("balance"), answer);
       });
 
