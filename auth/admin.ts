@@ -4,7 +4,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import { findCredential } from "./families.ts";
+import { dropFamilies, findCredential, revokeFamilies } from "./families.ts";
 import type { AuthParts } from "./options.ts";
 import { invalidField, normalizeEmail } from "./parse.ts";
 import { parsePasswordHash } from "./password/mod.ts";
@@ -85,7 +85,7 @@ export function checkGroups(groups: readonly string[]): readonly string[] {
 }
 
 /** Refuses an actor who is not in the group now. @throws {KontractError} `FORBIDDEN` */
-export async function requireActor(
+async function requireActor(
   tx: AuthTransaction,
   actor: AuthActor | undefined,
 ): Promise<void> {
@@ -189,6 +189,24 @@ export async function importAccount(
     });
   });
   return owner;
+}
+
+/** Ends all sessions of an owner. */
+export async function endSessions(
+  parts: AuthParts,
+  tenant: string,
+  owner: string,
+  actor?: AuthActor,
+): Promise<number> {
+  const ended = await parts.store.transaction(tenant, async (tx) => {
+    await requireActor(tx, actor);
+    return await dropFamilies(tx, owner, null);
+  });
+  await revokeFamilies(parts, tenant, ended);
+  for (const family of ended) {
+    parts.audit({ type: "session_revoked", tenant, address: "system", owner, family });
+  }
+  return ended.length;
 }
 
 const HOUR = 3_600_000;

@@ -7,8 +7,6 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import { changePassword, logout, me, revokeSession, sessions } from "./account.ts";
-import { groupsOf, importAccount, ownerOf, requireActor, setGroups, sweep } from "./admin.ts";
 import type { AuthActor, AuthAdmin, ImportedAccount } from "./admin.ts";
 import type {
   AuthFunction,
@@ -17,38 +15,30 @@ import type {
   Principal,
   SessionTokens,
 } from "./contract.ts";
-import { dropFamilies, requireFamily, revokeFamilies } from "./families.ts";
 import { resolveAuthOptions } from "./options.ts";
 import type { AuthOptions, AuthParts } from "./options.ts";
-import { requestReset, requestVerification, resetPassword, verifyEmail } from "./recovery.ts";
-import { link, register } from "./registration.ts";
-import { anonymous, login, refresh } from "./sign_in.ts";
-
-type Flow = (
-  parts: AuthParts,
-  argument: unknown,
-  context: AuthRequestContext,
-) => Promise<unknown>;
-
-const FLOWS: Readonly<Record<AuthFunction, Flow>> = {
-  anonymous,
-  register,
-  login,
-  link,
-  refresh,
-  logout,
-  me,
-  changePassword,
-  requestReset,
-  resetPassword,
-  requestVerification,
-  verifyEmail,
-  sessions,
-  revokeSession,
-};
-
 /** Names of all auth functions. */
-export const AUTH_FUNCTIONS: readonly AuthFunction[] = Object.keys(FLOWS) as AuthFunction[];
+export const AUTH_FUNCTIONS: readonly AuthFunction[] = [
+  "anonymous",
+  "register",
+  "login",
+  "link",
+  "refresh",
+  "logout",
+  "me",
+  "changePassword",
+  "requestReset",
+  "resetPassword",
+  "requestVerification",
+  "verifyEmail",
+  "sessions",
+  "revokeSession",
+];
+
+/** True for the name of an auth function. */
+export function isAuthFunction(name: unknown): name is AuthFunction {
+  return (AUTH_FUNCTIONS as readonly unknown[]).includes(name);
+}
 
 /** The service as its host sees it: what the gateway asks, and administration. */
 export type KontractAuth = AuthService & AuthAdmin;
@@ -66,7 +56,7 @@ export function createAuthService(options: AuthOptions): KontractAuth {
 export function authFunctionOf(path: string): AuthFunction | null {
   if (!/^[a-z]+(-[a-z]+)*$/.test(path)) return null;
   const name = path.replaceAll(/-([a-z])/g, (_all, letter: string) => letter.toUpperCase());
-  return Object.hasOwn(FLOWS, name) ? name as AuthFunction : null;
+  return isAuthFunction(name) ? name : null;
 }
 
 /** The tokens in an auth function's answer, or null: what a gateway puts into cookies. */
@@ -95,6 +85,7 @@ class Service implements KontractAuth {
 
   async checkAlive(principal: Principal): Promise<void> {
     const { store, now } = this.#parts;
+    const { requireFamily } = await import("./families.ts");
     await store.transaction(
       principal.tenant,
       (tx) => requireFamily(tx, principal, now()).then(() => {}),
@@ -112,12 +103,12 @@ class Service implements KontractAuth {
     argument: unknown,
     context: AuthRequestContext,
   ): Promise<unknown> {
-    const flow = Object.hasOwn(FLOWS, name) ? FLOWS[name] : undefined;
-    if (flow === undefined) throw new KontractError("ROUTE_NOT_FOUND");
+    if (!isAuthFunction(name)) throw new KontractError("ROUTE_NOT_FOUND");
     const { tenant, address, principal } = context;
     if (principal !== null && principal.tenant !== tenant) throw new KontractError("UNAUTHORIZED");
     try {
-      return await flow(this.#parts, argument, context);
+      const { FLOWS } = await import("./flows.ts");
+      return await FLOWS[name](this.#parts, argument, context);
     } catch (error) {
       if (!(error instanceof KontractError)) {
         throw new KontractError("INTERNAL", undefined, { cause: error });
@@ -129,40 +120,37 @@ class Service implements KontractAuth {
     }
   }
 
-  setGroups(
+  async setGroups(
     tenant: string,
     owner: string,
     groups: readonly string[],
     actor?: AuthActor,
   ): Promise<readonly string[]> {
-    return setGroups(this.#parts, tenant, owner, groups, actor);
+    return await (await admin()).setGroups(this.#parts, tenant, owner, groups, actor);
   }
 
-  groupsOf(tenant: string, owner: string, actor?: AuthActor): Promise<readonly string[]> {
-    return groupsOf(this.#parts, tenant, owner, actor);
+  async groupsOf(tenant: string, owner: string, actor?: AuthActor): Promise<readonly string[]> {
+    return await (await admin()).groupsOf(this.#parts, tenant, owner, actor);
   }
 
-  ownerOf(tenant: string, email: string, actor?: AuthActor): Promise<string | null> {
-    return ownerOf(this.#parts, tenant, email, actor);
+  async ownerOf(tenant: string, email: string, actor?: AuthActor): Promise<string | null> {
+    return await (await admin()).ownerOf(this.#parts, tenant, email, actor);
   }
 
-  importAccount(tenant: string, account: ImportedAccount): Promise<string> {
-    return importAccount(this.#parts, tenant, account);
+  async importAccount(tenant: string, account: ImportedAccount): Promise<string> {
+    return await (await admin()).importAccount(this.#parts, tenant, account);
   }
 
   async endSessions(tenant: string, owner: string, actor?: AuthActor): Promise<number> {
-    const ended = await this.#parts.store.transaction(tenant, async (tx) => {
-      await requireActor(tx, actor);
-      return await dropFamilies(tx, owner, null);
-    });
-    await revokeFamilies(this.#parts, tenant, ended);
-    for (const family of ended) {
-      this.#parts.audit({ type: "session_revoked", tenant, address: "system", owner, family });
-    }
-    return ended.length;
+    return await (await admin()).endSessions(this.#parts, tenant, owner, actor);
   }
 
-  sweep(tenant: string, from: number, to: number): Promise<number> {
-    return sweep(this.#parts, tenant, from, to);
+  async sweep(tenant: string, from: number, to: number): Promise<number> {
+    return await (await admin()).sweep(this.#parts, tenant, from, to);
   }
+}
+
+/** Loaded by whoever needs it first, as the auth functions are: a start pays for neither. */
+function admin(): Promise<typeof import("./admin.ts")> {
+  return import("./admin.ts");
 }

@@ -7,6 +7,7 @@ import { dirname, join, relative, sep } from "node:path";
 import type { Analysis } from "./analysis.ts";
 import { type Bundle, type BundleInput, Bundler } from "./bundle.ts";
 import type { Diagnostics } from "./diagnostic.ts";
+import { forDeno } from "./deno_output.ts";
 import { digest } from "./digest.ts";
 import { emitServer, spliceExports } from "./emit/worker.ts";
 import { isPackageFile } from "./front_end.ts";
@@ -65,9 +66,11 @@ export class HostOutput {
     if (made === null) return null;
     if (made !== "whole") return this.#named(made.files, new Map());
     const bundle = await this.#bundler.bundle({ ...input, erased: new Map() }, diagnostics);
-    return bundle === null
-      ? null
-      : this.#named(bundle.files, routeChunks(bundle, options.analysis, input.outdir));
+    if (bundle === null) return null;
+    const files = this.#host === "deno"
+      ? forDeno(bundle.files, authored(bundle, options.analysis, input.outdir))
+      : bundle.files;
+    return this.#named(files, routeChunks(bundle, options.analysis, input.outdir));
   }
 
   #named(made: Bundle["files"], routes: HostFiles["routes"]): HostFiles {
@@ -122,6 +125,22 @@ export class HostOutput {
   }
 }
 
+/** Whether a line of an output is the author's, not the package's, npm's or generated. */
+function authored(
+  made: Bundle,
+  analysis: Analysis,
+  outdir: string,
+): (path: string) => boolean {
+  const { root } = analysis.project;
+  const own = new Set(
+    analysis.graph.localFiles().filter((file) => !isPackageFile(analysis, file)),
+  );
+  return (path) => {
+    const output = made.metafile.outputs[slashes(relative(root, join(outdir, path)))];
+    return Object.keys(output?.inputs ?? {}).some((name) => own.has(join(root, name)));
+  };
+}
+
 /** Which chunk holds which route. */
 function routeChunks(
   made: Bundle,
@@ -135,10 +154,14 @@ function routeChunks(
     const match = /^kontract:kontract:module\/(\d+)$/.exec(output.entryPoint ?? "");
     const module = match === null ? undefined : modules[Number(match[1])];
     if (module === undefined) continue;
-    const file = relative(dirname(outdir), join(root, path)).split(sep).join("/");
+    const file = slashes(relative(dirname(outdir), join(root, path)));
     for (const route of analysis.manifest.routes) {
       if (route.module === module) chunks.set(route.name, file);
     }
   }
   return chunks;
+}
+
+function slashes(path: string): string {
+  return path.split(sep).join("/");
 }

@@ -17,9 +17,6 @@ import type { Symmetric } from "./crypto/provider.ts";
 /** What a pin of a root begins with; base64url of the public key follows. */
 export const ROOT_PIN = "root.";
 
-/** Where a gateway gives its key set. */
-export const KEY_SET_PATH = "/raystream/keys";
-
 /** Bytes of a key set's text at most. */
 export const MAX_KEY_SET = 4096;
 

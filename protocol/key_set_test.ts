@@ -6,12 +6,12 @@ import { verifyEd25519 } from "./crypto/noble_dh.ts";
 import {
   CLOCK_TOLERANCE,
   generateRoot,
-  KEY_SET_PATH,
   type KeySet,
   pinsOf,
   signKeySet,
   verifyKeySet,
 } from "./key_set.ts";
+import { KEY_SET_PATH } from "./paths.ts";
 import { deriveServerKeys } from "./server_keys.ts";
 import { createSocketTransport } from "./socket_transport.ts";
 import { serveGateway, type TestGateway } from "./testing/gateway.ts";

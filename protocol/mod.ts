@@ -8,22 +8,15 @@ export {
   createRaystreamServer,
   type PersistSocket,
   RAY_CONTENT_TYPE,
-  RAY_PATH,
   type RaystreamServer,
   type RaystreamServerOptions,
 } from "./server.ts";
 export { type SavedSocket, SocketSession } from "./socket_session.ts";
 export { CloseCode, type RaySocket } from "./socket_link.ts";
-export {
-  generateRoot,
-  KEY_SET_PATH,
-  type KeySet,
-  type KeySetRoot,
-  signKeySet,
-  verifyKeySet,
-} from "./key_set.ts";
+export { generateRoot, type KeySet, type KeySetRoot, signKeySet, verifyKeySet } from "./key_set.ts";
 export { deriveServerKeys, type ServerKey, type ServerKeys } from "./server_keys.ts";
 export { EPOCH_MS, type EpochStore, type TicketClock } from "./tickets.ts";
+export { KEY_SET_PATH, RAY_PATH } from "./paths.ts";
 export { PeerWatch } from "./peer_watch.ts";
 export { DEFAULT_LIMITS, MAX_MESSAGE, type RayLimits } from "./limits.ts";
 export type { CryptoProvider, DhKeyPair, DiffieHellman, Symmetric } from "./crypto/provider.ts";

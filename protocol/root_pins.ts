@@ -7,7 +7,8 @@
 import { KontractError } from "../_internal/errors.ts";
 import type { Pin } from "./client_handshake.ts";
 import type { Symmetric } from "./crypto/provider.ts";
-import { KEY_SET_PATH, MAX_KEY_SET, pinsOf, verifyKeySet } from "./key_set.ts";
+import { MAX_KEY_SET, pinsOf, verifyKeySet } from "./key_set.ts";
+import { KEY_SET_PATH } from "./paths.ts";
 import type { readBody } from "./read_body.ts";
 import type { TransportOptions } from "./transport.ts";
 

@@ -31,9 +31,6 @@ import { EPOCH_MS, type EpochStore, TicketBox, type TicketClock } from "./ticket
 /** Media type of every raystream body. */
 export const RAY_CONTENT_TYPE = "application/raystream";
 
-/** Path that the gateway routes here. */
-export const RAY_PATH = "/raystream";
-
 /** What a raystream server is made from. */
 export interface RaystreamServerOptions {
   /** App id; a hello for another app is refused. */

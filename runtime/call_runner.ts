@@ -19,7 +19,7 @@ import type {
 } from "../storage/contract.ts";
 import type { RouteCode, RouteEntry } from "./app.ts";
 import { CallBounds } from "./call_bounds.ts";
-import { CallContext, type CallRequest, type Emitted, streamOf } from "./context.ts";
+import { CallContext, type CallRequest, type Emitted, loadContext, streamOf } from "./context.ts";
 import { routeAuth } from "./env_auth.ts";
 import { routeTenants, type TenantAdmin } from "./env_tenants.ts";
 import type { EffectIdentity } from "./idempotency.ts";
@@ -215,6 +215,7 @@ class Run {
   }
 
   async start(body: (context: CallContext) => Promise<Uint8Array>): Promise<CallOutcome> {
+    await loadContext();
     const bounds = this.#bounds;
     const { meta, stream, inputs = 0 } = this.#call.route;
     const startedAt = this.#parts.ports.clock.now();

@@ -15,7 +15,7 @@
  *
  * @module
  */
-import { AsyncLocalStorage } from "node:async_hooks";
+import type { AsyncLocalStorage } from "node:async_hooks";
 import { KontractError } from "../_internal/errors.ts";
 import type { EnvAuth } from "./env_auth.ts";
 import type { EnvTenants } from "./env_tenants.ts";
@@ -140,9 +140,10 @@ export class CallContext {
     this.#ugroups = await this.options.confirm();
   }
 
-  /** Runs `body` inside this call. */
+  /** Runs `body` inside this call; {@link loadContext} has been awaited. */
   run<T>(body: () => T): T {
-    return CURRENT.run(this, body);
+    if (current === null) throw new Error("Invariant: loadContext comes before the first call.");
+    return current.run(this, body);
   }
 
   /** Closes it: whatever still runs in it gets `CONTEXT_ENDED`. */
@@ -165,7 +166,14 @@ export class CallContext {
   }
 }
 
-const CURRENT = new AsyncLocalStorage<CallContext>();
+let current: AsyncLocalStorage<CallContext> | null = null;
+
+/** Loads what carries the call, before the first one runs: a start does not pay for it. */
+export async function loadContext(): Promise<void> {
+  if (current !== null) return;
+  const { AsyncLocalStorage } = await import("node:async_hooks");
+  current ??= new AsyncLocalStorage();
+}
 
 /**
  * The running call.
@@ -174,7 +182,7 @@ const CURRENT = new AsyncLocalStorage<CallContext>();
  * @throws {KontractError} `CONTEXT_MISSING` outside a call, `CONTEXT_ENDED` after its end
  */
 export function currentCall(what: string): CallContext {
-  const call = CURRENT.getStore();
+  const call = current?.getStore();
   if (call === undefined) {
     throw new KontractError(
       "CONTEXT_MISSING",

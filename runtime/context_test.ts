@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
-import { CallContext, streamOf } from "./context.ts";
+import { CallContext, loadContext, streamOf } from "./context.ts";
 import { ctx, env, secret } from "./env.ts";
 import type { SharedState } from "./ports.ts";
+
+await loadContext();
 
 function call(owner: string): CallContext {
   const rows = { get: (id: string): Promise<string> => Promise.resolve(`${owner}:${id}`) };

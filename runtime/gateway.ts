@@ -19,29 +19,26 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
+import { Lazy } from "../_internal/lazy.ts";
 import type { AuditEvent, AuditHook } from "../auth/audit.ts";
 import { addressSubject } from "../auth/limits.ts";
 import type { AuthOptions } from "../auth/options.ts";
 import { createAuthService, type KontractAuth } from "../auth/service.ts";
-import { AUTH_TABLES } from "../auth/tables.ts";
-import {
-  createRaystreamServer,
-  KEY_SET_PATH,
-  PeerWatch,
-  type PersistSocket,
-  RAY_PATH,
-  type RayLimits,
-  type RaySocket,
-  type SavedSocket,
-  type SocketSession,
+import { resolveLimits } from "../protocol/limits.ts";
+import type {
+  PersistSocket,
+  RayLimits,
+  RaySocket,
+  SavedSocket,
+  SocketSession,
 } from "../protocol/mod.ts";
-import { storageEngine } from "../storage/engine.ts";
+import { KEY_SET_PATH, RAY_PATH } from "../protocol/paths.ts";
+import { PeerWatch } from "../protocol/peer_watch.ts";
+import type { StorageEngine } from "../storage/contract.ts";
 import type { AppDefinition } from "./app.ts";
-import { answerAuth } from "./auth_surface.ts";
 import { createAuthStore, hasTenant } from "./auth_store.ts";
 import { sealedCookieCaller } from "./cookie_session.ts";
 import { CallRunner } from "./call_runner.ts";
-import { answerEvents } from "./event_surface.ts";
 import { methodNotAllowed, reportFailure } from "./failure.ts";
 import { MAX_JSON } from "./json_body.ts";
 import { answerRpc, failureResponse, jsonResponse } from "./json_surface.ts";
@@ -49,13 +46,12 @@ import { allowOrigin, type OriginList } from "./origins.ts";
 import { Maintenance } from "./maintenance.ts";
 import type { Ports } from "./ports.ts";
 import { OpenStreams } from "./open_streams.ts";
-import { rayDispatch } from "./ray_surface.ts";
 import { createResumeSealer } from "./resume_sealer.ts";
 import { RestRouter } from "./rest_router.ts";
 import { answerRest } from "./rest_surface.ts";
 import { noHost, requestUrl } from "./request_url.ts";
 import { RouteTable } from "./routes.ts";
-import type { Incoming, Services } from "./services.ts";
+import type { Incoming, Sealed, Services } from "./services.ts";
 import { SessionCache } from "./session_cache.ts";
 import { type TenantAdmin, tenantAdmin } from "./env_tenants.ts";
 import { TenantGate } from "./tenants.ts";
@@ -162,7 +158,8 @@ export function createGateway(
       }
     },
     async openSocket(socket, { address, request, persist, saved }): Promise<SocketSession> {
-      const dispatch = rayDispatch(services, {
+      const ray = await services.ray.get();
+      const dispatch = ray.dispatch(services, {
         request,
         url: new URL(request.url),
         requestId: crypto.randomUUID(),
@@ -172,8 +169,8 @@ export function createGateway(
         cookies: [],
       });
       return persist !== undefined && saved !== undefined
-        ? await services.ray.restoreSocket(socket, dispatch, persist, saved)
-        : services.ray.socket(socket, dispatch, persist);
+        ? await ray.server.restoreSocket(socket, dispatch, persist, saved)
+        : ray.server.socket(socket, dispatch, persist);
     },
     async fetch(request, from = {}): Promise<Response> {
       const requestId = crypto.randomUUID();
@@ -222,14 +219,18 @@ async function answer(services: Services, incoming: Incoming, json: boolean): Pr
     services.addresses.set(request, incoming.address);
     // Before the first byte of the answer: its head may bring new cookies.
     const cookieCaller = await sealedCookieCaller(services, incoming);
-    return await services.ray.handle(request, rayDispatch(services, { ...incoming, cookieCaller }));
+    const { server, dispatch } = await services.ray.get();
+    return await server.handle(request, dispatch(services, { ...incoming, cookieCaller }));
   }
   if (pathname === KEY_SET_PATH) return answerKeySet(services, request);
-  if (pathname === "/events") return await answerEvents(services, incoming);
+  if (pathname === "/events") {
+    return await (await import("./event_surface.ts")).answerEvents(services, incoming);
+  }
   if (pathname.startsWith("/rpc/") && json) {
     return await answerRpc(services, incoming, nameIn(pathname, "/rpc/"));
   }
   if (pathname.startsWith("/auth/")) {
+    const { answerAuth } = await import("./auth_surface.ts");
     return await answerAuth(services, incoming, nameIn(pathname, "/auth/"));
   }
   const rest = services.rest.match(request.method, pathname);
@@ -279,14 +280,7 @@ async function admit({ shared }: Ports, address: string): Promise<boolean> {
 function createServices(app: AppDefinition, ports: Ports, options: GatewayOptions): Services {
   const { clock, secrets, shared } = ports;
   const now = (): number => clock.now();
-  const own = new Set(AUTH_TABLES.map((table) => table.name));
-  const engine = storageEngine({
-    database: ports.database,
-    tables: [...AUTH_TABLES, ...app.tables.filter((table) => !own.has(table.name))],
-    ...(app.types === undefined ? {} : { types: app.types }),
-    ...(app.execs === undefined ? {} : { execs: app.execs }),
-    now,
-  });
+  const engine = lazyEngine(app, ports);
   const sessions: SessionCache = new SessionCache({
     engine,
     databaseToken: (subject) => auth.databaseToken(subject),
@@ -342,20 +336,7 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
     streams,
     grants,
     sealer: createResumeSealer(secrets),
-    ray: createRaystreamServer({
-      app: app.app,
-      secrets,
-      epochs: ports.epochs,
-      clock,
-      ...(options.limits === undefined ? {} : { limits: options.limits }),
-      admit: (request) => admit(ports, addresses.get(request) ?? "unknown"),
-      // Anybody can send noise: what is refused by rule is one short line, without a stack.
-      onFailure: (error) =>
-        ports.log.info(
-          "raystream_refused",
-          error instanceof KontractError ? { code: error.code, why: error.message } : { error },
-        ),
-    }),
+    ray: lazySealed(app, ports, addresses, resolveLimits(options.limits)),
     peers: new PeerWatch(),
     addresses,
     maintenance: new Maintenance({ ...ports, sessions, auth }),
@@ -364,6 +345,66 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
     tenants: gate,
     tenantAdmin: tenantsAdmin,
   };
+}
+
+/** The storage engine, loaded by the first who has something to do with the database. */
+function lazyEngine(app: AppDefinition, { database, clock }: Ports): StorageEngine {
+  const storage = new Lazy<StorageEngine>(async () => {
+    const [{ storageEngine }, { AUTH_TABLES }] = await Promise.all([
+      import("../storage/engine.ts"),
+      import("../auth/tables.ts"),
+    ]);
+    const own = new Set(AUTH_TABLES.map((table) => table.name));
+    return () =>
+      storageEngine({
+        database,
+        tables: [...AUTH_TABLES, ...app.tables.filter((table) => !own.has(table.name))],
+        ...(app.types === undefined ? {} : { types: app.types }),
+        ...(app.execs === undefined ? {} : { execs: app.execs }),
+        now: () => clock.now(),
+      });
+  });
+  return {
+    openSession: async (token) => await (await storage.get()).openSession(token),
+    checkSession: async (session) => await (await storage.get()).checkSession(session),
+    run: async (options, body) => await (await storage.get()).run(options, body),
+    revokeFamily: async (system, family, until) =>
+      await (await storage.get()).revokeFamily(system, family, until),
+    changes: async (options) => await (await storage.get()).changes(options),
+  };
+}
+
+/** The sealed channel, loaded by the first who opens it. */
+function lazySealed(
+  app: AppDefinition,
+  ports: Ports,
+  addresses: WeakMap<Request, string>,
+  limits: RayLimits,
+): Lazy<Sealed> {
+  const { secrets, epochs, clock, log } = ports;
+  return new Lazy(async () => {
+    const [{ createRaystreamServer }, { rayDispatch }] = await Promise.all([
+      import("../protocol/server.ts"),
+      import("./ray_surface.ts"),
+    ]);
+    return () => ({
+      dispatch: rayDispatch,
+      server: createRaystreamServer({
+        app: app.app,
+        secrets,
+        epochs,
+        clock,
+        limits,
+        admit: (request) => admit(ports, addresses.get(request) ?? "unknown"),
+        // Anybody can send noise: what is refused by rule is one short line, without a stack.
+        onFailure: (error) =>
+          log.info(
+            "raystream_refused",
+            error instanceof KontractError ? { code: error.code, why: error.message } : { error },
+          ),
+      }),
+    });
+  });
 }
 
 /** A hook is the app's code: what it throws, now or later, must not fail the sign-in it hears of. */

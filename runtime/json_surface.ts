@@ -70,7 +70,7 @@ export async function answerJson(
   const identity = await effectOf(request.headers.get("idempotency-key"), route.name);
   const effect = identity === null || route.meta.readOnly
     ? null
-    : { ...identity, stamp: new RequestStamp("json", route.name, content) };
+    : { ...identity, stamp: await RequestStamp.of("json", route.name, content) };
   const code = await routes.code(route);
   const gone = new AbortController();
   const unwatch = services.peers.add(request, () => gone.abort());

@@ -5,7 +5,7 @@
  */
 import { KontractError } from "../_internal/errors.ts";
 import type { AuthFunction } from "../auth/contract.ts";
-import { AUTH_FUNCTIONS } from "../auth/service.ts";
+import { isAuthFunction } from "../auth/service.ts";
 import { parseSubscribeRequest } from "../events/mod.ts";
 import { decodeValue, encodeValue } from "../protocol/codec/mod.ts";
 import {
@@ -56,7 +56,9 @@ async function callRoute(services: Services, incoming: Incoming, rpc: RpcCall): 
   const route = routes.numbered(rpc.op);
   const code = await routes.code(route);
   const { requestId, address, origin } = incoming;
-  const stamp = route.meta.readOnly ? null : new RequestStamp("raystream", route.name, rpc.payload);
+  const stamp = route.meta.readOnly
+    ? null
+    : await RequestStamp.of("raystream", route.name, rpc.payload);
   const call: Call = {
     route,
     code,
@@ -87,10 +89,6 @@ async function callAuth(services: Services, incoming: Incoming, call: RpcCall): 
   const context = await authContext(services, incoming, name, principal, asked);
   const answer = await services.auth.call(name, argument, context);
   return { kind: "value", payload: encodeValue(answer ?? null) };
-}
-
-function isAuthFunction(name: unknown): name is AuthFunction {
-  return typeof name === "string" && (AUTH_FUNCTIONS as readonly string[]).includes(name);
 }
 
 async function subscribe(services: Services, incoming: Incoming, call: RpcCall): Promise<RpcReply> {

@@ -7,10 +7,12 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
+import type { createHash } from "node:crypto";
 import { KontractError } from "../_internal/errors.ts";
 
 const LENGTH = 32;
+
+let hash: typeof createHash | undefined;
 
 /** The stamp of one request. */
 export class RequestStamp {
@@ -18,9 +20,18 @@ export class RequestStamp {
   readonly whole: Uint8Array;
   readonly #read = new Map<number, Uint8Array>();
 
-  /** Reads `content` at once: it may be a view that does not last. */
-  constructor(channel: "json" | "raystream", route: string, content: Uint8Array) {
-    this.whole = sha256(new TextEncoder().encode(`${channel} ${route}\n`), content);
+  private constructor(whole: Uint8Array) {
+    this.whole = whole;
+  }
+
+  /** Of a request; the first one loads `node:crypto`. */
+  static async of(
+    channel: "json" | "raystream",
+    route: string,
+    content: Uint8Array,
+  ): Promise<RequestStamp> {
+    hash ??= (await import("node:crypto")).createHash;
+    return new RequestStamp(sha256(new TextEncoder().encode(`${channel} ${route}\n`), content));
   }
 
   /** Takes in one element of the n-th streamed argument. */
@@ -56,7 +67,8 @@ export function unstamped(stamp: Uint8Array, stored: Uint8Array): Uint8Array {
 }
 
 function sha256(...parts: readonly Uint8Array[]): Uint8Array {
-  const hash = createHash("sha256");
-  for (const part of parts) hash.update(part);
-  return new Uint8Array(hash.digest());
+  if (hash === undefined) throw new Error("Invariant: a stamp is made by RequestStamp.of.");
+  const sum = hash("sha256");
+  for (const part of parts) sum.update(part);
+  return new Uint8Array(sum.digest());
 }

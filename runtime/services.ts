@@ -6,7 +6,8 @@
 import type { Principal } from "../auth/contract.ts";
 import type { KontractAuth } from "../auth/service.ts";
 import type { ResumeSealer } from "../events/mod.ts";
-import type { PeerWatch, RaystreamServer } from "../protocol/mod.ts";
+import type { Lazy } from "../_internal/lazy.ts";
+import type { Dispatch, PeerWatch, RaystreamServer } from "../protocol/mod.ts";
 import type { StorageEngine } from "../storage/contract.ts";
 import type { AppDefinition } from "./app.ts";
 import type { CallRunner } from "./call_runner.ts";
@@ -35,7 +36,7 @@ export interface Services {
   readonly grants: TopicGrants;
   readonly sealer: ResumeSealer;
   readonly streams: OpenStreams;
-  readonly ray: RaystreamServer;
+  readonly ray: Lazy<Sealed>;
   /** Tells when the sender of a request has gone. */
   readonly peers: PeerWatch;
   /** Client address of each request that is being answered by raystream. */
@@ -46,6 +47,12 @@ export interface Services {
   readonly maxBody: number;
   readonly tenants: TenantGate;
   readonly tenantAdmin: TenantAdmin;
+}
+
+/** The sealed channel: its server, and what answers the calls of one request. */
+export interface Sealed {
+  readonly server: RaystreamServer;
+  dispatch(services: Services, incoming: Incoming): Dispatch;
 }
 
 /** One request on its way through. */

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import postgres from "postgres";
+import type postgres from "postgres";
 import { Alarms } from "./alarms.ts";
 import { ConnectionPool } from "./connection_pool.ts";
 import {
@@ -62,11 +62,19 @@ const NOT_CONNECTED = new Set([
 ]);
 const CONNECTION_STATES = /^(08|57P0)/;
 
-/** Opens a pool; connects on first use. */
+let driver: typeof postgres | undefined;
+
+/** Loads the driver, and with it half of Node's modules; the first statement does it where nobody has. */
+export async function loadDriver(): Promise<typeof postgres> {
+  return driver ??= (await import("postgres")).default;
+}
+
+/** Opens a pool; loads the driver and connects on first use. */
 export function postgresDatabase(options: PostgresDatabaseOptions): Database {
   const prepare = (options.prepare ?? true) && !saysUnprepared(options.url);
-  const open = (): postgres.Sql =>
-    postgres(options.url, {
+  const open = (): postgres.Sql => {
+    if (driver === undefined) throw new Error("Invariant: a client is opened by a loaded driver.");
+    return driver(options.url, {
       max: 1,
       prepare,
       fetch_types: false,
@@ -76,6 +84,7 @@ export function postgresDatabase(options: PostgresDatabaseOptions): Database {
       onnotice: () => {},
       connection: { application_name: options.appName ?? "kontract" },
     });
+  };
   const pool = new ConnectionPool(open, {
     max: options.max ?? 10,
     idleMs: (options.idleTimeout ?? 60) * 1000,
@@ -93,6 +102,7 @@ export function postgresDatabase(options: PostgresDatabaseOptions): Database {
         });
       }
       const values = params.map(encodeParam) as postgres.ParameterOrJSON<never>[];
+      if (driver === undefined) await loadDriver();
       try {
         const rows = await pool.use(
           (sql) => sql.unsafe(text, values, { prepare }),

@@ -6,8 +6,6 @@
  *
  * @module
  */
-import { scrypt as nodeScrypt } from "node:crypto";
-
 /** scrypt's cost numbers (RFC 7914): N = 2^`logN`, block size r, parallelisation p. */
 export interface ScryptCost {
   /** Power of two of N. */
@@ -45,13 +43,14 @@ export const platformPrimitive: PasswordPrimitive = {
     const parameters = { name: "PBKDF2", hash: "SHA-256", salt: new Uint8Array(salt), iterations };
     return new Uint8Array(await crypto.subtle.deriveBits(parameters, key, length * 8));
   },
-  scrypt(password, salt, cost, length): Promise<Uint8Array> {
+  async scrypt(password, salt, cost, length): Promise<Uint8Array> {
+    const { scrypt } = await import("node:crypto");
     const N = 2 ** cost.logN;
     // Node's own limit counts 128·N·r plus the buffers of the parallel lanes.
     const maxmem = 128 * N * cost.r + 256 * cost.r * cost.p + 1024 * 1024;
     const options = { N, r: cost.r, p: cost.p, maxmem };
-    return new Promise((resolve, reject) => {
-      nodeScrypt(password, salt, length, options, (error, key) => {
+    return await new Promise((resolve, reject) => {
+      scrypt(password, salt, length, options, (error, key) => {
         if (error) reject(error);
         else resolve(new Uint8Array(key));
       });

@@ -12,11 +12,11 @@
  *
  * @module
  */
-import { fileURLToPath } from "node:url";
 import { KontractError } from "../../_internal/errors.ts";
 import { parseSecrets } from "../../_internal/keys.ts";
-import { postgresDatabase } from "../../storage/postgres_database.ts";
+import { loadDriver, postgresDatabase } from "../../storage/postgres_database.ts";
 import type { AppDefinition } from "../app.ts";
+import { loadContext } from "../context.ts";
 import type { KontractAuth } from "../../auth/service.ts";
 import type { TenantAdmin } from "../env_tenants.ts";
 import { createGateway, type GatewayOptions, isSocketUpgrade } from "../gateway.ts";
@@ -83,6 +83,9 @@ export interface KontractServer {
   readonly tenants: TenantAdmin;
 }
 
+/** Milliseconds after the start until what the first call will need is loaded: not before a first answer. */
+const WARM_MS = 100;
+
 /** Names that `secret()` never gives out: they are Kontract's own. */
 const OWN_SECRETS: ReadonlySet<string> = new Set([
   "KONTRACT_SECRET",
@@ -91,7 +94,8 @@ const OWN_SECRETS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Makes the server of a built app. Connects on the first request.
+ * Makes the server of a built app. Connects on the first request; what that needs is loaded soon after the
+ * start where nobody has asked for it yet.
  *
  * @throws {KontractError} `CONFIG` where a setting is missing or unusable
  */
@@ -119,11 +123,14 @@ export function createServer(app: AppDefinition, options: ServerOptions = {}): K
   const gateway = createGateway(app, ports, { ...defined, ...options, origins });
   const folder = publicFolder(options.public);
   let timer: { stop(): Promise<void> } | null = null;
+  const warming = setTimeout(() => void warm(), WARM_MS);
+  Deno.unrefTimer(warming);
   return {
     auth: gateway.auth,
     tenants: gateway.tenants,
     scheduled: () => gateway.scheduled(),
     async close(): Promise<void> {
+      clearTimeout(warming);
       await timer?.stop();
       await ports.close();
     },
@@ -142,6 +149,11 @@ export function createServer(app: AppDefinition, options: ServerOptions = {}): K
       return await gateway.fetch(request, { address: addressOf(request, info, hops) });
     },
   };
+}
+
+/** A failure is for the call that needs what is missing. */
+async function warm(): Promise<void> {
+  await Promise.allSettled([loadDriver(), import("../../storage/engine.ts"), loadContext()]);
 }
 
 function databaseUrl(text: string | undefined): string {
@@ -168,9 +180,8 @@ function parseHops(text: string | undefined): number {
   return Number(text);
 }
 
-function publicFolder(given: URL | string | null | undefined): string | null {
-  if (given === null) return null;
-  if (typeof given === "string") return given;
+function publicFolder(given: URL | string | null | undefined): URL | string | null {
+  if (given === null || typeof given === "string") return given;
   const url = given ?? new URL("../public/", Deno.mainModule);
-  return url.protocol === "file:" ? fileURLToPath(url) : null;
+  return url.protocol === "file:" ? url : null;
 }

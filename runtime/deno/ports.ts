@@ -5,8 +5,8 @@
  *
  * @module
  */
-import { join } from "node:path";
 import { KontractError } from "../../_internal/errors.ts";
+import { Lazy } from "../../_internal/lazy.ts";
 import { TopicHub } from "../../events/mod.ts";
 import type { Database } from "../../storage/database.ts";
 import { ChangeBell } from "../change_bell.ts";
@@ -15,7 +15,7 @@ import { createLog, type LogSink } from "../log.ts";
 import type { Clock, Ports } from "../ports.ts";
 import { SqliteEntries } from "../shared_entries.ts";
 import { SharedStateLogic, sharedStateOver } from "../shared_state.ts";
-import { openSqlite } from "./sqlite.ts";
+import type { OpenSqlite } from "./sqlite.ts";
 
 /** What {@link denoPorts} is made from. */
 export interface DenoPortsOptions {
@@ -36,20 +36,22 @@ export interface DenoPorts extends Ports {
   close(): Promise<void>;
 }
 
-/** Opens the ports; makes the state folder where it is missing. */
+/** What lies in SQLite. */
+interface State {
+  readonly sqlite: OpenSqlite;
+  readonly shared: SharedStateLogic;
+  readonly epochs: EpochRandoms;
+}
+
+/** Opens the ports; makes the state folder where it is missing. SQLite is opened by its first use. */
 export function denoPorts(options: DenoPortsOptions): DenoPorts {
   const { database, secrets, stateDir } = options;
   const clock = options.clock ?? { now: (): number => Date.now() };
-  const sqlite = openSqlite(stateDir === undefined ? ":memory:" : stateFile(stateDir));
-  // Both kinds of entries in one place: every process sees the same ones.
-  const entries = new SqliteEntries(sqlite);
-  const logic = new SharedStateLogic({
-    durable: entries,
-    volatile: entries,
-    clock,
-    transaction: (body) => sqlite.transaction(body),
+  const file = stateDir === undefined ? ":memory:" : stateFile(stateDir);
+  const state = new Lazy(async () => {
+    const { openSqlite } = await import("./sqlite.ts");
+    return () => stateIn(openSqlite(file), clock);
   });
-  const epochs = new EpochRandoms(sqlite, clock);
   const log = createLog(clock, options.logSink);
   const hub = new TopicHub();
   const running = new Set<Promise<void>>();
@@ -57,7 +59,7 @@ export function denoPorts(options: DenoPortsOptions): DenoPorts {
     clock,
     log,
     database,
-    shared: sharedStateOver((operation) => logic.run(operation)),
+    shared: sharedStateOver(async (operation) => (await state.get()).shared.run(operation)),
     changes: new ChangeBell(),
     topics: {
       publish: (tenant, name, messages) => {
@@ -65,7 +67,7 @@ export function denoPorts(options: DenoPortsOptions): DenoPorts {
       },
       follow: (tenant, name) => hub.follow(tenant, name),
     },
-    epochs: { random: (epoch) => Promise.resolve(epochs.random(epoch)) },
+    epochs: { random: async (epoch) => (await state.get()).epochs.random(epoch) },
     secrets,
     secret: (name) => options.secret(name),
     background(work): void {
@@ -77,9 +79,21 @@ export function denoPorts(options: DenoPortsOptions): DenoPorts {
     async close(): Promise<void> {
       await Promise.all(running);
       await database.close();
-      sqlite.close();
+      state.loaded?.sqlite.close();
     },
   };
+}
+
+function stateIn(sqlite: OpenSqlite, clock: Clock): State {
+  // Both kinds of entries in one place: every process sees the same ones.
+  const entries = new SqliteEntries(sqlite);
+  const shared = new SharedStateLogic({
+    durable: entries,
+    volatile: entries,
+    clock,
+    transaction: (body) => sqlite.transaction(body),
+  });
+  return { sqlite, shared, epochs: new EpochRandoms(sqlite, clock) };
 }
 
 function stateFile(folder: string): string {
@@ -92,5 +106,5 @@ function stateFile(folder: string): string {
       { cause },
     );
   }
-  return join(folder, "state.sqlite");
+  return `${folder}/state.sqlite`;
 }

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { extname, join, sep } from "node:path";
 
 const TYPES: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
@@ -32,8 +31,13 @@ const TYPES: Readonly<Record<string, string>> = {
   ".webm": "video/webm",
 };
 
+const SEPARATOR = Deno.build.os === "windows" ? "\\" : "/";
+
 /** Answers GET and HEAD from a folder; null where there is no such file. */
-export async function serveStatic(root: string, request: Request): Promise<Response | null> {
+export async function serveStatic(
+  root: URL | string,
+  request: Request,
+): Promise<Response | null> {
   if (request.method !== "GET" && request.method !== "HEAD") return null;
   const path = safePath(new URL(request.url).pathname);
   if (path === null) return null;
@@ -58,7 +62,7 @@ function safePath(pathname: string): string | null {
   return path.endsWith("/") ? [...parts, "index.html"].join("/") : parts.join("/");
 }
 
-async function realPath(path: string): Promise<string | null> {
+async function realPath(path: URL | string): Promise<string | null> {
   try {
     return await Deno.realPath(path);
   } catch {
@@ -67,10 +71,15 @@ async function realPath(path: string): Promise<string | null> {
 }
 
 async function find(base: string, path: string): Promise<string | null> {
-  const real = await realPath(join(base, path));
-  if (real === null || !real.startsWith(base + sep)) return null;
+  const real = await realPath(`${base}/${path}`);
+  if (real === null || !real.startsWith(base + SEPARATOR)) return null;
   const info = await Deno.stat(real).catch(() => null);
   return info?.isFile === true ? real : null;
+}
+
+/** The ending of a file's name with its dot, or nothing. */
+function extname(path: string): string {
+  return /[^/\\](\.[^./\\]*)$/.exec(path)?.[1] ?? "";
 }
 
 async function send(path: string, request: Request): Promise<Response> {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { KontractError } from "../../_internal/errors.ts";
-import { CallContext } from "../context.ts";
+import { CallContext, loadContext } from "../context.ts";
 import { defineMiddleware, type MiddlewareHandler } from "../middleware.ts";
 import { MemoryEntries } from "../shared_entries.ts";
 import { SharedStateLogic, sharedStateOver } from "../shared_state.ts";
@@ -22,6 +22,8 @@ const logic = new SharedStateLogic({
   clock: { now: () => 0 },
   transaction: (body) => body(),
 });
+
+await loadContext();
 
 function run(handler: MiddlewareHandler, caller: Caller = {}): {
   readonly call: CallContext;
