@@ -90,6 +90,53 @@ Deno.test({
         await broken("alter role kontract_owner login", /may log in or is a superuser/);
       });
 
+      await test("a gateway's role that is not there, may not come in or may too much", async () => {
+        const [none] = await problems({ gatewayRole: "nobody_here" });
+        assert.equal(none!.message, "There is no role 'nobody_here'.");
+        const cases = [
+          [`alter role ${role} nologin`, /may not log in/, `alter role ${role} login`],
+          [
+            `revoke usage on schema kontract from ${role}`,
+            /may not use schema 'kontract'/,
+            `grant usage on schema kontract to ${role}`,
+          ],
+          [
+            "create role doctor_helper login in role kontract_owner",
+            /doctor_helper may act as 'kontract_owner'/,
+            "drop role doctor_helper",
+          ],
+        ] as const;
+        for (const [sql, expected, fix] of cases) {
+          await db.admin.unsafe(sql);
+          const found = (await look()).filter(({ message }) => expected.test(message));
+          assert.deepEqual(found.map(({ check }) => check), ["privileges"], sql);
+          await db.admin.unsafe(fix);
+        }
+        assert.deepEqual(await problems(), []);
+      });
+
+      await test("data that are gone, and a check that is", async () => {
+        const [name] = ptr.split(".").slice(1);
+        await broken(
+          `alter table ${ptr} rename to elsewhere`,
+          /The data of table 'accounts' are gone/,
+          `alter table kontract_private.elsewhere rename to ${name}`,
+        );
+        const [check] = await db.admin`
+          select conname as name from pg_constraint
+           where conrelid = ${ptr}::regclass and contype = 'c' and conname like 'shape%'`;
+        await db.admin.unsafe(`alter table ${ptr} drop constraint ${check!.name}`);
+        const found = await look();
+        assert.ok(
+          found.some(({ level, message }) =>
+            level === "warning" && message === "Table 'accounts' lacks its check."
+          ),
+        );
+        await db.admin.unsafe("update kontract_private.meta set value = '' where name = 'state'");
+        await db.migrate([ACCOUNTS, NOTES]);
+        assert.deepEqual(await problems(), []);
+      });
+
       await test("functions of another version, and functions somebody changed", async () => {
         await db.admin.unsafe(
           `create or replace function kontract_private.insist() returns void language sql as 'select'`,

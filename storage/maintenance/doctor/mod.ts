@@ -16,7 +16,7 @@ import { lookAt } from "../../migrate/status.ts";
 import { type Finding, ok, trouble } from "./finding.ts";
 import { judgePooler, poolerMode } from "./pooler_check.ts";
 import { checkPrivileges } from "./privilege_checks.ts";
-import { checkFunctions, checkGarbage, checkSchema } from "./schema_checks.ts";
+import { checkData, checkFunctions, checkGarbage, checkSchema } from "./schema_checks.ts";
 import { checkTenants } from "./tenant_checks.ts";
 import { checkClock, checkServer, checkTransactions } from "./server_checks.ts";
 
@@ -77,6 +77,8 @@ async function inside(
   findings.push(...await checkPrivileges(tx, options.gatewayRole));
   const meta = await readMeta(tx);
   await tx.unsafe(`set local role ${OWNER_ROLE}`);
+  const gone = await checkData(tx);
+  if (gone.length > 0) return [...findings, ...gone];
   const status = await lookAt(tx, options);
   findings.push(
     await checkFunctions(tx, meta),

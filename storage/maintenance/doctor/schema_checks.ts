@@ -75,16 +75,28 @@ export async function checkSchema(
   return findings.length > 0 ? findings : [ok("schema", "The tables are as declared.")];
 }
 
+/** Tables whose rows or counter are gone: what else is asked about a schema would fail. As the owner. */
+export async function checkData(tx: postgres.TransactionSql): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const { id, ptr } of await readStored(tx)) {
+    const [there] = await tx`
+      select to_regclass(${physical(ptr)}) is not null
+         and to_regclass(${physical(`${ptr}_seq`)}) is not null as yes`;
+    if (there?.yes === true) continue;
+    findings.push(trouble("schema", `The data of table '${id}' are gone.`, "Restore a backup."));
+  }
+  return findings;
+}
+
+function physical(name: string): string {
+  return `kontract_private.${identifier(name)}`;
+}
+
 async function checkTable(
   tx: postgres.TransactionSql,
   row: StoredTable,
 ): Promise<readonly Finding[]> {
-  const ptr = `kontract_private.${identifier(row.ptr)}`;
-  const [there] = await tx`select to_regclass(${ptr}) is not null as yes,
-    to_regclass(${`kontract_private.${identifier(`${row.ptr}_seq`)}`}) is not null as counted`;
-  if (there?.yes !== true || there.counted !== true) {
-    return [trouble("schema", `The data of table '${row.id}' are gone.`, "Restore a backup.")];
-  }
+  const ptr = physical(row.ptr);
   const findings: Finding[] = [];
   const indexes = await tx`
     select c.relname as name, i.indisvalid as valid from pg_index i join pg_class c on c.oid = i.indexrelid

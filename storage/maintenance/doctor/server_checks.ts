@@ -15,22 +15,10 @@ const OLD_MINUTES = 10;
 /** Settings that a promise rests on, for the gateway's role in this database. */
 export async function checkServer(sql: Statements, gateway: string): Promise<readonly Finding[]> {
   const [row] = await sql`
-    select current_setting('server_version') as version, current_setting('server_version_num')::int as number,
-           pg_is_in_recovery() as standby, current_setting('server_encoding') as encoding,
+    select current_setting('server_version') as version,
            current_setting('fsync') as fsync, current_setting('full_page_writes') as pages,
            current_setting('max_prepared_transactions')::int as prepared`;
   const findings: Finding[] = [];
-  if (Number(row!.number) < 140000) {
-    findings.push(trouble("server", `PostgreSQL ${row!.version} is too old.`, "Use 14 or later."));
-  }
-  if (row!.standby === true) {
-    findings.push(trouble("server", "The server is a standby.", "Connect to the primary."));
-  }
-  if (row!.encoding !== "UTF8") {
-    findings.push(
-      trouble("server", `The database has encoding ${row!.encoding}.`, "Make one with UTF8."),
-    );
-  }
   if (row!.fsync !== "on" || row!.pages !== "on") {
     findings.push(warning(
       "server",
