@@ -3,6 +3,7 @@ import { type ErrorCode, KontractError } from "../_internal/errors.ts";
 import { utf8 } from "./bytes.ts";
 import { createHttpTransport } from "./http_transport.ts";
 import type { Dispatch, RpcCall } from "./rpc.ts";
+import { RAY_CONTENT_TYPE } from "./server.ts";
 import { createSocketTransport } from "./socket_transport.ts";
 import { memoryEpochs, serveGateway, type TestGateway } from "./testing/gateway.ts";
 
@@ -261,5 +262,33 @@ Deno.test("behind a proxy that strips or rewrites bodies every call fails typed,
     }
     assert.ok(payloads.every((payload) => payload === "pay"), what);
     if (what in requests) assert.equal(ran, 0, what);
+  }
+});
+
+Deno.test("a gateway's refusal is told by its status; a proxy's is nobody's word", async () => {
+  await using gateway = await serveGateway(echo);
+  const own = { "content-type": RAY_CONTENT_TYPE };
+  const cases: readonly (readonly [number, Record<string, string>, ErrorCode])[] = [
+    [413, own, "TOO_LARGE"],
+    [429, own, "RATE_LIMITED"],
+    [503, own, "OVERLOADED"],
+    [500, own, "RAY_PROTOCOL"],
+    [413, {}, "NETWORK"],
+    [404, { "content-type": "text/html" }, "NETWORK"],
+  ];
+  for (const [status, headers, code] of cases) {
+    for (const handshakes of [true, false]) {
+      let refusing = true;
+      const transport = connect(gateway, (input, init) => {
+        const isHandshake = init?.body instanceof Uint8Array && init.body[1] !== 0x40;
+        return refusing && isHandshake === handshakes
+          ? Promise.resolve(new Response("refused", { status, headers }))
+          : fetch(input, init);
+      });
+      await assert.rejects(transport.call(1000, utf8("x"), READ), withCode(code), `${status}`);
+      refusing = false;
+      assert.deepEqual(await transport.call(1000, utf8("x"), READ), utf8("x"));
+      transport.close();
+    }
   }
 });
