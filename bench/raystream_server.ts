@@ -8,7 +8,7 @@ import { createRaystreamServer, type Dispatch } from "../protocol/mod.ts";
 import { loadCodecs } from "../compiler/emit/testing/load_codec.ts";
 import { ENTRIES, TYPES } from "./codec_page.ts";
 import type { Page } from "./flatbuffers_page.ts";
-import { ECHO, UPLOAD } from "./raystream_ops.ts";
+import { ECHO, openPieces, UPLOAD } from "./raystream_ops.ts";
 
 const { page } = await loadCodecs(TYPES, ENTRIES);
 const number = (value: number): Uint8Array => new TextEncoder().encode(String(value));
@@ -47,6 +47,7 @@ function sealedSocket(request: Request): Response {
 async function plain(request: Request, path: string): Promise<Response> {
   if (path === "/json") return Response.json(await request.json() as Page);
   const bytes = await request.arrayBuffer();
+  if (path === "/pieces") return Response.json(openPieces(new Uint8Array(bytes)).length);
   return Response.json(bytes.byteLength, { status: path === `/${UPLOAD}` ? 200 : 404 });
 }
 
