@@ -4,22 +4,25 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import { Assembler } from "./assembler.ts";
+import { BodyOpener } from "./body_opener.ts";
 import { type Bytes, concat, EMPTY, randomBytes, utf8 } from "./bytes.ts";
 import type { ClientSession } from "./client_handshake.ts";
 import type { CryptoProvider } from "./crypto/provider.ts";
-import { FrameSplitter, FrameType } from "./frames.ts";
+import { FrameType } from "./frames.ts";
 import { MAX_MESSAGE } from "./limits.ts";
 import { encodePrefix, requestKey, responseKey, SALT_LENGTH } from "./message_keys.ts";
-import { MessageOpener, MessageSealer, type RayMessage } from "./message_state.ts";
+import { MessageSealer, type RayMessage } from "./message_state.ts";
 import { SYSTEM_OPS } from "./rpc.ts";
+
+/** An element of a streamed argument or its end; the argument's number is the op. */
+export type InputMessage = Omit<RayMessage, "stream">;
 
 /** One call, ready to be sealed. */
 export interface PlainCall {
   readonly op: number;
   readonly payload: Uint8Array;
-  /** Elements of streamed arguments, by argument. */
-  readonly inputs?: readonly (readonly Uint8Array[])[] | undefined;
+  /** Elements and ends of streamed arguments. */
+  readonly inputs?: readonly InputMessage[] | undefined;
 }
 
 /** What one request says: stays the same when it must be sealed again for a new session. */
@@ -28,11 +31,18 @@ export interface PlainRequest {
   readonly calls: readonly PlainCall[];
   readonly lane: Bytes;
   readonly reqno: bigint;
+  /** Of a body that is longer than its start, `head`: gives all of it, sealing the rest as it is read. */
+  readonly more?: ((head: Bytes, sealer: MessageSealer) => RequestBody) | undefined;
 }
+
+/** What is posted. A stream can be sent once. */
+export type RequestBody = Bytes | ReadableStream<Bytes>;
 
 /** A sealed request and what opens its answer. */
 export interface SealedRequest {
   readonly body: Bytes;
+  /** Goes on where the request has more. */
+  readonly sealer: MessageSealer;
   /** A new opener; each answer needs its own. */
   answer(): AnswerOpener;
 }
@@ -48,7 +58,7 @@ export function sealRequest(
   session: ClientSession,
   request: PlainRequest,
 ): SealedRequest {
-  const { lane, reqno, calls, token } = request;
+  const { lane, reqno, calls, token, more } = request;
   const salt = randomBytes(SALT_LENGTH);
   const prefix = encodePrefix({ lane, reqno, salt, ticket: session.ticket });
   const prefixHash = crypto.sha256(prefix);
@@ -61,57 +71,43 @@ export function sealRequest(
   for (const [k, { op, payload, inputs = [] }] of calls.entries()) {
     const stream = streamOf(k);
     messages.push({ type, stream, op, payload });
-    for (const [op, elements] of inputs.entries()) {
-      for (const payload of elements) messages.push({ type: FrameType.EVENT, stream, op, payload });
-      messages.push({ type: FrameType.RPC_RESPONSE, stream, op, payload: EMPTY });
-    }
+    for (const input of inputs) messages.push({ ...input, stream });
   }
   return {
-    body: sealer.sealBody(prefix, messages),
+    body: sealer.sealBody(prefix, messages, more === undefined),
+    sealer,
     answer: () =>
-      new AnswerOpener(crypto, (salt) => responseKey(crypto, session.rms, prefixHash, salt)),
+      new AnswerOpener((salt) => {
+        const key = responseKey(crypto, session.rms, prefixHash, salt);
+        return new BodyOpener(crypto, key, ANSWER_LIMITS);
+      }),
   };
 }
 
 /** Opens one answer, whatever the chunks it comes in. */
 export class AnswerOpener {
-  readonly #crypto: CryptoProvider;
-  readonly #keyFor: (salt: Uint8Array) => Bytes;
-  readonly #splitter = new FrameSplitter();
-  readonly #assembler = new Assembler(ANSWER_LIMITS);
-  #opener: MessageOpener | undefined;
+  readonly #openerFor: (salt: Uint8Array) => BodyOpener;
+  #opener: BodyOpener | undefined;
   #head: Uint8Array = EMPTY;
 
-  /** `keyFor` gives the key for the answer's salt. */
-  constructor(crypto: CryptoProvider, keyFor: (salt: Uint8Array) => Bytes) {
-    this.#crypto = crypto;
-    this.#keyFor = keyFor;
+  /** `openerFor` makes the opener for the answer's salt. */
+  constructor(openerFor: (salt: Uint8Array) => BodyOpener) {
+    this.#openerFor = openerFor;
   }
 
   /** Messages completed by `chunk`. Throws `RAY_PROTOCOL`. */
   push(chunk: Uint8Array): RayMessage[] {
-    let bytes = chunk;
-    if (this.#opener === undefined) {
-      this.#head = concat(this.#head, chunk);
-      if (this.#head.length < SALT_LENGTH) return [];
-      const key = this.#keyFor(this.#head.subarray(0, SALT_LENGTH));
-      this.#opener = new MessageOpener(this.#crypto, key);
-      bytes = this.#head.subarray(SALT_LENGTH);
-    }
-    const messages: RayMessage[] = [];
-    for (const raw of this.#splitter.push(bytes)) {
-      const message = this.#assembler.push(this.#opener.open(raw));
-      if (message !== null) messages.push(message);
-    }
-    return messages;
+    if (this.#opener !== undefined) return this.#opener.push(chunk);
+    this.#head = concat(this.#head, chunk);
+    if (this.#head.length < SALT_LENGTH) return [];
+    this.#opener = this.#openerFor(this.#head.subarray(0, SALT_LENGTH));
+    return this.#opener.push(this.#head.subarray(SALT_LENGTH));
   }
 
   /** The body has ended. Throws `NETWORK` where its last frame is missing, `RAY_PROTOCOL`. */
   finish(): void {
     if (this.#opener?.ended !== true) throw cutOff();
-    if (this.#splitter.unfinished || this.#assembler.unfinished) {
-      throw new KontractError("RAY_PROTOCOL");
-    }
+    this.#opener.finish();
   }
 }
 

@@ -1,49 +1,155 @@
 /**
- * Streamed arguments over HTTP: read to their end and sent in the call's own body, within the limit of a
- * message. What larger streams need is a WebSocket.
+ * Streamed arguments over HTTP, one after the other. What fits into a message goes into the call's body as a
+ * whole, which can be sent again. What does not is sealed as the body is sent, so no file is ever held;
+ * such a body can be sent once.
  *
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
+import type { Bytes } from "./bytes.ts";
+import type { InputMessage, PlainRequest } from "./client_body.ts";
+import type { RayLimits } from "./limits.ts";
 import type { TransportCallOptions } from "./transport.ts";
 
-// What a frame adds to an element; see `sealed_frame.ts`, which would be a chunk of its own here.
+/** Streamed arguments, ready for the body of their call. */
+export interface CollectedInputs {
+  /** All of them, or the first. */
+  readonly inputs: readonly InputMessage[];
+  /** Seals the others. */
+  readonly more?: PlainRequest["more"];
+}
+
+/** What arguments are collected for. */
+export interface CollectOptions {
+  readonly limits: RayLimits;
+  readonly payload: Uint8Array;
+  /** Ends the reading. */
+  readonly signal: AbortSignal;
+  /** Told what a source throws once its body is being sent. */
+  readonly fail: (error: unknown) => void;
+}
+
+// What a frame adds to an element, its types and the stream of a body's only call; `sealed_frame.ts` and
+// `frames.ts` would be chunks of their own here.
 const FRAME = 40;
+const EVENT = 0x21;
+const RPC_RESPONSE = 0x11;
+const STREAM = 1;
+const EMPTY = new Uint8Array(0);
 
 // A call that is sent again finds what was read: a source can be read once.
-const collected = new WeakMap<AsyncIterable<Uint8Array>, Uint8Array[]>();
+const collected = new WeakMap<object, CollectedInputs>();
 
 /**
- * All elements, by argument. Stops reading at `signal`.
+ * Reads arguments until they end or are more than a message.
  *
- * @throws {KontractError} `TOO_LARGE` where they and their frames have more than `limit` bytes
+ * @throws {KontractError} `TOO_LARGE` where the platform cannot stream what is more, or for one element;
+ * `CONFLICT` where they were sent already and cannot be sent again
  * @throws what a source throws
  */
 export async function collectInputs(
-  { inputs = [], onProgress }: TransportCallOptions,
-  limit: number,
-  signal: AbortSignal,
-): Promise<Uint8Array[][]> {
-  const all: Uint8Array[][] = [];
-  let size = 0;
-  let sent = 0;
-  for (const source of inputs) {
-    const known = collected.get(source);
-    const elements: Uint8Array[] = [];
-    for await (const element of known ?? unlessAborted(source, signal)) {
-      size += element.length + FRAME;
-      if (size > limit) {
-        const text = `Over HTTP a call may have ${limit} bytes, streamed arguments included.`;
-        throw new KontractError("TOO_LARGE", text);
-      }
-      elements.push(element);
-      if (known === undefined) onProgress?.(sent += element.length);
-    }
-    collected.set(source, elements);
-    all.push(elements);
-    size += FRAME;
+  { inputs: sources = [], onProgress }: TransportCallOptions,
+  { limits, payload, signal, fail }: CollectOptions,
+): Promise<CollectedInputs> {
+  const known = collected.get(sources);
+  if (known?.more !== undefined) throw new KontractError("CONFLICT", SENT);
+  if (known !== undefined) return known;
+  const messages = readMessages(sources, limits.message, onProgress, signal);
+  const inputs: InputMessage[] = [];
+  let room = limits.message - payload.length;
+  let ended = false;
+  while (!ended && room >= 0) {
+    const { done, value } = await messages.next();
+    ended = done === true;
+    if (done === true) break;
+    inputs.push(value);
+    room -= value.payload.length + FRAME;
   }
-  return all;
+  if (!ended && !streamsRequests()) {
+    await messages.return();
+    const text = `From here a call over HTTP may have ${limits.message} bytes, streams included.`;
+    throw new KontractError("TOO_LARGE", text);
+  }
+  const rest: CollectedInputs["more"] = (head, sealer) => {
+    const seal = (input: InputMessage): Bytes =>
+      sealer.seal({ ...input, stream: STREAM }, isLast(input, sources.length));
+    return streamBody(head, messages, seal, { signal, fail });
+  };
+  const result = ended ? { inputs } : { inputs, more: rest };
+  collected.set(sources, result);
+  return result;
+}
+
+const SENT = "What a streamed argument gave was sent already: call again with a new one.";
+
+function isLast({ type, op }: InputMessage, count: number): boolean {
+  return type === RPC_RESPONSE && op === count - 1;
+}
+
+/** `head`, then what `seal` makes of each of `messages`, as fast as it is read and until `signal`. */
+function streamBody(
+  head: Bytes,
+  messages: AsyncGenerator<InputMessage, void, void>,
+  seal: (input: InputMessage) => Bytes,
+  { signal, fail }: Pick<CollectOptions, "signal" | "fail">,
+): ReadableStream<Bytes> {
+  let over = false;
+  const leave = (): void => {
+    over = true;
+    messages.return().catch(() => {});
+  };
+  return new ReadableStream<Bytes>({
+    start(controller): void {
+      controller.enqueue(head);
+      // Hosts read on after the answer, unless the body fails.
+      signal.addEventListener("abort", () => {
+        controller.error(signal.reason);
+        leave();
+      }, { once: true });
+    },
+    async pull(controller): Promise<void> {
+      try {
+        const { done, value } = await messages.next();
+        if (over) return;
+        if (done === true) controller.close();
+        else controller.enqueue(seal(value));
+      } catch (error) {
+        if (!over) fail(error);
+        throw error;
+      }
+    },
+    cancel: leave,
+  }, { highWaterMark: 0 });
+}
+
+// Where streams are not known as bodies they become text, with a type of its own.
+function streamsRequests(): boolean {
+  try {
+    const init = { method: "POST", body: new ReadableStream(), duplex: "half" };
+    return !new Request("http://localhost", init).headers.has("content-type");
+  } catch {
+    return false;
+  }
+}
+
+/** Elements and ends, one argument after the other. */
+async function* readMessages(
+  sources: readonly AsyncIterable<Uint8Array>[],
+  limit: number,
+  onProgress: TransportCallOptions["onProgress"],
+  signal: AbortSignal,
+): AsyncGenerator<InputMessage, void, void> {
+  let sent = 0;
+  for (const [op, source] of sources.entries()) {
+    for await (const payload of unlessAborted(source, signal)) {
+      if (payload.length > limit) {
+        throw new KontractError("TOO_LARGE", `An element may have ${limit} bytes at most.`);
+      }
+      yield { type: EVENT, op, payload };
+      onProgress?.(sent += payload.length);
+    }
+    yield { type: RPC_RESPONSE, op, payload: EMPTY };
+  }
 }
 
 async function* unlessAborted(

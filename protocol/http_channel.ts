@@ -10,8 +10,12 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import type { Bytes } from "./bytes.ts";
-import { type AnswerOpener, type PlainRequest, sealRequest } from "./client_body.ts";
+import {
+  type AnswerOpener,
+  type PlainRequest,
+  type RequestBody,
+  sealRequest,
+} from "./client_body.ts";
 import { type ClientSession, initiate, readSession, resolvePins } from "./client_handshake.ts";
 import type { CryptoProvider } from "./crypto/provider.ts";
 import { loadProvider } from "./crypto/select.ts";
@@ -25,6 +29,8 @@ const CONTENT_TYPE = "application/raystream";
 const BROWSER_ONLY: RequestInit = "credentials" in Request.prototype
   ? { credentials: "omit", cache: "no-store" }
   : {};
+// Browsers want to be told that the answer comes after the request.
+const STREAMED = { duplex: "half" };
 const ATTEMPTS = 3;
 const BACKOFF_MS = 100;
 const HANDSHAKE_TIMEOUT_MS = 15_000;
@@ -69,11 +75,12 @@ export class HttpChannel {
         const used = this.#session;
         const sealed = sealRequest(await this.#provider(), current, request);
         sent = true;
-        const response = await this.#send(sealed.body, signal);
+        const body = request.more?.(sealed.body, sealed.sealer) ?? sealed.body;
+        const response = await this.#send(body, signal);
         if (response.status === 200) return { response, opener: sealed.answer() };
         await response.body?.cancel().catch(() => {});
         if (response.status !== 400) throw statusError(response.status);
-        if (renewed) throw new KontractError("RAY_TICKET");
+        if (renewed || request.more) throw new KontractError("RAY_TICKET");
         if (used !== undefined) this.#forget(used);
       }
     } catch (error) {
@@ -119,10 +126,11 @@ export class HttpChannel {
   }
 
   // Resolves only with something that a raystream server may have said.
-  async #send(body: Bytes, signal: AbortSignal): Promise<Response> {
+  async #send(body: RequestBody, signal: AbortSignal): Promise<Response> {
     const send = this.#options.fetch ?? fetch;
+    const stream = body instanceof ReadableStream;
     let failure: unknown;
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    for (let attempt = 0; attempt < (stream ? 1 : ATTEMPTS); attempt++) {
       if (attempt > 0) await pause(BACKOFF_MS * 2 ** attempt * (0.5 + Math.random()), signal);
       try {
         const response = await send(this.#url, {
@@ -133,6 +141,7 @@ export class HttpChannel {
           // What a redirect answers is no raystream body, so it is never followed and never believed.
           redirect: "manual",
           ...BROWSER_ONLY,
+          ...(stream ? STREAMED : {}),
         });
         if (response.headers.get("content-type") === CONTENT_TYPE) return response;
         await response.body?.cancel().catch(() => {});

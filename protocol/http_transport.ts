@@ -10,6 +10,7 @@
 import { KontractError } from "../_internal/errors.ts";
 import { type Bytes, randomBytes } from "./bytes.ts";
 import { CallClock } from "./call_clock.ts";
+import type { collectInputs } from "./collected_inputs.ts";
 import { readAnswer, readWholeAnswer, streamOf } from "./client_body.ts";
 import { FrameType } from "./frames.ts";
 import { HttpChannel, PostError } from "./http_channel.ts";
@@ -67,12 +68,16 @@ class HttpTransport implements Transport {
     try {
       const { limits } = await this.#channel.session(abort.signal);
       if (payload.length > limits.message) throw tooLarge(limits.message);
-      const inputs = options.inputs && await collect(options, limits, payload, abort.signal);
+      const fail = (error: unknown): void => abort.abort(error);
+      const collected = options.inputs &&
+        await collect(options, { limits, payload, signal: abort.signal, fail }).catch(fail);
+      abort.signal.throwIfAborted();
       const request = {
         token,
-        calls: [{ op, payload, inputs }],
+        calls: [{ op, payload, inputs: collected?.inputs }],
         lane: this.#lane,
         reqno: this.#take(1),
+        more: collected?.more,
       };
       const { response, opener } = await this.#channel.post(request, abort.signal);
       if (response.body === null) throw new KontractError("NETWORK");
@@ -102,11 +107,21 @@ class HttpTransport implements Transport {
     const abort = new AbortController();
     pending.onAbandoned = () => abort.abort();
     try {
+      const { options, payload } = pending;
       const { limits } = await this.#channel.session(this.#closed.signal);
-      pending.inputs = await collect(pending.options, limits, pending.payload, abort.signal);
-      if (!pending.settled) this.#enqueue(pending);
+      const fail = (error: unknown): void => {
+        pending.reject(error);
+        pending.onAbandoned?.();
+      };
+      const collected = await collect(options, { limits, payload, signal: abort.signal, fail });
+      pending.collected = collected;
+      pending.spent = collected.more !== undefined;
+      if (!pending.settled) await this.#send([pending]);
     } catch (error) {
       pending.reject(error);
+    } finally {
+      // The gateway may have answered without reading all that there is.
+      abort.abort();
     }
   }
 
@@ -144,7 +159,12 @@ class HttpTransport implements Transport {
     const answered = new Set<PendingCall>();
     const reqno = first ?? this.#take(batch.length);
     for (const [index, pending] of batch.entries()) pending.reqno = reqno + BigInt(index);
-    const request = { token, calls: batch, lane: this.#lane, reqno };
+    // One with streamed arguments is alone in its body.
+    const { more } = batch[0]?.collected ?? {};
+    const calls = batch.map(({ op, payload, collected }) => {
+      return { op, payload, inputs: collected?.inputs };
+    });
+    const request = { token, calls, lane: this.#lane, reqno, more };
     try {
       const { response, opener } = await this.#channel.post(request, abort.signal);
       if (response.body === null || response.headers.has("content-length")) {
@@ -191,7 +211,7 @@ function batches(waiting: readonly PendingCall[], limits: RayLimits): PendingCal
   const done: PendingCall[][] = [];
   const open = new Map<string | null, { calls: PendingCall[]; bytes: number }>();
   for (const pending of waiting) {
-    const bytes = pending.size;
+    const bytes = pending.payload.length;
     if (bytes > limits.message) {
       pending.reject(tooLarge(limits.message));
       continue;
@@ -213,13 +233,9 @@ function batches(waiting: readonly PendingCall[], limits: RayLimits): PendingCal
 }
 
 async function collect(
-  options: TransportCallOptions,
-  limits: RayLimits,
-  payload: Uint8Array,
-  signal: AbortSignal,
-): Promise<Uint8Array[][]> {
-  const { collectInputs } = await import("./collected_inputs.ts");
-  return await collectInputs(options, limits.message - payload.length, signal);
+  ...given: Parameters<typeof collectInputs>
+): ReturnType<typeof collectInputs> {
+  return await (await import("./collected_inputs.ts")).collectInputs(...given);
 }
 
 function endStream(message: RayMessage): true {

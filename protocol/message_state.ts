@@ -64,15 +64,15 @@ export class MessageSealer {
     return out;
   }
 
-  /** A whole body: `head` in clear, then all messages, the last one marked as the end. */
-  sealBody(head: Uint8Array, messages: readonly RayMessage[]): Bytes {
+  /** A body, or its start: `head` in clear, then all messages, the last one marked where it is the `end`. */
+  sealBody(head: Uint8Array, messages: readonly RayMessage[], end = true): Bytes {
     let length = head.length;
     for (const message of messages) length += sealedLength(message);
     const out = new Uint8Array(length);
     out.set(head);
     let at = head.length;
     for (const [index, message] of messages.entries()) {
-      at = this.#sealTo(out, at, message, index === messages.length - 1);
+      at = this.#sealTo(out, at, message, end && index === messages.length - 1);
     }
     return out;
   }

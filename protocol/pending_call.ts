@@ -6,9 +6,9 @@
  */
 import { KontractError } from "../_internal/errors.ts";
 import type { CallClock } from "./call_clock.ts";
+import type { CollectedInputs } from "./collected_inputs.ts";
 import { PostError } from "./http_channel.ts";
 import { FIRST_APP_OP } from "./rpc.ts";
-import { FRAME_OVERHEAD } from "./sealed_frame.ts";
 import type { TransportCallOptions } from "./transport.ts";
 import { RemoteError } from "./wire_error.ts";
 
@@ -25,7 +25,7 @@ export class PendingCall {
   /** Its number in the lane, from the first sending on. */
   reqno: bigint | undefined;
   /** Its streamed arguments where they travel with it. */
-  inputs: readonly (readonly Uint8Array[])[] | undefined;
+  collected: CollectedInputs | undefined;
   /** True once a streamed argument was read that cannot be sent again. */
   spent = false;
   /** Told when the caller stopped waiting before an answer came. */
@@ -59,15 +59,6 @@ export class PendingCall {
     };
     this.#unwatch = watchCall(clock, { timeout: options.timeout ?? timeout, signal }, fail);
     if (this.#settled) this.#unwatch();
-  }
-
-  /** Bytes that it adds to a body, in all but its own frame. */
-  get size(): number {
-    let size = this.payload.length;
-    for (const elements of this.inputs ?? []) {
-      for (const { length } of elements) size += length + FRAME_OVERHEAD;
-    }
-    return size;
   }
 
   /** True once the caller has an answer. */

@@ -6,8 +6,26 @@
 import { KontractError } from "../_internal/errors.ts";
 import { type Bytes, concat, EMPTY } from "./bytes.ts";
 
+/** A body, or its start where it is longer than its reader takes at once. */
+export interface BodyStart {
+  readonly bytes: Bytes;
+  /** Reads on; null where the body has ended. */
+  readonly rest: ReadableStreamDefaultReader<Uint8Array> | null;
+}
+
 /** All bytes of `source`. Throws `TOO_LARGE` as soon as it is certain; the rest is not read. */
 export async function readBody(source: Request | Response, limit: number): Promise<Bytes> {
+  const { bytes, rest } = await readStart(source, limit);
+  if (rest === null) return bytes;
+  await rest.cancel().catch(() => {});
+  throw new KontractError("TOO_LARGE");
+}
+
+/**
+ * Bytes of `source` up to the chunk that goes beyond `limit`. Throws `TOO_LARGE` where the length it tells is
+ * more.
+ */
+export async function readStart(source: Request | Response, limit: number): Promise<BodyStart> {
   const claimed = Number(source.headers.get("content-length") ?? "NaN");
   if (claimed > limit) {
     // A request's is the host's to end: it may have to be read for the refusal to arrive.
@@ -17,16 +35,18 @@ export async function readBody(source: Request | Response, limit: number): Promi
   // HTTP itself holds a body to its content-length, so this cannot be more than was claimed.
   if (Number.isInteger(claimed) && source instanceof Request) {
     const bytes = new Uint8Array(await source.arrayBuffer());
-    if (bytes.length <= limit) return bytes;
+    if (bytes.length <= limit) return { bytes, rest: null };
     throw new KontractError("TOO_LARGE");
   }
-  if (source.body === null) return EMPTY;
+  if (source.body === null) return { bytes: EMPTY, rest: null };
+  const reader = source.body.getReader();
   const parts: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of source.body) {
-    length += chunk.length;
-    if (length > limit) throw new KontractError("TOO_LARGE");
-    parts.push(chunk);
+  while (length <= limit) {
+    const { done, value } = await reader.read();
+    if (done) return { bytes: concat(...parts), rest: null };
+    length += value.length;
+    parts.push(value);
   }
-  return concat(...parts);
+  return { bytes: concat(...parts), rest: reader };
 }

@@ -18,12 +18,12 @@ import { MAX_INIT, type RayLimits, resolveLimits } from "./limits.ts";
 import { responseKey, SALT_LENGTH } from "./message_keys.ts";
 import { MessageSealer } from "./message_state.ts";
 import { PeerWatch } from "./peer_watch.ts";
-import { readBody } from "./read_body.ts";
-import type { Dispatch } from "./rpc.ts";
+import { readStart } from "./read_body.ts";
+import type { Dispatch, RpcReply } from "./rpc.ts";
 import { grantSession, respond } from "./server_handshake.ts";
 import { deriveServerKeys, type ServerKeys } from "./server_keys.ts";
 import { replyBody, type RunningCall, settle } from "./server_reply.ts";
-import { inputsOf, type OpenedRequest, openRequest } from "./server_request.ts";
+import { type OpenedRequest, openRequest } from "./server_request.ts";
 import type { RaySocket } from "./socket_link.ts";
 import { type SavedSocket, SocketSession, type SocketSessionOptions } from "./socket_session.ts";
 import { EPOCH_MS, type EpochStore, TicketBox, type TicketClock } from "./tickets.ts";
@@ -142,11 +142,19 @@ class HttpServer implements RaystreamServer {
     const type = request.headers.get("content-type");
     if (type !== RAY_CONTENT_TYPE) throw new KontractError("BAD_REQUEST");
     // Frames and prefix cost less than 64 KiB on top of what they carry, whatever the batch.
-    const body = await readBody(request, this.#limits.message + (64 << 10));
-    const ready = await this.#load();
-    if (body[1] === FrameType.HANDSHAKE_INIT) return await this.#handshake(request, ready, body);
-    const opened = await openRequest(ready.crypto, ready.tickets, this.#limits, body);
-    return await this.#run(request, ready, opened, dispatch);
+    const body = await readStart(request, this.#limits.message + (64 << 10));
+    try {
+      const ready = await this.#load();
+      const { bytes } = body;
+      if (bytes[1] === FrameType.HANDSHAKE_INIT) {
+        return await this.#handshake(request, ready, bytes);
+      }
+      const opened = await openRequest(ready.crypto, ready.tickets, this.#limits, body);
+      return await this.#run(request, ready, opened, dispatch);
+    } catch (error) {
+      body.rest?.cancel().catch(() => {});
+      throw error;
+    }
   }
 
   async #handshake(request: Request, ready: Ready, body: Bytes): Promise<Response> {
@@ -170,10 +178,11 @@ class HttpServer implements RaystreamServer {
     const { lane, token } = opened;
     const { signal } = abort;
     const running = opened.calls.map((call): RunningCall => {
-      const { stream, op, payload, reqno } = call;
-      const input = inputsOf(call, signal);
+      const { stream, op, payload, reqno, inputs } = call;
+      const input = (argument: number) => inputs.read(argument, signal);
       const reply = settle(dispatch, { op, payload, reqno, lane, token, signal, input });
-      return { stream, op, reply };
+      if (!inputs.unfinished) return { stream, op, reply };
+      return { stream, op, reply: reply.then((each) => leaving(each, () => inputs.leave())) };
     });
     const salt = randomBytes(SALT_LENGTH);
     const key = responseKey(ready.crypto, opened.rms, opened.prefixHash, salt);
@@ -205,6 +214,26 @@ class HttpServer implements RaystreamServer {
     const lifetime = Math.min(this.#options.ticketLifetime ?? EPOCH_MS, EPOCH_MS);
     const tickets = new TicketBox({ crypto, secrets: named, epochs, clock, lifetime, authEpoch });
     return { crypto, keys, tickets };
+  }
+}
+
+/** `reply`, and `leave` as soon as nothing more is read for it. */
+function leaving(reply: RpcReply, leave: () => void): RpcReply {
+  if (reply.kind === "stream") {
+    return { kind: "stream", elements: finishing(reply.elements, leave) };
+  }
+  leave();
+  return reply;
+}
+
+async function* finishing(
+  elements: AsyncIterable<Uint8Array>,
+  end: () => void,
+): AsyncGenerator<Uint8Array, void, void> {
+  try {
+    yield* elements;
+  } finally {
+    end();
   }
 }
 

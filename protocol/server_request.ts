@@ -1,5 +1,6 @@
 /**
- * An HTTP request body, opened: prefix, ticket, frames, calls. Everything is read before anything runs.
+ * An HTTP request body, opened: prefix, ticket, frames, calls. Everything is read before anything runs,
+ * except for a single call whose streamed arguments are longer than a message: they are read as it goes.
  *
  * Frames are an optional AUTHENTICATE (stream 0, op 0), then the calls in order on streams 1, 3, 5, …;
  * the last frame carries END, so a body cut at a frame's edge is refused too.
@@ -7,15 +8,16 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import { Assembler } from "./assembler.ts";
+import { BodyInputs } from "./body_inputs.ts";
+import { BodyOpener } from "./body_opener.ts";
 import { type Bytes, toBase64Url } from "./bytes.ts";
 import type { Symmetric } from "./crypto/provider.ts";
-import { FrameSplitter, FrameType } from "./frames.ts";
+import { FrameType } from "./frames.ts";
 import { MAX_TOKEN, type RayLimits } from "./limits.ts";
 import { readPrefix, requestKey, requestNumber } from "./message_keys.ts";
-import { MessageOpener, type RayMessage } from "./message_state.ts";
+import type { RayMessage } from "./message_state.ts";
+import type { BodyStart } from "./read_body.ts";
 import { SYSTEM_OPS } from "./rpc.ts";
-import { MAX_INPUTS, readTwice } from "./socket_input.ts";
 import type { TicketBox } from "./tickets.ts";
 
 /** One call of a body. */
@@ -24,11 +26,11 @@ export interface OpenedCall {
   readonly op: number;
   readonly reqno: bigint;
   readonly payload: Uint8Array;
-  /** Elements of its streamed arguments. */
-  readonly inputs: ReadonlyMap<number, readonly Uint8Array[]>;
+  /** Its streamed arguments. */
+  readonly inputs: BodyInputs;
 }
 
-/** A body that is authentic and whole. */
+/** A body that is authentic and whole, or the authentic start of one whose streamed arguments go on. */
 export interface OpenedRequest {
   readonly token: string | null;
   readonly lane: string;
@@ -38,92 +40,54 @@ export interface OpenedRequest {
   readonly prefixHash: Bytes;
 }
 
-/** Opens `body`. Throws `RAY_TICKET`, `RAY_PROTOCOL`, `TOO_LARGE`; the caller makes them look alike. */
+/** Opens a body. Throws `RAY_TICKET`, `RAY_PROTOCOL`, `TOO_LARGE`; the caller makes them look alike. */
 export async function openRequest(
   crypto: Symmetric,
   tickets: TicketBox,
   limits: RayLimits,
-  body: Uint8Array,
+  { bytes, rest }: BodyStart,
 ): Promise<OpenedRequest> {
-  const { prefix, length } = readPrefix(body);
+  const { prefix, length } = readPrefix(bytes);
   const ticket = await tickets.open(prefix.ticket);
   if (ticket === null) throw new KontractError("RAY_TICKET");
-  const prefixHash = crypto.sha256(body.subarray(0, length));
-  const messages = openMessages(
-    new MessageOpener(crypto, requestKey(crypto, ticket.rms, prefixHash)),
-    limits,
-    body.subarray(length),
-  );
-  const [first, ...rest] = messages;
+  const prefixHash = crypto.sha256(bytes.subarray(0, length));
+  const opener = new BodyOpener(crypto, requestKey(crypto, ticket.rms, prefixHash), limits);
+  const messages = opener.push(bytes.subarray(length));
+  const [first, ...others] = messages;
   const token = first?.stream === 0 ? readToken(first) : null;
-  const calls = openCalls(first?.stream === 0 ? rest : messages, prefix.reqno);
+  const calls = openCalls(first?.stream === 0 ? others : messages, prefix.reqno);
   if (calls.length === 0 || calls.length > limits.streams) throw new KontractError("RAY_PROTOCOL");
+  if (rest === null) {
+    opener.finish();
+    if (sizeOf(messages) > limits.message + MAX_TOKEN) throw new KontractError("TOO_LARGE");
+    if (calls.some(({ inputs }) => inputs.unfinished)) throw new KontractError("RAY_PROTOCOL");
+  } else if (calls.length > 1 || !calls[0]?.inputs.unfinished) {
+    throw new KontractError("TOO_LARGE");
+  } else calls[0].inputs.readOn({ reader: rest, opener, most: limits.reassembly });
   return { token, lane: toBase64Url(prefix.lane), calls, rms: ticket.rms, prefixHash };
 }
 
 /** Calls in order, each followed by the elements and ends of its streamed arguments. */
 function openCalls(messages: readonly RayMessage[], first: bigint): OpenedCall[] {
   const calls: OpenedCall[] = [];
-  let inputs = new Map<number, Uint8Array[]>();
-  let open = new Set<number>();
-  for (const { type, stream, op, payload } of messages) {
-    if (type === FrameType.RPC_CALL) {
-      const k = calls.length;
-      if (stream !== 2 * k + 1 || open.size > 0) throw new KontractError("RAY_PROTOCOL");
-      inputs = new Map();
-      open = new Set();
-      calls.push({ stream, op, payload, inputs, reqno: requestNumber(first, k) });
+  for (const message of messages) {
+    const { type, stream, op, payload } = message;
+    const last = calls.at(-1);
+    if (type !== FrameType.RPC_CALL) {
+      if (last === undefined) throw new KontractError("RAY_PROTOCOL");
+      last.inputs.push(message);
       continue;
     }
-    const element = type === FrameType.EVENT;
-    const end = type === FrameType.RPC_RESPONSE && payload.length === 0;
-    const fits = (element || end) && stream === calls.at(-1)?.stream && op < MAX_INPUTS;
-    if (!fits || inputs.has(op) && !open.has(op)) throw new KontractError("RAY_PROTOCOL");
-    if (!inputs.has(op)) inputs.set(op, []);
-    if (element) inputs.get(op)!.push(payload);
-    if (element) open.add(op);
-    else open.delete(op);
+    const k = calls.length;
+    if (stream !== 2 * k + 1 || last?.inputs.unfinished) throw new KontractError("RAY_PROTOCOL");
+    const inputs = new BodyInputs(stream);
+    calls.push({ stream, op, payload, inputs, reqno: requestNumber(first, k) });
   }
-  if (open.size > 0) throw new KontractError("RAY_PROTOCOL");
   return calls;
 }
 
-/** Gives out streamed arguments, each once. */
-export function inputsOf(
-  { inputs }: OpenedCall,
-  signal: AbortSignal,
-): (argument: number) => AsyncIterable<Uint8Array> {
-  const read = new Set<number>();
-  return async function* (argument): AsyncGenerator<Uint8Array, void, void> {
-    const elements = inputs.get(argument);
-    if (elements === undefined) throw new KontractError("BAD_REQUEST", MISSING_INPUT);
-    if (read.has(argument)) throw readTwice();
-    read.add(argument);
-    for (const element of elements) {
-      if (signal.aborted) throw new KontractError("CANCELLED");
-      yield await Promise.resolve(element);
-    }
-  };
-}
-
-const MISSING_INPUT = "A streamed argument is missing.";
-
-function openMessages(opener: MessageOpener, limits: RayLimits, bytes: Uint8Array): RayMessage[] {
-  const splitter = new FrameSplitter();
-  const assembler = new Assembler(limits);
-  const messages: RayMessage[] = [];
-  let total = 0;
-  for (const raw of splitter.push(bytes)) {
-    const message = assembler.push(opener.open(raw));
-    if (message === null) continue;
-    total += message.payload.length;
-    if (total > limits.message + MAX_TOKEN) throw new KontractError("TOO_LARGE");
-    messages.push(message);
-  }
-  if (!opener.ended || splitter.unfinished || assembler.unfinished) {
-    throw new KontractError("RAY_PROTOCOL");
-  }
-  return messages;
+function sizeOf(messages: readonly RayMessage[]): number {
+  return messages.reduce((sum, { payload }) => sum + payload.length, 0);
 }
 
 /** The token of an AUTHENTICATE message; null for an empty one. Throws `RAY_PROTOCOL`. */

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { createTransport } from "./auto_transport.ts";
-import { EMPTY, utf8 } from "./bytes.ts";
+import { concat, EMPTY, utf8 } from "./bytes.ts";
 import { createHttpTransport } from "./client.ts";
 import type { Dispatch, RpcCall, RpcReply } from "./rpc.ts";
 import { INITIAL_CREDIT } from "./socket_control.ts";
 import { createSocketTransport } from "./socket_transport.ts";
-import { serveGateway, type TestGateway } from "./testing/gateway.ts";
+import { makeServer, serveGateway, type TestGateway } from "./testing/gateway.ts";
 import type { Transport } from "./transport.ts";
 
+const SMALL = { message: 100_000, reassembly: 400_000 } as const;
 const WRITE = { token: null, mutation: true } as const;
 
 /** How many bytes two streamed arguments had, by op. */
@@ -207,13 +208,155 @@ Deno.test("a connection that is lost ends both, and the call is not sent again o
   assert.equal(gateway.sockets.length, 1);
 });
 
-Deno.test("over HTTP what does not fit into one body is TOO_LARGE, and its source is told", async () => {
+Deno.test("over HTTP a file of any size goes up and comes down, a message of it held at a time", async () => {
+  const [size, count] = [1 << 16, 512];
+  const source = new Source(count, size);
+  let taken = 0;
+  let ahead = 0;
+  const dispatch: Dispatch = (call) =>
+    Promise.resolve({
+      kind: "stream",
+      elements: (async function* () {
+        for await (const element of call.input(0)) {
+          taken += element.length;
+          ahead = Math.max(ahead, source.made * size - taken);
+          yield element;
+        }
+      })(),
+    });
+  // Without sockets, which hold as much as the system lets them.
+  const server = makeServer();
+  const handle =
+    ((url: string, init: RequestInit) =>
+      server.handle(new Request(url, init), dispatch)) as typeof fetch;
+  const { pins } = await server.keys();
+  const transport = createHttpTransport({
+    ...{ url: "http://gateway.test", pins, app: "test-app", fetch: handle },
+  });
+  const progress: number[] = [];
+  const onProgress = (sent: number): void => void progress.push(sent);
+  const inputs = [source];
+  let got = 0;
+  let behind = 0;
+  for await (const element of transport.stream(ECHO, EMPTY, { ...WRITE, inputs, onProgress })) {
+    got += element.length;
+    behind = Math.max(behind, taken - got);
+  }
+  assert.deepEqual([got, progress.at(-1)], [size * count, size * count]);
+  assert.ok(ahead <= (1 << 20) + 3 * size, `${ahead} bytes ahead of the function`);
+  assert.ok(behind < 1 << 20, `${behind} bytes behind it`);
+  transport.close();
+});
+
+Deno.test("over HTTP a call with a long stream has its own answer, and a function may leave early", async () => {
   const functions = new Functions();
-  await using gateway = await serveGateway(functions.dispatch, { limits: { message: 100_000 } });
+  await using gateway = await serveGateway(functions.dispatch, { limits: SMALL });
+  using transport = connect(gateway, "HTTP");
+  const inputs = [new Source(500, 1000), new Source(300, 1000)];
+  assert.equal(text(await transport.call(SUM, EMPTY, { ...WRITE, inputs })), "800000");
+  for (const [op, expected] of [[FIRST, "1000"], [IGNORE, "ignored"]] as const) {
+    const source = new Source(Infinity, 1000);
+    const answered = await transport.call(op, EMPTY, { ...WRITE, inputs: [source] });
+    assert.equal(text(answered), expected);
+    await source.left.promise;
+  }
+});
+
+Deno.test("over HTTP arguments of a long body are held up to a limit where they are read out of order", async () => {
+  const outcomes: string[] = [];
+  await using gateway = await serveGateway(async (call) => {
+    try {
+      for (const argument of [1, 0]) for await (const _ of call.input(argument));
+      outcomes.push("read");
+    } catch (error) {
+      outcomes.push((error as { code: string }).code);
+    }
+    return answer("");
+  }, { limits: SMALL });
+  using transport = connect(gateway, "HTTP");
+  for (const length of [300, 600]) {
+    const inputs = [new Source(length, 1000), new Source(1, 1)];
+    await transport.call(SUM, EMPTY, { ...WRITE, inputs });
+  }
+  assert.deepEqual(outcomes, ["read", "OVERLOADED"]);
+});
+
+Deno.test("over HTTP a long body that is aborted or whose source fails ends both sides", async () => {
+  const functions = new Functions();
+  await using gateway = await serveGateway(functions.dispatch, { limits: SMALL });
+  using transport = connect(gateway, "HTTP");
+  const failure = new Error("the disk is gone");
+  const failing = [new Source(500, 1000, failure), new Source(0, 0)];
+  await assert.rejects(transport.call(SUM, EMPTY, { ...WRITE, inputs: failing }), failure);
+  assert.equal(await functions.end(), "CANCELLED");
+
+  const abort = new AbortController();
+  const source = new Source(Infinity, 1000);
+  const onProgress = (sent: number): void => {
+    if (sent > 500_000) abort.abort();
+  };
+  const inputs = [source, new Source(0, 0)];
+  const options = { ...WRITE, inputs, onProgress, signal: abort.signal };
+  await assert.rejects(transport.call(SUM, EMPTY, options), { code: "CANCELLED" });
+  await source.left.promise;
+  assert.equal(await functions.end(), "CANCELLED");
+  // What was sent is gone: it must not pass for a stream that is empty.
+  const again = { ...WRITE, inputs };
+  await assert.rejects(transport.call(SUM, EMPTY, again), { code: "CONFLICT" });
+});
+
+Deno.test("a long body that is changed or cut off on the way fails the function that reads it", async () => {
+  const functions = new Functions();
+  const server = makeServer({ limits: SMALL });
+  const { pins } = await server.keys();
+  const damage = {
+    flip: (chunk: Uint8Array) => chunk.map((byte, at) => at === 500 ? byte ^ 1 : byte),
+    drop: () => undefined,
+    double: (chunk: Uint8Array) => concat(chunk, chunk),
+    end: null,
+  };
+  for (const change of Object.values(damage)) {
+    let chunks = 0;
+    const through = new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller): void {
+        if (++chunks !== 200) return controller.enqueue(chunk);
+        if (change === null) return controller.terminate();
+        const changed = change(chunk);
+        if (changed !== undefined) controller.enqueue(changed);
+      },
+    });
+    const handle = ((url: string, init: RequestInit) => {
+      const body = init.body instanceof ReadableStream ? init.body.pipeThrough(through) : init.body;
+      return server.handle(new Request(url, { ...init, body }), functions.dispatch);
+    }) as typeof fetch;
+    const options = { url: "http://gateway.test", pins, app: "test-app", fetch: handle };
+    const transport = createHttpTransport(options);
+    const inputs = [new Source(500, 1000), new Source(0, 0)];
+    // Far enough in for the function to run.
+    const outcome = text(await transport.call(SUM, EMPTY, { ...WRITE, inputs }));
+    assert.equal(outcome, "RAY_PROTOCOL");
+    transport.close();
+  }
+});
+
+Deno.test("where requests cannot stream, what does not fit into one body is TOO_LARGE, and its source is told", async () => {
+  const functions = new Functions();
+  await using gateway = await serveGateway(functions.dispatch, { limits: SMALL });
   using transport = connect(gateway, "HTTP");
   const source = new Source(Infinity, 1000);
-  const inputs = [source, new Source(0, 0)];
-  await assert.rejects(transport.call(SUM, EMPTY, { ...WRITE, inputs }), { code: "TOO_LARGE" });
+  const platform = globalThis.Request;
+  // As Safari's and Firefox's do: a stream becomes text.
+  globalThis.Request = class extends platform {
+    constructor(input: RequestInfo | URL, init?: RequestInit) {
+      super(input, init?.body instanceof ReadableStream ? { ...init, body: "text" } : init);
+    }
+  };
+  try {
+    const inputs = [source, new Source(0, 0)];
+    await assert.rejects(transport.call(SUM, EMPTY, { ...WRITE, inputs }), { code: "TOO_LARGE" });
+  } finally {
+    globalThis.Request = platform;
+  }
   await source.left.promise;
   assert.ok(source.made < 101);
 });

@@ -16,7 +16,7 @@ export interface TransportCallOptions {
   readonly timeout?: number;
   /**
    * Streamed arguments, encoded element by element, in the order of the function's parameters. Over a
-   * WebSocket they are read as the function takes them; over HTTP all at once, into one body.
+   * WebSocket they are read as the function takes them; over HTTP one after the other, into one body.
    */
   readonly inputs?: readonly AsyncIterable<Uint8Array>[] | undefined;
   /** Told how many bytes of them have left, a window ahead of the function at most. */

@@ -5,6 +5,7 @@ import { AUTH_TABLES } from "../auth/tables.ts";
 import { decodeValue, encodeValue } from "../protocol/codec/mod.ts";
 import { createHttpTransport, SYSTEM_OPS } from "../protocol/client.ts";
 import { readWholeAnswer } from "../protocol/client_body.ts";
+import { EMPTY } from "../protocol/bytes.ts";
 import { FrameType } from "../protocol/frames.ts";
 import { HttpChannel } from "../protocol/http_channel.ts";
 import { deriveServerKeys } from "../protocol/server_keys.ts";
@@ -137,7 +138,12 @@ Deno.test({
       streamed?: readonly unknown[],
     ): Promise<unknown> => {
       const { op } = definition.routes.find((route) => route.name === name)!;
-      const inputs = streamed && [streamed.map((element) => encodeValue(element))];
+      const inputs = streamed && [
+        ...streamed.map((element) => {
+          return { type: FrameType.EVENT, op: 0, payload: encodeValue(element) };
+        }),
+        { type: FrameType.RPC_RESPONSE, op: 0, payload: EMPTY },
+      ];
       const posted = await channel.post(
         { token, lane, reqno, calls: [{ op, payload: encodeValue(args), inputs }] },
         new AbortController().signal,

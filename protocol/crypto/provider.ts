@@ -3,7 +3,7 @@
  * SHA-256 and HMAC (RFC 6234, RFC 2104).
  *
  * Contract of every implementation: inputs are never changed, results are new buffers owned by the
- * caller, key agreement refuses an all-zero shared secret, and `open` answers null for every failure.
+ * caller, no method needs `this`, key agreement refuses an all-zero shared secret, and `open` answers null for every failure.
  * Nobody here counts nonces: a caller must never seal twice under one key and nonce.
  *
  * @module
@@ -66,18 +66,3 @@ export interface CryptoProvider extends DiffieHellman, Symmetric {}
 
 /** Bytes of the AEAD tag. */
 export const TAG_LENGTH = 16;
-
-/** One provider out of two halves. */
-export function combine(dh: DiffieHellman, symmetric: Symmetric): CryptoProvider {
-  return {
-    dhName: dh.dhName,
-    generate: () => dh.generate(),
-    fromPrivate: (privateKey) => dh.fromPrivate(privateKey),
-    symmetricName: symmetric.symmetricName,
-    seal: (key, nonce, ad, plaintext) => symmetric.seal(key, nonce, ad, plaintext),
-    sealTo: (out, keys, head, body) => symmetric.sealTo(out, keys, head, body),
-    open: (key, nonce, ad, ciphertext) => symmetric.open(key, nonce, ad, ciphertext),
-    sha256: (data) => symmetric.sha256(data),
-    hmac: (key, data) => symmetric.hmac(key, data),
-  };
-}

@@ -5,11 +5,8 @@
  *
  * @module
  */
-import { combine, type CryptoProvider, type DiffieHellman, type Symmetric } from "./provider.ts";
+import type { CryptoProvider, DiffieHellman, Symmetric } from "./provider.ts";
 import { hasWebDh, webDh } from "./web_dh.ts";
-
-// Measured in workerd: below this a call into node:crypto costs more than JavaScript takes.
-const SMALL = 2048;
 
 let chosen: CryptoProvider | undefined;
 
@@ -23,7 +20,7 @@ export async function loadProvider(): Promise<CryptoProvider> {
 
 async function choose(): Promise<CryptoProvider> {
   const [dh, symmetric] = await Promise.all([chooseDh(), chooseSymmetric()]);
-  return combine(dh, symmetric);
+  return { ...dh, ...symmetric };
 }
 
 async function chooseDh(): Promise<DiffieHellman> {
@@ -31,32 +28,12 @@ async function chooseDh(): Promise<DiffieHellman> {
 }
 
 async function chooseSymmetric(): Promise<Symmetric> {
-  const native = await chooseNative();
-  if (native === null) return (await import("./noble_symmetric.ts")).nobleSymmetric;
-  if (globalThis.navigator?.userAgent !== "Cloudflare-Workers") return native;
-  return bySize((await import("./noble_symmetric.ts")).nobleSymmetric, native);
+  return await chooseNative() ?? (await import("./noble_symmetric.ts")).nobleSymmetric;
 }
 
 // A chunk of its own, so that no page carries it.
 async function chooseNative(): Promise<Symmetric | null> {
   const { process } = globalThis as { process?: { getBuiltinModule?: unknown } };
   if (typeof process?.getBuiltinModule !== "function") return null;
-  const { findNodeCrypto, nodeSymmetric } = await import("./node_symmetric.ts");
-  const node = findNodeCrypto();
-  return node && nodeSymmetric(node);
-}
-
-/** `small` below 2 KiB, `large` from there on. */
-export function bySize(small: Symmetric, large: Symmetric): Symmetric {
-  return {
-    symmetricName: `${small.symmetricName}+${large.symmetricName}`,
-    seal: (key, nonce, ad, plaintext) =>
-      (plaintext.length < SMALL ? small : large).seal(key, nonce, ad, plaintext),
-    sealTo: (out, keys, head, body) =>
-      (body.length < SMALL ? small : large).sealTo(out, keys, head, body),
-    open: (key, nonce, ad, ciphertext) =>
-      (ciphertext.length < SMALL ? small : large).open(key, nonce, ad, ciphertext),
-    sha256: (data) => (data.length < SMALL ? small : large).sha256(data),
-    hmac: (key, data) => (data.length < SMALL ? small : large).hmac(key, data),
-  };
+  return await (await import("./native_symmetric.ts")).nativeSymmetric();
 }

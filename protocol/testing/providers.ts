@@ -6,8 +6,8 @@
 import { nobleDh } from "../crypto/noble_dh.ts";
 import { nobleSymmetric } from "../crypto/noble_symmetric.ts";
 import { findNodeCrypto, nodeSymmetric } from "../crypto/node_symmetric.ts";
-import { combine, type CryptoProvider, type Symmetric } from "../crypto/provider.ts";
-import { bySize } from "../crypto/select.ts";
+import type { CryptoProvider, Symmetric } from "../crypto/provider.ts";
+import { bySize } from "../crypto/native_symmetric.ts";
 import { webDh } from "../crypto/web_dh.ts";
 
 /** Web and noble key agreement, each with node, noble and mixed AEAD. */
@@ -16,7 +16,7 @@ export function allProviders(): readonly CryptoProvider[] {
   if (node === null) throw new Error("node:crypto is missing here: the tests need it");
   const native = nodeSymmetric(node);
   const symmetric: readonly Symmetric[] = [native, nobleSymmetric, bySize(nobleSymmetric, native)];
-  return [webDh, nobleDh].flatMap((dh) => symmetric.map((part) => combine(dh, part)));
+  return [webDh, nobleDh].flatMap((dh) => symmetric.map((part) => ({ ...dh, ...part })));
 }
 
 /** A provider's name in a test's title. */
