@@ -102,10 +102,57 @@ Deno.test({
             !/(^|,)=/.test(String(row.acl)) && row.acl !== "default",
             `${row.name}: ${row.acl}`,
           );
-          assert.equal(row.owner, "kontract_owner");
+          const runs = row.schema === "kontract_exec";
+          assert.equal(row.owner, runs ? "kontract_exec" : "kontract_owner");
           assert.match(String(row.config), /search_path=pg_catalog, (?:kontract|pg_temp)/);
-          assert.equal(row.definer, row.schema === "kontract");
+          assert.equal(
+            row.definer,
+            row.schema === "kontract" || runs || row.name === "exec_owner",
+            `${row.name}`,
+          );
         }
+      });
+
+      await test("the role that queries run as reads views, each of one app table, and nothing else", async () => {
+        const [role] = await db.admin`
+          select rolcanlogin or rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls as any,
+                 pg_has_role(${db.gatewayRole}, oid, 'member') as gateway,
+                 pg_has_role('kontract_owner', oid, 'member') as owner,
+                 (select count(*)::int from pg_auth_members m where m.member = oid) as of
+            from pg_roles r where rolname = 'kontract_exec'`;
+        assert.deepEqual({ ...role }, { any: false, gateway: false, owner: false, of: 0 });
+        const rights = "select,insert,update,delete,truncate,references,trigger";
+        const relations = await db.admin`
+          select c.relkind as kind, n.nspname as schema, c.relname as name,
+                 has_table_privilege('kontract_exec', c.oid, ${
+          rights.replace("select,", "")
+        }) as writes
+            from pg_class c join pg_namespace n on n.oid = c.relnamespace
+           where n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
+             and c.relkind in ('r', 'v', 'm', 'p', 'f', 'S')
+             and has_table_privilege('kontract_exec', c.oid, ${rights})`;
+        const places = await db
+          .admin`select ptr from kontract.storage where not starts_with(id, '_')`;
+        assert.deepEqual(
+          relations.map(({ name }) => name).sort(),
+          places.map(({ ptr }) => ptr).sort(),
+        );
+        for (const { kind, schema, writes } of relations) {
+          assert.deepEqual([kind, schema, writes], ["v", "kontract_exec", false]);
+        }
+        const [row] = await db.admin`
+          select array_to_json(array(select n.nspname from pg_namespace n where n.nspname like 'kontract%'
+                   and has_schema_privilege('kontract_exec', n.oid, 'usage'))) as uses,
+                 array_to_json(array(select n.nspname from pg_namespace n
+                   where has_schema_privilege('kontract_exec', n.oid, 'create'))) as creates,
+                 array_to_json(array(select p.proname from pg_proc p
+                   join pg_namespace n on n.oid = p.pronamespace where n.nspname like 'kontract%'
+                    and has_function_privilege('kontract_exec', p.oid, 'execute') order by 1)) as calls`;
+        assert.deepEqual({ ...row }, {
+          uses: ["kontract_exec"],
+          creates: [],
+          calls: ["exec_owner", "run"],
+        });
       });
 
       await test("it reads no data table, no key, no effect and no row of the two tables", async () => {

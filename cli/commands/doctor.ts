@@ -49,6 +49,7 @@ export const command: Command = {
           Deno.env.get("KONTRACT_DATABASE_POOLED") !== "1",
         tables: [...AUTH_TABLES, ...manifest.tables],
         types: manifest.types,
+        execs: manifest.execs,
         migrations: await readMigrationFiles(app.root),
       });
       console.log(input.values.json === true ? JSON.stringify(findings, null, 2) : text(findings));

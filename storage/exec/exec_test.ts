@@ -4,7 +4,7 @@ import { testDatabase } from "../../tests/postgres.ts";
 import type { StorageSession } from "../contract.ts";
 import { storageEngine } from "../engine.ts";
 import { postgresDatabase } from "../postgres_database.ts";
-import { createTenant } from "../tenants.ts";
+import { createTenant, dropTenant } from "../tenants.ts";
 import { code } from "../testing/expect_code.ts";
 import {
   ACCOUNTS,
@@ -97,6 +97,10 @@ Deno.test({
       await engine.openSession(await db.token({ owner }));
     const alice = await login("alice");
     const bob = await login("bob");
+    const system = async (): Promise<StorageSession> =>
+      await engine.openSession(await db.token({ owner: "system", system: true }));
+    /** With the runtime's connection string. */
+    const thief = postgres(db.gatewayUrl, { max: 1, onnotice: () => {}, fetch_types: false });
     const test = (name: string, fn: () => Promise<void>): Promise<boolean> => t.step(name, fn);
     try {
       await run(engine, call(alice), async (s) => {
@@ -306,25 +310,94 @@ Deno.test({
       });
 
       await test("a stolen connection string alone runs no query, known or unknown", async () => {
-        const gateway = postgres(db.gatewayUrl, { max: 1, onnotice: () => {} });
-        try {
-          for (const id of [MY_NOTES.id, "unknown"]) {
-            for (const writes of [null, '{"notes":[["1",{"text":"mine"}]]}']) {
-              await assert.rejects(
-                gateway`select rows from kontract.exec('guess', 7, null, null, null, null, null, null,
-                  ${id}, '[]', ${writes}::text::jsonb)`,
-                { code: "28000" },
-              );
-            }
+        for (const id of [MY_NOTES.id, "unknown"]) {
+          for (const writes of [null, '{"notes":[["1",{"text":"mine"}]]}']) {
+            await assert.rejects(
+              thief`select rows from kontract.exec('guess', 7, null, null, null, null, null, null,
+                ${id}, '[]', ${writes}::text::jsonb)`,
+              { code: "28000" },
+            );
           }
-        } finally {
-          await gateway.end();
         }
       });
 
+      await test("a stored text that was altered reaches nothing but the caller's own tables", async () => {
+        await createTenant(database, { session: await system(), actor: null }, "globex");
+        const hers = await engine.openSession(await db.token({ owner: "alice", tenant: "globex" }));
+        await run(engine, call(hers), (s) => s.notes!.set("1", { text: "of globex" }));
+        const [own, other] = await db.admin`
+          select ptr from kontract.storage where id = 'notes' and owner in ('main', 'globex')
+           order by owner <> 'main'`;
+        const altered = async (session: StorageSession, text: string): Promise<unknown> => {
+          await db
+            .admin`update kontract_private.execs set body = ${`select to_json(array(${text}))`}
+            where id = ${MY_NOTES.id}`;
+          const rows =
+            await thief`select rows from kontract.exec(${session.sid}, 7, null, null, null, null,
+            null, null, ${MY_NOTES.id}, '[]', null)`;
+          return rows[0]!.rows;
+        };
+        const kept = await db
+          .admin`select body from kontract_private.execs where id = ${MY_NOTES.id}`;
+        const refused: readonly (readonly [StorageSession, string])[] = [
+          ...[
+            "select sid::text from kontract.trxs",
+            "select ptr from kontract.storage",
+            "select kid from kontract_private.keys",
+            "select answer::text from kontract_private.effects",
+            "select jti from kontract_private.token_ids",
+            "select body from kontract_private.execs",
+            `select data::text from kontract_private.${own!.ptr}`,
+            `select query_to_xml('select * from kontract_private.${
+              own!.ptr
+            }', true, true, '')::text`,
+            "select cursor_to_xml('x', 1, true, true, '')::text from kontract.trxs",
+            "select kontract.open_session('x')::text",
+            `select kontract.cur()::text`,
+            "select kontract_private.make_tenant('x')::text",
+            "select set_config('role', 'kontract_owner', false)",
+            "select pg_read_file('/etc/passwd')",
+            `select data::text from kontract_exec.${other!.ptr}`,
+            `select count(*)::text from kontract_exec.${other!.ptr}`,
+            `select b.data::text from kontract_exec.${own!.ptr} a, kontract_exec.${other!.ptr} b`,
+          ].map((text) => [alice, text] as const),
+          [hers, `select data::text from kontract_exec.${own!.ptr}`],
+        ];
+        try {
+          for (const [session, text] of refused) {
+            await assert.rejects(altered(session, text), { code: "42501" }, text);
+          }
+          await assert.rejects(altered(alice, "select 'x' from kontract_exec._users"), {
+            code: "42P01",
+          });
+          // Of a table with rows of owners a view has the caller's; as another session only who knows its hash.
+          const whole = `select data->>'text' from kontract_exec.${
+            own!.ptr
+          } where _deleted_txid is null`;
+          assert.deepEqual(await altered(alice, whole), ["hers"]);
+          assert.deepEqual(await altered(bob, whole), ["his"]);
+          await assert.rejects(
+            altered(
+              alice,
+              `select data::text from (select set_config('kontract.exec', '${
+                "0".repeat(64)
+              }', true)) s(x),
+                kontract_exec.${own!.ptr} where x <> ''`,
+            ),
+            { code: "42501" },
+          );
+          const after = await thief`select current_setting('kontract.exec', true) as session`;
+          assert.ok(!after[0]!.session);
+        } finally {
+          await db.admin`update kontract_private.execs set body = ${
+            kept[0]!.body
+          } where id = ${MY_NOTES.id}`;
+        }
+        await dropTenant(database, { session: await system(), actor: null }, "globex");
+      });
+
       await test("in each tenant a query reads the tenant's own tables", async () => {
-        const system = await engine.openSession(await db.token({ owner: "system", system: true }));
-        await createTenant(database, { session: system, actor: null }, "acme");
+        await createTenant(database, { session: await system(), actor: null }, "acme");
         const hers = await engine.openSession(await db.token({ owner: "alice", tenant: "acme" }));
         assert.deepEqual((await run(engine, call(hers), (s) => exec(s, BY_CITY, 0))).value, []);
         await run(engine, call(hers), (s) => s.accounts!.set("x", { balance: 8, city: "Linz" }));
@@ -371,7 +444,7 @@ Deno.test({
 
       await test("it uses the declared index of the field it filters by", async () => {
         const [row] = await db.admin`
-          select kontract_private.exec_view('accounts', '[["city","text",""]]', st.ptr, false, st.fields, st.bits,
+          select kontract_private.exec_view('accounts', '[["city","text",""]]', st.ptr, st.fields, st.bits,
                    st.lazy, null, false) as view, st.ptr from kontract.storage st where st.id = 'accounts'`;
         await db.admin.begin(async (tx) => {
           await tx.unsafe("set local enable_seqscan = off");
@@ -416,6 +489,7 @@ Deno.test({
         await run(engine, call(alice), (s) => exec(s, PAIRS));
       });
     } finally {
+      await thief.end({ timeout: 2 });
       await database.close();
       await db.close();
     }

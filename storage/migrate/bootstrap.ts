@@ -30,13 +30,13 @@ export async function writeMeta(
 
 /**
  * Another version of Kontract made them: signatures may differ, so all are made anew. But for those that a
- * CHECK or a trigger calls, which belong to the tables (see `checks.ts`) of every tenant.
+ * CHECK, a trigger or a view calls, which belong to the tables (see `checks.ts`) of every tenant.
  */
 export async function dropFunctions(tx: postgres.TransactionSql): Promise<void> {
   await tx.unsafe(`do $do$ declare f regprocedure; begin
-    for f in select p.oid from pg_proc p where p.proname not like 'shape\\_%' and p.proname <> 'sync_groups'
+    for f in select p.oid from pg_proc p where p.proname not like 'shape\\_%' and p.proname not in ('sync_groups', 'exec_owner')
         and p.pronamespace in
-        (select n.oid from pg_namespace n where n.nspname in ('kontract', 'kontract_private')) loop
+        (select n.oid from pg_namespace n where n.nspname in ('kontract', 'kontract_private', 'kontract_exec')) loop
       execute format('drop function if exists %s cascade', f);
     end loop; end $do$`);
 }
@@ -75,6 +75,6 @@ export async function functionsDigest(tx: postgres.TransactionSql): Promise<stri
              p.proconfig::text, p.prosecdef, p.provolatile, pg_get_userbyid(p.proowner)), chr(10)
              order by n.nspname, p.proname, p.proargnames::text, p.prosrc), '')) as digest
       from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-     where n.nspname in ('kontract', 'kontract_private')`;
+     where n.nspname in ('kontract', 'kontract_private', 'kontract_exec')`;
   return String(row!.digest);
 }

@@ -16,8 +16,14 @@ export const PUBLIC_SCHEMA = "kontract";
 /** Schema of everything the gateway has no USAGE on: data, keys, effects, helpers. */
 export const PRIVATE_SCHEMA = "kontract_private";
 
+/** Schema of what a query of `env.storage.exec` can reach: the views of `exec/role.sql.ts`. */
+export const EXEC_SCHEMA = "kontract_exec";
+
 /** Role that owns everything; NOLOGIN. */
 export const OWNER_ROLE = "kontract_owner";
+
+/** Role that the queries of `env.storage.exec` run as; NOLOGIN. It may read those views and nothing else. */
+export const EXEC_ROLE = "kontract_exec";
 
 /** Where names are looked up: temporary objects last, so that none shadows ours. */
 const SEARCH_PATH = `

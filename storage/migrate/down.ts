@@ -26,6 +26,7 @@ import {
   type Undo,
 } from "./data_tables.ts";
 import { identifier, OWNER_ROLE } from "./definer.ts";
+import { showTables } from "./exec/role.sql.ts";
 import { finish, finishTenant } from "./finish.ts";
 import { asOwner } from "./indexes.ts";
 import { type AppliedFile, readLedger } from "./ledger.ts";
@@ -285,6 +286,7 @@ async function rollBack(
     } else await reinstall(tx, tenant, entry.from);
     if (entry.ptr !== null) frozen.push(row.ptr);
   }
+  await showTables(tx, tenant);
   if (tenant === DEFAULT_TENANT) await noteRollBack(tx, run, steps, gateway);
   else {
     await tx`update kontract_private.tenants set state = '', run = ${

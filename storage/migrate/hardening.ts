@@ -12,7 +12,7 @@
  */
 import type postgres from "postgres";
 import { KontractError } from "../../_internal/errors.ts";
-import { identifier, OWNER_ROLE } from "./definer.ts";
+import { EXEC_ROLE, EXEC_SCHEMA, identifier, OWNER_ROLE } from "./definer.ts";
 
 /**
  * How far a migration may go.
@@ -43,7 +43,8 @@ export type FindingCode =
   | "GATEWAY_MEMBERSHIP";
 
 /** Schemas that are the server's or ours. */
-const OURS = `('pg_catalog', 'information_schema', 'pg_toast', 'kontract', 'kontract_private')`;
+const OURS =
+  `('pg_catalog', 'information_schema', 'pg_toast', 'kontract', 'kontract_private', 'kontract_exec')`;
 /** Databases that tools of all roles connect to by default. */
 const SHARED_NAMES = `('postgres', 'template0', 'template1')`;
 
@@ -64,7 +65,7 @@ const REVOKE_LARGE_OBJECTS = `do $do$ declare f regprocedure; begin
 export async function isAlone(sql: postgres.TransactionSql, gateway: string): Promise<boolean> {
   const [row] = await sql`
     with known as (select r.oid, r.rolname from pg_roles r
-                    where r.rolname in (current_user, session_user, ${gateway}, ${OWNER_ROLE})
+                    where r.rolname in (current_user, session_user, ${gateway}, ${OWNER_ROLE}, ${EXEC_ROLE})
                        or r.rolsuper or r.oid < 16384),
          spaces as (select n.oid from pg_namespace n
                      where n.nspname not in ${
@@ -100,7 +101,7 @@ export async function makeSchemas(sql: postgres.TransactionSql, gateway: string)
   const role = identifier(gateway);
   const [foreign] = await sql`
     select n.nspname as name from pg_namespace n
-     where n.nspname in ('kontract', 'kontract_private')
+     where n.nspname in ('kontract', 'kontract_private', 'kontract_exec')
        and pg_get_userbyid(n.nspowner) <> ${OWNER_ROLE} limit 1`;
   if (foreign !== undefined) {
     throw new KontractError(
@@ -112,9 +113,10 @@ export async function makeSchemas(sql: postgres.TransactionSql, gateway: string)
     const statement of [
       `create schema if not exists kontract authorization ${OWNER_ROLE}`,
       `create schema if not exists kontract_private authorization ${OWNER_ROLE}`,
+      `create schema if not exists ${EXEC_SCHEMA} authorization ${OWNER_ROLE}`,
       `set local role ${OWNER_ROLE}`,
       `alter default privileges revoke execute on functions from public`,
-      `revoke all on schema kontract, kontract_private from public`,
+      `revoke all on schema kontract, kontract_private, ${EXEC_SCHEMA} from public`,
       `grant usage on schema kontract to ${role}`,
       `reset role`,
     ]

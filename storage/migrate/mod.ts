@@ -26,7 +26,8 @@ import { COMMIT_FUNCTIONS } from "./commit.sql.ts";
 import { applyTables, DEFAULT_TENANT, type Prepared, SAMPLE_FUNCTIONS } from "./data_tables.ts";
 import { OWNER_ROLE } from "./definer.ts";
 import { EXEC_FUNCTIONS, EXEC_TABLES } from "./exec/exec.sql.ts";
-import { installExecs } from "./exec/install.ts";
+import { execsDigest, installExecs } from "./exec/install.ts";
+import { installRun, RUN_FUNCTION } from "./exec/role.sql.ts";
 import { FILTER_HELPERS } from "./filter.sql.ts";
 import { finish } from "./finish.ts";
 import { IDENTITY_FUNCTIONS } from "./identity.sql.ts";
@@ -124,7 +125,7 @@ const GENERIC_FUNCTIONS: readonly string[] = [
 
 /** Identity of everything that is installed as functions. */
 export const FUNCTIONS_VERSION: string = tableKey(
-  JSON.stringify([GENERIC_FUNCTIONS, TABLES, EXEC_TABLES, SAMPLE_FUNCTIONS]),
+  JSON.stringify([GENERIC_FUNCTIONS, RUN_FUNCTION, TABLES, EXEC_TABLES, SAMPLE_FUNCTIONS]),
 );
 
 /** Longest wait for a lock on a table in use: whoever comes after waits as long. */
@@ -227,6 +228,7 @@ async function migrate(
   if (previous.get("generic") !== FUNCTIONS_VERSION) await dropFunctions(tx);
   for (const statement of [...TABLES, ...EXEC_TABLES]) await tx.unsafe(statement);
   for (const statement of GENERIC_FUNCTIONS) await tx.unsafe(statement);
+  await installRun(tx);
   await installKeys(tx, keys);
   const applied = await applyTables(tx, DEFAULT_TENANT, options.tables, types, prepared);
   await writeTemplates(tx, options.tables.map((table) => ({ table, types })));
@@ -240,6 +242,7 @@ async function migrate(
     tenants: tenantState(options),
     [IDENTITY_NOTE]: identity,
     functions: await functionsDigest(tx),
+    execs: await execsDigest(tx),
   });
   const steps = [...files.map(({ name }) => `migration '${name}'`), ...applied.steps];
   await recordRun(tx, steps, applied.undo, files);

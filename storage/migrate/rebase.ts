@@ -11,13 +11,14 @@
 import type postgres from "postgres";
 import { withAdmin } from "./admin.ts";
 import { readMeta, writeMeta } from "./bootstrap.ts";
-import { identifier, OWNER_ROLE } from "./definer.ts";
+import { EXEC_ROLE, EXEC_SCHEMA, identifier, OWNER_ROLE } from "./definer.ts";
 import { databaseIdentity, IDENTITY_NOTE, REBASING } from "./identity.ts";
 import { dropPhysical } from "./rebuild.ts";
 import { ensureRoles } from "./roles.ts";
 import { LEDGER_TABLES } from "./schema.sql.ts";
 import { DEFAULT_TENANT } from "../tenant_name.ts";
 import { withMigrationLock } from "./session_lock.ts";
+import { hasTenants } from "./tenant_rows.ts";
 
 /** What a rebase needs. */
 export interface RebaseOptions {
@@ -123,6 +124,7 @@ async function end(tx: postgres.TransactionSql, steps: string[]): Promise<void> 
   await tx.unsafe(`set local role ${OWNER_ROLE}`);
   // Rights do not survive every restore; the next `up` gives them anew.
   await tx`update kontract_private.meta set value = '' where name = 'state' or name like 'state %'`;
+  if (await hasTenants(tx)) await tx`update kontract_private.tenants set state = ''`;
   await writeMeta(tx, { [IDENTITY_NOTE]: await databaseIdentity(tx) });
   steps.push("new epoch: every session, snapshot and resume token of before has ended");
   await tx`insert into kontract_private.migrations (steps) values (${
@@ -134,20 +136,24 @@ async function end(tx: postgres.TransactionSql, steps: string[]): Promise<void> 
 async function takeOwnership(tx: postgres.TransactionSql): Promise<void> {
   await tx.unsafe(`do $do$ declare o record; begin
     for o in select format('alter schema %I owner to ${OWNER_ROLE}', n.nspname) as text from pg_namespace n
-              where n.nspname in ('kontract', 'kontract_private')
+              where n.nspname in ('kontract', 'kontract_private', '${EXEC_SCHEMA}')
                 and pg_get_userbyid(n.nspowner) <> '${OWNER_ROLE}'
        union all
       select format('alter %s %s owner to ${OWNER_ROLE}',
                case c.relkind when 'S' then 'sequence' when 'v' then 'view' else 'table' end, c.oid::regclass)
         from pg_class c join pg_namespace n on n.oid = c.relnamespace
-       where n.nspname in ('kontract', 'kontract_private') and c.relkind in ('r', 'S', 'v')
+       where n.nspname in ('kontract', 'kontract_private', '${EXEC_SCHEMA}') and c.relkind in ('r', 'S', 'v')
          and pg_get_userbyid(c.relowner) <> '${OWNER_ROLE}'
          and not exists (select 1 from pg_depend d where d.objid = c.oid and d.deptype in ('a', 'i'))
        union all
       select format('alter function %s owner to ${OWNER_ROLE}', p.oid::regprocedure)
         from pg_proc p join pg_namespace n on n.oid = p.pronamespace
        where n.nspname in ('kontract', 'kontract_private')
-         and pg_get_userbyid(p.proowner) <> '${OWNER_ROLE}' loop
+         and pg_get_userbyid(p.proowner) <> '${OWNER_ROLE}'
+       union all
+      select format('drop function %s', p.oid::regprocedure) -- made anew by the next run
+        from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+       where n.nspname = '${EXEC_SCHEMA}' and pg_get_userbyid(p.proowner) <> '${EXEC_ROLE}' loop
       execute o.text;
     end loop; end $do$`);
 }

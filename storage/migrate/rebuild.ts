@@ -19,7 +19,7 @@ import { KontractError } from "../../_internal/errors.ts";
 import type { Json, JsonObject } from "../row_codec.ts";
 import { TableRules } from "../table_rules.ts";
 import { keyOrder, type StoredTable, unguarded } from "./applied.ts";
-import { identifier, OWNER_ROLE } from "./definer.ts";
+import { EXEC_SCHEMA, identifier, OWNER_ROLE } from "./definer.ts";
 import { buildIndexes, duplicates, type ExpressionSource, wantedIndexes } from "./indexes.ts";
 import type { MigrationRow, RowChange } from "./migration.ts";
 import { refusal, type StoredDef } from "./plan.ts";
@@ -273,6 +273,7 @@ export class Rebuild {
 
 /** Drops a physical table and what belongs to it. As the owner. */
 export async function dropPhysical(tx: postgres.TransactionSql, ptr: string): Promise<void> {
+  await tx.unsafe(`drop view if exists ${EXEC_SCHEMA}.${identifier(ptr)}`);
   await tx.unsafe(`drop table if exists kontract_private.${identifier(ptr)}`);
   await tx.unsafe(`drop sequence if exists kontract_private.${identifier(`${ptr}_seq`)}`);
   await tx`delete from kontract_private.rebuilds where ptr = ${ptr}`;

@@ -1,6 +1,6 @@
 /**
- * Roles and their grants: `kontract_owner` owns all and cannot log in; the gateway role can log in and
- * owns nothing. Needs an admin connection that may create roles.
+ * Roles and their grants: `kontract_owner` owns all and cannot log in; `kontract_exec` runs queries and cannot
+ * log in; the gateway role can log in and owns nothing. Needs an admin connection that may create roles.
  *
  * Roles belong to the whole cluster, so several databases may create them at the same moment: each
  * statement can be repeated and a lost race is no error.
@@ -9,7 +9,7 @@
  */
 import type postgres from "postgres";
 import { KontractError } from "../../_internal/errors.ts";
-import { identifier, literal, OWNER_ROLE, ROLE_SETTINGS } from "./definer.ts";
+import { EXEC_ROLE, identifier, literal, OWNER_ROLE, ROLE_SETTINGS } from "./definer.ts";
 import { scramVerifier } from "./scram.ts";
 
 /** The login role to create or update. */
@@ -20,12 +20,13 @@ export interface GatewayRole {
 }
 
 /**
- * Creates both roles where they are missing. Outside the migration's transaction.
+ * Creates the roles where they are missing. Outside the migration's transaction.
  *
  * @throws {KontractError} `CONFIG` where the gateway role is one that must not be narrowed.
  */
 export async function ensureRoles(sql: postgres.Sql, gateway: GatewayRole): Promise<void> {
   await createRole(sql, OWNER_ROLE, "nologin");
+  await createRole(sql, EXEC_ROLE, "nologin");
   await createRole(sql, gateway.name, "login");
   await narrow(sql, gateway.name);
   for (const setting of ROLE_SETTINGS) {
@@ -35,12 +36,16 @@ export async function ensureRoles(sql: postgres.Sql, gateway: GatewayRole): Prom
     const verifier = await scramVerifier(gateway.password);
     await sql.unsafe(`alter role ${identifier(gateway.name)} password ${literal(verifier)}`);
   }
-  // From version 16 on, a role made by CREATEROLE is administered by its maker but not inherited.
+  for (const role of [OWNER_ROLE, EXEC_ROLE]) await actAs(sql, role);
+}
+
+/** From version 16 on, a role made by CREATEROLE is administered by its maker but not inherited. */
+async function actAs(sql: postgres.Sql, role: string): Promise<void> {
   const [member] = await sql`
     select current_setting('is_superuser') = 'on'
-        or pg_has_role(current_user, ${OWNER_ROLE},
+        or pg_has_role(current_user, ${role},
              case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end) as yes`;
-  if (member?.yes !== true) await sql.unsafe(`grant ${OWNER_ROLE} to current_user`);
+  if (member?.yes !== true) await sql.unsafe(`grant ${role} to current_user`);
 }
 
 /** Takes from the gateway role what it has and does not need; names only that, or rights would lack. */

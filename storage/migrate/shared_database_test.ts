@@ -178,8 +178,10 @@ Deno.test({
         await sharedDatabase("corner");
         await alone.admin.unsafe(`create role ${corner} login createrole password '${PASSWORD}'`);
         await alone.admin.unsafe(`grant create on database corner_${suffix} to ${corner}`);
-        // The owner role may have been made by another admin of this cluster, who lets this one in.
-        await alone.admin.unsafe(`grant kontract_owner to ${corner} with admin option`);
+        // The inner roles may have been made by another admin of this cluster, who lets this one in.
+        await alone.admin.unsafe(
+          `grant kontract_owner, kontract_exec to ${corner} with admin option`,
+        );
         const report = await migrateUp({
           ...options("corner", `corner_gw_${suffix}`),
           adminUrl: at(`corner_${suffix}`, corner),

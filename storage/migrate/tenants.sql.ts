@@ -17,7 +17,7 @@
  * @module
  */
 import { DEFAULT_TENANT, TENANT_NAME_SQL } from "../tenant_name.ts";
-import { DEFINER, literal, SETTINGS } from "./definer.ts";
+import { DEFINER, EXEC_SCHEMA, literal, SETTINGS } from "./definer.ts";
 import { ALIVE_SID } from "./read.sql.ts";
 
 /** Stands for the physical name in a template. */
@@ -97,6 +97,7 @@ export const TENANT_HELPERS: readonly string[] = [
        for d in select jsonb_array_elements_text(t.ddl) loop
          execute replace(d, ${literal(TEMPLATE_PTR)}, v_ptr);
        end loop;
+       if not starts_with(t.id, '_') then perform exec_show(v_ptr, (t.entry->>'owned')::boolean); end if;
        insert into storage select (jsonb_populate_record(null::kontract.storage, t.entry || jsonb_build_object(
          'owner', p_name, 'id', t.id, 'ptr', v_ptr, 'epoch', life, 'horizon', '0',
          'swap_txid', pg_current_xact_id(),
@@ -141,6 +142,7 @@ export const TENANT_HELPERS: readonly string[] = [
      delete from effects e where e.tenant = p_name;
      for place in select st.ptr, st.retired->>'ptr' as retired from storage st where st.owner = p_name loop
        foreach v_ptr in array array_remove(array[place.ptr, place.retired], null) loop
+         execute format('drop view if exists ${EXEC_SCHEMA}.%I', v_ptr);
          execute format('drop table if exists kontract_private.%I', v_ptr);
          execute format('drop sequence if exists kontract_private.%I', v_ptr || '_seq');
        end loop;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import postgres from "postgres";
 import { findPgBouncer, startPgBouncer } from "../../../tests/poolers/pgbouncer.ts";
 import { testDatabase } from "../../../tests/postgres.ts";
+import { query } from "../../exec/testing/query.ts";
 import { ACCOUNTS, field, NOTES, string } from "../../testing/tables.ts";
 import { judgePooler, poolerMode } from "./pooler_check.ts";
 import { checkTransactions } from "./server_checks.ts";
@@ -51,6 +52,7 @@ Deno.test({
           "garbage",
           "pooler",
           "privileges",
+          "queries",
           "restore",
           "schema",
           "server",
@@ -88,6 +90,11 @@ Deno.test({
           "alter table kontract.trxs enable row level security",
         );
         await broken("alter role kontract_owner login", /may log in or is a superuser/);
+        await broken("alter role kontract_exec login", /'kontract_exec' may log in/);
+        await broken(
+          "grant select on kontract_private.effects to kontract_exec",
+          /'kontract_exec', which runs the queries of 'exec', has rights on kontract_private\.effects/,
+        );
       });
 
       await test("a gateway's role that is not there, may not come in or may too much", async () => {
@@ -146,6 +153,25 @@ Deno.test({
         await db.admin.unsafe(/update .*\)/.exec(found!.fix!)![0]);
         assert.match((await problems())[0]!.message, /another version's/);
         await db.migrate([ACCOUNTS, NOTES]);
+        assert.deepEqual(await problems(), []);
+      });
+
+      await test("queries that are not stored, and queries somebody changed", async () => {
+        const notes = query({ id: string })`select id from notes`;
+        const [missing] = (await look({ execs: [notes] })).filter(({ check }) =>
+          check === "queries"
+        );
+        assert.equal(missing!.message, "The query at src/queries.ts:10 is not stored.");
+        await db.migrate([ACCOUNTS, NOTES], {}, [notes]);
+        const [stored] = (await look({ execs: [notes] })).filter(({ check }) =>
+          check === "queries"
+        );
+        assert.equal(stored!.level, "ok");
+        await db.admin`update kontract_private.execs set body = 'select ''[]''::json'`;
+        const [changed] = await problems();
+        assert.match(changed!.message, /Queries in the database are not as/);
+        await db.admin.unsafe(/update .*'state'/.exec(changed!.fix!)![0]);
+        await db.migrate([ACCOUNTS, NOTES], {}, [notes]);
         assert.deepEqual(await problems(), []);
       });
 

@@ -13,6 +13,7 @@ export type CheckName =
   | "privileges"
   | "functions"
   | "schema"
+  | "queries"
   | "tenants"
   | "restore"
   | "clock"

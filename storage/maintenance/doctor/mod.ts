@@ -4,7 +4,7 @@
  * @module
  */
 import type postgres from "postgres";
-import type { TableDef } from "../../../_internal/manifest.ts";
+import type { ExecDef, TableDef } from "../../../_internal/manifest.ts";
 import type { ShapeTable } from "../../../_internal/shape.ts";
 import { KontractError } from "../../../_internal/errors.ts";
 import { withAdmin } from "../../migrate/admin.ts";
@@ -16,7 +16,13 @@ import { lookAt } from "../../migrate/status.ts";
 import { type Finding, ok, trouble } from "./finding.ts";
 import { judgePooler, poolerMode } from "./pooler_check.ts";
 import { checkPrivileges } from "./privilege_checks.ts";
-import { checkData, checkFunctions, checkGarbage, checkSchema } from "./schema_checks.ts";
+import {
+  checkData,
+  checkFunctions,
+  checkGarbage,
+  checkQueries,
+  checkSchema,
+} from "./schema_checks.ts";
 import { checkTenants } from "./tenant_checks.ts";
 import { checkClock, checkServer, checkTransactions } from "./server_checks.ts";
 
@@ -33,6 +39,8 @@ export interface DoctorOptions {
   readonly prepares: boolean;
   readonly tables: readonly TableDef[];
   readonly types?: ShapeTable;
+  /** The queries of `env.storage.exec`; none where missing. */
+  readonly execs?: readonly ExecDef[];
   readonly migrations: readonly MigrationFile[];
   /** Milliseconds since the epoch; `Date.now` where missing. */
   readonly now?: () => number;
@@ -83,6 +91,7 @@ async function inside(
   findings.push(
     await checkFunctions(tx, meta),
     ...await checkSchema(tx, status),
+    ...await checkQueries(tx, meta, options.execs ?? []),
     ...await checkTenants(tx, status),
     status.rebase === null ? ok("restore", "The data were written in this database.") : trouble(
       "restore",

@@ -4,7 +4,7 @@
  * @module
  */
 import type postgres from "postgres";
-import { OWNER_ROLE } from "../../migrate/definer.ts";
+import { EXEC_ROLE, OWNER_ROLE } from "../../migrate/definer.ts";
 import { hardeningFindings } from "../../migrate/hardening.ts";
 import { type Finding, ok, trouble, warning } from "./finding.ts";
 
@@ -39,7 +39,12 @@ export async function checkPrivileges(
       trouble("privileges", `Role '${gateway}' may not log in.`, `alter role ${gateway} login`),
     );
   }
-  findings.push(...await checkOwner(tx), ...await checkObjects(tx, gateway));
+  findings.push(
+    ...await checkInner(tx, OWNER_ROLE, "read and change everything"),
+    ...await checkInner(tx, EXEC_ROLE, "run queries of its own in anybody's name"),
+    ...await checkExecRole(tx),
+    ...await checkObjects(tx, gateway),
+  );
   for (const { message, fix } of await hardeningFindings(tx, gateway)) {
     findings.push(warning("privileges", message, fix));
   }
@@ -48,29 +53,53 @@ export async function checkPrivileges(
     : [ok("privileges", `Role '${gateway}' may do what a migration gave it and nothing else.`)];
 }
 
-async function checkOwner(tx: postgres.TransactionSql): Promise<readonly Finding[]> {
+/** A role that nobody logs in as. */
+async function checkInner(
+  tx: postgres.TransactionSql,
+  role: string,
+  could: string,
+): Promise<readonly Finding[]> {
   const rows = await tx`
     select r.rolcanlogin or r.rolsuper as wide, array_to_json(array(
         select m.member::regrole::text from pg_auth_members m join pg_roles l on l.oid = m.member
          where m.roleid = r.oid and l.rolcanlogin and not l.rolsuper and not l.rolcreaterole)) as members
-      from pg_roles r where r.rolname = ${OWNER_ROLE}`;
-  if (rows.length === 0) return [trouble("privileges", `There is no role '${OWNER_ROLE}'.`, GIVE)];
+      from pg_roles r where r.rolname = ${role}`;
+  if (rows.length === 0) return [trouble("privileges", `There is no role '${role}'.`, GIVE)];
   const findings: Finding[] = [];
   if (rows[0]!.wide === true) {
     findings.push(trouble(
       "privileges",
-      `Role '${OWNER_ROLE}' may log in or is a superuser.`,
-      `alter role ${OWNER_ROLE} nologin nosuperuser`,
+      `Role '${role}' may log in or is a superuser.`,
+      `alter role ${role} nologin nosuperuser`,
     ));
   }
   for (const member of rows[0]!.members as readonly string[]) {
     findings.push(warning(
       "privileges",
-      `Role ${member} may act as '${OWNER_ROLE}', so it can read and change everything.`,
-      `revoke ${OWNER_ROLE} from ${member}, unless it is the one that migrates`,
+      `Role ${member} may act as '${role}', so it can ${could}.`,
+      `revoke ${role} from ${member}, unless it is the one that migrates`,
     ));
   }
   return findings;
+}
+
+/** The role that queries run as has its views, and what they ask. */
+async function checkExecRole(tx: postgres.TransactionSql): Promise<readonly Finding[]> {
+  const rows = await tx`
+    select o.name from (
+        select c.oid::regclass::text as name, c.relnamespace as space, c.relacl as acl from pg_class c
+         union all
+        select format('function %s', p.oid::regprocedure), p.pronamespace, p.proacl from pg_proc p
+         where p.proname <> 'exec_owner') o, aclexplode(o.acl) a
+     where o.space in ('kontract'::regnamespace, 'kontract_private'::regnamespace)
+       and a.grantee = (select r.oid from pg_roles r where r.rolname = ${EXEC_ROLE}) limit 1`;
+  return rows.map(({ name }) =>
+    trouble(
+      "privileges",
+      `Role '${EXEC_ROLE}', which runs the queries of 'exec', has rights on ${name}.`,
+      `revoke all on ${name} from ${EXEC_ROLE}`,
+    )
+  );
 }
 
 async function checkObjects(
@@ -82,15 +111,18 @@ async function checkObjects(
     select
       has_schema_privilege(${gateway}, 'kontract', 'usage') as usage,
       has_schema_privilege(${gateway}, 'kontract', 'create')
-        or has_schema_privilege(${gateway}, 'kontract_private', 'usage,create') as schemas,
+        or has_schema_privilege(${gateway}, 'kontract_private', 'usage,create')
+        or coalesce(has_schema_privilege(${gateway}, to_regnamespace('kontract_exec'), 'usage,create'), false)
+        as schemas,
       array_to_json(array(select c.oid::regclass::text from pg_class c
         where c.relnamespace in ('kontract'::regnamespace, 'kontract_private'::regnamespace)
           and c.relkind in ('r', 'v', 'm', 'p') and has_table_privilege(${gateway}, c.oid, ${any}))) as tables,
       array_to_json(array(select p.oid::regprocedure::text from pg_proc p
-        where p.pronamespace = 'kontract_private'::regnamespace
+        where p.pronamespace in ('kontract_private'::regnamespace, to_regnamespace('kontract_exec'))
           and has_function_privilege(${gateway}, p.oid, 'execute'))) as helpers,
       array_to_json(array(select p.oid::regprocedure::text from pg_proc p
-        where p.pronamespace in ('kontract'::regnamespace, 'kontract_private'::regnamespace)
+        where p.pronamespace in
+            ('kontract'::regnamespace, 'kontract_private'::regnamespace, to_regnamespace('kontract_exec'))
           and (p.proacl is null or exists (select 1 from aclexplode(p.proacl) a where a.grantee = 0)))) as public,
       array_to_json(array(select p.oid::regprocedure::text from pg_proc p
         where p.pronamespace = 'kontract'::regnamespace
@@ -120,8 +152,9 @@ async function checkObjects(
   if (row!.schemas === true) {
     findings.push(trouble(
       "privileges",
-      `Role '${gateway}' may create in schema 'kontract' or use schema 'kontract_private'.`,
-      `revoke create on schema kontract from ${gateway}; revoke all on schema kontract_private from ${gateway}`,
+      `Role '${gateway}' may create in schema 'kontract' or use schema 'kontract_private' or 'kontract_exec'.`,
+      `revoke create on schema kontract from ${gateway}; ` +
+        `revoke all on schema kontract_private, kontract_exec from ${gateway}`,
     ));
   }
   say(

@@ -1,14 +1,16 @@
 /**
- * Functions and tables against the build, and the state of the garbage collector.
+ * Functions, tables and queries against the build, and the state of the garbage collector.
  *
  * @module
  */
 import type postgres from "postgres";
+import type { ExecDef } from "../../../_internal/manifest.ts";
 import { readStored, type StoredTable } from "../../migrate/applied.ts";
 import { functionsDigest } from "../../migrate/bootstrap.ts";
 import { tableCheck } from "../../migrate/checks.ts";
 import { identifier, literal } from "../../migrate/definer.ts";
 import { askTables } from "../../migrate/every_table.ts";
+import { execsDigest } from "../../migrate/exec/install.ts";
 import { FUNCTIONS_VERSION } from "../../migrate/mod.ts";
 import { FROZEN } from "../../migrate/rebuild.ts";
 import type { MigrationStatus } from "../../migrate/status.ts";
@@ -129,6 +131,29 @@ async function checkTable(
     findings.push(warning("schema", `Table '${row.id}' lacks its check.`, MIGRATE));
   }
   return findings;
+}
+
+/** The build's queries against the stored ones, and these against what was stored. As the owner. */
+export async function checkQueries(
+  tx: postgres.TransactionSql,
+  meta: ReadonlyMap<string, string>,
+  execs: readonly ExecDef[],
+): Promise<readonly Finding[]> {
+  if (meta.get("execs") !== await execsDigest(tx)) {
+    return [trouble(
+      "queries",
+      "Queries in the database are not as the last migration wrote them: somebody changed them.",
+      "Find out who. To have them written anew: update kontract_private.meta set value = '' where " +
+        "name = 'state', then run 'kontract migrate up'.",
+    )];
+  }
+  const rows = await tx`select id from kontract_private.execs`;
+  const stored = new Set(rows.map(({ id }) => String(id)));
+  const missing = execs.filter(({ id }) => !stored.has(id));
+  if (missing.length === 0) return [ok("queries", "The queries are this build's, unchanged.")];
+  return missing.map(({ source: { file, line } }) =>
+    warning("queries", `The query at ${file}:${line} is not stored.`, MIGRATE)
+  );
 }
 
 /** Markers, horizon, and what waits to be removed in all tenants. As the owner. */

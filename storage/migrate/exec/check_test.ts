@@ -317,8 +317,9 @@ src/queries.ts:11: the query of env.storage.exec cannot be used: column "nme" do
             const text of [
               "select * from kontract_private.execs",
               "insert into kontract_private.execs values ('a', 'b', '{}')",
-              "select kontract_private.exec_run('select ''[1]''::json', null, null, null, null)",
-              "select kontract_private.exec_view('a', '[]', 'a', false, '{}', '{}', '{}', null, false)",
+              "select kontract_exec.run('select ''[1]''::json', null, null, null)",
+              "select kontract_private.exec_view('a', '[]', 'a', '{}', '{}', '{}', null, false)",
+              "select kontract_private.exec_owner('a')",
             ]
           ) await assert.rejects(gateway.unsafe(text), /permission denied/, text);
         } finally {
@@ -351,10 +352,10 @@ Deno.test("a query is judged as the text that runs, but for where its parameters
       where id = ${shape} and '--' <> ${shape} -- the end`;
     const bracketed = (text: string): string => /as n from (\(\n[^]*\n\) q)\s/.exec(text)![1]!;
     const run = bracketed(bodyText(exec, ["q.x"]));
-    assert.ok(run.includes("$3"));
-    assert.equal(checkText(exec), `select q.* from ${run.replaceAll("$3", "(null::jsonb)")}`);
+    assert.ok(run.includes("$2"));
+    assert.equal(checkText(exec), `select q.* from ${run.replaceAll("$2", "(null::jsonb)")}`);
   }
   for (const type of ["text", "numeric", "jsonb", "text[]", "timestamptz[]"] as const) {
-    assert.match(parameterExpression(type, 0, "$3"), /^\((?:(?!--|\/\*|['"\n]).)*\)$/);
+    assert.match(parameterExpression(type, 0, "$2"), /^\((?:(?!--|\/\*|['"\n]).)*\)$/);
   }
 });

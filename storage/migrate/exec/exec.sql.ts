@@ -1,20 +1,17 @@
 /**
- * Running a stored query: checks per table as every read has them, then the query's own text over one view
- * per table that holds what this session sees in the call's snapshot.
+ * Running a stored query: checks per table as every read has them, then the query's own text over one list
+ * entry of WITH per table that holds what this session sees in the call's snapshot.
  *
  * Only an owner's migration writes texts (see `install.ts`); a caller sends an id, parameters and its own
- * buffered rows. STABLE, so that PostgreSQL itself refuses a text that writes; what it may call is for
- * `check.ts` alone to say. It runs with the names of `pg_catalog` and of its tables and no others, its strings
- * read as they were when it was judged.
+ * buffered rows. What a text may call is for `check.ts` to say; should it miss something, the role that the
+ * text runs as (`role.sql.ts`) has no right to anything else. It runs with the names of `pg_catalog` and of its
+ * tables and no others, its strings read as they were when it was judged.
  *
  * @module
  */
-import { STORAGE_LIMITS } from "../../limits.ts";
-import { DEFINER } from "../definer.ts";
+import { DEFINER, EXEC_SCHEMA } from "../definer.ts";
 import { ALIVE, enter, HASHED_SID, READ_PARAMETERS } from "../read.sql.ts";
-
-/** Bytes of JSON that one query may give. */
-const RESULT_BYTES = 16 * 1024 * 1024;
+import { EXEC_ROLE_FUNCTIONS, EXEC_SESSION } from "./role.sql.ts";
 
 /** The texts. A query that no build has declared for a day goes; see `install.ts`. */
 export const EXEC_TABLES: readonly string[] = [
@@ -27,10 +24,12 @@ export const EXEC_TABLES: readonly string[] = [
 
 /** Functions, in order of dependence. */
 export const EXEC_FUNCTIONS: readonly string[] = [
+  ...EXEC_ROLE_FUNCTIONS,
+
   // One table as the query sees it: a list entry of WITH. p_writes: [[id, data | null], …] of this call.
   `create or replace function kontract_private.exec_view(
-     p_name text, p_columns jsonb, p_ptr text, p_owned boolean, p_fields jsonb, p_bits jsonb, p_lazy jsonb,
-     p_grants jsonb, p_written boolean) returns text
+     p_name text, p_columns jsonb, p_ptr text, p_fields jsonb, p_bits jsonb, p_lazy jsonb, p_grants jsonb,
+     p_written boolean) returns text
    language plpgsql immutable set search_path = pg_catalog, kontract_private, pg_temp as $f$
    declare c jsonb; list text; stored text;
    begin
@@ -44,28 +43,13 @@ export const EXEC_FUNCTIONS: readonly string[] = [
        list := concat_ws(', ', list, format('%s%s as %I',
          field_expr(p_lazy, jsonb_build_array(c->0), c->>1, 'u.data'), c->>2, c->>0));
      end loop;
-     stored := format('kontract_private.%I u where pg_visible_in_snapshot(u._txid, $1)
-       and (u._deleted_txid is null or not pg_visible_in_snapshot(u._deleted_txid, $1))%s',
-       p_ptr, case when p_owned then ' and u._owner = $2' else '' end);
+     stored := format('${EXEC_SCHEMA}.%I u where pg_visible_in_snapshot(u._txid, $1)
+       and (u._deleted_txid is null or not pg_visible_in_snapshot(u._deleted_txid, $1))', p_ptr);
      if p_written then
-       stored := format('(select u.data from %s and u.id <> all (array(select w->>0 from jsonb_array_elements($4->%L) w))
-         union all select w->1 from jsonb_array_elements($4->%L) w where w->1 <> ''null'') u', stored, p_name, p_name);
+       stored := format('(select u.data from %s and u.id <> all (array(select w->>0 from jsonb_array_elements($3->%L) w))
+         union all select w->1 from jsonb_array_elements($3->%L) w where w->1 <> ''null'') u', stored, p_name, p_name);
      end if;
      return format('%I as not materialized (select %s from %s)', p_name, list, stored);
-   end $f$`,
-
-  // The text itself, where only PostgreSQL's own names are known.
-  `create or replace function kontract_private.exec_run(
-     p_text text, p_snap pg_snapshot, p_owner text, p_params jsonb, p_writes jsonb) returns json
-   language plpgsql stable set search_path = pg_catalog, pg_temp set timezone = 'UTC'
-   set standard_conforming_strings = on as $f$
-   declare rows json;
-   begin
-     execute p_text into rows using p_snap, p_owner, p_params, p_writes;
-     if json_array_length(rows) > ${STORAGE_LIMITS.queryRows} or octet_length(rows::text) > ${RESULT_BYTES} then
-       raise exception 'rows' using errcode = '54000';
-     end if;
-     return rows;
    end $f$`,
 
   // p_grants: { table: { field: bits } }. p_writes: { table: [[id, data | null], …] }.
@@ -85,10 +69,12 @@ export const EXEC_FUNCTIONS: readonly string[] = [
        ${enter("t.name", "t.name")}
        p_inc := inc;
        p_lane := null;
-       views := concat_ws(', ', views, exec_view(t.name, t.columns, s.ptr, s.owned, s.fields, s.bits, s.lazy,
+       views := concat_ws(', ', views, exec_view(t.name, t.columns, s.ptr, s.fields, s.bits, s.lazy,
          p_grants->t.name, coalesce(p_writes ? t.name, false)));
      end loop;
-     rows := exec_run('with ' || views || ' ' || e.body, p_snap, s.owner, p_params, p_writes);
+     perform set_config('${EXEC_SESSION}', encode(v_sid, 'hex'), true);
+     rows := ${EXEC_SCHEMA}.run('with ' || views || ' ' || e.body, p_snap, p_params, p_writes);
+     perform set_config('${EXEC_SESSION}', '', true);
      select json_agg(v.key) into tables from jsonb_each(e.tables) v;
    end $f$`,
 ];

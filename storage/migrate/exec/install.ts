@@ -40,3 +40,11 @@ export async function installExecs(
   }
   await tx`delete from kontract_private.execs where declared_at < now() - interval '1 day'`;
 }
+
+/** What is stored as one word: another one means that somebody changed something. As the owner. */
+export async function execsDigest(tx: postgres.TransactionSql): Promise<string> {
+  const [row] = await tx`
+    select md5(coalesce(string_agg(concat_ws(chr(10), x.id, x.body, x.tables), chr(10) order by x.id), ''))
+           as digest from kontract_private.execs x`;
+  return String(row!.digest);
+}

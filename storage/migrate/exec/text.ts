@@ -12,7 +12,7 @@ import { parameterExpression, parameterType } from "../../exec/sql_type.ts";
 
 /** Parameters where the text is judged, and where it runs. */
 const JUDGED = "(null::jsonb)";
-const RUN = "$3";
+const RUN = "$2";
 
 const OPEN = "from (\n";
 const CLOSE = "\n) q";
