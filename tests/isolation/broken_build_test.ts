@@ -7,12 +7,21 @@ import assert from "node:assert/strict";
 import { testDatabase } from "../postgres.ts";
 import { breakBuild, type Fault } from "./broken_build.ts";
 import { Gateways } from "./load.ts";
-import { listAppend, LOAD_TABLES, phantoms, sameRequestTwice, type Workload } from "./workloads.ts";
+import {
+  listAppend,
+  LOAD_EXECS,
+  LOAD_TABLES,
+  phantoms,
+  phantomsInSql,
+  sameRequestTwice,
+  type Workload,
+} from "./workloads.ts";
 
 const TRIES = 10;
 
 const CASES: readonly (readonly [Fault, (attempt: number) => Workload])[] = [
   ["no predicate validation", () => phantoms],
+  ["no predicate validation", () => phantomsInSql],
   ["no predicate validation", (attempt) => listAppend(`p${attempt}`)],
   ["no locks", (attempt) => listAppend(`l${attempt}`)],
   ["effects recorded last", () => sameRequestTwice],
@@ -25,8 +34,8 @@ Deno.test({
   async fn(t) {
     for (const [fault, workload] of CASES) {
       await t.step(`${workload(0).name} catches a build with ${fault}`, async () => {
-        const db = await testDatabase(LOAD_TABLES);
-        const gateways = await Gateways.open(db, LOAD_TABLES);
+        const db = await testDatabase(LOAD_TABLES, {}, "shared", LOAD_EXECS);
+        const gateways = await Gateways.open(db, LOAD_TABLES, LOAD_EXECS);
         try {
           await breakBuild(db.admin, fault);
           assert.notDeepEqual(await firstAnomalies(gateways, workload), [], `in ${TRIES} tries`);

@@ -10,7 +10,15 @@ import { enterTenant, suiteTenant, testDatabase } from "../postgres.ts";
 import { DEFAULT_TENANT } from "../../storage/tenant_name.ts";
 import { Gateways } from "./load.ts";
 import { bank } from "./bank.ts";
-import { listAppend, LOAD_TABLES, phantoms, sameRequestTwice, writeSkew } from "./workloads.ts";
+import {
+  listAppend,
+  LOAD_EXECS,
+  LOAD_TABLES,
+  phantoms,
+  phantomsInSql,
+  sameRequestTwice,
+  writeSkew,
+} from "./workloads.ts";
 
 const tenant = suiteTenant(import.meta);
 const long = Deno.env.get("KONTRACT_LONG") === "1";
@@ -21,8 +29,8 @@ Deno.test({
   sanitizeOps: false,
   sanitizeResources: false,
   async fn(t) {
-    const db = await enterTenant(await testDatabase(LOAD_TABLES), tenant);
-    const gateways = await Gateways.open(db, LOAD_TABLES);
+    const db = await enterTenant(await testDatabase(LOAD_TABLES, {}, "shared", LOAD_EXECS), tenant);
+    const gateways = await Gateways.open(db, LOAD_TABLES, LOAD_EXECS);
     try {
       for (
         const workload of [
@@ -30,6 +38,7 @@ Deno.test({
           bank("uniform"),
           ...(tenant === DEFAULT_TENANT ? [bank("skewed"), writeSkew] : []),
           phantoms,
+          phantomsInSql,
           sameRequestTwice,
         ]
       ) {

@@ -13,7 +13,7 @@ import type { StorageEngine, StorageSession } from "../../storage/contract.ts";
 import type { Database } from "../../storage/database.ts";
 import { storageEngine } from "../../storage/engine.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
-import type { TableDef } from "../../_internal/manifest.ts";
+import type { ExecDef, TableDef } from "../../_internal/manifest.ts";
 import { type AnyStorage, call } from "../../storage/testing/tables.ts";
 import type { TestDatabase } from "../postgres.ts";
 
@@ -77,12 +77,12 @@ export class Gateways {
   private constructor(
     test: LoadedDatabase,
     databases: readonly Database[],
-    tables: readonly TableDef[],
+    engines: readonly StorageEngine[],
     session: StorageSession,
   ) {
     this.#test = test;
     this.#databases = databases;
-    this.engines = databases.map((database) => storageEngine({ database, tables }));
+    this.engines = engines;
     this.session = session;
   }
 
@@ -90,14 +90,20 @@ export class Gateways {
   static async open(
     test: LoadedDatabase,
     tables: readonly TableDef[],
+    execs: readonly ExecDef[] = [],
     count = 3,
   ): Promise<Gateways> {
     const databases = Array.from(
       { length: count },
       () => postgresDatabase({ url: test.gatewayUrl, max: 6 }),
     );
-    const first = storageEngine({ database: databases[0]!, tables });
-    return new Gateways(test, databases, tables, await first.openSession(await test.token()));
+    const engines = databases.map((database) => storageEngine({ database, tables, execs }));
+    return new Gateways(
+      test,
+      databases,
+      engines,
+      await engines[0]!.openSession(await test.token()),
+    );
   }
 
   /** Ends all pools. */

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { TableDef } from "../../_internal/manifest.ts";
+import type { ExecDef, TableDef } from "../../_internal/manifest.ts";
+import { exec, query } from "../../storage/exec/testing/query.ts";
 import {
   type AnyStorage,
   call,
@@ -36,6 +37,13 @@ export const LOAD_TABLES: readonly TableDef[] = [
   table("bookings", [field("slot", number), field("by", string)], { indexes: [index(["slot"])] }),
   table("orders", [field("request", string)]),
 ];
+
+const LISTS_OF = query({ id: string, values: { kind: "array", element: number } })`
+  select id, values from lists where "group" = ${string}`;
+const BOOKED = query({ n: number })`select count(*) as n from bookings where slot = ${number}`;
+
+/** Queries of all loads. */
+export const LOAD_EXECS: readonly ExecDef[] = [LISTS_OF, BOOKED];
 
 /** A load and its check. */
 export interface Workload {
@@ -85,7 +93,10 @@ export function listAppend(name: string): Workload {
       const readOnly = random.oneIn(4);
       const steps = Array.from({ length: 1 + random.below(4) }, (_, i) => {
         const key = random.pick(keys(group));
-        const look = random.pick(["get", "many", "query"] as const);
+        // Seldom: it conflicts with every change of a list.
+        const look = random.oneIn(12)
+          ? "exec" as const
+          : random.pick(["get", "many", "query"] as const);
         if (!readOnly && random.oneIn(2)) {
           return { kind: "append" as const, key, look, value: (client * 1000 + n) * 10 + i };
         }
@@ -127,7 +138,7 @@ export function listAppend(name: string): Workload {
 
 async function readLists(
   s: AnyStorage,
-  look: "get" | "many" | "query",
+  look: "get" | "many" | "query" | "exec",
   group: string,
   keys: readonly string[],
   key: string,
@@ -139,7 +150,8 @@ async function readLists(
     const rows = await s.lists!.getMany(keys);
     return keys.map((name, i) => [name, valuesOf(rows[i])]);
   }
-  const rows = new Map((await s.lists!.query({ group })).map((row) => [row.id, row]));
+  const found = look === "exec" ? await exec(s, LISTS_OF, group) : await s.lists!.query({ group });
+  const rows = new Map(found.map((row) => [row.id, row]));
   return keys.map((name) => [name, valuesOf(rows.get(name))]);
 }
 
@@ -181,33 +193,51 @@ export const writeSkew: Workload = {
 };
 
 /** A slot is booked where a query finds no booking. */
-export const phantoms: Workload = {
-  name: "phantoms",
-  prepare: nothing,
-  work(random, client, n): Work {
-    const slot = n * 2 + random.below(3);
-    return {
-      readOnly: false,
-      async body(s): Promise<unknown> {
-        if (await s.bookings!.count({ slot }) > 0) return { booked: false };
-        await s.bookings!.push({ slot, by: `${client}.${n}` });
-        return { booked: true };
-      },
-    };
-  },
-  async anomalies(finished, gateways): Promise<readonly string[]> {
-    const rows = await rowsOf(gateways, "bookings");
-    const slots = rows.map((row) => Number(row.slot));
-    const wrong = slots.filter((slot, i) => slots.indexOf(slot) !== i)
-      .map((slot) => `slot ${slot} is booked twice`);
-    for (const { client, n, answer } of finished) {
-      const times = rows.filter((row) => row.by === `${client}.${n}`).length;
-      const booked = (answer?.value as { booked: boolean } | undefined)?.booked === true;
-      if (times !== Number(booked)) wrong.push(`request ${client}.${n} was applied ${times} times`);
-    }
-    return wrong;
-  },
-};
+export const phantoms: Workload = bookings("phantoms", (s, slot) => s.bookings!.count({ slot }));
+
+/** The same where the query is SQL. */
+export const phantomsInSql: Workload = bookings(
+  "phantoms in SQL",
+  async (s, slot) => Number((await exec(s, BOOKED, slot))[0]!.n),
+  10_000,
+);
+
+function bookings(
+  name: string,
+  count: (s: AnyStorage, slot: number) => Promise<number>,
+  first = 0,
+): Workload {
+  const by = (client: number, n: number): string => `${first}.${client}.${n}`;
+  return {
+    name,
+    prepare: nothing,
+    work(random, client, n): Work {
+      const slot = first + n * 2 + random.below(3);
+      return {
+        readOnly: false,
+        async body(s): Promise<unknown> {
+          if (await count(s, slot) > 0) return { booked: false };
+          await s.bookings!.push({ slot, by: by(client, n) });
+          return { booked: true };
+        },
+      };
+    },
+    async anomalies(finished, gateways): Promise<readonly string[]> {
+      const rows = await rowsOf(gateways, "bookings");
+      const slots = rows.map((row) => Number(row.slot));
+      const wrong = slots.filter((slot, i) => slots.indexOf(slot) !== i)
+        .map((slot) => `slot ${slot} is booked twice`);
+      for (const { client, n, answer } of finished) {
+        const times = rows.filter((row) => row.by === by(client, n)).length;
+        const booked = (answer?.value as { booked: boolean } | undefined)?.booked === true;
+        if (times !== Number(booked)) {
+          wrong.push(`request ${client}.${n} was applied ${times} times`);
+        }
+      }
+      return wrong;
+    },
+  };
+}
 
 /** Requests that reach several gateways at the same moment and read nothing before they write. */
 export const sameRequestTwice: Workload = {
