@@ -23,6 +23,7 @@ const BY_STATE: ReadonlyMap<string, ErrorCode> = new Map([
   ["23505", "UNIQUE_VIOLATION"],
   ["23514", "VALIDATION"],
   ["54000", "TOO_LARGE"],
+  ["53400", "TOO_LARGE"],
   ["42P01", "SCHEMA_MISMATCH"],
   ["42883", "SCHEMA_MISMATCH"],
   ["3F000", "SCHEMA_MISMATCH"],

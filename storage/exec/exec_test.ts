@@ -47,6 +47,15 @@ const VALUES = query({
 const TOP = query({ top: number })`select max(balance) as top from accounts where city = ${string}`;
 const ENDLESS = query({ n: number })`
   select count(*) as n from accounts a, generate_series(1, 1000000000000) g where g > length(a.id)`;
+const SORTED = query({ n: number })`
+  select count(*) as n from (select g::text from generate_series(1, ${number}::int) g order by 1) s, accounts
+   where id = 'a'`;
+const LONG = query({ n: number })`
+  select length(string_agg(repeat(a.id, 10000), '')) as n from accounts a, generate_series(1, ${number}::int)
+   where a.id = 'a'`;
+const WITHIN = query({ id: string })`
+  select id from accounts where city in (select city from accounts where balance > ${number})
+     and (id, city) not in (select name, name from people) order by id`;
 const MANY = query({ n: number })`
   select g as n from generate_series(1, ${number}::int) g, accounts where id = 'many'`;
 const ODD = query({ n: number, text: string })`
@@ -77,6 +86,9 @@ const EXECS = [
   VALUES,
   TOP,
   ENDLESS,
+  SORTED,
+  LONG,
+  WITHIN,
   MANY,
   ODD,
   RENAMED,
@@ -145,6 +157,11 @@ Deno.test({
             count: 2,
           });
         });
+      });
+
+      await test("a query within a query is compared with", async () => {
+        const { value } = await run(engine, call(alice), (s) => exec(s, WITHIN, 140));
+        assert.deepEqual(value, [{ id: "a" }, { id: "b" }]);
       });
 
       await test("text that looks like a format, a parameter or a comment is only text", async () => {
@@ -403,6 +420,14 @@ Deno.test({
         await run(engine, call(hers), (s) => s.accounts!.set("x", { balance: 8, city: "Linz" }));
         const { value } = await run(engine, call(hers), (s) => exec(s, BY_CITY, 0));
         assert.deepEqual(value, [{ city: "Linz", total: 8 }]);
+        await run(engine, call(hers), (s) => s.notes!.set("1", { text: "in acme" }));
+        assert.deepEqual((await run(engine, call(hers), (s) => exec(s, MY_NOTES))).value, [
+          { id: "1", text: "in acme" },
+        ]);
+        await assert.rejects(
+          run(engine, call(hers), (s) => exec(s, BY_PIN, "1")),
+          code("PERMISSION_DENIED"),
+        );
         let runs = 0;
         await run(engine, call(hers), async (s) => {
           await exec(s, BY_CITY, 0);
@@ -442,6 +467,42 @@ Deno.test({
         }
       });
 
+      await test("a query that fills the disk is ended, and the connection goes on", async () => {
+        const [setting] = await db
+          .admin`select rolconfig::text as config from pg_roles where rolname = ${db.gatewayRole}`;
+        assert.match(String(setting!.config), /temp_file_limit=1GB/);
+        await db.admin.unsafe(`alter role ${db.gatewayRole} set temp_file_limit = '1MB'`);
+        const small = postgresDatabase({ url: db.gatewayUrl, max: 1 });
+        try {
+          const other = storageEngine({ database: small, tables, execs: EXECS });
+          await assert.rejects(
+            run(other, call(alice), (s) => exec(s, SORTED, 1_000_000)),
+            code("TOO_LARGE"),
+          );
+          assert.equal((await run(other, call(alice), (s) => exec(s, SORTED, 10))).value[0]!.n, 10);
+        } finally {
+          await small.close();
+        }
+      });
+
+      await t.step({
+        name: "a value of gigabytes is refused, and the server goes on",
+        ignore: Deno.env.get("KONTRACT_LONG") !== "1",
+        async fn() {
+          const [before] = await db.admin`select pg_postmaster_start_time()::text as at`;
+          await assert.rejects(
+            run(engine, call(alice), (s) => exec(s, LONG, 1_000_000)),
+            code("TOO_LARGE"),
+          );
+          assert.equal(
+            (await run(engine, call(alice), (s) => exec(s, LONG, 2))).value[0]!.n,
+            20_000,
+          );
+          const [after] = await db.admin`select pg_postmaster_start_time()::text as at`;
+          assert.equal(after!.at, before!.at);
+        },
+      });
+
       await test("it uses the declared index of the field it filters by", async () => {
         const [row] = await db.admin`
           select kontract_private.exec_view('accounts', '[["city","text",""]]', st.ptr, st.fields, st.bits,
@@ -478,13 +539,23 @@ Deno.test({
         });
         const { value } = await run(next, call(alice), (s) => exec(s, vips));
         assert.ok(Number(value[0]!.n) > 3, "rows from before have the default");
-        // A table may have any name, that of what a check makes too.
-        const named = { ...NOTES, name: "query" };
-        await db.migrate([wider, NOTES, PEOPLE, THINGS, named], {}, [
-          vips,
-          BY_CITY,
-          query({ id: string })`select id from query`,
-        ]);
+        // A table may have any name, that of a type or of what a check makes too.
+        const named = ["query", "text", "jsonb", "kontract_exec"].map((name) => ({
+          ...ACCOUNTS,
+          name,
+        }));
+        const all = [wider, NOTES, PEOPLE, THINGS, ...named];
+        const odd = query({ city: string })`
+          select text.city::text as city from text
+            join jsonb on jsonb.id = text.id join query on query.id = text.id
+            join kontract_exec k on k.id = text.id where text.city = ${string}::text`;
+        await db.migrate(all, {}, [vips, BY_CITY, odd]);
+        const last = storageEngine({ database, tables: all, execs: [odd] });
+        await run(last, call(alice), async (s) => {
+          for (const { name } of named) await s[name]!.set("1", { balance: 1, city: "Ulm" });
+        });
+        const { value: found } = await run(last, call(alice), (s) => exec(s, odd, "Ulm"));
+        assert.deepEqual(found, [{ city: "Ulm" }]);
         // The last build's queries still run while its servers are being replaced.
         await run(engine, call(alice), (s) => exec(s, PAIRS));
       });

@@ -67,6 +67,9 @@ export const ROLE_SETTINGS: readonly string[] = [
   "statement_timeout = '60s'",
 ];
 
+/** Bounds what the sorts and joins of one session may write to the disk; only a superuser may set it. */
+export const DISK_SETTING = "temp_file_limit = '1GB'";
+
 /** A text constant; only for names and JSON that come from a checked manifest. */
 export function literal(text: string): string {
   const quoted = `'${text.replaceAll("'", "''")}'`;

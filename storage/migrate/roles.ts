@@ -9,7 +9,14 @@
  */
 import type postgres from "postgres";
 import { KontractError } from "../../_internal/errors.ts";
-import { EXEC_ROLE, identifier, literal, OWNER_ROLE, ROLE_SETTINGS } from "./definer.ts";
+import {
+  DISK_SETTING,
+  EXEC_ROLE,
+  identifier,
+  literal,
+  OWNER_ROLE,
+  ROLE_SETTINGS,
+} from "./definer.ts";
 import { scramVerifier } from "./scram.ts";
 
 /** The login role to create or update. */
@@ -29,7 +36,8 @@ export async function ensureRoles(sql: postgres.Sql, gateway: GatewayRole): Prom
   await createRole(sql, EXEC_ROLE, "nologin");
   await createRole(sql, gateway.name, "login");
   await narrow(sql, gateway.name);
-  for (const setting of ROLE_SETTINGS) {
+  const [admin] = await sql`select current_setting('is_superuser') = 'on' as super`;
+  for (const setting of [...ROLE_SETTINGS, ...(admin!.super === true ? [DISK_SETTING] : [])]) {
     await sql.unsafe(`alter role ${identifier(gateway.name)} set ${setting}`);
   }
   if (gateway.password !== undefined) {

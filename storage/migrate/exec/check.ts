@@ -16,8 +16,8 @@ import { sqlTextFault } from "../../../_internal/sql_text.ts";
 import { fieldKind } from "../../field_kind.ts";
 import { columnType, resultExpression } from "../../exec/sql_type.ts";
 import { identifier, OWNER_ROLE } from "../definer.ts";
-import { mayCall, mayHold } from "./allowed.ts";
-import { readTree } from "./node_tree.ts";
+import { isUnbounded, mayCall, mayHold, MOST_SIZE } from "./allowed.ts";
+import { readTree, type TreeCall, type TreeContents } from "./node_tree.ts";
 import { bodyText, checkText, locate, positionOf } from "./text.ts";
 
 /** `[field, kind, cast]` where the column is used, `[field, null, type]` where it only keeps its place. */
@@ -61,10 +61,11 @@ export async function checkExecs(
   try {
     await tx.unsafe(`create schema ${unique} authorization ${OWNER_ROLE}`);
     await tx.unsafe(`set local role ${OWNER_ROLE}`);
-    await tx.unsafe(`set local search_path = ${unique}, pg_catalog`);
+    // As where the text runs: a table may have the name of a type.
+    await tx.unsafe(`set local search_path = pg_catalog, ${unique}`);
     await tx.unsafe("set local standard_conforming_strings = on");
     const own = tables.filter(({ name }) => !name.startsWith("_"));
-    for (const table of own) await tx.unsafe(logicalTable(table, types));
+    for (const table of own) await tx.unsafe(logicalTable(unique, table, types));
     for (const exec of execs) {
       const check = new Check(tx, exec, own, types, unique);
       const result = await check.run();
@@ -83,12 +84,12 @@ function columnsOf(table: TableDef): TableDef["fields"] {
 }
 
 /** A table as a query names it: no rows, the right types. */
-function logicalTable(table: TableDef, types: ShapeTable): string {
+function logicalTable(schema: string, table: TableDef, types: ShapeTable): string {
   const columns = columnsOf(table).map(({ name, shape }) => {
     const type = columnType(shape, types);
     return `null::${type}${type === "text" ? ' collate "C"' : ""} as ${identifier(name)}`;
   });
-  return `create view ${identifier(table.name)} as select ${columns.join(", ")}`;
+  return `create view ${schema}.${identifier(table.name)} as select ${columns.join(", ")}`;
 }
 
 /** One query's check. */
@@ -113,7 +114,7 @@ class Check {
     this.#tables = tables;
     this.#types = types;
     this.#unique = unique;
-    this.#create = `create view ${unique} as `;
+    this.#create = `create view ${unique}.${unique} as `;
   }
 
   async run(): Promise<CheckedExec | ExecProblem> {
@@ -146,7 +147,7 @@ class Check {
     const tree = readTree(String(view!.tree));
     const problem = this.#foreignNode(tree.foreignNodes) ??
       await this.#foreignRelation(tree.relations, String(view!.oid)) ??
-      await this.#foreignFunction(tree.functions, tree.operators) ??
+      await this.#foreignFunction(tree) ??
       await this.#foreignType(tree.types) ?? this.#wholeRow(tree.wholeRows);
     if (problem !== null) return problem;
     const tables = await this.#columnsUsed(String(view!.oid));
@@ -213,25 +214,39 @@ class Check {
   }
 
   async #foreignFunction(
-    found: ReadonlySet<number>,
-    operators: ReadonlySet<number>,
+    { functions, operators, calls }: TreeContents,
   ): Promise<ExecProblem | null> {
     const rows = await this.#tx.unsafe(
-      `select p.proname as name, n.nspname as schema, p.provolatile as volatility
+      `select p.oid::int8::text as oid, p.proname as name, n.nspname as schema, p.provolatile as volatility
          from pg_proc p join pg_namespace n on n.oid = p.pronamespace
         where p.oid::int8 = any ($1::text::int8[])
            or p.oid in (select o.oprcode from pg_operator o where o.oid::int8 = any ($2::text::int8[]))`,
-      [list(found), list(operators)],
+      [list(functions), list(operators)],
     );
     const row = rows.find(({ name, schema, volatility }) =>
       schema !== "pg_catalog" || !mayCall(String(name), String(volatility))
     );
-    if (row === undefined) return null;
+    if (row === undefined) return this.#unbounded(rows, calls);
     return this.#problem(
       String(row.name),
       `it calls '${row.name}', which is not a function that a query may call`,
       "Functions of PostgreSQL that depend on their arguments alone may be called, and those that format, " +
         "convert and aggregate.",
+    );
+  }
+
+  #unbounded(
+    rows: postgres.RowList<postgres.Row[]>,
+    calls: readonly TreeCall[],
+  ): ExecProblem | null {
+    const names = new Map(rows.map(({ oid, name }) => [Number(oid), String(name)]));
+    const call = calls.find(({ id, constants }) => isUnbounded(names.get(id) ?? "", constants));
+    if (call === undefined) return null;
+    const name = names.get(call.id)!;
+    return this.#problem(
+      name,
+      `it calls '${name}' with a length that is not a number in the text`,
+      `A parameter or a row could ask for gigabytes. Write the length as a number up to ${MOST_SIZE}.`,
     );
   }
 

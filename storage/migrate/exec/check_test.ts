@@ -11,7 +11,12 @@ import { readTree } from "./node_tree.ts";
 import { bodyText, checkText } from "./text.ts";
 
 const USERS = table("_secrets", [field("hash", string)]);
-const TABLES = [NOTES, PEOPLE, USERS];
+// A table may have the name of a type.
+const TYPES = [
+  table("text", [field("size", number)]),
+  table("numeric", [field("text", string)]),
+];
+const TABLES = [NOTES, PEOPLE, USERS, ...TYPES];
 const one = query({ x: string });
 const LIST = { kind: "array", element: string } as const;
 
@@ -198,6 +203,30 @@ const ATTACKS: readonly (readonly [string, ExecDef, RegExp])[] = [
     /bracket/,
   ],
   [
+    "a length that a parameter says",
+    one`select repeat(text, ${number}::int) as x from notes`,
+    /calls 'repeat' with a length that is not a number in the text[^]*repeat[^]*\^/,
+  ],
+  ["a length that a row says", one`select lpad('', length(id)) as x from notes`, /calls 'lpad'/],
+  [
+    "a length of gigabytes",
+    one`select rpad(text, 1000000000, ' ') as x from notes`,
+    /calls 'rpad'/,
+  ],
+  [
+    "a length inside another",
+    one`select repeat(repeat(text, ${number}::int), 2) as x from notes`,
+    /calls 'repeat'/,
+  ],
+  ["a width", one`select format('%1000000000s', id) as x from notes`, /calls 'format'/],
+  [
+    "a list of a length",
+    one`select array_fill(1, array[1000000])::text as x from notes`,
+    /calls 'array_fill'/,
+  ],
+  ["a whole row of a query", one`select q::text as x from (select id from notes) q`, /whole row/],
+  ["a table of the catalog's name", one`select x from pg_class`, /pg_class/],
+  [
     "a whole row of a join",
     query({
       x: { kind: "unknown" },
@@ -216,6 +245,11 @@ const FINE: readonly ExecDef[] = [
   one`select coalesce(nullif(text, ''), greatest(id, 'x'), case when id like 'a%' then 'b' else 'c' end) as x from notes`,
   one`select text as x from notes where exists (select from people p where p.name = text) and id in ('a', 'b')`,
   one`select concat_ws('-', id, to_char(now(), 'YYYY')) as x from notes ":funcid 2626"`,
+  one`select text as x from notes where id in (select name from people where name like 'a%')
+       and (id, text) not in (select name, name from people) and id = any (select name from people)`,
+  one`select lpad(id, 8, '0') || repeat('-', 10) || rpad(text, 10000) as x from notes`,
+  one`select numeric.text as x from numeric join text on text.id = numeric.id::text
+       where numeric.id = ${string}::text and text.size > ${number}::numeric`,
   query({
     n: number,
     x: string,
@@ -299,11 +333,11 @@ Deno.test({
             `src/queries.ts:11: the query of env.storage.exec cannot be used: column "titel" does not exist.
             select titel as x
                    ^
-  The app has the tables 'notes', 'people'.
+  The app has the tables 'notes', 'people', 'text', 'numeric'.
 src/queries.ts:11: the query of env.storage.exec cannot be used: column "nme" does not exist.
               from notes where text = \${…} and nme = 'x'
                                                ^
-  The app has the tables 'notes', 'people'.`,
+  The app has the tables 'notes', 'people', 'text', 'numeric'.`,
           );
           return true;
         });
