@@ -43,6 +43,32 @@ Deno.test({
         assert.deepEqual(next.changes, []);
       });
 
+      await test("a row from before the position changes, changes again and goes", async () => {
+        for (const id of ["p", "q"]) {
+          await run(engine, call(session), (s) => s.accounts!.set(id, { balance: 1 }));
+        }
+        let after = await start();
+        const next = async (): Promise<readonly unknown[]> => {
+          const batch = await engine.changes({ session, table: "accounts", after, limit: 10 });
+          after = batch.position;
+          return batch.changes.map(({ type, id, data }) => [type, id, data?.balance]);
+        };
+        await run(engine, call(session), (s) => s.accounts!.update("p", { balance: 2 }));
+        assert.deepEqual(await next(), [["update", "p", 2]]);
+        await run(engine, call(session), (s) => s.accounts!.update("p", { balance: 3 }));
+        await run(engine, call(session), async (s) => {
+          await s.accounts!.update("p", { balance: 4 });
+          await s.accounts!.update("q", { balance: 4 });
+        });
+        const both = [["update", "p", 4], ["update", "q", 4]];
+        assert.deepEqual(await next(), [["update", "p", 3], ...both]);
+        await run(engine, call(session), (s) => s.accounts!.delete("p"));
+        assert.deepEqual(await next(), [["delete", "p", undefined]]);
+        await run(engine, call(session), (s) => s.accounts!.delete("q"));
+        await run(engine, call(session), (s) => s.accounts!.set("q", { balance: 5 }));
+        assert.deepEqual(await next(), [["delete", "q", undefined], ["insert", "q", 5]]);
+      });
+
       await test("a limit cuts between transactions, never inside, and resumes exactly", async () => {
         const after = await start();
         for (const n of [1, 2, 3]) {

@@ -52,7 +52,7 @@ export class TableRules {
   readonly grants: string | null;
   /** True where some field may not be read or not be written by this call. */
   readonly guarded: boolean;
-  /** True where the table declares no rights of single fields. */
+  /** True where the table declares neither rights of single fields nor a unique index. */
   readonly plain: boolean;
   readonly #fields: ReadonlyMap<string, { readonly def: FieldDef; readonly bits: number }>;
 
@@ -76,7 +76,8 @@ export class TableRules {
       bits: def.name === table.primkey ? 7 : def.perm | (own[def.name] ?? 0),
     }]));
     this.guarded = [...this.#fields.values()].some(({ bits }) => (bits & 6) !== 6);
-    this.plain = table.fields.every((def) => def.perm === 7 || def.name === table.primkey);
+    this.plain = table.fields.every((def) => def.perm === 7 || def.name === table.primkey) &&
+      !table.indexes.some(({ unique }) => unique);
   }
 
   /** May this call read the field? */

@@ -48,7 +48,7 @@ export interface Selection {
 /** One table's part of a commit. */
 export interface TableOps {
   readonly t: string;
-  /** True where no field has rights of its own. */
+  /** True where no field has rights of its own and no index is unique. */
   readonly plain: boolean;
   /** Bits beyond the fields' own, as JSON, or null. */
   readonly g: string | null;

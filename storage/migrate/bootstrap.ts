@@ -30,7 +30,7 @@ export async function writeMeta(
 
 /**
  * Another version of Kontract made them: signatures may differ, so all are made anew. But for those that a
- * CHECK, a trigger or a view calls, which belong to the tables (see `checks.ts`) of every tenant.
+ * trigger or a view calls, which belong to the tables (see `checks.ts`) of every tenant.
  */
 export async function dropFunctions(tx: postgres.TransactionSql): Promise<void> {
   await tx.unsafe(`do $do$ declare f regprocedure; begin

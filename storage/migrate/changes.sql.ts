@@ -12,15 +12,23 @@
  */
 import { DEFINER } from "./definer.ts";
 import { enter, HASHED_SID, HIDDEN } from "./read.sql.ts";
+import { outsideSnapshot } from "./table.sql.ts";
 
-/** One side of the difference: versions made (`_txid`) or closed (`_deleted_txid`) in between. */
-function side(column: string): string {
+/** One side of the difference: versions of `from` that were made (`_txid`) or closed (`_deleted_txid`) in between. */
+function side(column: string, from: string): string {
   return `select u.id, ($6 || u.data) - $7 as data, u.${column} as xid, u._order,
               coalesce(true %1$s, false) as hit
-         from kontract_private.%2$I u
-        where (u.${column} >= pg_snapshot_xmax($2) or u.${column} = any (array(select pg_snapshot_xip($2))))
-          and pg_visible_in_snapshot(u.${column}, $3) and u.${column} > $4 %3$s`;
+         from ${from}
+        where not pg_visible_in_snapshot(u.${column}, $2) and pg_visible_in_snapshot(u.${column}, $3)
+          and u.${column} > $4`;
 }
+
+const ANY_TABLE = "kontract_private.%2$I";
+const OUTSIDE = {
+  xmax: "pg_snapshot_xmax($2)",
+  xips: "array(select pg_snapshot_xip($2))",
+  more: "%3$s",
+};
 
 /** Functions the gateway may call. */
 export const CHANGE_FUNCTIONS: readonly string[] = [
@@ -53,8 +61,13 @@ export const CHANGE_FUNCTIONS: readonly string[] = [
      end if;
      hidden := ${HIDDEN};
      execute format($q$
-       with n as (${side("_txid")}),
-            o as (${side("_deleted_txid")}),
+       with closed as (${outsideSnapshot(ANY_TABLE, "_deleted_txid", OUTSIDE)}),
+            born as (${outsideSnapshot(ANY_TABLE, "_born", OUTSIDE)}),
+            -- A live row is newer than the snapshot if it follows a closed version or was inserted.
+            live as (select u.* from ${ANY_TABLE} u where u._deleted_txid is null %3$s
+              and u.id = any (array(select c.id from closed c union select b.id from born b))),
+            n as (${side("_txid", "(select * from closed union all select * from live) u")}),
+            o as (${side("_deleted_txid", "closed u")}),
             d as (select coalesce(n.id, o.id) as id, coalesce(n.xid, o.xid) as xid,
                          coalesce(n._order, o._order) as ord, n.data,
                          coalesce(n.hit, false) as now_hit, coalesce(o.hit, false) as then_hit,

@@ -1,7 +1,9 @@
 /**
- * CHECK constraints of data tables: PostgreSQL's own guard against writers that are not a commit.
+ * Checks of data tables: PostgreSQL's own guard, for commits and for writers that are none.
  *
- * They hold for live versions only and are never validated against old ones: a row from before must stay
+ * Each is a trigger, since the server reads the text of a CHECK constraint and plans it anew in every
+ * statement that writes, while a trigger's function is planned once per connection; and it can say which
+ * row it was. It holds for live versions only and is never asked of old ones: a row from before must stay
  * closable, or it could never be updated or deleted. Adding or dropping one is a matter of the catalog,
  * under a lock that is tried for briefly and given up, so that nobody queues behind a long transaction.
  *
@@ -13,19 +15,13 @@ import type { ShapeTable } from "../../_internal/shape.ts";
 import { tableKey } from "../table_key.ts";
 import { HELPER, identifier, OWNER_ROLE } from "./definer.ts";
 import type { Statements } from "./statements.ts";
-import { columnCheck } from "./value_check.ts";
+import { triggerCheck } from "./value_check.ts";
 
-/**
- * The check a table should have. The server reads the text of a check anew in every statement that
- * writes, so the text is a call, and what it calls is planned once per connection. A commit asks the same
- * function first, so that it can say which row it was; in one transaction the second call costs little.
- */
+/** The check a table should have; tables of one shape share its function. */
 export interface TableCheck {
+  /** Name of the trigger, and of its function in the private schema. */
   readonly name: string;
-  readonly text: string;
-  /** Name of the function that the text calls, of a key and a row, in the private schema. */
-  readonly call: string;
-  /** Creates it. */
+  /** Creates the function. */
   readonly helper: string;
 }
 
@@ -38,33 +34,39 @@ export function tableCheck(
   types: ShapeTable,
   lazy: Readonly<Record<string, unknown>>,
 ): TableCheck {
-  const body = columnCheck(table, types, lazy);
+  const body = triggerCheck(table, types, lazy);
   const name = `shape_${tableKey(body).slice(0, 12)}`;
   return {
     name,
-    call: `kontract_private.${name}`,
-    text: `_deleted_txid is not null or kontract_private.${name}(id, data)`,
-    helper:
-      `create or replace function kontract_private.${name}(id text, data jsonb) returns boolean
-      language plpgsql immutable ${HELPER} as $f$ begin return (${body}) is true; end $f$`,
+    helper: `create or replace function kontract_private.${name}() returns trigger
+      language plpgsql ${HELPER} as $f$
+      begin
+        if new._deleted_txid is null and (${body}) is not true then
+          raise exception 'value' using errcode = '23514', detail = json_build_object('key', new.id,
+            'table', (select st.id from storage st where st.ptr = tg_table_name))::text;
+        end if;
+        return new;
+      end $f$`,
   };
 }
 
 /** Adds a check to a table. */
-export function addCheckText(ptr: string, { name, text }: TableCheck): string {
-  return `alter table kontract_private.${identifier(ptr)}
-    add constraint ${identifier(name)} check (${text}) not valid`;
+export function addCheckText(ptr: string, { name }: TableCheck): string {
+  return `create trigger ${identifier(name)} before insert or update
+    on kontract_private.${
+    identifier(ptr)
+  } for each row execute function kontract_private.${name}()`;
 }
 
-/** Drops the functions of checks that are gone; those that `storage` or a template names are called. */
+/** Drops the functions of checks that are gone; those that a template names will be called. */
 export async function dropOtherHelpers(sql: Statements): Promise<void> {
   const rows = await sql.unsafe(`
     select p.oid::regprocedure::text as signature from pg_proc p
      where p.pronamespace = 'kontract_private'::regnamespace and p.proname like 'shape\\_%'
        and not exists (select 1 from pg_depend d where d.refclassid = 'pg_proc'::regclass
-                          and d.refobjid = p.oid and d.classid = 'pg_constraint'::regclass)
-       and not exists (select 1 from kontract.storage st where st.shape = p.proname)
-       and not exists (select 1 from kontract_private.templates t where t.entry->>'shape' = p.proname)`);
+                          and d.refobjid = p.oid and d.classid = 'pg_trigger'::regclass)
+       and not exists (select 1 from kontract_private.templates t
+                        where strpos(t.ddl::text, p.proname || '()') > 0)`);
   for (const row of rows) await sql.unsafe(`drop function if exists ${row.signature}`);
 }
 
@@ -76,8 +78,10 @@ export async function dropOtherChecks(
 ): Promise<boolean> {
   for (const name of await checksOf(sql, ptr)) {
     if (name === keep) continue;
-    const text = `drop constraint if exists ${identifier(name)}`;
-    if (!(await alterBriefly(sql, ptr, text))) return false;
+    const text = `drop trigger if exists ${identifier(name)} on kontract_private.${
+      identifier(ptr)
+    }`;
+    if (!(await alterBriefly(sql, [text]))) return false;
   }
   return true;
 }
@@ -89,35 +93,25 @@ export async function addCheck(
   check: TableCheck,
 ): Promise<boolean> {
   if ((await checksOf(sql, ptr)).includes(check.name)) return true;
-  return await alterBriefly(
-    sql,
-    ptr,
-    `add constraint ${identifier(check.name)} check (${check.text}) not valid`,
-    check.helper,
-  );
+  return await alterBriefly(sql, [check.helper, addCheckText(ptr, check)]);
 }
 
-async function checksOf(sql: Statements, ptr: string): Promise<readonly string[]> {
+/** Names of the checks a physical table has. */
+export async function checksOf(sql: Statements, ptr: string): Promise<readonly string[]> {
   const rows = await sql`
-    select conname as name from pg_constraint
-     where conrelid = to_regclass(${`kontract_private.${identifier(ptr)}`})
-       and contype = 'c' and conname like 'shape\\_%'`;
+    select tgname as name from pg_trigger
+     where tgrelid = to_regclass(${`kontract_private.${identifier(ptr)}`})
+       and tgname like 'shape\\_%'`;
   return rows.map((row) => String(row.name));
 }
 
-async function alterBriefly(
-  sql: postgres.Sql,
-  ptr: string,
-  what: string,
-  before?: string,
-): Promise<boolean> {
+async function alterBriefly(sql: postgres.Sql, statements: readonly string[]): Promise<boolean> {
   for (let attempt = 1;; attempt++) {
     try {
       await sql.begin(async (tx) => {
         await tx.unsafe(`set local role ${OWNER_ROLE}`);
         await tx.unsafe(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
-        if (before !== undefined) await tx.unsafe(before);
-        await tx.unsafe(`alter table kontract_private.${identifier(ptr)} ${what}`);
+        for (const statement of statements) await tx.unsafe(statement);
       });
       return true;
     } catch (error) {

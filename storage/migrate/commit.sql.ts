@@ -20,6 +20,7 @@
 import { DEFINER, HELPER, identifier, literal, SETTINGS } from "./definer.ts";
 import { DEFAULT_TENANT } from "../tenant_name.ts";
 import { beforeSwap } from "./retired.sql.ts";
+import { outsideSnapshot } from "./table.sql.ts";
 import { ALIVE, HASHED_SID, INCARNATION, type TableSql } from "./read.sql.ts";
 
 /** Refuses to run where the promise would not hold: not a primary, another isolation, not durable. */
@@ -47,6 +48,10 @@ export function staleSnapshot(known: string, epoch: string, created: string): st
           or pg_snapshot_xmax(p_snap) > pg_snapshot_xmax(pg_current_snapshot())
           or not pg_visible_in_snapshot(${created}, p_snap)`;
 }
+
+/** In \`format\`: a table, and what is outside a snapshot of it. */
+const ANY_TABLE = "kontract_private.%1$I";
+const OUTSIDE = { xmax: "$2", xips: "$4", more: "%2$s" };
 
 /** Functions that serve every table. */
 export const COMMIT_FUNCTIONS: readonly string[] = [
@@ -117,21 +122,23 @@ export const COMMIT_FUNCTIONS: readonly string[] = [
          group by l.kind, l.h order by l.kind, l.h) k;
    end $f$`,
 
-  // Predicate validation: no matching version was made or closed outside the snapshot. Four searches of
-  // two indexes read only what is newer than the snapshot; as one condition with OR they were planned
-  // as a walk over all closed versions.
+  // Predicate validation: no matching version was made or closed outside the snapshot. What was closed
+  // and what was inserted is found by index, what was made of a closed row by its key.
   `create or replace function kontract_private.validate_predicate(
      p_st kontract.storage, p_owner text, p_grants jsonb, p_snap pg_snapshot, p_where jsonb) returns void
    language plpgsql volatile ${HELPER} set enable_seqscan = off as $f$
-   declare hit text; search text;
+   declare hit text;
    begin
-     search := format('(select u.id from kontract_private.%I u where %%s %s %s limit 1)',
-       p_st.ptr,
-       case when p_st.owned then ' and u._owner = $3' else '' end,
-       replace(where_sql(p_st.fields, p_st.bits, p_st.lazy, p_grants, p_where), '%', '%%'));
-     execute concat_ws(' union all ',
-         format(search, 'u._txid >= $2'), format(search, 'u._txid = any ($4)'),
-         format(search, 'u._deleted_txid >= $2'), format(search, 'u._deleted_txid = any ($4)')) || ' limit 1'
+     execute format($q$
+       with closed as (${outsideSnapshot(ANY_TABLE, "_deleted_txid", OUTSIDE)}),
+            born as (${outsideSnapshot(ANY_TABLE, "_born", OUTSIDE)})
+       select u.id from (select * from closed union all select * from born) u where true %3$s
+       union all
+       (select u.id from ${ANY_TABLE} u
+         where u._deleted_txid is null and u.id = any (array(select c.id from closed c)) %2$s %3$s limit 1)
+       limit 1 $q$,
+         p_st.ptr, case when p_st.owned then ' and u._owner = $3' else '' end,
+         where_sql(p_st.fields, p_st.bits, p_st.lazy, p_grants, p_where))
        into hit
        using p_where, pg_snapshot_xmax(p_snap), p_owner, array(select pg_snapshot_xip(p_snap));
      if hit is not null then
@@ -227,12 +234,11 @@ export function applyFunction(table: TableSql): string {
   const guarded = Object.keys(table.bits).length > 0;
   const fail = (errcode: string, message: string, detail: string) =>
     failure(table, errcode, message, detail);
-  const missing = "(select count(*) from unnest(rows) w(data) where w.data is not null)";
   return `create or replace function kontract_private.apply_${table.key}(
      p_st kontract.storage, p_may int, p_owner text, p_snap pg_snapshot, p_late boolean, p_op jsonb)
    returns void language plpgsql volatile ${HELPER} as $f$
    declare
-     me xid8 := pg_current_xact_id(); bad record; broken text; made bigint; q jsonb;
+     me xid8 := pg_current_xact_id(); bad record; broken text; q jsonb;
      ids text[]; rows jsonb[]; o_ids text[]; o_owners text[]; o_orders bigint[]; o_datas jsonb[];
      locked text[]; kept text[];
    begin
@@ -266,8 +272,7 @@ export function applyFunction(table: TableSql): string {
      -- A transaction id taken before waiting may be older than what it overwrites; the change feed
      -- orders by id, so such a call takes a new one.
      if p_late and pg_snapshot_xmax(pg_current_snapshot()) > me then
-       select u.id into bad from ${ptr} u
-        where (u._txid > me or u._deleted_txid > me) and u.id = any (ids)${own} limit 1;
+       ${newerVersion(ptr, { ids: "ids", me: "me", own })} into bad;
        if found then ${fail("40001", "conflict", ", 'key', bad.id")} end if;
      end if;
      with c as (update ${ptr} u set _deleted_txid = me
@@ -284,40 +289,51 @@ export function applyFunction(table: TableSql): string {
       )
       : ""
   }
-     -- A row that breaks its type, or a unique index, is left out, and the count tells.
-     insert into ${ptr} (id, data, _txid, _owner, _order)
-     ${insertRows(table, "")}
-     on conflict do nothing;
-     get diagnostics made = row_count;
-     if made <> ${missing} then
-       select w.id into bad from unnest(ids, rows) w(id, data)
-        where w.data is not null and ${table.check.call}(w.id, w.data) is not true limit 1;
-       if found then ${fail("23514", "value", ", 'key', bad.id")} end if;
-       begin
-         insert into ${ptr} (id, data, _txid, _owner, _order)
-         ${
-    insertRows(
-      table,
-      `and not exists (select 1 from ${ptr} u where u.id = w.id and u._txid = me${own})`,
-    )
+     begin
+       insert into ${ptr} (id, data, _owner, _order) ${
+    newVersions("unnest(ids, rows)", "unnest(o_ids, o_owners, o_orders)", {
+      owner: "p_owner",
+      sequence: `kontract_private.${table.ptr}_seq`,
+    })
   };
-       exception when unique_violation then
-         get stacked diagnostics broken = constraint_name;
-       end;
-       if broken is not null then
-         ${fail("23505", "unique", ", 'fields', p_st.indexes->broken")}
-       end if;
-     end if;
+     exception when unique_violation then
+       get stacked diagnostics broken = constraint_name;
+     end;
+     ${refuseDuplicate(table, "p_st.owner")}
    end $f$`;
 }
 
-/** The new versions of `ids` and `rows` that have the declared type. */
-function insertRows(table: TableSql, more: string): string {
-  return `select w.id, w.data, me, coalesce(o.owner, p_owner),
-              coalesce(o.ord, nextval('kontract_private.${table.ptr}_seq'))
-         from unnest(ids, rows) with ordinality w(id, data, n)
-         left join unnest(o_ids, o_owners, o_orders) o(id, owner, ord) on o.id = w.id
-        where w.data is not null and ${table.check.call}(w.id, w.data) ${more} order by w.n`;
+/** A key of `ids` with a version that was made or closed by a transaction after `me`. */
+export function newerVersion(
+  name: string,
+  { ids, me, own }: { readonly ids: string; readonly me: string; readonly own: string },
+): string {
+  const search = (test: string): string =>
+    `select u.id from ${name} u where u.id = any (${ids}) and ${test} > ${me}${own}`;
+  return `${search("u._deleted_txid is null and u._txid")} union all ${
+    search("u._deleted_txid")
+  } limit 1`;
+}
+
+/** Refuses rows that share a value of the unique index whose name is in the variable `broken`. */
+export function refuseDuplicate(table: TableSql, tenant: string): string {
+  const fields = `(select st.indexes->broken from storage st
+             where st.owner = ${tenant} and st.id = ${literal(table.name)})`;
+  return `if broken is not null then
+       ${failure(table, "23505", "unique", `, 'fields', ${fields}`)}
+     end if;`;
+}
+
+/** Rows of new versions, after those they follow were closed, which come as `closed`. */
+export function newVersions(
+  written: string,
+  closed: string,
+  { owner, sequence }: { readonly owner: string; readonly sequence: string },
+): string {
+  return `select w.id, w.data, coalesce(o.owner, ${owner}), coalesce(o.ord, nextval('${sequence}'))
+         from ${written} with ordinality w(id, data, n)
+         left join ${closed} o(id, owner, ord) on o.id = w.id
+        where w.data is not null order by w.n`;
 }
 
 /**

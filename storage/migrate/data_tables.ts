@@ -166,7 +166,6 @@ export async function applyTable(
   const entry = describeTable(table, types, { ptr, lazy, swap });
   await store(sql, place, def, entry, {
     indexes: indexNames(wanted),
-    shape: check.name,
     swap: rebuild !== null,
   });
   await installTable(sql, place.tenant, entry);
@@ -183,7 +182,8 @@ export const SAMPLE_FUNCTIONS: readonly string[] = tableFunctions({
   defaults: { added: 1 },
   bits: { hidden: 0 },
   primkey: "id",
-  check: { call: "kontract_private.shape_sample", helper: "" },
+  check: { name: "shape_sample", helper: "" },
+  unique: false,
   swap: "3",
 }, DEFAULT_TENANT);
 
@@ -231,6 +231,7 @@ export function describeTable(
     ),
     primkey: table.primkey,
     check: tableCheck(table, types, lazy),
+    unique: table.indexes.some(({ unique }) => unique),
     ...(swap === null ? {} : { swap }),
   };
 }
@@ -248,7 +249,6 @@ async function store(
   entry: TableSql,
   more: {
     readonly indexes: Readonly<Record<string, readonly string[]>>;
-    readonly shape: string;
     readonly swap: boolean;
   },
 ): Promise<void> {
@@ -256,17 +256,17 @@ async function store(
   if (more.swap) await retire(sql, tenant, table.name);
   await sql`
     insert into kontract.storage
-      (owner, id, ptr, key, permissions, owned, fields, bits, lazy, defaults, indexes, def, shape, epoch)
+      (owner, id, ptr, key, permissions, owned, fields, bits, lazy, defaults, indexes, def, epoch)
     values (${tenant}, ${table.name}, ${entry.ptr}, ${entry.key}, ${table.perm}, ${entry.owned},
       ${json(fieldSet(table))}::text::jsonb, ${json(entry.bits)}::text::jsonb, ${
     json(entry.lazy)
   }::text::jsonb,
       ${json(entry.defaults)}::text::jsonb, ${json(more.indexes)}::text::jsonb,
-      ${json({ table, types })}::text::jsonb, ${more.shape}, ${epoch})
+      ${json({ table, types })}::text::jsonb, ${epoch})
     on conflict (owner, id) do update set ptr = excluded.ptr, key = excluded.key,
       permissions = excluded.permissions, owned = excluded.owned, fields = excluded.fields,
       bits = excluded.bits, lazy = excluded.lazy, defaults = excluded.defaults,
-      indexes = excluded.indexes, def = excluded.def, shape = excluded.shape`;
+      indexes = excluded.indexes, def = excluded.def`;
 }
 
 /** What `storage.fields` holds: the names a filter may use. */

@@ -34,6 +34,7 @@ import { type MigrationFile, recordChanges } from "./migration.ts";
 import { freeze, FROZEN, Rebuild } from "./rebuild.ts";
 import type { Statements } from "./statements.ts";
 import { withMigrationLock, withTenantLock } from "./session_lock.ts";
+import { outsideSnapshot } from "./table.sql.ts";
 import { writeTemplates } from "./templates.ts";
 import { ofTenant, readTenant, readTenants } from "./tenant_rows.ts";
 import { TENANTS_LOCK } from "./tenants.sql.ts";
@@ -204,12 +205,15 @@ async function isUnwritten(
   for (const [entry, row] of await touched(sql, tenant, undo)) {
     if (entry.ptr === null) continue;
     if (row.ptr !== entry.ptr || row.retiredPtr === null || row.swapSnapshot === null) return false;
-    const written = (column: string): string =>
-      `exists (select 1 from kontract_private.${identifier(row.ptr)} u
-         where u.${column} >= pg_snapshot_xmax($1::pg_snapshot)
-            or u.${column} = any (array(select pg_snapshot_xip($1::pg_snapshot))))`;
+    const name = `kontract_private.${identifier(row.ptr)}`;
+    const outside = {
+      xmax: "pg_snapshot_xmax($1::pg_snapshot)",
+      xips: "array(select pg_snapshot_xip($1::pg_snapshot))",
+    };
     const [answer] = await sql.unsafe(
-      `select to_regclass($2) is null or ${written("_txid")} or ${written("_deleted_txid")} as yes`,
+      `select to_regclass($2) is null or exists (${
+        outsideSnapshot(name, "_deleted_txid", outside)
+      }) or exists (${outsideSnapshot(name, "_born", outside)}) as yes`,
       [row.swapSnapshot, `kontract_private.${identifier(row.retiredPtr)}`],
     );
     if (answer?.yes !== false) return false;
@@ -332,7 +336,7 @@ async function swapBack(
   await tx`
     update kontract.storage st set ptr = r.ptr, permissions = r.permissions, owned = r.owned,
            fields = r.fields, bits = r.bits, lazy = r.lazy, defaults = r.defaults, indexes = r.indexes,
-           def = r.def, shape = r.shape
+           def = r.def
       from jsonb_populate_record(null::kontract.storage, ${
     JSON.stringify(kept!.retired)
   }::text::jsonb) r

@@ -36,13 +36,14 @@ export function foreignReason(noted: string | undefined, now: string): string | 
     : "the data were restored into another database than the one they come from";
 }
 
-/** 1 where a table has a version that no transaction of this cluster can have made. */
-const FUTURE = `select (coalesce(greatest(
-    (select max(_txid::text::numeric) from (select _txid from kontract_private.%1$I
-        order by _txid desc limit 1) m),
-    (select max(_deleted_txid::text::numeric) from (select _deleted_txid from kontract_private.%1$I
-        where _deleted_txid is not null order by _deleted_txid desc limit 1) m)), 0)
-  >= pg_snapshot_xmax(pg_current_snapshot())::text::numeric)::int`;
+/**
+ * 1 where a table has a version that no transaction of this cluster can have made. What was overwritten is
+ * noted beside as closed, or was removed before the horizon.
+ */
+const FUTURE = `select (exists (select 1 from kontract_private.%1$I where _deleted_txid >= now.xmax)
+    or exists (select 1 from kontract_private.%1$I where _deleted_txid is null and _born >= now.xmax)
+    or exists (select 1 from kontract.storage where ptr = %1$L and horizon >= now.xmax))::int
+  from (select pg_snapshot_xmax(pg_current_snapshot()) as xmax) now`;
 
 /** Why a rebase is needed, or null. `noted` is what the last migration wrote down. */
 export async function rebaseReason(

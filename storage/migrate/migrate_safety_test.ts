@@ -174,7 +174,7 @@ scenario(
     const [left] = await db.admin.unsafe(
       `select count(*)::int as n from pg_index where indrelid = '${ptr}'::regclass`,
     );
-    assert.equal(left!.n, 5);
+    assert.equal(left!.n, 4);
     // Equal values: refused, and nothing is left of the attempt.
     await set(THINGS, "other", { x: "2" });
     await assert.rejects(migrateUp(options([next])), { code: "MIGRATION_REFUSED" });
@@ -209,9 +209,9 @@ scenario(
     const next = table("things", [field("x", string), field("y", number, { default: 1 })]);
     await migrateUp(options([next]));
     const checks = await db.admin.unsafe(
-      `select convalidated from pg_constraint where conrelid = '${ptr}'::regclass and contype = 'c'`,
+      `select tgname from pg_trigger where tgrelid = '${ptr}'::regclass`,
     );
-    assert.deepEqual(checks.map(({ convalidated }) => convalidated), [false]);
+    assert.equal(checks.length, 1);
     await write('{"id":"w","x":"1","y":2}');
     await assert.rejects(write('{"id":"w","x":"1","y":"2"}'), { code: "23514" });
     await set(next, "a", { x: "2", y: 2 });
@@ -277,7 +277,8 @@ scenario(
     await set(THINGS, "b", { x: "1" });
     // As a restore leaves it: rows from the future of this cluster, another identity noted.
     await db.admin.unsafe(
-      `update ${ptr} set _txid = (_txid::text::bigint + 1000000000)::text::xid8`,
+      `update ${ptr} set _txid = (_txid::text::bigint + 1000000000)::text::xid8,
+         _born = (_born::text::bigint + 1000000000)::text::xid8`,
     );
     const status = () => migrationStatus({ ...options([THINGS]), migrations: [] });
     assert.match((await status()).rebase ?? "", /table 'things' has rows from the future/);

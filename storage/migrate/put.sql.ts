@@ -2,18 +2,19 @@
  * The commit of one row: what `commit` does (see there for the order and what it promises), written
  * out for one table and one key. Most calls that write change one row they have read, or write one blindly.
  *
- * Four statements: the effect record and then the locks; everything that is checked, with the live
- * version, in one fresh statement; the old version closed; the new one inserted. As for `get`, setting
+ * Three statements: the effect record and then the locks; everything that is checked, with the live
+ * version, in one fresh statement; the write. As for `get`, setting
  * statements and expressions up is most of the cost, so all is conditions of one search; why it found
  * nothing is asked by another, only then. Tenant and owner are compared in a form that no index serves:
  * only the session's id may choose how its row is found.
  *
  * @module
  */
-import { failure, staleSnapshot } from "./commit.sql.ts";
+import { failure, refuseDuplicate, staleSnapshot } from "./commit.sql.ts";
 import { DEFINER_HOT, identifier, literal } from "./definer.ts";
 import { ALIVE_SID, INCARNATION, type TableSql } from "./read.sql.ts";
 import { beforeSwap } from "./retired.sql.ts";
+import { keepVersions } from "./table.sql.ts";
 
 /**
  * `put_<key>`: `p_read` says whether the row was read by this call, and `p_seen` the version it was
@@ -34,17 +35,13 @@ export function putFunction(table: TableSql, tenant: string): string {
     `from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${INCARNATION}
             left join ${ptr} u on u.id = p_id and u._deleted_txid is null${own}
       where ${ALIVE_SID}`;
-  const version = `select w.id, w.data, pg_current_xact_id(), coalesce(v_owner, p_owner),
-              coalesce(v_ord, nextval('kontract_private.${table.ptr}_seq'))
-         from (select p_id as id, p_data as data) w`;
   return `create or replace function kontract.put_${table.key}(
      p_sid text, p_owner text, p_bits int, p_group text, p_grants jsonb, p_snap pg_snapshot, p_inc text,
      p_lane text, p_reqno numeric, p_answer bytea, p_id text, p_read boolean, p_seen xid8, p_data jsonb)
    returns text language plpgsql volatile ${DEFINER_HOT} as $f$
    #variable_conflict use_column
    declare
-     v_one boolean; v_two boolean; v_wrong text; v_row tid; v_owner text; v_ord bigint; v_before jsonb;
-     may int; broken text;
+     v_one boolean; v_two boolean; v_wrong text; v_row tid; v_before jsonb; may int; broken text;
    begin
      if p_lane is null then
        select ${locks} into v_one, v_two;
@@ -56,8 +53,7 @@ export function putFunction(table: TableSql, tenant: string): string {
          return stored_answer(p_sid, ${literal(tenant)}, p_owner, p_group, p_lane, p_reqno);
        end if;
      end if;
-     select u.ctid, u._owner, u._order${guarded ? ", u.data" : ""}
-       into v_row, v_owner, v_ord${guarded ? ", v_before" : ""} ${from}
+     select u.ctid${guarded ? ", u.data" : ""} into v_row${guarded ? ", v_before" : ""} ${from}
         and x.tenant is not distinct from ${
     literal(tenant)
   } and x.owner is not distinct from p_owner
@@ -93,47 +89,37 @@ export function putFunction(table: TableSql, tenant: string): string {
               or p_lane is not null and u._txid > pg_current_xact_id() then 'conflict'
          when i.value is null then 'incarnation'
          else 'nothing' end,
-         u.ctid, u._owner, u._order${guarded ? ", u.data" : ""}
-       into v_wrong, v_row, v_owner, v_ord${guarded ? ", v_before" : ""}
+         u.ctid${guarded ? ", u.data" : ""}
+       into v_wrong, v_row${guarded ? ", v_before" : ""}
        ${from};
        -- Not wrong any more where somebody else has just filled the incarnation.
        if v_wrong is distinct from 'nothing' then
          perform put_wrong(v_wrong, p_sid, p_bits, p_group, ${need}, ${name}, p_id);
        end if;
      end if;
-     if v_row is not null then
-       update ${ptr} u set _deleted_txid = pg_current_xact_id() where u.ctid = v_row;
-     elsif p_lane is not null then
+     if v_row is null and p_lane is not null then
        perform 1 from ${ptr} u where u.id = p_id and u._deleted_txid > pg_current_xact_id()${
     table.owned ? " and u._owner = p_owner" : ""
   } limit 1;
        if found then ${fail("40001", "conflict", ", 'key', p_id")} end if;
      end if;
-     if p_data is null then return ''; end if;
-     ${guarded ? guard(table, fail) : ""}
-     insert into ${ptr} (id, data, _txid, _owner, _order)
-       ${version} where ${table.check.call}(p_id, p_data)
-       on conflict do nothing;
-     if not found then
-       if ${table.check.call}(p_id, p_data) is not true then ${
-    fail("23514", "value", ", 'key', p_id")
-  } end if;
-       begin
-         insert into ${ptr} (id, data, _txid, _owner, _order) ${version};
-       exception when unique_violation then
-         get stacked diagnostics broken = constraint_name;
-       end;
-       if broken is not null then
-         ${
-    fail(
-      "23505",
-      "unique",
-      `, 'fields', (select st.indexes->broken from storage st
-             where st.owner = ${literal(tenant)} and st.id = ${name})`,
-    )
-  }
-       end if;
+     if p_data is null then
+       update ${ptr} u set _deleted_txid = pg_current_xact_id() where u.ctid = v_row;
+       return '';
      end if;
+     ${guarded ? guard(table, fail) : ""}
+     begin
+       if v_row is null then
+         insert into ${ptr} (id, data, _owner, _order)
+           values (p_id, p_data, p_owner, nextval('kontract_private.${table.ptr}_seq'));
+       else
+         with kept as (${keepVersions(ptr, "u.ctid = v_row")})
+         update ${ptr} u set data = p_data, _txid = pg_current_xact_id() where u.ctid = v_row;
+       end if;
+     exception when unique_violation then
+       get stacked diagnostics broken = constraint_name;
+     end;
+     ${refuseDuplicate(table, literal(tenant))}
      return '';
    end $f$`;
 }

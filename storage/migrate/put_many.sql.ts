@@ -1,13 +1,15 @@
 /**
  * The commit of some rows of one table: as `put.sql.ts`, for up to 64 keys that were read or are written.
- * Where fields have rights of their own, or a predicate was evaluated, `commit` does it.
+ * Where fields have rights of their own, rows may have to swap unique values, or a predicate was evaluated,
+ * `commit` does it.
  *
  * @module
  */
-import { failure, staleSnapshot } from "./commit.sql.ts";
+import { failure, refuseDuplicate, staleSnapshot } from "./commit.sql.ts";
 import { DEFINER_HOT, identifier, literal } from "./definer.ts";
 import { ALIVE_SID, INCARNATION, type TableSql } from "./read.sql.ts";
 import { beforeSwap } from "./retired.sql.ts";
+import { keepVersions } from "./table.sql.ts";
 
 /**
  * `put_many_<key>`: `p_rows` is `[[id, seen, operation, data], …]`, each key once. `seen` is null where
@@ -34,34 +36,28 @@ export function putManyFunction(table: TableSql, tenant: string): string {
                      -- An id taken before waiting may be older than what it overwrites; see commit.
                      min(k.id) filter (where coalesce(u._txid::text, '') <> k.seen
                        or p_lane is not null and k.op > 0 and u._txid > pg_current_xact_id()) as hit,
-                     array_agg(u.ctid) filter (where k.op > 0 and u.id is not null) as rows,
-                     array_agg(k.id) filter (where k.op = 1) as ids,
-                     array_agg(k.data) filter (where k.op = 1) as datas,
-                     array_agg(u._owner) filter (where k.op = 1) as owners,
-                     array_agg(u._order) filter (where k.op = 1) as orders
+                     array_agg(u.ctid) filter (where k.op = 1 and u.id is not null) as rows,
+                     array_agg(k.data) filter (where k.op = 1 and u.id is not null) as changed,
+                     array_agg(u.ctid) filter (where k.op = 2) as gone,
+                     array_agg(k.id) filter (where k.op = 1 and u.id is null) as ids,
+                     array_agg(k.data) filter (where k.op = 1 and u.id is null) as datas
                 from (select e->>0 as id, e->>1 as seen, (e->2)::int as op, e->3 as data
                         from jsonb_array_elements(p_rows) e) k
                      -- Per key, which keeps to the live index; a join was planned as a walk over all rows.
                      left join lateral (
-                       select t.ctid, t.id, t._txid, t._owner, t._order from ${ptr} t
+                       select t.ctid, t.id, t._txid from ${ptr} t
                         where t.id = k.id and t._deleted_txid is null${
       table.owned ? " and t._owner = x.owner" : ""
     } limit 1) u on true) r
       where ${ALIVE_SID}`;
-  const versions = (more: string): string =>
-    `insert into ${ptr} (id, data, _txid, _owner, _order)
-       select w.id, w.data, pg_current_xact_id(), coalesce(w.owner, p_owner),
-              coalesce(w.ord, nextval('kontract_private.${table.ptr}_seq'))
-         from unnest(v_ids, v_datas, v_owners, v_orders) with ordinality w(id, data, owner, ord, n)
-        where ${table.check.call}(w.id, w.data) ${more} order by w.n`;
   return `create or replace function kontract.put_many_${table.key}(
      p_sid text, p_owner text, p_bits int, p_group text, p_snap pg_snapshot, p_inc text,
      p_lane text, p_reqno numeric, p_answer bytea, p_rows jsonb)
    returns text language plpgsql volatile ${DEFINER_HOT} as $f$
    #variable_conflict use_column
    declare
-     v_one boolean; v_two bigint; v_wrong text; v_need int; v_hit text; v_rows tid[]; v_ids text[];
-     v_datas jsonb[]; v_owners text[]; v_orders bigint[]; v_made bigint; broken text;
+     v_one boolean; v_two bigint; v_wrong text; v_need int; v_hit text; v_rows tid[]; v_changed jsonb[];
+     v_gone tid[]; v_ids text[]; v_datas jsonb[]; broken text;
    begin
      if p_lane is null then
        select ${locks} into v_one, v_two;
@@ -73,7 +69,7 @@ export function putManyFunction(table: TableSql, tenant: string): string {
          return stored_answer(p_sid, ${literal(tenant)}, p_owner, p_group, p_lane, p_reqno);
        end if;
      end if;
-     select r.rows, r.ids, r.datas, r.owners, r.orders into v_rows, v_ids, v_datas, v_owners, v_orders
+     select r.rows, r.changed, r.gone, r.ids, r.datas into v_rows, v_changed, v_gone, v_ids, v_datas
        ${from} and x.tenant is not distinct from ${
     literal(tenant)
   } and x.owner is not distinct from p_owner
@@ -106,17 +102,14 @@ export function putManyFunction(table: TableSql, tenant: string): string {
   } then 'conflict'
          when i.value is null then 'incarnation'
          else 'nothing' end,
-         r.need, r.hit, r.rows, r.ids, r.datas, r.owners, r.orders
-       into v_wrong, v_need, v_hit, v_rows, v_ids, v_datas, v_owners, v_orders
+         r.need, r.hit, r.rows, r.changed, r.gone, r.ids, r.datas
+       into v_wrong, v_need, v_hit, v_rows, v_changed, v_gone, v_ids, v_datas
        ${from};
        if v_wrong is distinct from 'nothing' then
          perform put_wrong(v_wrong, p_sid, p_bits, p_group, v_need, ${name}, v_hit);
        end if;
      end if;
-     if v_rows is not null then
-       update ${ptr} u set _deleted_txid = pg_current_xact_id() where u.ctid = any (v_rows);
-     end if;
-     if p_lane is not null and coalesce(array_position(v_orders, null), 0) > 0 then
+     if p_lane is not null and v_ids is not null then
        select k.id into v_hit from unnest(v_ids) k(id)
         where (select u.id from ${ptr} u
                 where u.id = k.id and u._deleted_txid is not null
@@ -125,36 +118,24 @@ export function putManyFunction(table: TableSql, tenant: string): string {
   } limit 1) is not null limit 1;
        if found then ${fail("40001", "conflict", ", 'key', v_hit")} end if;
      end if;
-     if v_ids is null then return ''; end if;
-     -- A row that breaks its type, or a unique index, is left out, and the count tells.
-     ${versions("")} on conflict do nothing;
-     get diagnostics v_made = row_count;
-     if v_made <> cardinality(v_ids) then
-       select w.id into v_hit from unnest(v_ids, v_datas) w(id, data)
-        where ${table.check.call}(w.id, w.data) is not true limit 1;
-       if found then ${fail("23514", "value", ", 'key', v_hit")} end if;
-       begin
-         ${
-    versions(
-      `and not exists (select 1 from ${ptr} u where u.id = w.id and u._txid = pg_current_xact_id()${
-        table.owned ? " and u._owner = p_owner" : ""
-      })`,
-    )
-  };
-       exception when unique_violation then
-         get stacked diagnostics broken = constraint_name;
-       end;
-       if broken is not null then
-         ${
-    fail(
-      "23505",
-      "unique",
-      `, 'fields', (select st.indexes->broken from storage st
-             where st.owner = ${literal(tenant)} and st.id = ${name})`,
-    )
-  }
+     begin
+       if v_gone is not null then
+         update ${ptr} u set _deleted_txid = pg_current_xact_id() where u.ctid = any (v_gone);
        end if;
-     end if;
+       if v_rows is not null then
+         with kept as (${keepVersions(ptr, "u.ctid = any (v_rows)")})
+         update ${ptr} u set data = w.data, _txid = pg_current_xact_id()
+           from unnest(v_rows, v_changed) w(row, data) where u.ctid = w.row;
+       end if;
+       if v_ids is not null then
+         insert into ${ptr} (id, data, _owner, _order)
+           select w.id, w.data, p_owner, nextval('kontract_private.${table.ptr}_seq')
+             from unnest(v_ids, v_datas) with ordinality w(id, data, n) order by w.n;
+       end if;
+     exception when unique_violation then
+       get stacked diagnostics broken = constraint_name;
+     end;
+     ${refuseDuplicate(table, literal(tenant))}
      return '';
    end $f$`;
 }

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { TableCheck } from "./checks.ts";
 import { DEFINER, DEFINER_HOT, HELPER, identifier, literal } from "./definer.ts";
 import { beforeSwap, overlayRetired } from "./retired.sql.ts";
 
@@ -27,8 +28,10 @@ export interface TableSql {
   readonly primkey: string;
   /** Transaction of the last swap, while the table before it is kept. */
   readonly swap?: string;
-  /** Function of a key and a row that is true for valid rows; see `checks.ts`. */
-  readonly check: { readonly call: string; readonly helper: string };
+  /** Guards the rows' type; see `checks.ts`. */
+  readonly check: TableCheck;
+  /** True where some declared index is unique. */
+  readonly unique: boolean;
 }
 
 /** Parameters every read function begins with. */
@@ -197,7 +200,7 @@ function getManyFunctions(table: TableSql): readonly string[] {
                and pg_visible_in_snapshot(u._txid, p_snap))
            union all
            (select * from ${ptr} u where u.id = k.id and u._deleted_txid is not null${own}
-               and pg_visible_in_snapshot(u._txid, p_snap) order by u._txid desc limit 1)) u
+               and pg_visible_in_snapshot(u._txid, p_snap) order by u._deleted_txid desc limit 1)) u
         where u._deleted_txid is null or not pg_visible_in_snapshot(u._deleted_txid, p_snap);
      end $f$`,
     `create or replace function kontract.get_many_${table.key}(${parameters}) returns text
@@ -315,7 +318,7 @@ function getFunctions(table: TableSql): readonly string[] {
     } as data, u._deleted_txid into v from ${ptr} u
           where u.id = p_id and u._deleted_txid is not null${own.replace("x.", "s.")}
             and pg_visible_in_snapshot(u._txid, p_snap)
-          order by u._txid desc limit 1;
+          order by u._deleted_txid desc limit 1;
          if not found or pg_visible_in_snapshot(v._deleted_txid, p_snap) then
            return concat_ws('|', p_snap, s.known, s.epoch);
          end if;

@@ -7,7 +7,7 @@
  * difference, then the old table is frozen (`CHECK (false) NOT VALID`) and `storage` points to the new
  * one. Readers wait for nothing but that last moment.
  *
- * `_txid`, `_owner` and `_order` are carried over. Closed versions are not: a snapshot that sees the
+ * `_txid`, which is `_born` as well, `_owner` and `_order` are carried over. Closed versions are not: a snapshot that sees the
  * swap sees everything that was closed before it, and one that does not reads the old table.
  *
  * @module
@@ -24,7 +24,7 @@ import { buildIndexes, duplicates, type ExpressionSource, wantedIndexes } from "
 import type { MigrationRow, RowChange } from "./migration.ts";
 import { refusal, type StoredDef } from "./plan.ts";
 import type { Statements } from "./statements.ts";
-import { createTable } from "./table.sql.ts";
+import { createTable, outsideSnapshot } from "./table.sql.ts";
 import { rowCheck } from "./value_check.ts";
 
 /** A version on its way. */
@@ -166,12 +166,18 @@ export class Rebuild {
           "again at a quieter time.",
       );
     }
-    const outside = (column: string): string =>
-      `select u._owner, u.id from ${old} u where u.${column} >= pg_snapshot_xmax($1::pg_snapshot)
-          or u.${column} = any (array(select pg_snapshot_xip($1::pg_snapshot)))`;
     await tx.unsafe("set local enable_seqscan = off");
-    const touched = `${outside("_txid")} union ${outside("_deleted_txid")}`;
-    const keys = await tx.unsafe(touched, [this.#since]);
+    const outside = {
+      xmax: "pg_snapshot_xmax($1::pg_snapshot)",
+      xips: "array(select pg_snapshot_xip($1::pg_snapshot))",
+    };
+    const keys = await tx.unsafe(
+      `select distinct u._owner, u.id from (
+         ${outsideSnapshot(old, "_deleted_txid", outside)} union all ${
+        outsideSnapshot(old, "_born", outside)
+      }) u`,
+      [this.#since],
+    );
     for (let at = 0; at < keys.length; at += PAGE) {
       const pairs = JSON.stringify(keys.slice(at, at + PAGE).map((key) => [key._owner, key.id]));
       const some =
@@ -222,8 +228,10 @@ export class Rebuild {
     try {
       await tx.savepoint((point) =>
         point.unsafe(
-          `insert into kontract_private.${identifier(this.ptr)} (id, data, _txid, _owner, _order)
-           select e->>0, e->1, (e->>2)::xid8, e->>3, (e->>4)::bigint
+          `insert into kontract_private.${
+            identifier(this.ptr)
+          } (id, data, _txid, _born, _owner, _order)
+           select e->>0, e->1, (e->>2)::xid8, (e->>2)::xid8, e->>3, (e->>4)::bigint
              from jsonb_array_elements($1::text::jsonb) e`,
           [JSON.stringify(rows)],
         )

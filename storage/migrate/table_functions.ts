@@ -17,7 +17,7 @@ export function tableFunctions(table: TableSql, tenant: string): readonly string
     applyFunction(table),
     putFunction(table, tenant),
     // It knows no rights of single fields, so it must not outlive their declaration.
-    Object.keys(table.bits).length === 0
+    Object.keys(table.bits).length === 0 && !table.unique
       ? putManyFunction(table, tenant)
       : `do $do$ declare f regprocedure; begin
            for f in select p.oid from pg_proc p where p.proname = ${

@@ -41,14 +41,13 @@ async function writeTemplate(sql: postgres.TransactionSql, def: StoredDef): Prom
   ];
   await sql`insert into kontract_private.templates (id, ddl, entry)
     values (${table.name}, ${JSON.stringify(ddl)}::text::jsonb,
-            ${JSON.stringify(templateEntry(def, indexNames(wanted), check.name))}::text::jsonb)`;
+            ${JSON.stringify(templateEntry(def, indexNames(wanted)))}::text::jsonb)`;
 }
 
 /** The columns of `storage` that all tenants' new tables share. */
 function templateEntry(
   { table, types }: StoredDef,
   indexes: Readonly<Record<string, readonly string[]>>,
-  shape: string,
 ): Readonly<Record<string, unknown>> {
   const { key, owned, bits, lazy, defaults } = describeTable(table, types, {
     ptr: TEMPLATE_PTR,
@@ -65,6 +64,5 @@ function templateEntry(
     defaults,
     indexes,
     def: { table, types },
-    shape,
   };
 }

@@ -3,12 +3,11 @@
  * other: validates and applies one table's part of a commit. Everything before it (effect, locks, session,
  * rights) is the one `commit`'s.
  *
- * Text is made from the table's physical name and nothing else that varies; whether a row has the
- * declared type is asked of the function that the table's CHECK calls, which all tenants share.
+ * Text is made from the table's physical name and nothing else that varies.
  *
  * @module
  */
-import { fieldRules } from "./commit.sql.ts";
+import { fieldRules, newerVersion, newVersions } from "./commit.sql.ts";
 import { HELPER } from "./definer.ts";
 
 /** `raise` with a JSON detail that begins with the table's name. */
@@ -17,24 +16,13 @@ function fail(errcode: string, message: string, detail: string): string {
          detail = json_build_object('table', p_st.id${detail})::text;`;
 }
 
-/** New versions of the rows that have the declared type; `%s` twice: the table, its shape function. */
-function insertion(more: string): string {
-  return `insert into kontract_private.%1$I (id, data, _txid, _owner, _order)
-         select w.id, w.data, $1, coalesce(o.owner, $2), coalesce(o.ord, nextval('kontract_private.%1$s_seq'))
-           from unnest($3, $4) with ordinality w(id, data, n)
-           left join unnest($5, $6, $7) o(id, owner, ord) on o.id = w.id
-          where w.data is not null and kontract_private.%2$I(w.id, w.data) ${more} order by w.n`;
-}
-
-const INSERTION_VALUES = "me, p_owner, ids, rows, o_ids, o_owners, o_orders";
-
 /** Functions in the private schema. */
 export const TENANT_COMMIT_FUNCTIONS: readonly string[] = [
   `create or replace function kontract_private.apply_tenant(
      p_st kontract.storage, p_may int, p_owner text, p_snap pg_snapshot, p_late boolean, p_op jsonb)
    returns void language plpgsql volatile ${HELPER} as $f$
    declare
-     me xid8 := pg_current_xact_id(); hit text; bad record; broken text; made bigint; q jsonb;
+     me xid8 := pg_current_xact_id(); hit text; bad record; broken text; q jsonb;
      own text := case when p_st.owned then ' and u._owner = $2' else '' end;
      ids text[]; rows jsonb[]; o_ids text[]; o_owners text[]; o_orders bigint[]; o_datas jsonb[];
      locked text[]; kept text[];
@@ -61,8 +49,9 @@ export const TENANT_COMMIT_FUNCTIONS: readonly string[] = [
      end if;
      -- As in apply_<key>: an id taken before waiting may be older than what it overwrites.
      if p_late and pg_snapshot_xmax(pg_current_snapshot()) > me then
-       execute format('select u.id from kontract_private.%I u
-          where (u._txid > $3 or u._deleted_txid > $3) and u.id = any ($1)%s limit 1', p_st.ptr, own)
+       execute format('${
+    newerVersion("kontract_private.%1$I", { ids: "$1", me: "$3", own: "%2$s" })
+  }', p_st.ptr, own)
          into hit using ids, p_owner, me;
        if hit is not null then ${fail("40001", "conflict", ", 'key', hit")} end if;
      end if;
@@ -73,21 +62,13 @@ export const TENANT_COMMIT_FUNCTIONS: readonly string[] = [
          p_st.ptr, own)
        into o_ids, o_owners, o_orders, o_datas using ids, p_owner, me;
      if p_st.bits <> '{}' then ${fieldRules("p_st.lazy", "p_st.defaults", fail)} end if;
-     -- A row that breaks its type, or a unique index, is left out, and the count tells.
-     execute format($q$ ${insertion("")} on conflict do nothing $q$, p_st.ptr, p_st.shape)
-       using ${INSERTION_VALUES};
-     get diagnostics made = row_count;
-     if made = (select count(*) from unnest(rows) w(data) where w.data is not null) then return; end if;
-     execute format('select w.id from unnest($1, $2) w(id, data)
-        where w.data is not null and kontract_private.%I(w.id, w.data) is not true limit 1', p_st.shape)
-       into hit using ids, rows;
-     if hit is not null then ${fail("23514", "value", ", 'key', hit")} end if;
      begin
-       execute format($q$ ${
-    insertion(
-      `and not exists (select 1 from kontract_private.%1$I u where u.id = w.id and u._txid = $1%3$s)`,
-    )
-  } $q$, p_st.ptr, p_st.shape, own) using ${INSERTION_VALUES};
+       execute format($q$ insert into kontract_private.%1$I (id, data, _owner, _order) ${
+    newVersions("unnest($2, $3)", "unnest($4, $5, $6)", {
+      owner: "$1",
+      sequence: "kontract_private.%1$s_seq",
+    })
+  } $q$, p_st.ptr) using p_owner, ids, rows, o_ids, o_owners, o_orders;
      exception when unique_violation then
        get stacked diagnostics broken = constraint_name;
      end;

@@ -24,7 +24,7 @@ export const TENANT_READ_FUNCTIONS: readonly string[] = [
      if v._txid is null or not pg_visible_in_snapshot(v._txid, p_snap) then
        execute format('select u._txid, u._order, u.data, u._deleted_txid from kontract_private.%I u
             where u.id = $1 and u._deleted_txid is not null%s and pg_visible_in_snapshot(u._txid, $3)
-            order by u._txid desc limit 1', s.ptr, own)
+            order by u._deleted_txid desc limit 1', s.ptr, own)
          into v using p_id, s.owner, p_snap;
        if v._txid is null or pg_visible_in_snapshot(v._deleted_txid, p_snap) then return head; end if;
      end if;
@@ -47,7 +47,7 @@ export const TENANT_READ_FUNCTIONS: readonly string[] = [
                and pg_visible_in_snapshot(u._txid, $3))
            union all
            (select * from kontract_private.%1$I u where u.id = k.id and u._deleted_txid is not null%2$s
-               and pg_visible_in_snapshot(u._txid, $3) order by u._txid desc limit 1)) u
+               and pg_visible_in_snapshot(u._txid, $3) order by u._deleted_txid desc limit 1)) u
         where u._deleted_txid is null or not pg_visible_in_snapshot(u._deleted_txid, $3) $q$,
        s.ptr, case when s.owned then ' and u._owner = $2' else '' end)
      into rows using p_ids::jsonb, s.owner, p_snap, s.lazy, ${HIDDEN};

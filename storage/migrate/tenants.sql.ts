@@ -35,7 +35,6 @@ export const tenantLock = (name: string): string =>
  * migration files they had; `templates` is how a declared table is made; `tenant_runs` is how to go back.
  */
 export const TENANT_TABLES: readonly string[] = [
-  `alter table kontract.storage add column if not exists shape text`,
   `create index if not exists storage_ptr on kontract.storage (ptr)`,
   `create table if not exists kontract_private.tenants (
      name text collate "C" primary key check (name ~ ${literal(TENANT_NAME_SQL)}),

@@ -23,13 +23,13 @@ export function rowCheck(
   return check(table, lazy, "w.", (shape, at) => valueCheck(shape, at, types, 0));
 }
 
-/** As {@link rowCheck} over `id` and `data`. */
-export function columnCheck(
+/** As {@link rowCheck} over the row that a trigger sees. */
+export function triggerCheck(
   table: TableDef,
   types: ShapeTable,
   lazy: Readonly<Record<string, unknown>>,
 ): string {
-  return check(table, lazy, "", (shape, at) => valueCheck(shape, at, types, 0));
+  return check(table, lazy, "new.", (shape, at) => valueCheck(shape, at, types, 0));
 }
 
 function check(

@@ -70,7 +70,7 @@ const CASES: readonly (readonly [Shape, readonly unknown[], readonly unknown[]])
   ],
 ];
 
-Deno.test("the CHECK of a table takes what the gateway writes and nothing of another type, deep inside too", async () => {
+Deno.test("the check of a table takes what the gateway writes and nothing of another type, deep inside too", async () => {
   const db = await testDatabase(
     [table("deep", CASES.map(([shape], i) => field(`f${i}`, shape, { optional: true })))],
     TYPES,

@@ -286,6 +286,33 @@ Deno.test({
         }
       });
 
+      await test("G2: whichever way a row comes into a predicate, changes in it or leaves it", async () => {
+        const spoils: Readonly<Record<string, (s: AnyStorage) => Promise<unknown>>> = {
+          "inserted": set("z", 17),
+          "begins to match": set("x", 17),
+          "begins to match, among others": (s) => Promise.all([set("x", 17)(s), set("w", 1)(s)]),
+          "changes": set("y", 17),
+          "stops to match": set("y", 1),
+          "deleted": (s) => s.cells!.delete("y"),
+        };
+        for (const [name, spoil] of Object.entries(spoils)) {
+          for (const after of [set("other", 1), spoil]) {
+            const t1 = begin();
+            assert.deepEqual(await t1.do(idsWhere({ value: { gte: 15 } })), ["y"]);
+            await t1.do(set("sum", 1));
+            await run(engine, call(session), spoil);
+            await run(engine, call(session), after); // the row may have been written once more
+            await assert.rejects(t1.commit(), conflict, name);
+            await reset();
+          }
+        }
+        const t1 = begin();
+        await t1.do(idsWhere({ value: { gte: 15 } }));
+        await t1.do(set("sum", 1));
+        await run(engine, call(session), (s) => Promise.all([set("x", 11)(s), set("z", 12)(s)]));
+        await t1.commit(); // what never matched spoils nothing
+      });
+
       await test("G2: nor where both commits are under way at once", async () => {
         for (let round = 0; round < 40; round++) {
           const writers = Array.from({ length: 4 }, () => begin());

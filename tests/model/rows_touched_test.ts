@@ -82,6 +82,17 @@ Deno.test({
           assert.ok(rows <= FEW, `${rows} of ${ROWS} rows touched`);
         });
       }
+      await t.step("a row that changes makes no index entry for its live version", async () => {
+        const hot = async (): Promise<number> => {
+          const [row] = await db.admin`
+            select sum(n_tup_hot_upd)::float8 as n from pg_stat_user_tables where relname like 'tbl%'`;
+          return Number(row!.n);
+        };
+        const before = await hot();
+        await touched((s) => s.wide!.set("row7", { n: 5 }));
+        await touched(OPERATIONS["a commit that read three rows"]!);
+        assert.equal(await hot() - before, 3);
+      });
       await t.step("and the counters do count: all rows", async () => {
         const rows = await touched((s) => Array.fromAsync(s.wide!));
         assert.ok(rows >= ROWS, `${rows} of ${ROWS} rows touched`);

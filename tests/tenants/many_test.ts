@@ -112,7 +112,8 @@ Deno.test({
 
       await t.step("a tenant's rows from the future are found, and rebased", async () => {
         await db.admin.unsafe(`update ${lastTable}
-          set _txid = (_txid::text::bigint + 1000000000)::text::xid8`);
+          set _txid = (_txid::text::bigint + 1000000000)::text::xid8,
+              _born = (_born::text::bigint + 1000000000)::text::xid8`);
         const { rebase: reason } = await migrationStatus(options);
         assert.match(
           reason!,

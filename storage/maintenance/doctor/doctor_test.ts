@@ -130,9 +130,9 @@ Deno.test({
           `alter table kontract_private.elsewhere rename to ${name}`,
         );
         const [check] = await db.admin`
-          select conname as name from pg_constraint
-           where conrelid = ${ptr}::regclass and contype = 'c' and conname like 'shape%'`;
-        await db.admin.unsafe(`alter table ${ptr} drop constraint ${check!.name}`);
+          select tgname as name from pg_trigger
+           where tgrelid = ${ptr}::regclass and tgname like 'shape%'`;
+        await db.admin.unsafe(`drop trigger ${check!.name} on ${ptr}`);
         const found = await look();
         assert.ok(
           found.some(({ level, message }) =>

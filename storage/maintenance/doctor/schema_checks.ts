@@ -7,7 +7,7 @@ import type postgres from "postgres";
 import type { ExecDef } from "../../../_internal/manifest.ts";
 import { readStored, type StoredTable } from "../../migrate/applied.ts";
 import { functionsDigest } from "../../migrate/bootstrap.ts";
-import { tableCheck } from "../../migrate/checks.ts";
+import { checksOf, tableCheck } from "../../migrate/checks.ts";
 import { identifier, literal } from "../../migrate/definer.ts";
 import { askTables } from "../../migrate/every_table.ts";
 import { execsDigest } from "../../migrate/exec/install.ts";
@@ -18,7 +18,7 @@ import { type Finding, ok, trouble, warning } from "./finding.ts";
 
 const MIGRATE = "Run 'kontract migrate up'.";
 /** Suffixes of the indexes that every data table has. */
-export const OWN_INDEXES: readonly string[] = ["live", "old", "txid", "closed", "order"];
+export const OWN_INDEXES: readonly string[] = ["live", "old", "changed", "order"];
 const MARKER_LATE_MINUTES = 10;
 const GARBAGE_NOTED = 10_000;
 
@@ -117,17 +117,17 @@ async function checkTable(
       "update kontract_private.meta set value = '' where name = 'state', then run 'kontract migrate up'.",
     ));
   }
-  const checks = await tx`select conname as name from pg_constraint
-    where conrelid = to_regclass(${ptr}) and contype = 'c'`;
-  const names = checks.map(({ name }) => String(name));
-  if (names.includes(FROZEN)) {
+  const [frozen] = await tx`select 1 from pg_constraint
+    where conrelid = to_regclass(${ptr}) and conname = ${FROZEN}`;
+  if (frozen !== undefined) {
     findings.push(trouble(
       "schema",
       `Table '${row.id}' is frozen.`,
       `alter table ${ptr} drop constraint ${FROZEN}`,
     ));
   }
-  if (!names.includes(tableCheck(row.def.table, row.def.types, row.lazy).name)) {
+  const { name } = tableCheck(row.def.table, row.def.types, row.lazy);
+  if (!(await checksOf(tx, row.ptr)).includes(name)) {
     findings.push(warning("schema", `Table '${row.id}' lacks its check.`, MIGRATE));
   }
   return findings;
