@@ -207,6 +207,10 @@ Deno.test({
             ]);
             assert.deepEqual(value, [balance, 1], String(balance));
           }
+          // JSON's numbers have no sign of zero.
+          await run(engine, call(session), (s) => s.accounts!.set("n", { balance: -0 }));
+          const zero = await run(engine, call(session), (s) => s.accounts!.get("n"));
+          assert.ok(Object.is(zero.value!.balance, 0));
           await run(engine, call(session), (s) => s.accounts!.delete("n"));
           const digits = BigInt("9".repeat(20_000));
           await run(engine, call(session), (s) => s.things!.set("big", { big: digits }));

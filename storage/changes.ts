@@ -11,6 +11,7 @@ import type { Change, ChangeBatch, ChangesOptions } from "./contract.ts";
 import type { Database, SqlRow } from "./database.ts";
 import { translateFailure } from "./failure.ts";
 import { parseFilter } from "./filter.ts";
+import { valuesJson } from "./limits.ts";
 import type { JsonObject } from "./row_codec.ts";
 import { TableRules } from "./table_rules.ts";
 import { statementOf } from "./tenant_name.ts";
@@ -36,7 +37,7 @@ export async function readChanges(
     rows = await database.execute(statementOf(options.session.tenant, "changes"), [
       options.session.sid,
       table.name,
-      JSON.stringify(where),
+      valuesJson(where),
       options.after,
       limit,
     ]);

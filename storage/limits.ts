@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { errorFrom } from "../_internal/error_classes.ts";
+
 export const STORAGE_LIMITS = {
   /** UTF-8 bytes of a key: it stands in index pages of 8 kB. */
   keyBytes: 1024,
@@ -10,6 +12,8 @@ export const STORAGE_LIMITS = {
   rowBytes: 4 * 1024 * 1024,
   /** UTF-8 bytes of one commit: one parameter of one statement. */
   commitBytes: 32 * 1024 * 1024,
+  /** UTF-8 bytes of what a filter, or a query of `exec`, compares with: one parameter of one statement. */
+  valuesBytes: 4 * 1024 * 1024,
   /** Bytes of a stored answer. */
   answerBytes: 16 * 1024 * 1024,
   /** Keys read and written by one call: the time its locks are held. */
@@ -21,3 +25,14 @@ export const STORAGE_LIMITS = {
   /** Rows of a page where none is said. */
   pageRows: 50,
 } as const;
+
+/**
+ * JSON of what a filter or a query compares with.
+ *
+ * @throws {KontractError} `TOO_LARGE`
+ */
+export function valuesJson(values: unknown): string {
+  const text = JSON.stringify(values);
+  if (text.length <= STORAGE_LIMITS.valuesBytes) return text;
+  throw errorFrom("TOO_LARGE", "The values to compare with are too large: 4 MiB at most.");
+}

@@ -7,7 +7,7 @@
 import { errorFrom, ValidationError } from "../_internal/error_classes.ts";
 import { KontractError } from "../_internal/errors.ts";
 import { compareRows, type Condition, matches, type OrderKey } from "./filter.ts";
-import { STORAGE_LIMITS } from "./limits.ts";
+import { STORAGE_LIMITS, valuesJson } from "./limits.ts";
 import type { ReadContext } from "./read_context.ts";
 import type { Json, JsonObject } from "./row_codec.ts";
 import type { TableRules } from "./table_rules.ts";
@@ -202,7 +202,7 @@ export class TableState {
   }
 
   #predicate(where: readonly Condition[]): void {
-    this.#predicates.set(JSON.stringify(where), where);
+    this.#predicates.set(valuesJson(where), where);
   }
 
   /** Buffered rows that belong to a selection; where they stand among stored rows is looked up. */

@@ -139,7 +139,7 @@ export interface StorageOperations {
    * A call that writes conflicts with whoever changes one of the tables that its queries read.
    *
    * @throws {KontractError} `PERMISSION_DENIED`, `VALIDATION` (a parameter, or a value the text cannot work with),
-   *   `TOO_LARGE` (more than 10,000 rows), `SCHEMA_MISMATCH` (a row that is not of its type), `CONFLICT`
+   *   `TOO_LARGE` (more than 10,000 rows, more than 4 MiB of parameters), `SCHEMA_MISMATCH` (a row that is not of its type), `CONFLICT`
    * @example
    * ```ts ignore
    * const top = await env.storage.exec<{ author: string; total: number }>`

@@ -7,6 +7,7 @@
 import type { ExecDef } from "../../_internal/manifest.ts";
 import { KontractError } from "../../_internal/errors.ts";
 import { ValidationError } from "../../_internal/error_classes.ts";
+import { valuesJson } from "../limits.ts";
 import { decodeValue, encodeValue, type Json, type JsonObject } from "../row_codec.ts";
 
 /** A row that a query gives. */
@@ -50,10 +51,10 @@ export function textKey(text: readonly string[]): string {
   return text.map((part, i) => i === 0 ? part : `$${i}${part}`).join("\0");
 }
 
-/** The parameters as the database takes them. @throws {ValidationError} */
+/** The parameters as the database takes them. @throws {KontractError} `VALIDATION`, `TOO_LARGE` */
 export function encodeParameters(exec: ExecDef, values: readonly unknown[]): string {
   const { file, line } = exec.source;
-  return JSON.stringify(exec.parameters.map((shape, i) => {
+  return valuesJson(exec.parameters.map((shape, i) => {
     const value = values[i];
     if (value === undefined || value === null) return null;
     return encodeValue(

@@ -24,6 +24,7 @@ export function bank(skew: "uniform" | "skewed"): Workload {
       .reduce((sum, row) => sum + Number(row.balance), 0);
   return {
     name: `bank (${skew})`,
+    crowd: skew === "skewed" ? 40 : 300,
     prepare: (gateways) =>
       write(gateways, async (s) => {
         for (let i = 0; i < ACCOUNTS; i++) {

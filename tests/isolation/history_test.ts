@@ -45,7 +45,7 @@ Deno.test({
         await t.step(`${workload.name}: no anomaly, no lost or doubled effect`, async () => {
           await workload.prepare(gateways);
           const report = await gateways.load({
-            clients: long ? 300 : 16,
+            clients: long ? workload.crowd : 16,
             callsPerClient: long ? 12 : 7,
             seed,
             killEvery: 80,

@@ -48,6 +48,8 @@ export const LOAD_EXECS: readonly ExecDef[] = [LISTS_OF, BOOKED];
 /** A load and its check. */
 export interface Workload {
   readonly name: string;
+  /** Clients of a long run: fewer where all of them are after the same two rows. */
+  readonly crowd: number;
   /** Makes the rows it needs. */
   prepare(gateways: Gateways): Promise<void>;
   readonly work: LoadOptions["work"];
@@ -87,6 +89,7 @@ export function listAppend(name: string): Workload {
   const keys = (group: string): readonly string[] => [0, 1, 2, 3, 4].map((i) => `${group}.${i}`);
   return {
     name: `list append (${name})`,
+    crowd: 300,
     prepare: nothing,
     work(random, client, n): Work {
       const group = `${name}${client >> 4}.${n >> 2}`;
@@ -158,6 +161,7 @@ async function readLists(
 /** Two people share a shift; one may leave where the other stays. Read by key or by predicate. */
 export const writeSkew: Workload = {
   name: "write skew",
+  crowd: 40,
   prepare: (gateways) =>
     write(gateways, async (s) => {
       for (let i = 0; i < 6; i++) await s.shifts!.set(`p${i}`, { group: `g${i >> 1}`, on: true });
@@ -210,6 +214,7 @@ function bookings(
   const by = (client: number, n: number): string => `${first}.${client}.${n}`;
   return {
     name,
+    crowd: 300,
     prepare: nothing,
     work(random, client, n): Work {
       const slot = first + n * 2 + random.below(3);
@@ -242,6 +247,7 @@ function bookings(
 /** Requests that reach several gateways at the same moment and read nothing before they write. */
 export const sameRequestTwice: Workload = {
   name: "one request at several gateways",
+  crowd: 300,
   prepare: nothing,
   work(_random, client, n): Work {
     return {
