@@ -57,8 +57,9 @@ export async function installKeys(
   }
 }
 
-/** EXECUTE one by one: on what the gateway calls and nothing else. */
+/** EXECUTE one by one: on what the gateway calls and nothing else. A restore may have given it to everyone. */
 export async function grantFunctions(tx: postgres.TransactionSql, gateway: string): Promise<void> {
+  await tx.unsafe("revoke all on all functions in schema kontract_private from public");
   const rows = await tx`
     select p.oid::regprocedure::text as signature from pg_proc p
      where p.pronamespace = 'kontract'::regnamespace order by 1`;

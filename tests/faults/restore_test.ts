@@ -1,6 +1,7 @@
 /**
  * A logical dump, restored into a fresh cluster and gone on with: every row is there in its order, no
- * request is applied twice across the two, and nothing of the old cluster's snapshots or sessions counts.
+ * request is applied twice across the two, and nothing of the old cluster's snapshots or sessions counts; in
+ * `main` and in another tenant.
  *
  * Needs PostgreSQL with `pg_dump` and `psql` on this machine, as Debian's packages have them.
  *
@@ -11,10 +12,13 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import postgres from "postgres";
 import { KontractError } from "../../_internal/errors.ts";
+import type { StorageSession } from "../../storage/contract.ts";
 import type { Database } from "../../storage/database.ts";
 import { storageEngine } from "../../storage/engine.ts";
+import { examine } from "../../storage/maintenance/doctor/mod.ts";
 import { gatewayUrl, migrateUp } from "../../storage/migrate/mod.ts";
 import { rebase } from "../../storage/migrate/rebase.ts";
+import { makeTenant } from "../../storage/migrate/tenant_admin.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
 import { call, field, index, number, run, string, table } from "../../storage/testing/tables.ts";
 import { findServers, startServer } from "../poolers/installed_server.ts";
@@ -25,6 +29,13 @@ const TABLES = [
     indexes: [index(["text"], true)],
   }),
 ];
+/** A tenant as it was before the dump. */
+interface Left {
+  readonly session: StorageSession;
+  readonly rows: readonly Record<string, unknown>[];
+  readonly position: string;
+}
+
 const ROLE = "kontract_gateway";
 const ROWS = 300;
 /** So many transactions is the old cluster ahead of the new one. */
@@ -63,39 +74,53 @@ Deno.test({
       database: { execute: (...args) => current.execute(...args), close: () => Promise.resolve() },
       tables: TABLES,
     });
+    const login = async (tenant: string) =>
+      await engine.openSession(await databaseToken(secret, { tenant }));
+    const all = async (session: StorageSession) =>
+      (await run(engine, call(session, { readOnly: true }), (s) => Array.fromAsync(s.entries!)))
+        .value;
+    const push = (session: StorageSession) =>
+      run(
+        engine,
+        call(session, { effect: { lane: "restore", reqno: 1n } }),
+        (s) => s.entries!.push({ n: 9, text: "pushed" }),
+      );
+    const changes = (session: StorageSession, after: string | null) =>
+      engine.changes({ session, table: "entries", after, limit: 9 });
     try {
-      const before = await engine.openSession(await databaseToken(secret));
+      await makeTenant(old.adminUrl, "acme");
       await spend(old.adminUrl, AHEAD);
-      for (const round of [0, 1]) {
-        await run(engine, call(before), async (s) => {
-          for (let i = 0; i < ROWS; i++) {
-            await s.entries!.set(`row${(i * 7) % ROWS}`, {
-              n: round,
-              text: `${i} ü \\ ' \u{1f600}`,
-            });
-          }
-        });
+      const left = new Map<string, Left>();
+      for (const tenant of ["main", "acme"]) {
+        const session = await login(tenant);
+        for (const round of [0, 1]) {
+          await run(engine, call(session), async (s) => {
+            for (let i = 0; i < ROWS; i++) {
+              await s.entries!.set(`row${(i * 7) % ROWS}`, {
+                n: round,
+                text: `${tenant} ${i} ü \\ ' \u{1f600}`,
+              });
+            }
+          });
+        }
+        await run(engine, call(session), (s) => s.entries!.delete("row3"));
+        assert.equal((await push(session)).outcome.replayed, false);
+        const rows = await all(session);
+        assert.equal(rows.length, ROWS);
+        left.set(tenant, { session, rows, position: (await changes(session, null)).position });
       }
-      await run(engine, call(before), (s) => s.entries!.delete("row3"));
-      const request = { lane: "restore", reqno: 1n };
-      const push = (session: typeof before) =>
-        run(
-          engine,
-          call(session, { effect: request }),
-          (s) => s.entries!.push({ n: 9, text: "pushed" }),
-        );
-      assert.equal((await push(before)).outcome.replayed, false);
-      const all = (session: typeof before) =>
-        run(engine, call(session, { readOnly: true }), (s) => Array.fromAsync(s.entries!));
-      const rows = (await all(before)).value;
-      assert.equal(rows.length, ROWS);
 
-      const across = run(engine, call(before, { retry: 0 }), async (s) => {
+      const across = run(engine, call(left.get("main")!.session, { retry: 0 }), async (s) => {
         await s.entries!.get("row1");
         await copy(bin, old.adminUrl, fresh.adminUrl);
         const early = migrateUp({ adminUrl: fresh.adminUrl, ...migration });
-        await assert.rejects(early, KontractError);
-        await rebase({ adminUrl: fresh.adminUrl, gatewayRole: ROLE });
+        await assert.rejects(early, { code: "MIGRATION_REFUSED" });
+        const { steps } = await rebase({ adminUrl: fresh.adminUrl, gatewayRole: ROLE });
+        const counts = `${ROWS} rows rebased, ${ROWS + 1} old versions removed`;
+        assert.deepEqual(steps.slice(0, 2), [
+          `table 'entries' of tenant 'acme': ${counts}`,
+          `table 'entries': ${counts}`,
+        ]);
         await migrateUp({ adminUrl: fresh.adminUrl, ...migration });
         current = databases[1];
         await s.entries!.get("row2");
@@ -105,25 +130,38 @@ Deno.test({
         assert.ok(["SESSION_REVOKED", "SNAPSHOT_TOO_OLD"].includes(error.code), error.code);
         return true;
       });
-
-      const after = await engine.openSession(await databaseToken(secret));
-      assert.deepEqual((await all(after)).value, rows);
-      assert.equal((await push(after)).outcome.replayed, true);
-      await run(engine, call(after), async (s) => {
-        assert.equal(await s.entries!.count(), ROWS);
-        const row = await s.entries!.get("row5");
-        await s.entries!.update("row5", { n: Number(row!.n) + 1 });
-        await s.entries!.set("new", { n: 1, text: "new" });
+      const examined = { adminUrl: fresh.adminUrl, gatewayUrl: null, gatewayRole: ROLE };
+      const findings = await examine({
+        ...examined,
+        prepares: true,
+        tables: TABLES,
+        migrations: [],
       });
-      const gone = run(
-        engine,
-        call(after),
-        (s) => s.entries!.set("twin", { n: 1, text: "pushed" }),
-      );
-      await assert.rejects(gone, (error) => (error as KontractError).code === "UNIQUE_VIOLATION");
-      const ended = (await all(after)).value;
-      const expected = rows.map((row) => row.id === "row5" ? { ...row, n: 2 } : row);
-      assert.deepEqual(ended, [...expected, { id: "new", n: 1, text: "new" }]);
+      assert.deepEqual(findings.filter(({ level }) => level === "problem"), []);
+
+      for (const [tenant, { session, rows, position }] of left) {
+        await assert.rejects(all(session), { code: "SESSION_REVOKED" });
+        const after = await login(tenant);
+        assert.deepEqual(await all(after), rows);
+        assert.equal((await push(after)).outcome.replayed, true);
+        assert.equal((await changes(after, position)).reset, true);
+        await run(engine, call(after), async (s) => {
+          assert.equal(await s.entries!.count(), ROWS);
+          const row = await s.entries!.get("row5");
+          await s.entries!.update("row5", { n: Number(row!.n) + 1 });
+          await s.entries!.set("new", { n: 1, text: "new" });
+        });
+        const twin = run(
+          engine,
+          call(after),
+          (s) => s.entries!.set("twin", { n: 1, text: "pushed" }),
+        );
+        await assert.rejects(twin, { code: "UNIQUE_VIOLATION" });
+        const expected = rows.map((row) => row.id === "row5" ? { ...row, n: 2 } : row);
+        assert.deepEqual(await all(after), [...expected, { id: "new", n: 1, text: "new" }]);
+      }
+      assert.equal(await makeTenant(fresh.adminUrl, "globex"), true);
+      assert.deepEqual(await all(await login("globex")), []);
     } finally {
       await Promise.all(databases.map((database) => database.close()));
     }
