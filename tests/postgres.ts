@@ -127,11 +127,12 @@ export async function testDatabase(
 }
 
 /**
- * Tenant that a suite runs in: `main`, or what `?tenant=` of its address says, so that the same suite can be
- * imported for another one.
+ * Tenant that a suite runs in: what `?tenant=` of its address or `KONTRACT_TEST_TENANT` says, so that the same
+ * suite can be imported and run for another one; `main` where nothing is said.
  */
 export function suiteTenant({ url }: ImportMeta): string {
-  return new URL(url).searchParams.get("tenant") ?? DEFAULT_TENANT;
+  return new URL(url).searchParams.get("tenant") ?? Deno.env.get("KONTRACT_TEST_TENANT") ??
+    DEFAULT_TENANT;
 }
 
 /** The database as one tenant sees it: made where it is missing, and its tokens are the tenant's. */

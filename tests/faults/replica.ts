@@ -31,7 +31,7 @@ export class Replica {
     const data = join(folder, "data");
     await copy(dataDir, data);
     // What the copy has from the running of the original.
-    for (const name of ["postmaster.pid", "kontract.owner"]) {
+    for (const name of ["postmaster.pid", "kontract_owner"]) {
       await Deno.remove(join(data, name)).catch(() => {});
     }
     const { hostname, port, username, password } = primary;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { storageEngine } from "../../storage/engine.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
+import { createTenant } from "../../storage/tenants.ts";
 import { code } from "../../storage/testing/expect_code.ts";
 import { ACCOUNTS, type AnyStorage, call, run } from "../../storage/testing/tables.ts";
 import { OwnServer } from "./own_server.ts";
@@ -20,33 +21,44 @@ Deno.test({
     try {
       const session = await before.openSession(await server.token({ owner: "alice" }));
       const effect = { lane: "once", reqno: 1n };
-      await run(before, call(session, { effect }), (s) => s.accounts!.set("a", { balance: 1 }));
+      const system = await before.openSession(await server.token({ owner: "s", system: true }));
+      await createTenant(primary, { session: system, actor: null }, "acme");
+      const inAcme = await before.openSession(await server.token({ tenant: "acme" }));
+      for (const each of [session, inAcme]) {
+        await run(before, call(each, { effect }), (s) => s.accounts!.set("a", { balance: 1 }));
+      }
       await replica.caughtUp(server.admin);
 
       await t.step("every operation on a standby is refused: its snapshots lie", async () => {
-        const readOnly = call(session, { readOnly: true });
         const operations: Readonly<Record<string, (s: AnyStorage) => PromiseLike<unknown>>> = {
           get: (s) => s.accounts!.get("a"),
           getMany: (s) => s.accounts!.getMany(["a", "b"]),
           query: (s) => s.accounts!.query(),
           count: (s) => s.accounts!.count(),
         };
-        for (const [name, work] of Object.entries(operations)) {
+        for (const each of [session, inAcme]) {
+          const readOnly = call(each, { readOnly: true });
+          for (const [name, work] of Object.entries(operations)) {
+            await assert.rejects(
+              run(after, readOnly, async (s) => await work(s)),
+              code("DATABASE_UNAVAILABLE"),
+              name,
+            );
+          }
           await assert.rejects(
-            run(after, readOnly, async (s) => await work(s)),
+            run(after, call(each, { retry: 0 }), (s) => s.accounts!.set("b", { balance: 1 })),
             code("DATABASE_UNAVAILABLE"),
-            name,
           );
+          await assert.rejects(
+            after.changes({ session: each, table: "accounts", after: null, limit: 10 }),
+            code("DATABASE_UNAVAILABLE"),
+          );
+          await assert.rejects(after.checkSession(each), code("DATABASE_UNAVAILABLE"));
         }
         await assert.rejects(
-          run(after, call(session, { retry: 0 }), (s) => s.accounts!.set("b", { balance: 1 })),
+          createTenant(standby, { session: system, actor: null }, "globex"),
           code("DATABASE_UNAVAILABLE"),
         );
-        await assert.rejects(
-          after.changes({ session, table: "accounts", after: null, limit: 10 }),
-          code("DATABASE_UNAVAILABLE"),
-        );
-        await assert.rejects(after.checkSession(session), code("DATABASE_UNAVAILABLE"));
         await assert.rejects(
           after.openSession(await server.token({ owner: "alice" })),
           code("DATABASE_UNAVAILABLE"),
@@ -100,18 +112,20 @@ Deno.test({
       );
 
       await t.step("sessions, rows and effects have come along; work goes on", async () => {
-        const again = await run(
-          after,
-          call(session, { effect }),
-          (s) => s.accounts!.set("a", { balance: 2 }),
-        );
-        assert.equal(again.outcome.replayed, true);
-        const { value } = await run(after, call(session), async (s) => {
-          const row = await s.accounts!.get("a");
-          await s.accounts!.update("a", { balance: Number(row!.balance) + 1 });
-          return await s.accounts!.get("a");
-        });
-        assert.deepEqual(value, { id: "a", balance: 2, city: "Ulm" });
+        for (const each of [session, inAcme]) {
+          const again = await run(
+            after,
+            call(each, { effect }),
+            (s) => s.accounts!.set("a", { balance: 2 }),
+          );
+          assert.equal(again.outcome.replayed, true);
+          const { value } = await run(after, call(each), async (s) => {
+            const row = await s.accounts!.get("a");
+            await s.accounts!.update("a", { balance: Number(row!.balance) + 1 });
+            return await s.accounts!.get("a");
+          });
+          assert.deepEqual(value, { id: "a", balance: 2, city: "Ulm" });
+        }
       });
 
       await t.step("the old primary's own calls, if it still runs, stay there", async () => {

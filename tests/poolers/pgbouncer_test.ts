@@ -21,9 +21,11 @@ Deno.test({
       const url = new URL(server.url);
       url.host = bouncer.address;
       await isPooled(url.href);
-      await runSuites(STORAGE_SUITES, {
-        DATABASE_ADMIN_URL: server.url,
-        KONTRACT_TEST_POOLER: bouncer.address,
+      const env = { DATABASE_ADMIN_URL: server.url, KONTRACT_TEST_POOLER: bouncer.address };
+      await runSuites([...STORAGE_SUITES, "tests/tenants/provision_test.ts"], env);
+      await runSuites(["storage/engine_test.ts", "storage/changes_test.ts"], {
+        ...env,
+        KONTRACT_TEST_TENANT: "acme",
       });
     } finally {
       await server.stop();
