@@ -81,6 +81,7 @@ Deno.test("an app in workerd", options, async (t) => {
         headers: bearer(who),
         body,
       });
+      if (response.status === 204) return undefined;
       const answer = await response.json();
       return answer.error?.code ?? answer.result;
     };
@@ -184,6 +185,29 @@ Deno.test("an app in workerd", options, async (t) => {
       const rows = await database.admin`select 1 from kontract_private.markers`;
       assert.ok(rows.length >= 1);
     });
+
+    await step(
+      "the door refuses foreign pages and large bodies, and answers without a body",
+      async () => {
+        const socket = new WebSocket(`${workerd.url.replace("http", "ws")}/raystream`, {
+          headers: { origin: "https://evil.example" },
+        } as unknown as string[]);
+        const heard = await new Promise((resolve) => {
+          socket.onopen = () => resolve("open");
+          socket.onerror = () => resolve("refused");
+        });
+        assert.equal(heard, "refused");
+        const large = await workerd.fetch("/rpc/add", {
+          method: "POST",
+          headers: { ...bearer(ann), "cf-connecting-ip": "203.0.113.7" },
+          body: new Uint8Array(3 << 20),
+        });
+        assert.deepEqual([large.status, (await large.json()).error.code], [413, "TOO_LARGE"]);
+        assert.equal(await call(ann, "gone"), undefined);
+        const health = await workerd.fetch("/health", { method: "HEAD" });
+        assert.deepEqual([health.status, await health.text()], [200, ""]);
+      },
+    );
 
     await step("cookies carry a session through the Worker", async () => {
       const { origin } = new URL(workerd.url);

@@ -8,6 +8,7 @@ import {
   ValidationError,
 } from "../../_internal/error_classes.ts";
 import { KontractError } from "../../_internal/errors.ts";
+import { decodeValue, encodeValue } from "../../protocol/codec/value.ts";
 import { memoryStorage } from "./session_storage.ts";
 import { route, TestServer } from "./testing/server.ts";
 
@@ -229,6 +230,61 @@ Deno.test("a stream gives its elements in order, renews an expired session, and 
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   assert.ok(ended, "the generator on the server was ended");
+  client.close();
+});
+
+Deno.test("a streamed argument is read as it comes, and an error of its source ends the call", async () => {
+  const server = new TestServer();
+  const sum = route("sum", 2001, {
+    inputs: [{ at: 1, encode: (value) => encodeValue(value) }],
+  });
+  server.handlers.set(sum.op, async (args, call) => {
+    let total = Number(args[0]);
+    for await (const bytes of call.input(0)) total += Number(decodeValue(bytes));
+    return total;
+  });
+  const client = await server.client();
+  async function* numbers(fail = false) {
+    yield 1;
+    if (fail) throw new Error("the disk");
+    yield 2;
+  }
+  assert.equal(await client.call(sum, [10, numbers()]), 13);
+  assert.equal(await client.call(sum, [10, ReadableStream.from([5])]), 15);
+  await assert.rejects(client.call(sum, [10, numbers(true)]));
+  await assert.rejects(client.call(sum, [10, "no source"]), { code: "VALIDATION" });
+  client.close();
+});
+
+Deno.test("client.with: its options hold for the calls made in it, and no longer", async () => {
+  const server = withEcho();
+  const client = await server.client();
+  const gone = AbortSignal.abort();
+  const inside = client.with(
+    { signal: gone },
+    () => client.with({ timeout: 5_000 }, () => client.call(echo, [1])),
+  );
+  await assert.rejects(inside, { code: "CANCELLED" });
+  assert.throws(() =>
+    client.with({ signal: gone }, () => {
+      throw new Error("thrown in between");
+    }), /thrown in between/);
+  assert.deepEqual(await client.call(echo, [2]), [2]);
+  client.close();
+});
+
+Deno.test("an unknown function's stream, and a stored session that is none, are told or passed over", async () => {
+  const server = withEcho();
+  const storage = memoryStorage();
+  const client = await server.client({ storage, routes: {} });
+  await assert.rejects(
+    async () => await Array.fromAsync(client.stream("toString", [])),
+    { code: "ROUTE_NOT_FOUND" },
+  );
+  for (const stored of ["{", "null", "[]", '{"access":1}', '{"access":"a","refresh":"r"}']) {
+    await storage.set("kontract/test/http://gateway.test", stored);
+    assert.equal(typeof await client.call(read, []), "string", stored);
+  }
   client.close();
 });
 
