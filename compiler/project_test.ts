@@ -19,3 +19,30 @@ Deno.test("compilerOptions of a workspace hold for its members, and a member's o
   assert.deepEqual(await optionsOf("tool"), { jsx: "react-jsx", a: 1 });
   assert.deepEqual(await optionsOf("other"), {});
 });
+
+Deno.test("deno.jsonc with comments and commas is read, and what cannot be read is told", async () => {
+  await using app = await makeApp({
+    "one/deno.jsonc": `{
+      // the look of "pages"
+      "compilerOptions": { "jsx": "react-jsx", /* "a": 1, */ },
+    }`,
+    "one/kontract.json": `{ "name": "one", "source": "backend", "web": "pages" }`,
+    "two/kontract.json/folder": "",
+    "three/kontract.json": "[]",
+    "four/kontract.json": `{ "name": "Two Words", "source": "" }`,
+  });
+  const read = async (name: string) => {
+    const diagnostics = new Diagnostics();
+    const project = await readProject(join(app.root, name), diagnostics);
+    return { project, messages: diagnostics.list().map(({ message }) => message) };
+  };
+  const one = await read("one");
+  assert.deepEqual(one.messages, []);
+  assert.deepEqual(one.project.compilerOptions, { jsx: "react-jsx" });
+  assert.deepEqual([one.project.name, one.project.source], ["one", join(app.root, "one/backend")]);
+  assert.deepEqual((await read("two")).messages, ["kontract.json cannot be read."]);
+  assert.deepEqual((await read("three")).messages, ["kontract.json must be an object."]);
+  const four = await read("four");
+  assert.equal(four.messages.length, 2, four.messages.join());
+  assert.equal(four.project.source, join(app.root, "four/src"));
+});

@@ -1,0 +1,95 @@
+/** What a builder keeps between two builds, and what it must not. */
+import assert from "node:assert/strict";
+import { stopBundler } from "./bundle.ts";
+import { build, createBuilder } from "./mod.ts";
+import { makeApp } from "./testing/app.ts";
+
+const NOTES = `import { AppError, backend, primkey, table } from "@kontract/kontract";
+
+@table("notes")
+export class Note {
+  @primkey
+  id!: string;
+}
+
+export class Full extends AppError<"FULL"> {
+  constructor() {
+    super("FULL");
+  }
+}
+
+export class Notes {
+  @backend({})
+  static async first(n: number): Promise<number> {
+    /* body */
+    if (n > 3) throw new Full();
+    return await Promise.resolve(n);
+  }
+  @backend({})
+  static async second(): Promise<void> {}
+}
+`;
+
+Deno.test({
+  name: "an edit inside a function moves what stands behind it, and declares nothing anew",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    await using app = await makeApp({
+      "src/notes.ts": NOTES,
+      "src/other.ts": NOTES.replaceAll("Note", "Other").replaceAll("notes", "others")
+        .replaceAll("Full", "None").replaceAll("FULL", "NONE")
+        .replaceAll("first", "third").replaceAll("second", "fourth"),
+    });
+    const options = { root: app.root, hosts: [] } as const;
+    const builder = createBuilder(options);
+    const edits = [
+      NOTES,
+      NOTES.replace("/* body */", "/* longer */\n\n\n"),
+      NOTES.replace("n: number", "n: number, m: string"),
+      `// moved\n\n${NOTES}`,
+    ];
+    await builder.rebuild();
+    for (const [n, text] of edits.entries()) {
+      await app.write("src/notes.ts", text);
+      const again = await builder.rebuild();
+      const clean = await build(options);
+      assert.deepEqual(again.diagnostics, clean.diagnostics, `edit ${n}`);
+      assert.deepEqual(again.manifest, clean.manifest, `edit ${n}`);
+      assert.notEqual(again.manifest, undefined);
+    }
+    await stopBundler();
+  },
+});
+
+Deno.test({
+  name: "an app without Kontract is told how to get it",
+  async fn() {
+    await using app = await makeApp({ "src/a.ts": "export const a = 1;\n", "deno.json": "{}" });
+    const { ok, diagnostics } = await build({ root: app.root, hosts: [] });
+    assert.equal(ok, false);
+    assert.deepEqual(diagnostics.map(({ code }) => code), ["KT1002"]);
+    assert.match(diagnostics[0]!.hint ?? "", /deno add jsr:@kontract\/kontract/);
+  },
+});
+
+Deno.test({
+  name: "what only the bundler can know fails the build at its line: server code, node's modules",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    await using app = await makeApp({
+      "src/notes.ts": NOTES,
+      "web/index.html": "<!doctype html><script type=module src=main.ts></script>",
+      "web/main.ts": `import { readFileSync } from "node:fs";\nconsole.log(readFileSync);\n`,
+    });
+    const { ok, diagnostics } = await build({ root: app.root, hosts: ["deno"] });
+    assert.equal(ok, false);
+    const found = diagnostics.filter(({ message }) => /node:fs/.test(message));
+    assert.deepEqual(found.map(({ code, span }) => [code, span?.file, span?.line]), [
+      ["KT7001", "web/main.ts", 1],
+    ]);
+    await assert.rejects(app.read("dist/manifest.json"), Deno.errors.NotFound);
+    await stopBundler();
+  },
+});
