@@ -6,14 +6,13 @@
 import { join, resolve } from "node:path";
 import { KontractError } from "../_internal/errors.ts";
 import type { Manifest } from "../_internal/manifest.ts";
-import { type Analysis, analyze, LOCK_NAME } from "./analysis.ts";
+import { type Analysis, AnalysisCache, analyze } from "./analysis.ts";
 import { type Diagnostic, Diagnostics } from "./diagnostic.ts";
 import { FrontEnd } from "./front_end.ts";
 import { type Host, HostOutput, type Layout, OUTPUTS } from "./host_output.ts";
-import { formatLock } from "./lock.ts";
+import { formatLock, LOCK_NAME } from "./lock.ts";
 import { ManifestOutput } from "./manifest_output.ts";
 import { OutputFolder, writeFile } from "./output.ts";
-import { ProgramCache } from "./program.ts";
 import { checkBudget } from "./size_budget.ts";
 import { type BuildReport, LoadMeter, type OutputFiles, outputSizes } from "./size_report.ts";
 
@@ -64,7 +63,7 @@ const NO_REPORT: BuildReport = { outputs: [], routes: [], frontEnd: null };
 interface Memory {
   /** Routes that this builder has added to the lock. */
   readonly freshRoutes: Set<string>;
-  readonly cache: ProgramCache;
+  readonly cache: AnalysisCache;
   readonly output: ManifestOutput;
   readonly front: FrontEnd;
   readonly hosts: Readonly<Record<Host, HostOutput>>;
@@ -76,7 +75,7 @@ export class Builder {
   readonly #options: BuildOptions;
   readonly #memory: Memory = {
     freshRoutes: new Set(),
-    cache: new ProgramCache(),
+    cache: new AnalysisCache(),
     output: new ManifestOutput(),
     front: new FrontEnd(),
     hosts: { workers: new HostOutput("workers"), deno: new HostOutput("deno") },
@@ -213,7 +212,7 @@ async function runBuild(
   const { manifest, project } = analysis;
   const outDir = resolve(project.root, options.outDir ?? "dist");
   const { hosts = HOSTS, minify = false, layout = "bundle", pins = [] } = options;
-  const emitted = timer.time("emit", () => memory.output.files(manifest, pins, layout));
+  const emitted = timer.time("emit", () => memory.output.files(analysis, pins, layout));
   const files = new Map<string, string | Uint8Array>(emitted.files);
   const [front, ...chunks] = await timer.time("bundle", () =>
     Promise.all([
@@ -238,7 +237,13 @@ async function runBuild(
     await writeFile(join(project.root, LOCK_NAME), formatLock(analysis.lock));
     for (const name of analysis.newRoutes) memory.freshRoutes.add(name);
   };
-  await timer.time("write", () => memory.folder.write(outDir, files, lock));
+  await timer.time(
+    "write",
+    () =>
+      layout === "modules"
+        ? memory.folder.update(outDir, files, lock)
+        : memory.folder.write(outDir, files, lock),
+  );
   const outputs = layout === "bundle" ? timer.time("report", () => outputSizes(files)) : [];
   const report = { outputs, ...loads };
   const paths = [...files.keys()].sort().map((name) => join(outDir, name));

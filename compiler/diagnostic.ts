@@ -81,6 +81,11 @@ export class Diagnostics {
     this.#items.push(diagnostic);
   }
 
+  /** Adds each. */
+  addAll(diagnostics: readonly Diagnostic[]): void {
+    for (const one of diagnostics) this.add(one);
+  }
+
   /** True where at least one is an error. */
   get failed(): boolean {
     return this.#items.some((item) => item.severity === "error");

@@ -14,8 +14,36 @@ export interface TextRange {
   readonly end: number;
 }
 
+/** What was found in the modules of one app. Owned by one builder. */
+export class ErasedExports {
+  #known: Map<string, { readonly key: string; readonly ranges: readonly TextRange[] }> = new Map();
+
+  /** Places by absolute file name; `keys` are those of what each file means (`file_keys.ts`). */
+  of(
+    program: ts.Program,
+    own: readonly ts.SourceFile[],
+    keys: ReadonlyMap<string, string>,
+  ): ReadonlyMap<string, readonly TextRange[]> {
+    const before = this.#known;
+    this.#known = new Map();
+    const found = new Map<string, readonly TextRange[]>();
+    for (const source of own) {
+      if (!/\bexport\b\s*(?:\{|default\b)/.test(source.text)) continue;
+      const { fileName } = source;
+      const key = keys.get(fileName) ?? "";
+      const kept = before.get(fileName);
+      const ranges = kept?.key === key
+        ? kept.ranges
+        : erasedExports(source, program.getTypeChecker());
+      this.#known.set(fileName, { key, ranges });
+      if (ranges.length > 0) found.set(fileName, ranges);
+    }
+    return found;
+  }
+}
+
 /** Where a module names types in its export clauses or its default export. */
-export function erasedExports(
+function erasedExports(
   source: ts.SourceFile,
   checker: ts.TypeChecker,
 ): readonly TextRange[] {

@@ -10,6 +10,7 @@ import { createHash } from "node:crypto";
 import type ts from "typescript";
 import { compareText } from "./diagnostic.ts";
 import { digest } from "./digest.ts";
+import { versionOf } from "./program.ts";
 
 /** Where a program's imports lead to. */
 export interface ImportTable {
@@ -34,10 +35,6 @@ export function fileKeys(
     ) => [file, versions.get(file) ?? ""]);
     return [fileName, digest([global, fileName, ...texts], 32)];
   }));
-}
-
-function versionOf(source: ts.SourceFile): string {
-  return (source as { readonly version?: string }).version ?? "";
 }
 
 function globalStamp(

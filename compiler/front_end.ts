@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { join, relative, sep } from "node:path";
 import type { Analysis } from "./analysis.ts";
 import { API_MODULE } from "./api_import.ts";
@@ -10,11 +11,10 @@ import { stubModule } from "./boundary.ts";
 import { type Bundle, Bundler } from "./bundle.ts";
 import type { Diagnostic, Diagnostics } from "./diagnostic.ts";
 import { digest } from "./digest.ts";
-import { type FileStamps, fileStamps, sameFiles } from "./file_stamps.ts";
 import type { Layout } from "./host_output.ts";
-import { marked } from "./manifest_output.ts";
+import { BUILD_MARK, marked } from "./manifest_output.ts";
 import { appPath, listFiles } from "./project.ts";
-import type { ModuleGraph } from "./resolve.ts";
+import type { FileStamps, ModuleGraph } from "./resolve.ts";
 
 /** What is built from. */
 export interface FrontEndInput {
@@ -35,6 +35,7 @@ const HIDDEN = /(?:^|\/)\.(?!well-known\/)/;
 interface Kept {
   readonly key: string;
   readonly graph: ModuleGraph;
+  /** What the files were that went in. */
   readonly stamps: FileStamps;
   readonly made: Bundle;
 }
@@ -78,11 +79,8 @@ export class FrontEnd {
     );
     const made = await this.#current(input, webEntry, texts);
     if (made === null || layout !== "modules") return made?.files ?? null;
-    return new Map(
-      [...made.files].map(([name, bytes]) =>
-        [name, /\.(?:js|map)$/.test(name) ? withHash(bytes, hash) : bytes] as const
-      ),
-    );
+    const { build } = analysis.manifest;
+    return new Map([...made.files].map(([name, bytes]) => [name, withHash(bytes, build)] as const));
   }
 
   async #current(
@@ -95,13 +93,13 @@ export class FrontEnd {
     const guards = [...analysis.discovery.modules];
     const key = digest([JSON.stringify([root, outDir, minify, webEntry, client, guards])], 32);
     const kept = this.#kept;
-    if (kept?.key === key && kept.graph === analysis.graph && sameFiles(kept.stamps, root)) {
+    if (kept?.key === key && kept.graph === analysis.graph && kept.graph.holds(kept.stamps)) {
       return kept.made;
     }
     this.#kept = null;
     const made = await this.#make(input, webEntry, client);
     if (made !== null) {
-      const stamps = fileStamps(made.inputs, root);
+      const stamps = analysis.graph.stamps(made.inputs);
       this.#kept = { key, graph: analysis.graph, stamps, made };
     }
     return made;
@@ -142,8 +140,13 @@ export class FrontEnd {
   }
 }
 
-function withHash(bytes: Uint8Array, hash: (text: string) => string): Uint8Array {
-  return new TextEncoder().encode(hash(new TextDecoder().decode(bytes)));
+/** The bytes with the build's hash put in, which is as long as its mark. */
+function withHash(bytes: Uint8Array, build: string): Uint8Array {
+  const out = Buffer.from(bytes);
+  let at = out.indexOf(BUILD_MARK);
+  if (at < 0) return bytes;
+  for (; at >= 0; at = out.indexOf(BUILD_MARK, at)) out.write(build, at);
+  return out;
 }
 
 /** False for a link that leads out of `folder`. */

@@ -2,14 +2,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Manifest } from "../_internal/manifest.ts";
-import { analyze } from "./analysis.ts";
+import { AnalysisCache, analyze } from "./analysis.ts";
 import { Diagnostics, formatDiagnostics } from "./diagnostic.ts";
 import { clientTypes } from "./emit/client.ts";
-import { ProgramCache } from "./program.ts";
 import { makeApp } from "./testing/app.ts";
 import { goldenCases, updateGolden } from "./testing/golden.ts";
 
-const cache = new ProgramCache();
+const cache = new AnalysisCache();
 
 async function answer(
   files: Readonly<Record<string, string>>,

@@ -6,10 +6,11 @@
  *
  * @module
  */
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
 import ts from "typescript";
 import { digest } from "./digest.ts";
+import { FileTexts } from "./file_texts.ts";
 import { type ModuleGraph, readGraph } from "./resolve.ts";
 
 const CONFIG_FILES = ["deno.json", "deno.jsonc", "deno.lock", "package.json", ".npmrc"];
@@ -22,32 +23,33 @@ interface Kept {
 }
 
 interface Seen {
-  /** The text of a file of the app, time and size of any other. */
   readonly stamp: string;
   readonly imports: string;
 }
 
 /** The last graph of an app. */
 export class GraphCache {
+  readonly #texts: FileTexts = new FileTexts();
   #kept: Kept | null = null;
 
   /** The graph of `rootFile`, which lies on disk already with text `rootText`. */
   async graph(rootFile: string, rootText: string, cwd: string): Promise<ModuleGraph> {
+    this.#texts.refresh(cwd);
     const key = digest([rootFile, rootText, ...configTexts(cwd)], 32);
     const kept = this.#kept;
     this.#kept = null;
     if (kept !== null && kept.key === key) {
-      const files = unchanged(kept.files, cwd);
+      const files = this.#unchanged(kept.files, cwd);
       if (files !== null) {
         this.#kept = { ...kept, files };
         return kept.graph;
       }
     }
-    const graph = await readGraph(rootFile, cwd);
+    const graph = await readGraph(rootFile, cwd, this.#texts);
     if (!graph.broken) {
       const files = new Map<string, Seen>();
       for (const file of graph.localFiles()) {
-        const seen = look(file, cwd, undefined);
+        const seen = this.#look(file, cwd, undefined);
         // A file that went away in between: the next build finds out.
         if (seen === null) return graph;
         files.set(file, seen);
@@ -56,35 +58,24 @@ export class GraphCache {
     }
     return graph;
   }
-}
 
-/** The files as they are now, or null where one is gone or imports something else. */
-function unchanged(
-  files: ReadonlyMap<string, Seen>,
-  root: string,
-): ReadonlyMap<string, Seen> | null {
-  const now = new Map<string, Seen>();
-  for (const [file, before] of files) {
-    const seen = look(file, root, before);
-    if (seen === null || seen.imports !== before.imports) return null;
-    now.set(file, seen);
-  }
-  return now;
-}
-
-function look(file: string, root: string, before: Seen | undefined): Seen | null {
-  try {
-    if (!file.startsWith(root + sep)) {
-      const { mtimeMs, size } = statSync(file);
-      const stamp = `${mtimeMs}:${size}`;
-      // Files of packages change by an update only; their imports are not looked at.
-      return { stamp, imports: stamp };
+  /** The files as they are now, or null where one is gone or imports something else. */
+  #unchanged(files: ReadonlyMap<string, Seen>, root: string): ReadonlyMap<string, Seen> | null {
+    const now = new Map<string, Seen>();
+    for (const [file, before] of files) {
+      const seen = this.#look(file, root, before);
+      if (seen === null || seen.imports !== before.imports) return null;
+      now.set(file, seen);
     }
-    const text = readFileSync(file, "utf8");
-    if (text === before?.stamp) return before;
-    return { stamp: text, imports: importsOf(text) };
-  } catch {
-    return null;
+    return now;
+  }
+
+  #look(file: string, root: string, before: Seen | undefined): Seen | null {
+    const stamp = this.#texts.stamp(file);
+    if (stamp === undefined) return null;
+    if (stamp === before?.stamp) return before;
+    // Files of packages change by an update only; their imports are not looked at.
+    return { stamp, imports: file.startsWith(root + sep) ? importsOf(stamp) : stamp };
   }
 }
 

@@ -6,13 +6,15 @@
 import { dirname, join, relative, sep } from "node:path";
 import type { Analysis } from "./analysis.ts";
 import { type Bundle, type BundleInput, Bundler } from "./bundle.ts";
+import { withoutPlaces } from "./declarations.ts";
 import type { Diagnostics } from "./diagnostic.ts";
 import { forDeno } from "./deno_output.ts";
 import { digest } from "./digest.ts";
 import { emitServer, spliceExports } from "./emit/worker.ts";
 import { isPackageFile } from "./front_end.ts";
-import { marked, withoutPlaces } from "./manifest_output.ts";
+import { BUILD_MARK, marked } from "./manifest_output.ts";
 import { ServerModules } from "./server_modules.ts";
+import type { OutputFiles } from "./size_report.ts";
 
 /** A host to build for. */
 export type Host = "workers" | "deno";
@@ -27,7 +29,7 @@ export type Layout =
 /** Outputs of a host. */
 export interface HostFiles {
   /** Paths below the output folder. */
-  readonly files: ReadonlyMap<string, Uint8Array>;
+  readonly files: OutputFiles;
   /** Route name → its chunk, below the output folder. */
   readonly routes: ReadonlyMap<string, string>;
 }
@@ -73,7 +75,7 @@ export class HostOutput {
     return this.#named(files, routeChunks(bundle, options.analysis, input.outdir));
   }
 
-  #named(made: Bundle["files"], routes: HostFiles["routes"]): HostFiles {
+  #named(made: OutputFiles, routes: HostFiles["routes"]): HostFiles {
     const [folder] = OUTPUTS[this.#host];
     return {
       files: new Map([...made].map(([path, bytes]) => [`${folder}/${path}`, bytes])),
@@ -105,13 +107,14 @@ export class HostOutput {
   }
 
   /** The generated modules: the same as before while the app declares the same, but for the build's hash. */
-  #texts({ project, manifest, discovery }: Analysis, outdir: string): ReadonlyMap<string, string> {
-    const { middleware, server } = discovery;
-    const unplaced = withoutPlaces(manifest);
-    const key = digest([project.root, outdir, JSON.stringify([unplaced, middleware, server])], 32);
+  #texts(analysis: Analysis, outdir: string): ReadonlyMap<string, string> {
+    const { project, manifest } = analysis;
+    const { middleware, server } = analysis.discovery;
+    const chains = JSON.stringify([middleware, server]);
+    const key = digest([project.root, outdir, analysis.meaning, chains], 32);
     if (this.#virtual?.key !== key) {
       const texts = emitServer({
-        manifest: unplaced,
+        manifest: { ...withoutPlaces(manifest), build: BUILD_MARK },
         middleware,
         server,
         root: project.root,

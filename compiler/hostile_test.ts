@@ -2,15 +2,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { analyze } from "./analysis.ts";
+import { AnalysisCache, analyze } from "./analysis.ts";
 import { Diagnostics, formatDiagnostics } from "./diagnostic.ts";
 import { build } from "./mod.ts";
-import { ProgramCache } from "./program.ts";
 import { makeApp } from "./testing/app.ts";
 import { largeApp } from "./testing/large_app.ts";
 import { randomFrom } from "./testing/random.ts";
 
-const cache = new ProgramCache();
+const cache = new AnalysisCache();
 
 async function problems(root: string): Promise<Diagnostics> {
   const diagnostics = new Diagnostics();

@@ -10,6 +10,9 @@
  */
 import { compareText } from "./diagnostic.ts";
 
+/** Name of the file in the app's folder. */
+export const LOCK_NAME = "kontract.lock.json";
+
 /** First op of an app; lower ones are Kontract's own. */
 export const FIRST_OP = 1000;
 

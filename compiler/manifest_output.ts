@@ -5,6 +5,7 @@
  * @module
  */
 import type { Manifest } from "../_internal/manifest.ts";
+import type { Analysis } from "./analysis.ts";
 import { emitCookbook } from "./cookbook/mod.ts";
 import { digest } from "./digest.ts";
 import { emitClient } from "./emit/client.ts";
@@ -31,11 +32,11 @@ export class ManifestOutput {
 
   /** All files below the output folder, and the client module with {@link BUILD_MARK} for the hash. */
   files(
-    manifest: Manifest,
+    { manifest, meaning }: Pick<Analysis, "manifest" | "meaning">,
     pins: readonly string[],
     layout: Layout,
   ): { readonly client: ClientFiles; readonly files: ReadonlyMap<string, string> } {
-    const key = digest([JSON.stringify(withoutPlaces(manifest)), ...pins], 32);
+    const key = digest([meaning, ...pins], 32);
     const kept = this.#kept?.key === key ? this.#kept : this.#kept = made(key, manifest, pins);
     const files = new Map([...kept.files].map(([name, text]) => [name, marked(text, manifest)]));
     if (layout === "bundle") {
@@ -61,16 +62,4 @@ function made(key: string, manifest: Manifest, pins: readonly string[]): Kept {
 /** The text with the build's hash put in. */
 export function marked(text: string, { build }: Pick<Manifest, "build">): string {
   return text.includes(BUILD_MARK) ? text.replaceAll(BUILD_MARK, build) : text;
-}
-
-/** The manifest without its hash and the places in the sources, which generated code does not tell. */
-export function withoutPlaces(manifest: Manifest): Manifest {
-  const source = { file: "", line: 0, column: 0 };
-  return {
-    ...manifest,
-    build: BUILD_MARK,
-    routes: manifest.routes.map((one) => ({ ...one, source })),
-    tables: manifest.tables.map((one) => ({ ...one, source })),
-    errors: manifest.errors.map((one) => ({ ...one, source })),
-  };
 }

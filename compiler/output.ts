@@ -3,13 +3,15 @@
  *
  * A folder is written beside its place and swapped in by renames; a file is written beside its place
  * and renamed. A reader sees the old or the new, never a mixture; a crash leaves at most a folder
- * `.<name>.kontract-…` beside it, which the next build removes or puts back. Files that are what they
- * were are linked into the new folder instead of written.
+ * `.<name>.kontract-…` beside it, which the next build removes or puts back.
+ *
+ * A folder of hundreds of files in which an edit changes a few may be updated in place instead: the changed
+ * files are written beside it, then renamed into it one by one. Then a reader must wait for the end, and a
+ * crash between two renames leaves a mixture, until the next build puts a whole folder there.
  *
  * @module
  */
 import { Buffer } from "node:buffer";
-import { linkSync, mkdirSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import process from "node:process";
 
@@ -47,26 +49,65 @@ export class OutputFolder {
    *
    * @param last What belongs to the same step: runs when all bytes are on the disk, before the swap
    */
-  async write(
+  write(folder: string, files: FolderFiles, last?: () => Promise<void>): Promise<void> {
+    return this.#write(folder, files, last, "swap");
+  }
+
+  /** The same, in place where the folder is what this object has written; by a swap where it is not. */
+  update(folder: string, files: FolderFiles, last?: () => Promise<void>): Promise<void> {
+    return this.#write(folder, files, last, "in place");
+  }
+
+  async #write(
     folder: string,
     files: FolderFiles,
     last: () => Promise<void> = () => Promise.resolve(),
+    how: "swap" | "in place",
   ): Promise<void> {
     await Deno.mkdir(dirname(folder), { recursive: true });
     await removeLeftovers(folder);
-    const fresh = beside(folder, "new");
-    const before = this.#folder === folder ? this.#written : new Map<string, Written>();
+    const before = this.#written;
+    const known = how === "in place" && this.#folder === folder && before.size > 0 &&
+      holds(folder, before);
+    const changed = known ? changedFiles(files, before) : files;
     this.#written = new Map();
+    const fresh = beside(folder, "new");
     try {
-      const written = fill(fresh, files, folder, before);
+      const written = fill(fresh, changed);
       await last();
-      await swap(fresh, folder);
+      if (known) {
+        for (const path of changed.keys()) move(fresh, folder, path);
+        for (const path of before.keys()) if (!files.has(path)) Deno.removeSync(join(folder, path));
+        for (const [path, file] of before) {
+          if (files.has(path) && !written.has(path)) written.set(path, file);
+        }
+      } else await swap(fresh, folder);
       this.#written = written;
       this.#folder = folder;
     } finally {
       await removed(fresh);
     }
   }
+}
+
+/** True where each file is the one that was written. */
+function holds(folder: string, written: ReadonlyMap<string, Written>): boolean {
+  return [...written].every(([path, { stamp }]) => stampOf(join(folder, path)) === stamp);
+}
+
+function changedFiles(files: FolderFiles, before: ReadonlyMap<string, Written>): FolderFiles {
+  return new Map(
+    [...files].filter(([path, contents]) => {
+      const known = before.get(path)?.contents;
+      return known === undefined || !same(known, contents);
+    }),
+  );
+}
+
+function move(from: string, to: string, path: string): void {
+  const target = join(to, path);
+  Deno.mkdirSync(dirname(target), { recursive: true });
+  Deno.renameSync(join(from, path), target);
 }
 
 /** Another build may swap its folder in between our two renames; then ours goes on top of that. */
@@ -91,32 +132,21 @@ async function swap(fresh: string, folder: string): Promise<void> {
 }
 
 /** Fills a new folder. Synchronous: hundreds of small files take less time than as many waits. */
-function fill(
-  fresh: string,
-  files: FolderFiles,
-  folder: string,
-  before: ReadonlyMap<string, Written>,
-): Map<string, Written> {
+function fill(fresh: string, files: FolderFiles): Map<string, Written> {
   const written = new Map<string, Written>();
   const made = new Set<string>();
   for (const [path, contents] of files) {
     const target = join(fresh, path);
     const parent = dirname(target);
     if (!made.has(parent)) {
-      mkdirSync(parent, { recursive: true });
+      Deno.mkdirSync(parent, { recursive: true });
       made.add(parent);
     }
-    const known = before.get(path);
-    if (known !== undefined && same(known.contents, contents)) {
-      if (linked(join(folder, path), target, known.stamp)) {
-        written.set(path, known);
-        continue;
-      }
-    }
-    writeFileSync(target, contents);
+    if (typeof contents === "string") Deno.writeTextFileSync(target, contents);
+    else Deno.writeFileSync(target, contents);
     written.set(path, { contents, stamp: stampOf(target) });
   }
-  mkdirSync(fresh, { recursive: true });
+  Deno.mkdirSync(fresh, { recursive: true });
   return written;
 }
 
@@ -126,21 +156,14 @@ function same(a: string | Uint8Array, b: string | Uint8Array): boolean {
   return a.length === b.length && Buffer.compare(a, b) === 0;
 }
 
-/** Gives a file a second name; false where it is not the one that was written. */
-function linked(from: string, to: string, stamp: string): boolean {
-  try {
-    linkSync(from, to);
-  } catch {
-    return false;
-  }
-  if (stampOf(to) === stamp) return true;
-  unlinkSync(to);
-  return false;
-}
-
+/** What a file is on disk; empty where it is none. */
 function stampOf(path: string): string {
-  const { mtimeNs, size, ino } = statSync(path, { bigint: true });
-  return `${mtimeNs}:${size}:${ino}`;
+  try {
+    const { mtime, size, ino } = Deno.statSync(path);
+    return `${mtime?.getTime()}:${size}:${ino}`;
+  } catch {
+    return "";
+  }
 }
 
 /**

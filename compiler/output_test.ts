@@ -1,7 +1,7 @@
 /** A folder of outputs is whole at every moment, and what a crash leaves goes away. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { writeFolder } from "./output.ts";
+import { OutputFolder, writeFolder } from "./output.ts";
 
 /** A process number that no process has. */
 async function deadPid(): Promise<number> {
@@ -40,3 +40,54 @@ Deno.test("a build cut off between its two renames has lost nothing", () =>
     await assert.rejects(writeFolder(join(parent, "dist"), new Map([["x\0", "b"]])));
     assert.equal(await Deno.readTextFile(join(parent, "dist", "a.txt")), "last good");
   }));
+
+Deno.test("a folder updated in place changes by what is another, new or gone, and by nothing else", () =>
+  inFolder(async (parent) => {
+    const folder = join(parent, "dist");
+    const output = new OutputFolder();
+    await output.update(folder, new Map([["a/same.txt", "1"], ["a/new.txt", "1"], ["b.txt", "1"]]));
+    const inode = (path: string) => Deno.statSync(join(folder, path)).ino;
+    const before = [inode("."), inode("a/same.txt")];
+    await output.update(
+      folder,
+      new Map([["a/same.txt", "1"], ["a/new.txt", "2"], ["c/d.txt", "1"]]),
+    );
+    assert.deepEqual([inode("."), inode("a/same.txt")], before);
+    assert.deepEqual(texts(folder), { "a/new.txt": "2", "a/same.txt": "1", "c/d.txt": "1" });
+  }));
+
+Deno.test("a folder that another hand changed is put there whole", () =>
+  inFolder(async (parent) => {
+    const folder = join(parent, "dist");
+    const output = new OutputFolder();
+    const files = new Map([["a.txt", "1"], ["b.txt", "1"]]);
+    await output.update(folder, files);
+    await Deno.writeTextFile(join(folder, "a.txt"), "another");
+    await Deno.writeTextFile(join(folder, "left.txt"), "of another build");
+    await output.update(folder, files);
+    assert.deepEqual(texts(folder), { "a.txt": "1", "b.txt": "1" });
+  }));
+
+Deno.test("an update that cannot be written changes no file, and the next one is whole", () =>
+  inFolder(async (parent) => {
+    const folder = join(parent, "dist");
+    const output = new OutputFolder();
+    await output.update(folder, new Map([["a.txt", "1"], ["b.txt", "1"]]));
+    await assert.rejects(output.update(folder, new Map([["a.txt", "2"], ["x\0", "2"]])));
+    assert.deepEqual(texts(folder), { "a.txt": "1", "b.txt": "1" });
+    assert.deepEqual([...Deno.readDirSync(parent)].map(({ name }) => name), ["dist"]);
+    await output.update(folder, new Map([["a.txt", "3"]]));
+    assert.deepEqual(texts(folder), { "a.txt": "3" });
+  }));
+
+function texts(folder: string): Readonly<Record<string, string>> {
+  const found: [string, string][] = [];
+  const visit = (path: string): void => {
+    for (const { name, isDirectory } of Deno.readDirSync(join(folder, path))) {
+      if (isDirectory) visit(join(path, name));
+      else found.push([join(path, name), Deno.readTextFileSync(join(folder, path, name))]);
+    }
+  };
+  visit("");
+  return Object.fromEntries(found.sort());
+}

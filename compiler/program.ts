@@ -9,10 +9,7 @@
  */
 import { dirname, join } from "node:path";
 import ts from "typescript";
-import { CheckCache } from "./check_cache.ts";
 import { digest } from "./digest.ts";
-import type { TextRange } from "./erased_exports.ts";
-import { GraphCache } from "./graph_cache.ts";
 import type { ModuleGraph } from "./resolve.ts";
 import { parseShadowed } from "./shadow.ts";
 
@@ -51,11 +48,6 @@ export class ProgramCache {
   /** Importer → files that its imports lead to, as the last program resolved them. */
   readonly #imports: Map<string, readonly string[]> = new Map();
   #denoLib: string | null = null;
-  readonly graphs: GraphCache = new GraphCache();
-  readonly checks: CheckCache = new CheckCache();
-  /** Places of exported types by file, with the key they were found under. */
-  readonly erased: Map<string, { readonly key: string; readonly ranges: readonly TextRange[] }> =
-    new Map();
 
   /** A program for this moment. */
   async program(input: ProgramInput): Promise<ts.Program> {
@@ -130,13 +122,15 @@ export class ProgramCache {
     for (const file of this.#parsed.keys()) {
       if (program.getSourceFile(file) === undefined) this.#parsed.delete(file);
     }
-    for (const file of this.erased.keys()) {
-      if (program.getSourceFile(file) === undefined) this.erased.delete(file);
-    }
     for (const file of this.#imports.keys()) {
       if (program.getSourceFile(file) === undefined) this.#imports.delete(file);
     }
   }
+}
+
+/** Equal for equal texts. */
+export function versionOf(source: ts.SourceFile): string {
+  return (source as { readonly version?: string }).version ?? "";
 }
 
 function resolveTypes(

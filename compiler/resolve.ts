@@ -11,9 +11,9 @@
  *
  * @module
  */
-import { readFileSync, statSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { FileTexts, isFile } from "./file_texts.ts";
 import {
   type EntryOptions,
   packageEntry,
@@ -83,6 +83,9 @@ const CONDITIONS: Readonly<Record<Purpose, Omit<EntryOptions, "isFile">>> = {
   },
 };
 
+/** By file name: equal as long as the file is what it was, undefined where there is none. */
+export type FileStamps = ReadonlyMap<string, string | undefined>;
+
 /** What an import leads to. */
 export type Resolution =
   | { readonly kind: "file"; readonly file: string }
@@ -98,9 +101,11 @@ export class ModuleGraph {
   #packages: Readonly<Record<string, InfoPackage>>;
   #folders: readonly { readonly folder: string; readonly id: string }[];
   #packageJson: Map<string, PackageJson> = new Map();
+  readonly #texts: FileTexts;
 
-  /** Wraps what Deno said. */
-  constructor(info: DenoInfo) {
+  /** Wraps what Deno said; `texts` reads the modules' files. */
+  constructor(info: DenoInfo, texts: FileTexts) {
+    this.#texts = texts;
     this.#redirects = info.redirects;
     this.#packages = info.npmPackages ?? {};
     for (const module of info.modules) {
@@ -141,22 +146,38 @@ export class ModuleGraph {
     return Object.keys(this.#packages).sort();
   }
 
-  /** Text of a module by its file name, or undefined. Deno's cache note at a remote file's end is cut off. */
+  /** Text of a module by its file name, or undefined. */
   read(file: string): string | undefined {
-    const path = file.startsWith(REMOTE) ? this.#files.get(file)?.local ?? undefined : file;
-    if (path === undefined) return undefined;
-    try {
-      const text = readFileSync(path, "utf8");
-      return path === file ? text : text.replace(/\n\/\/ denoCacheMetadata=.*\s*$/, "\n");
-    } catch {
-      return undefined;
-    }
+    const path = this.#path(file);
+    return path === null ? undefined : this.#texts.read(path);
+  }
+
+  /** What files are now, for {@link holds}. */
+  stamps(files: Iterable<string>): FileStamps {
+    return new Map([...files].map((file) => [file, this.#texts.stamp(this.#path(file) ?? file)]));
+  }
+
+  /** True where all files are what they were. */
+  holds(stamps: FileStamps): boolean {
+    return [...stamps].every(([file, stamp]) =>
+      this.#texts.stamp(this.#path(file) ?? file) === stamp
+    );
+  }
+
+  /** Hash of a module's text. */
+  hash(file: string): string {
+    return this.#texts.hash(this.#path(file) ?? file);
   }
 
   /** True where {@link read} gives something. */
   has(file: string): boolean {
-    const path = file.startsWith(REMOTE) ? this.#files.get(file)?.local ?? null : file;
+    const path = this.#path(file);
     return path !== null && isFile(path);
+  }
+
+  /** Where a module lies on disk. */
+  #path(file: string): string | null {
+    return file.startsWith(REMOTE) ? this.#files.get(file)?.local ?? null : file;
   }
 
   /** Resolves an import as it stands in `importer` (a file name of this graph or of an npm package). */
@@ -253,7 +274,7 @@ export class ModuleGraph {
     let json = this.#packageJson.get(folder);
     if (json === undefined) {
       try {
-        json = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as PackageJson;
+        json = JSON.parse(Deno.readTextFileSync(join(folder, "package.json"))) as PackageJson;
       } catch {
         json = {};
       }
@@ -278,14 +299,6 @@ function firstLine(text: string): string {
   return text.split("\n")[0] ?? text;
 }
 
-function isFile(path: string): boolean {
-  try {
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
-}
-
 function declarationOf(file: string): string {
   const declared = file.replace(/\.([cm]?)js$/, ".d.$1ts");
   return declared !== file && isFile(declared) ? declared : file;
@@ -300,7 +313,11 @@ export function fileName(specifier: string): string {
 }
 
 /** Asks Deno for the graph of one root module. */
-export async function readGraph(rootFile: string, cwd: string): Promise<ModuleGraph> {
+export async function readGraph(
+  rootFile: string,
+  cwd: string,
+  texts: FileTexts = new FileTexts(),
+): Promise<ModuleGraph> {
   const command = new Deno.Command(Deno.execPath(), {
     args: ["info", "--json", pathToFileURL(rootFile).href],
     cwd,
@@ -310,7 +327,7 @@ export async function readGraph(rootFile: string, cwd: string): Promise<ModuleGr
   });
   const { success, stdout, stderr } = await command.output();
   if (!success) throw new GraphError(firstLine(new TextDecoder().decode(stderr).trim()));
-  return new ModuleGraph(JSON.parse(new TextDecoder().decode(stdout)) as DenoInfo);
+  return new ModuleGraph(JSON.parse(new TextDecoder().decode(stdout)) as DenoInfo, texts);
 }
 
 /** Deno refused to make a graph: the app's configuration is broken. */

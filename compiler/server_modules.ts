@@ -17,7 +17,6 @@ import * as esbuild from "esbuild";
 import {
   active,
   buildSettings,
-  type Bundle,
   type BundleInput,
   loadText,
   report,
@@ -25,16 +24,17 @@ import {
   writtenText,
 } from "./bundle.ts";
 import type { Diagnostics } from "./diagnostic.ts";
-import { type FileStamps, fileStamps, sameFiles } from "./file_stamps.ts";
-import type { ModuleGraph } from "./resolve.ts";
+import type { OutputFiles } from "./size_report.ts";
+import type { FileStamps, ModuleGraph } from "./resolve.ts";
 
 /** One of the app's own modules, as it was made. */
 interface Made {
   /** Its text and what is put behind it, before anything is done to them. */
   readonly written: string;
   readonly graph: ModuleGraph;
-  readonly code: Uint8Array;
-  readonly map: Uint8Array;
+  readonly code: string | Uint8Array;
+  /** Null where no line of it is an author's. */
+  readonly map: Uint8Array | null;
   readonly imports: readonly Import[];
 }
 
@@ -62,6 +62,8 @@ interface Vendor {
 
 const VIRTUAL = "kontract:";
 const CODE = /\.(?:[cm]?[jt]sx?|json)$/;
+/** Generated code that has an author's lines ends with this and their places. */
+const MAP_COMMENT = "//# sourceMappingURL=";
 
 /** The modules of one host, made again and again. */
 export class ServerModules {
@@ -75,7 +77,7 @@ export class ServerModules {
   async make(
     input: BundleInput,
     diagnostics: Diagnostics,
-  ): Promise<Pick<Bundle, "files"> | "whole" | null> {
+  ): Promise<{ readonly files: OutputFiles } | "whole" | null> {
     active.count++;
     try {
       const entries = Object.values(input.entries);
@@ -102,7 +104,12 @@ export class ServerModules {
     while (wave.length > 0) {
       for (const id of wave) reached.add(id);
       const stale = wave.filter((id) => !this.#holds(id, input));
-      if (stale.length > 0) await this.#transform(stale, input);
+      const [ready, rest] = [
+        stale.filter((id) => isReady(id, input)),
+        stale.filter((id) => !isReady(id, input)),
+      ];
+      for (const id of ready) this.#made.set(id, generated(id, input));
+      if (rest.length > 0) await this.#transform(rest, input);
       const next = wave.flatMap((id) => this.#made.get(id)!.imports)
         .filter(({ target }) => target.kind === "module" && !reached.has(target.id))
         .map(({ target }) => target.id);
@@ -181,7 +188,7 @@ export class ServerModules {
       .filter(({ target }) => target.kind === "vendor").map(({ target }) => target.id);
     const entries = [...new Set(wanted)].sort();
     const key = JSON.stringify([input.root, input.outdir, input.minify, entries]);
-    if (this.#vendor?.key === key && sameFiles(this.#vendor.stamps, input.root)) {
+    if (this.#vendor?.key === key && input.graph.holds(this.#vendor.stamps)) {
       return this.#vendor;
     }
     const modules = new Set<string>();
@@ -210,7 +217,7 @@ export class ServerModules {
     const inputs = new Map(
       Object.entries(result.metafile.inputs).map(([name, one]) => [join(input.root, name), one]),
     );
-    const stamps = fileStamps(inputs.keys(), input.root);
+    const stamps = input.graph.stamps(inputs.keys());
     const whole = entries.some((file) => inputs.get(file)?.format === "cjs");
     const files = new Map(result.outputFiles.map((file) => [
       slashes(relative(input.outdir, file.path)),
@@ -228,15 +235,40 @@ export class ServerModules {
     reached: ReadonlySet<string>,
     vendor: ReadonlyMap<string, Uint8Array>,
     input: BundleInput,
-  ): ReadonlyMap<string, Uint8Array> {
-    const files = new Map(vendor);
+  ): OutputFiles {
+    const files = new Map<string, string | Uint8Array>(vendor);
     for (const id of [...reached].sort()) {
       const { code, map } = this.#made.get(id)!;
-      files.set(`${outputOf(id, input)}.js`, code);
-      files.set(`${outputOf(id, input)}.js.map`, map);
+      const output = outputOf(id, input);
+      files.set(`${output}.js`, code);
+      if (map !== null) files.set(`${output}.js.map`, map);
     }
     return files;
   }
+}
+
+/** True for generated code without a line of an author's: JavaScript already, its imports apart. */
+function isReady(id: string, input: BundleInput): boolean {
+  return id.startsWith(VIRTUAL) && !input.minify &&
+    !(input.virtual.get(id) ?? "").includes(MAP_COMMENT);
+}
+
+/** The lines of generated code that import something, up to the specifier. */
+const IMPORT =
+  /^(import |(?:import|export) (?:\{[^{}"]*\}|[\w$]+) from |\s+\(\) => import\()"([^"]+)"(?=;$|\),$)/gm;
+
+function generated(id: string, input: BundleInput): Made {
+  const written = writtenOf(id, input);
+  const imports: Import[] = [];
+  const output = outputOf(id, input);
+  const code = written.replaceAll(IMPORT, (_all, before: string, specifier: string) => {
+    const kind = before.endsWith("(") ? "dynamic-import" : "import-statement";
+    const target = targetOf(resolveFrom(specifier, kind, id, input), input);
+    if (target === null) throw new Error(`Invariant: '${id}' imports '${specifier}'.`);
+    imports.push({ specifier, kind, target });
+    return `${before}${JSON.stringify(specifierOf(target, output, input))}`;
+  });
+  return { written, graph: input.graph, code, map: null, imports };
 }
 
 /** Output of a module below the output folder, without its ending. */

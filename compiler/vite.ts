@@ -14,11 +14,11 @@
  * @module
  */
 import { resolve, sep } from "node:path";
-import { type Analysis, analyze } from "./analysis.ts";
+import { type Analysis, AnalysisCache, analyze } from "./analysis.ts";
 import { Diagnostics, formatDiagnostics } from "./diagnostic.ts";
 import { emitClient } from "./emit/client.ts";
+import { isFile } from "./file_texts.ts";
 import { clientGuard } from "./front_end.ts";
-import { ProgramCache } from "./program.ts";
 import { appPath } from "./project.ts";
 
 /** Options of {@link kontract}. */
@@ -126,7 +126,7 @@ export function kontract(options: KontractPluginOptions = {}): KontractPlugin {
 /** One app under Vite: its last good analysis. */
 class ViteApp {
   readonly #options: KontractPluginOptions;
-  readonly #cache: ProgramCache = new ProgramCache();
+  readonly #cache: AnalysisCache = new AnalysisCache();
   #root: string;
   #analysis: Analysis | null = null;
   #client: Readonly<Record<string, string>> = {};
@@ -224,17 +224,9 @@ class ViteApp {
       return { refuse: `${appPath(analysis.project, file)}: ${verdict.refuse}` };
     }
     if (verdict !== null) return verdict.stub;
-    return analysis.graph.files().has(file) && !isOnDisk(file)
+    return analysis.graph.files().has(file) && !isFile(file)
       ? analysis.graph.read(file) ?? null
       : null;
-  }
-}
-
-function isOnDisk(file: string): boolean {
-  try {
-    return Deno.statSync(file).isFile;
-  } catch {
-    return false;
   }
 }
 
@@ -242,7 +234,7 @@ function isOnDisk(file: string): boolean {
 function appFolder(folder: string): string {
   for (let at = folder;; at = resolve(at, "..")) {
     const marks = ["kontract.json", "kontract.lock.json"];
-    if (marks.some((name) => isOnDisk(resolve(at, name)))) return at;
+    if (marks.some((name) => isFile(resolve(at, name)))) return at;
     if (resolve(at, "..") === at) return folder;
   }
 }

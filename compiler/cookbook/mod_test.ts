@@ -2,9 +2,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Manifest, RouteDef } from "../../_internal/manifest.ts";
-import { analyze } from "../analysis.ts";
+import { AnalysisCache, analyze } from "../analysis.ts";
 import { Diagnostics, formatDiagnostics } from "../diagnostic.ts";
-import { ProgramCache } from "../program.ts";
 import { makeApp } from "../testing/app.ts";
 import { goldenCases, updateGolden } from "../testing/golden.ts";
 import { type CookbookIndex, emitCookbook } from "./mod.ts";
@@ -17,7 +16,7 @@ async function manifestOf(files: Readonly<Record<string, string>>): Promise<Mani
   const found = await analyze({
     root: app.root,
     hosts: [],
-    cache: new ProgramCache(),
+    cache: new AnalysisCache(),
     diagnostics,
     checkWeb: false,
     time: (_stage, work) => work(),

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import type { Bits, Manifest, TableDef } from "../../_internal/manifest.ts";
-import { analyze } from "../../compiler/analysis.ts";
+import { AnalysisCache, analyze } from "../../compiler/analysis.ts";
 import { Diagnostics, formatDiagnostics } from "../../compiler/diagnostic.ts";
-import { ProgramCache } from "../../compiler/program.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
 import { field, number, PEOPLE, string, table, THINGS } from "../../storage/testing/tables.ts";
 import { testDatabase } from "../postgres.ts";
@@ -29,7 +28,7 @@ const FIXTURE: readonly TableDef[] = [
   { ...THINGS, fields: THINGS.fields.filter(({ name }) => name !== "scores") },
 ];
 
-const cache = new ProgramCache();
+const cache = new AnalysisCache();
 
 /** An example's manifest, from its sources. */
 async function manifestOf(example: string): Promise<Manifest> {

@@ -1,0 +1,131 @@
+/**
+ * An app's module graph: its sources, its front end and what generated code imports.
+ *
+ * Owned by one builder.
+ *
+ * @module
+ */
+import { dirname, join, sep } from "node:path";
+import { PACKAGE_FILES } from "./emit/worker.ts";
+import type { Diagnostics } from "./diagnostic.ts";
+import { isFile } from "./file_texts.ts";
+import { GraphCache } from "./graph_cache.ts";
+import { reportNesting } from "./nesting.ts";
+import { writeFile } from "./output.ts";
+import { appPath, listFiles, type Project, sourceFiles } from "./project.ts";
+import { GraphError, type ModuleGraph } from "./resolve.ts";
+
+/** An app's files, and where their imports lead. */
+export interface AppGraph {
+  readonly project: Project;
+  readonly graph: ModuleGraph;
+  /** Module that stands for generated ones when they import something, absolute. */
+  readonly graphFile: string;
+  /** Backend sources, absolute. */
+  readonly sources: readonly string[];
+  /** Absolute file of the front end's script, or null. */
+  readonly webEntry: string | null;
+  /** The package's entry, absolute. */
+  readonly entry: string;
+  /** Folder or URL of the package, as a file name with a separator at its end. */
+  readonly packageFolder: string;
+}
+
+const WEB_ENTRIES = ["main.ts", "main.tsx", "main.js", "main.jsx"];
+
+/** Reads the graph again and again. */
+export class AppGraphs {
+  readonly #graphs: GraphCache = new GraphCache();
+  /** Of a package from a registry: what {@link unreachedFiles} found, so that a rebuild asks Deno once. */
+  #remoteFiles: readonly string[] = [];
+
+  /** The graph for `hosts`; null where there is none, with the reasons in `diagnostics`. */
+  async read(
+    project: Project,
+    hosts: readonly string[],
+    diagnostics: Diagnostics,
+  ): Promise<AppGraph | null> {
+    const sources = await sourceFiles(project);
+    const webEntry = WEB_ENTRIES.map((name) => join(project.web, name)).find(isFile) ?? null;
+    if (sources.length === 0) {
+      diagnostics.add({
+        code: "KT1001",
+        severity: "error",
+        message: `There are no source files in '${appPath(project, project.source)}'.`,
+        hint: 'Put backend functions there, or set "source" in kontract.json.',
+      });
+      return null;
+    }
+    const graphFile = join(project.root, ".kontract", "graph.ts");
+    const imports = [
+      "@kontract/kontract",
+      "@kontract/kontract/client",
+      "@kontract/kontract/codec",
+      ...hosts.map((host) => `@kontract/kontract/${host}`),
+      ...[...sources, ...(webEntry === null ? [] : [webEntry])].map((file) =>
+        `../${appPath(project, file)}`
+      ),
+    ];
+    const graph = await this.#graph(project, graphFile, imports, diagnostics);
+    const entry = graph?.resolve("@kontract/kontract", graphFile, "types");
+    if (graph === null || entry === undefined) return null;
+    if (entry.kind !== "file") {
+      diagnostics.add({
+        code: "KT1002",
+        severity: "error",
+        message: "The app does not have Kontract: '@kontract/kontract' cannot be found.",
+        hint:
+          "deno add jsr:@kontract/kontract, or with a checkout beside the app an entry in deno.json's imports " +
+          'and "links": ["../kontract"].',
+      });
+      return null;
+    }
+    const packageFolder = dirname(entry.file) + sep;
+    return { project, graph, graphFile, sources, webEntry, entry: entry.file, packageFolder };
+  }
+
+  async #graph(
+    project: Project,
+    graphFile: string,
+    imports: readonly string[],
+    diagnostics: Diagnostics,
+  ): Promise<ModuleGraph | null> {
+    try {
+      const graph = await this.#importing(project, graphFile, imports);
+      const unreached = unreachedFiles(graph, graphFile);
+      if (unreached.length === 0) return graph;
+      this.#remoteFiles = unreached;
+      return await this.#importing(project, graphFile, imports);
+    } catch (error) {
+      if (!(error instanceof GraphError)) throw error;
+      // Deno's own parser has ended the process.
+      if (/overflowed its stack/.test(error.message)) {
+        await reportNesting(project.root, await listFiles(project.source), diagnostics);
+      } else diagnostics.add({ code: "KT1002", severity: "error", message: error.message });
+      return null;
+    }
+  }
+
+  async #importing(
+    project: Project,
+    graphFile: string,
+    imports: readonly string[],
+  ): Promise<ModuleGraph> {
+    const all = [...imports, ...this.#remoteFiles];
+    const text = all.map((one) => `import ${JSON.stringify(one)};\n`).join("");
+    await writeFile(graphFile, text);
+    return await this.#graphs.graph(graphFile, text, project.root);
+  }
+}
+
+/**
+ * Files of a package from a registry that generated code imports and no entry point reaches: Deno fetches
+ * and names a remote file only where something imports it. Of a package on disk every file is there.
+ */
+function unreachedFiles(graph: ModuleGraph, graphFile: string): readonly string[] {
+  const entry = graph.resolve("@kontract/kontract", graphFile, "types");
+  const url = entry.kind === "file" ? graph.files().get(entry.file) : undefined;
+  if (entry.kind !== "file" || url === undefined || url.startsWith("file:")) return [];
+  const missing = PACKAGE_FILES.filter((file) => !graph.has(join(dirname(entry.file), file)));
+  return missing.map((file) => new URL(file, url).href);
+}

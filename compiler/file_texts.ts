@@ -1,0 +1,101 @@
+/**
+ * Files as one build sees them: each is looked at once, and read again only where it may have changed.
+ *
+ * A file of the app's own is read in every round. Any other (a package's, TypeScript's) changes by an update
+ * only: its time and size tell.
+ *
+ * @module
+ */
+import { sep } from "node:path";
+import { digest } from "./digest.ts";
+
+/** Files that are read as texts; of any other its time and size tell, an own one's too. */
+const TEXT = /\.(?:[cm]?[jt]sx?|jsonc?|css|html|txt|md|svg)$/;
+
+/** What Deno writes at the end of a remote file in its cache. */
+const CACHE_NOTE = /\n\/\/ denoCacheMetadata=.*\s*$/;
+
+interface Seen {
+  round: number;
+  /** The text itself, or time and size; undefined where there is no such file. */
+  readonly stamp: string | undefined;
+  text?: string | undefined;
+  hash?: string;
+}
+
+/** Texts of one app's files and of what it uses. Owned by one builder. */
+export class FileTexts {
+  #root = "";
+  #round = 0;
+  readonly #seen: Map<string, Seen> = new Map();
+
+  /** Begins a round: what is asked for from now on is looked at again. */
+  refresh(root: string): void {
+    for (const [file, { round }] of this.#seen) {
+      if (round < this.#round || root !== this.#root) this.#seen.delete(file);
+    }
+    this.#root = root;
+    this.#round++;
+  }
+
+  /** A file's text; undefined where there is none. */
+  read(file: string): string | undefined {
+    const seen = this.#look(file);
+    if (seen.stamp === undefined) return undefined;
+    return seen.text ??= readText(file)?.replace(CACHE_NOTE, "\n");
+  }
+
+  /** Equal as long as the file is what it was; undefined where there is none. */
+  stamp(file: string): string | undefined {
+    return this.#look(file).stamp;
+  }
+
+  /** Hash of a file's text. */
+  hash(file: string): string {
+    const seen = this.#look(file);
+    return seen.hash ??= digest([this.read(file) ?? ""], 32);
+  }
+
+  #look(file: string): Seen {
+    const before = this.#seen.get(file);
+    if (before?.round === this.#round) return before;
+    const stamp = this.#isOwnText(file) ? readText(file) : timeAndSize(file);
+    const seen: Seen = before !== undefined && before.stamp === stamp
+      ? before
+      : { round: 0, stamp, ...(this.#isOwnText(file) ? { text: stamp } : {}) };
+    seen.round = this.#round;
+    this.#seen.set(file, seen);
+    return seen;
+  }
+
+  #isOwnText(file: string): boolean {
+    return TEXT.test(file) && file.startsWith(this.#root + sep) &&
+      !file.includes(`${sep}node_modules${sep}`);
+  }
+}
+
+function timeAndSize(file: string): string | undefined {
+  try {
+    const { mtime, size, ino, isFile } = Deno.statSync(file);
+    return isFile ? `${mtime?.getTime()}:${size}:${ino}` : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function readText(file: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(file);
+  } catch {
+    return undefined;
+  }
+}
+
+/** True where a file lies on disk now. */
+export function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
