@@ -159,14 +159,19 @@ export class Lock {
    * moved to another module), or a new one. `isThere` tells whether a module still declares the type.
    */
   typeName(wanted: string, module: string, isThere: (module: string) => boolean): string {
+    const kept = own(this.#old.names, wanted) === module && !this.#names.has(wanted);
+    const name = kept ? wanted : this.#numberedName(wanted, module, isThere);
+    this.#names.set(name, module);
+    return name;
+  }
+
+  #numberedName(wanted: string, module: string, isThere: (module: string) => boolean): string {
     const free = Object.entries(this.#old.names).filter(([name]) =>
       isNumbered(name, wanted) && !this.#names.has(name)
     ).sort(([a], [b]) => a.length - b.length || compareText(a, b));
     const mine = free.find(([, from]) => from === module) ??
       free.find(([, from]) => !isThere(from));
-    const name = mine?.[0] ?? this.#newName(wanted);
-    this.#names.set(name, module);
-    return name;
+    return mine?.[0] ?? this.#newName(wanted);
   }
 
   #newName(wanted: string): string {

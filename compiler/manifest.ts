@@ -16,7 +16,6 @@ import type { Shape, ShapeTable } from "../_internal/shape.ts";
 import { errorDefs, thrownIn } from "./app_errors.ts";
 import { checkHttp } from "./http_binding.ts";
 import { compareText } from "./diagnostic.ts";
-import { digest } from "./digest.ts";
 import { execDefs } from "./discover_execs.ts";
 import type { Discovery } from "./discover.ts";
 import type { Lock } from "./lock.ts";
@@ -24,6 +23,7 @@ import type { Lowering, Place } from "./lower/mod.ts";
 import { chainOf } from "./middleware.ts";
 import { appPath } from "./project.ts";
 import type { FieldSource, RouteSource, TableSource } from "./route_source.ts";
+import { SchemaHashes } from "./schema_hash.ts";
 import type { Reporter } from "./source_place.ts";
 
 /**
@@ -73,10 +73,11 @@ export function makeManifest(input: ManifestInput): Omit<Manifest, "build"> {
   const types = input.lowering.names.table;
   checkErrorNames(errors, routes, types, input);
   checkHttp(discovery.routes, routes, types, reporter);
+  const hashes = new SchemaHashes(types);
   return {
     version: 1,
     app: input.app,
-    routes: routes.map((route) => ({ ...route, schemaHash: schemaHash(route, types) })),
+    routes: routes.map((route) => ({ ...route, schemaHash: hashes.of(route) })),
     errors,
     tables,
     execs: execDefs(discovery.execs, input.execLowering, reporter),
@@ -397,32 +398,4 @@ function fieldDef(field: FieldSource, table: TableSource, input: ManifestInput):
     perm: field.perm,
     doc: field.doc,
   };
-}
-
-/** Same hash: both sides mean the same bytes. Docs and source places do not count. */
-function schemaHash(route: RouteDef, types: ShapeTable): string {
-  const used = new Map<string, Shape>();
-  const plain = (value: unknown): unknown => {
-    if (Array.isArray(value)) return value.map(plain);
-    if (typeof value !== "object" || value === null) return value;
-    const record = value as Record<string, unknown>;
-    if (record.kind === "ref" && typeof record.name === "string") {
-      const name = record.name;
-      const target = types[name];
-      if (target !== undefined && !used.has(name)) {
-        used.set(name, target);
-        used.set(name, plain(target) as Shape);
-      }
-    }
-    return Object.fromEntries(
-      Object.entries(record).filter(([key]) => key !== "doc")
-        .sort(([a], [b]) => compareText(a, b)).map(([key, inner]) => [key, plain(inner)]),
-    );
-  };
-  const own = plain({
-    parameters: route.parameters.map(({ shape, optional, rest }) => ({ shape, optional, rest })),
-    result: route.result,
-  });
-  const named = [...used].sort(([a], [b]) => compareText(a, b));
-  return digest([JSON.stringify(own), JSON.stringify(named)], 16);
 }

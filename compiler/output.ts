@@ -28,7 +28,7 @@ export type FolderFiles = ReadonlyMap<string, string | Uint8Array>;
 export function writeFolder(
   folder: string,
   files: FolderFiles,
-  last?: () => Promise<void>,
+  last?: LastStep,
 ): Promise<void> {
   return new OutputFolder().write(folder, files, last);
 }
@@ -41,7 +41,9 @@ interface Written {
 
 /** A folder that is replaced again and again. */
 export class OutputFolder {
+  /** What is in {@link OutputFolder.#folder}. */
   #written: Map<string, Written> = new Map();
+  /** Folder that was written last; empty where that failed. */
   #folder = "";
 
   /**
@@ -49,44 +51,52 @@ export class OutputFolder {
    *
    * @param last What belongs to the same step: runs when all bytes are on the disk, before the swap
    */
-  write(folder: string, files: FolderFiles, last?: () => Promise<void>): Promise<void> {
-    return this.#write(folder, files, last, "swap");
-  }
-
-  /** The same, in place where the folder is what this object has written; by a swap where it is not. */
-  update(folder: string, files: FolderFiles, last?: () => Promise<void>): Promise<void> {
-    return this.#write(folder, files, last, "in place");
-  }
-
-  async #write(
-    folder: string,
-    files: FolderFiles,
-    last: () => Promise<void> = () => Promise.resolve(),
-    how: "swap" | "in place",
-  ): Promise<void> {
-    await Deno.mkdir(dirname(folder), { recursive: true });
-    await removeLeftovers(folder);
-    const before = this.#written;
-    const known = how === "in place" && this.#folder === folder && before.size > 0 &&
-      holds(folder, before);
-    const changed = known ? changedFiles(files, before) : files;
-    this.#written = new Map();
-    const fresh = beside(folder, "new");
-    try {
-      const written = fill(fresh, changed);
+  async write(folder: string, files: FolderFiles, last: LastStep = nothing): Promise<void> {
+    this.#folder = "";
+    await withFresh(folder, async (fresh) => {
+      this.#written = fill(fresh, files);
       await last();
-      if (known) {
-        for (const path of changed.keys()) move(fresh, folder, path);
-        for (const path of before.keys()) if (!files.has(path)) Deno.removeSync(join(folder, path));
-        for (const [path, file] of before) {
-          if (files.has(path) && !written.has(path)) written.set(path, file);
-        }
-      } else await swap(fresh, folder);
-      this.#written = written;
-      this.#folder = folder;
-    } finally {
-      await removed(fresh);
+      await swap(fresh, folder);
+    });
+    this.#folder = folder;
+  }
+
+  /** The same, in place where the folder still is what this object has written. */
+  async update(folder: string, files: FolderFiles, last: LastStep = nothing): Promise<void> {
+    const before = this.#written;
+    if (this.#folder !== folder || !holds(folder, before)) {
+      return await this.write(folder, files, last);
     }
+    this.#folder = "";
+    await withFresh(folder, async (fresh) => {
+      const changed = changedFiles(files, before);
+      this.#written = fill(fresh, changed);
+      await last();
+      for (const path of changed.keys()) move(fresh, folder, path);
+      for (const [path, file] of before) {
+        if (!files.has(path)) Deno.removeSync(join(folder, path));
+        else if (!changed.has(path)) this.#written.set(path, file);
+      }
+    });
+    this.#folder = folder;
+  }
+}
+
+type LastStep = () => Promise<void>;
+
+function nothing(): Promise<void> {
+  return Promise.resolve();
+}
+
+/** Gives `work` a name beside `folder` for a new one; what is left of it afterwards is removed. */
+async function withFresh(folder: string, work: (fresh: string) => Promise<void>): Promise<void> {
+  await Deno.mkdir(dirname(folder), { recursive: true });
+  await removeLeftovers(folder);
+  const fresh = beside(folder, "new");
+  try {
+    await work(fresh);
+  } finally {
+    await removed(fresh);
   }
 }
 
