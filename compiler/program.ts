@@ -52,18 +52,22 @@ export class ProgramCache {
   /** A program for this moment. */
   async program(input: ProgramInput): Promise<ts.Program> {
     this.#denoLib ??= await denoTypes();
-    const options = compilerOptions(input.compilerOptions);
-    const host = this.#host(input, options);
-    const program = ts.createProgram({
-      rootNames: [...input.roots, DENO_LIB, AMBIENT],
-      options,
-      host,
-      ...(this.#last === undefined ? {} : { oldProgram: this.#last }),
-    });
-    this.#last = program;
+    const program = this.#next(input);
     this.#graph = input.graph;
     this.#forget(program);
+    // What is kept has no checker: the types of one build are gone before the next one makes its own.
+    this.#last = this.#next(input, program);
     return program;
+  }
+
+  #next(input: ProgramInput, before: ts.Program | undefined = this.#last): ts.Program {
+    const options = compilerOptions(input.compilerOptions);
+    return ts.createProgram({
+      rootNames: [...input.roots, DENO_LIB, AMBIENT],
+      options,
+      host: this.#host(input, options),
+      ...(before === undefined ? {} : { oldProgram: before }),
+    });
   }
 
   /** Files that a file of the last program imports. */
