@@ -140,7 +140,8 @@ export const FILTER_HELPERS: readonly string[] = [
        ties := ties || format('%s is not distinct from %s and ', e, v);
        i := i + 1;
      end loop;
-     return format(' and (%s(%su._order %s ($3->>%s)::numeric))', sql, ties,
+     -- As the column's own type, or its index would not serve; a number out of its range is brought into it.
+     return format(' and (%s(%su._order %s least(greatest(($3->>%s)::numeric, -9e18), 9e18)::bigint))', sql, ties,
        case when p_backward then '<' else '>' end, i);
    end $f$`,
 ];

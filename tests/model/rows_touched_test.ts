@@ -15,6 +15,9 @@ const ROWS = 3000;
 const FEW = 40;
 const TABLES = [table("wide", [field("n", number)])];
 
+/** Where a page of most rows ends. */
+let farCursor: string | null = null;
+
 const OPERATIONS: Readonly<Record<string, (s: AnyStorage) => Promise<unknown>>> = {
   "get": (s) => s.wide!.get("row7"),
   "getMany of three": (s) => s.wide!.getMany(["row7", "row8", "none"]),
@@ -32,6 +35,7 @@ const OPERATIONS: Readonly<Record<string, (s: AnyStorage) => Promise<unknown>>> 
     await s.wide!.push({ n: 0 });
   },
   "a page": (s) => s.wide!.query().limit(5).page(),
+  "a page far behind the first": (s) => s.wide!.query().limit(5).after(farCursor).page(),
   "a commit of a row blindly": (s) => s.wide!.set("row9", { n: 3 }),
   "shift": (s) => s.wide!.shift(),
   "pop": (s) => s.wide!.pop(),
@@ -76,6 +80,9 @@ Deno.test({
         insert into kontract.trxs (sid, owner, tenant, family, expires_at)
           select sha256(convert_to(i::text, 'UTF8')), x.owner, x.tenant, x.family, x.expires_at
             from (select * from kontract.trxs limit 1) x, generate_series(1, ${ROWS}::int) i`;
+      await touched(async (s) => {
+        farCursor = (await s.wide!.query().limit(ROWS - 500).page()).cursor;
+      });
       for (const [name, body] of Object.entries(OPERATIONS)) {
         await t.step(name, async () => {
           const rows = await touched(body);
