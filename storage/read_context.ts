@@ -139,39 +139,47 @@ export class ReadContext {
   }
 }
 
-/** The end that a call's deadline or signal puts to waiting. */
+/**
+ * The end that a call's deadline or signal puts to waiting. It knows who waits and nobody else: a race with one
+ * promise for all would keep the result of each until the end of the call.
+ */
 class Stop {
-  readonly #stopped = Promise.withResolvers<never>();
+  readonly #waiting = new Set<(reason: KontractError) => void>();
   readonly #putOff: (() => void) | undefined;
   readonly #signal: AbortSignal | undefined;
-  readonly #onAbort = (): void => this.#stopped.reject(new KontractError("CANCELLED"));
+  readonly #onAbort = (): void => this.#stop(new KontractError("CANCELLED"));
+  #reason: KontractError | null = null;
 
   constructor(
     options: Pick<CallOptions, "deadline" | "signal">,
     now: () => number,
     alarm: SetAlarm = setPreciseAlarm,
   ) {
-    this.#stopped.promise.catch(() => {});
     const left = options.deadline - now();
     if (Number.isFinite(left)) {
-      this.#putOff = alarm(
-        left,
-        () => this.#stopped.reject(new KontractError("DEADLINE_EXCEEDED")),
-      );
+      this.#putOff = alarm(left, () => this.#stop(new KontractError("DEADLINE_EXCEEDED")));
     }
     this.#signal = options.signal;
     this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
   }
 
   race<T>(work: Promise<T>): Promise<T> {
-    // The work may still fail after we stopped waiting: that is nobody's unhandled rejection.
-    work.catch(() => {});
-    return Promise.race([work, this.#stopped.promise]);
+    return new Promise((resolve, reject) => {
+      if (this.#reason !== null) reject(this.#reason);
+      this.#waiting.add(reject);
+      // The work may still fail after we stopped waiting: that is nobody's unhandled rejection.
+      work.then(resolve, reject).finally(() => this.#waiting.delete(reject));
+    });
   }
 
   end(): void {
     this.#putOff?.();
     this.#signal?.removeEventListener("abort", this.#onAbort);
+  }
+
+  #stop(reason: KontractError): void {
+    this.#reason = reason;
+    for (const reject of this.#waiting) reject(reason);
   }
 }
 
