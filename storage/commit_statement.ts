@@ -40,19 +40,20 @@ export function commitStatement(
     effect === null ? null : answer,
   ];
   const [part, ...others] = ops;
-  if (
-    part !== undefined && others.length === 0 && part.q.length === 0 &&
-    session.tenant === DEFAULT_TENANT
-  ) {
+  const inTenant = [session.sid, session.tenant, ...head.slice(1), ...call];
+  if (part !== undefined && others.length === 0 && part.q.length === 0) {
     const one = oneRow(part);
-    if (one !== null) return [`put:${tableKey(part.t)}`, [...head, part.g, ...call, ...one]];
-    if (part.plain && part.r.length + part.w.length <= FEW_KEYS) {
+    const own = session.tenant === DEFAULT_TENANT;
+    if (one !== null && own) {
+      return [`put:${tableKey(part.t)}`, [...head, part.g, ...call, ...one]];
+    }
+    if (one !== null && part.plain) return ["tenant:put", [...inTenant, part.t, ...one]];
+    if (own && part.plain && part.r.length + part.w.length <= FEW_KEYS) {
       return [`put_many:${tableKey(part.t)}`, [...head, ...call, bounded(fewRows(part))]];
     }
   }
   const all = `[${ops.map(everything).join(",")}]`;
-  const name = statementOf(session.tenant, "commit");
-  return [name, [session.sid, session.tenant, ...head.slice(1), ...call, bounded(all)]];
+  return [statementOf(session.tenant, "commit"), [...inTenant, bounded(all)]];
 }
 
 /** Key, whether and what of it was read, data; where all that was read and written is one key. */

@@ -95,6 +95,7 @@ Deno.test({
             "revoke_family",
             "tenant_get",
             "tenant_get_many",
+            "tenant_put",
             ...perTable,
           ].sort(),
         );

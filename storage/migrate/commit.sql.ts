@@ -164,14 +164,14 @@ export const COMMIT_FUNCTIONS: readonly string[] = [
        end $b$ $q$, cases);
    end $f$`,
 
-  `create or replace function kontract.commit(
+  // Steps 3 and 4.
+  `create or replace function kontract_private.apply_ops(
      p_sid text, p_tenant text, p_owner text, p_bits int, p_group text, p_snap pg_snapshot, p_inc text,
-     p_lane text, p_reqno numeric, p_answer bytea, p_ops jsonb) returns text
-   language plpgsql volatile ${DEFINER} set enable_seqscan = off as $f$
+     p_late boolean, p_ops jsonb) returns void
+   language plpgsql volatile ${HELPER} as $f$
    #variable_conflict use_column
    declare ${HASHED_SID} s record; o jsonb; st kontract.storage; reads boolean; n int := 0;
-   begin ${INSIST} ${recordEffect("p_tenant", "p_owner")}
-     perform take_locks(p_tenant, p_ops);
+   begin
      for o in select jsonb_array_elements(p_ops) loop
        n := n + 1;
        select x.owner, x.tenant, x.system, x.ugroups, x.create_txid, st.permissions & p_bits as may, i.value as known,
@@ -200,12 +200,22 @@ export const COMMIT_FUNCTIONS: readonly string[] = [
          raise exception 'snapshot' using errcode = '72000';
        end if;
        if p_tenant = ${literal(DEFAULT_TENANT)} then
-         perform apply(st, s.may, p_owner, p_snap, p_lane is not null, o);
+         perform apply(st, s.may, p_owner, p_snap, p_late, o);
        else
-         perform apply_tenant(st, s.may, p_owner, p_snap, p_lane is not null, o);
+         perform apply_tenant(st, s.may, p_owner, p_snap, p_late, o);
        end if;
      end loop;
      if n = 0 then perform stored_answer(p_sid, p_tenant, p_owner, p_group, '', 0); end if;
+   end $f$`,
+
+  `create or replace function kontract.commit(
+     p_sid text, p_tenant text, p_owner text, p_bits int, p_group text, p_snap pg_snapshot, p_inc text,
+     p_lane text, p_reqno numeric, p_answer bytea, p_ops jsonb) returns text
+   language plpgsql volatile ${DEFINER} set enable_seqscan = off as $f$
+   #variable_conflict use_column
+   begin ${INSIST} ${recordEffect("p_tenant", "p_owner")}
+     perform take_locks(p_tenant, p_ops);
+     perform apply_ops(p_sid, p_tenant, p_owner, p_bits, p_group, p_snap, p_inc, p_lane is not null, p_ops);
      return pg_current_xact_id()::text;
    end $f$`,
 ];

@@ -20,6 +20,7 @@ import {
   LIST_TENANTS,
   TENANT_GET,
   TENANT_GET_MANY,
+  TENANT_PUT,
 } from "./tenants.sql.ts";
 import { TENANT_PREFIX } from "../tenant_name.ts";
 
@@ -37,6 +38,7 @@ const STATEMENTS: ReadonlyMap<string, string> = new Map([
   ...SHARED.map(([name, text]) => [TENANT_PREFIX + name, text] as const),
   [`${TENANT_PREFIX}get`, TENANT_GET],
   [`${TENANT_PREFIX}get_many`, TENANT_GET_MANY],
+  [`${TENANT_PREFIX}put`, TENANT_PUT],
   ["open_session", OPEN_SESSION],
   ["check_session", CHECK_SESSION],
   ["revoke_family", REVOKE_FAMILY],

@@ -7,6 +7,11 @@ export const TENANT_GET = `select kontract.tenant_get(${READ}, $10) as r`;
 export const TENANT_GET_MANY = `select rows, snap, inc, replay
   from kontract.tenant_get_many(${READ}, $10)`;
 
+/** As `put`, for the table `$11`. */
+export const TENANT_PUT =
+  `select kontract.tenant_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+  $14, $15::text::jsonb) as r`;
+
 /** Makes tables: the tenant's advisory lock and that of templates; READ COMMITTED, asserted. */
 export const CREATE_TENANT = `select kontract.create_tenant($1, $2, $3, $4) as done`;
 

@@ -33,7 +33,13 @@ export interface MatrixParts {
 export type Mode = "seeing" | "blind";
 
 /** Bits of the route in a statement, by the statement's name: the position of the parameter. */
-const BITS_AT: Readonly<Record<string, number>> = { put: 2, put_many: 2, commit: 3 };
+const BITS_AT: Readonly<Record<string, number>> = {
+  "put": 2,
+  "put_many": 2,
+  "commit": 3,
+  "tenant:commit": 3,
+  "tenant:put": 3,
+};
 
 /** Passes on with other route bits than the caller said. */
 class OtherBits implements Database {
@@ -45,7 +51,7 @@ class OtherBits implements Database {
   }
 
   execute(statement: string, params: readonly SqlParam[]): Promise<readonly SqlRow[]> {
-    const at = BITS_AT[statement.split(":")[0]!] ?? 1;
+    const at = BITS_AT[statement] ?? BITS_AT[statement.split(":")[0]!] ?? 1;
     assert.equal(params[at], 7, `the bits of '${statement}' stand elsewhere now`);
     return this.#inner.execute(statement, params.with(at, this.bits));
   }
