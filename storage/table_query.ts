@@ -116,6 +116,7 @@ class Building implements Query<AnyRow> {
       const { rows, selection } = await this.#piece(piece, after);
       yield* this.#decode(rows);
       if (rows.length < piece) return;
+      this.#state.forget(rows);
       left -= rows.length;
       after = position(rows.at(-1)!, selection);
     }

@@ -185,6 +185,13 @@ export class TableState {
       .slice(0, selection.limit);
   }
 
+  /** Rows that an iteration has gone past: read again where they are asked for again. */
+  forget(rows: readonly Row[]): void {
+    for (const { id } of rows) {
+      if (!this.#points.has(id) && !this.#writes.has(id)) this.#versions.delete(id);
+    }
+  }
+
   /** How many rows match, as this call sees them. */
   async count(where: readonly Condition[]): Promise<number> {
     this.#predicate(where);
