@@ -163,3 +163,42 @@ Deno.test("Kontract's own tables and unknown ones are out of reach", () => {
     assert.throws(() => storage.rows = rows(), code("CONFIG"));
   });
 });
+
+Deno.test("env.storage and ctx are no places to keep things, and a table does what a table does", async () => {
+  const storage = env.storage as unknown as Record<string, Record<string, () => unknown>>;
+  await call("a").run(async () => {
+    const table = storage.rows as unknown as (() => unknown) & (new () => unknown);
+    const changes: readonly (() => unknown)[] = [
+      () => Object.assign(storage, { rows: 1 }),
+      () => Reflect.deleteProperty(storage, "rows"),
+      () => Object.assign(table, { get: 1 }),
+      () => Reflect.deleteProperty(table, "get"),
+      () => new table(),
+      () => storage.rows!.drop!(),
+      () => Object.assign(ctx, { owner: "b" }),
+      () => Object.assign(ctx, { [Symbol("x")]: 1 }),
+    ];
+    for (const [n, change] of changes.entries()) {
+      assert.throws(change, code("CONFIG"), `change ${n}`);
+    }
+    const own = ctx as unknown as Record<string, unknown>;
+    own.added = 5;
+    assert.ok("added" in own && "owner" in own && !("none" in own));
+    delete own.added;
+    assert.deepEqual([own.added, "added" in own], [undefined, false]);
+    // Awaiting one of them by mistake is harmless.
+    assert.equal(await Promise.resolve(storage.rows), storage.rows);
+    assert.equal(await Promise.resolve(ctx), ctx);
+  });
+});
+
+Deno.test("a secret is the deployment's; one that is not set names itself and how to set it", () => {
+  call("a").run(() => {
+    assert.equal(secret("KNOWN"), "value");
+    assert.throws(
+      () => secret("OTHER"),
+      (error: Error) =>
+        code("CONFIG")(error) && /'OTHER'.*environment.*wrangler/.test(error.message),
+    );
+  });
+});

@@ -125,7 +125,11 @@ export const env: Env = {
 export function secret(name: string): string {
   const value = currentCall("secret()").options.secret(name);
   if (value === undefined) {
-    throw new KontractError("CONFIG", `The secret '${name}' is not set: see 'kontract secrets'.`);
+    throw new KontractError(
+      "CONFIG",
+      `The secret '${name}' is not set: give the server an environment variable of that name, a Worker ` +
+        `'wrangler secret put ${name}'.`,
+    );
   }
   return value;
 }

@@ -68,6 +68,16 @@ const CASES: readonly (readonly [Shape, readonly unknown[], readonly unknown[]])
     [{ city: "Ulm" }, { city: "Ulm", since: new Date(0) }],
     [{}, { city: 1 }, { city: "Ulm", since: 0 }, ["Ulm"]],
   ],
+  [
+    { kind: "record", value: { kind: "enum", values: ["a", 1, true], ids: [1, 2, 3] } },
+    [{}, { x: "a", "it's": 1, "": true }],
+    [{ x: "b" }, { x: null }, { x: "1" }, [], "a"],
+  ],
+  [
+    { kind: "array", element: { kind: "null" } },
+    [[], [null, null]],
+    [[0], ["null"], [null, false], null],
+  ],
 ];
 
 Deno.test("the check of a table takes what the gateway writes and nothing of another type, deep inside too", async () => {
