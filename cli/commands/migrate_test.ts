@@ -114,6 +114,41 @@ Deno.test({
         assert.match((await migrate("down")).stdout, /No migration file was ever applied here/);
       });
 
+      await t.step(
+        "rebase ends what was handed out before, and nothing goes without the admin's database",
+        async () => {
+          assert.match(
+            (await migrate("rebase")).stdout,
+            /^new epoch: .*\nNow run 'kontract migrate up'/,
+          );
+          const refused = await runCommand(["migrate", "up", app.root], {
+            ...env,
+            DATABASE_ADMIN_URL: "",
+          });
+          assert.equal(refused.code, 1);
+          assert.match(
+            refused.stderr,
+            /^CONFIG: DATABASE_URL is set and DATABASE_ADMIN_URL is not/m,
+          );
+        },
+      );
+
+      await t.step(
+        "a table that is declared no more is kept, and a new file says how to drop it",
+        async () => {
+          await app.write(
+            "src/people.ts",
+            source("age!: string;").replace('"people"', '"folk"')
+              .replace("storage.people", "storage.folk"),
+          );
+          assert.equal((await migrate("create", "folk")).code, 0);
+          const names = [...Deno.readDirSync(join(app.root, "migrations"))].map(({ name }) => name);
+          const text = await app.read(join("migrations", names.find((name) => /folk/.test(name))!));
+          assert.match(text, /m\.dropTable\("people"\)/);
+          assert.match(text, /m\.renameTable\("people", "new name"\)/);
+        },
+      );
+
       await t.step("wrong words are answered with the right ones", async () => {
         for (const args of [[], ["sideways"], ["create"], ["up", "a", "b"]]) {
           const wrong = await kontract("migrate", ...args);
