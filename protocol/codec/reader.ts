@@ -27,7 +27,7 @@ let heapStart = Infinity;
 const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
 const fatal = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const REPLACED = "\ufffd";
-/** Below this many bytes a call into the decoder costs more than a loop. */
+/** Below this many bytes, of a string or a whole heap, a call into the decoder costs more than a loop. */
 const SMALL = 48;
 
 /** Decodes one message: `read` gets the root table's position. Throws `RAY_DECODE`. */
@@ -60,18 +60,9 @@ function openHeap(): void {
   heapStart = Infinity;
   const start = view.getUint32(4, true);
   const length = end - start;
-  if (start < 8 || length <= 0) return;
-  const part = bytes.subarray(start);
-  if (length < SMALL) {
-    let any = 0;
-    for (let i = 0; i < length; i++) any |= part[i]!;
-    if (any > 127) return;
-    heap = String.fromCharCode.apply(null, part as unknown as number[]);
-  } else {
-    heap = lenient.decode(part);
-    if (heap.length !== length || heap.includes(REPLACED)) return;
-  }
-  heapStart = start;
+  if (start < 8 || length < SMALL) return;
+  heap = lenient.decode(bytes.subarray(start));
+  if (heap.length === length && !heap.includes(REPLACED)) heapStart = start;
 }
 
 /** Bytes that are not a value; no stack is taken for them. */
@@ -163,9 +154,31 @@ export function getString(at: number): string {
   const stop = start + length;
   if (offset < 4 || stop >= end || (budget -= length + 4) < 0) bad("string");
   if (start >= heapStart) return heap.substring(start - heapStart, stop - heapStart);
+  return length < SMALL ? shortText(start, stop) : longText(start, stop);
+}
+
+function longText(start: number, stop: number): string {
   const part = bytes.subarray(start, stop);
   const text = lenient.decode(part);
   return text.includes(REPLACED) ? fatal.decode(part) : text;
+}
+
+/** Eight units at a time where they are ASCII: the call costs more than the units. */
+function shortText(start: number, stop: number): string {
+  let text = "";
+  let at = start;
+  for (; at + 8 <= stop; at += 8) {
+    const [a, b, c, d] = [bytes[at]!, bytes[at + 1]!, bytes[at + 2]!, bytes[at + 3]!];
+    const [e, f, g, h] = [bytes[at + 4]!, bytes[at + 5]!, bytes[at + 6]!, bytes[at + 7]!];
+    if ((a | b | c | d | e | f | g | h) > 127) return longText(start, stop);
+    text += String.fromCharCode(a, b, c, d, e, f, g, h);
+  }
+  for (; at < stop; at++) {
+    const unit = bytes[at]!;
+    if (unit > 127) return longText(start, stop);
+    text += String.fromCharCode(unit);
+  }
+  return text;
 }
 
 /** Reads a string that matches `pattern`. */

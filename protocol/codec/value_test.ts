@@ -141,3 +141,23 @@ Deno.test("one wrong byte in a string's UTF-8 is RAY_DECODE, also where all othe
   text[at] = 0xff;
   assert.throws(() => decodeValue(text), { code: "RAY_DECODE" });
 });
+
+Deno.test("messages that share a buffer share none of its bytes", () => {
+  const made = Array.from({ length: 200 }, (_, n) => {
+    const value = { n, text: "x".repeat(n % 90) };
+    return { value, bytes: encodeValue(value) };
+  });
+  assert.ok(new Set(made.map(({ bytes }) => bytes.buffer)).size < made.length);
+  for (const { value, bytes } of made) {
+    assert.deepEqual(decodeValue(bytes), value);
+    bytes.fill(255);
+  }
+});
+
+Deno.test("short strings that are not ASCII are read like long ones", () => {
+  const texts = ["é", "aé", "aaaaaaaaé", "ééééééééé", "aaaaaaa\u{1f600}", "\ufeff", "\u0000\u007f"];
+  for (const text of texts) assert.equal(decodeValue(encodeValue(text)), text);
+  const bytes = encodeValue("éé");
+  bytes[bytes.indexOf(0xc3)] = 0xff;
+  assert.throws(() => decodeValue(bytes), { code: "RAY_DECODE" });
+});

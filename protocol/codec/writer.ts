@@ -7,7 +7,8 @@
  *   FlatBuffers leaves those bytes to the writer, so the message stays an ordinary one, and the reader
  *   checks the hint instead of believing it.
  * - State is per module and an encoding is synchronous. Re-entering it (a getter that encodes) is refused.
- * - Results are fresh and belong to the caller.
+ * - Results are fresh and belong to the caller; small ones lie side by side in one buffer, since making a
+ *   buffer costs more than filling it. None of its bytes is ever given out twice.
  *
  * One file, though long: everything here works on the same buffer, and module state that several files
  * share would be reached through calls.
@@ -31,7 +32,12 @@ const KEEP = 1 << 20;
 /** Strings shorter than this may live in the ASCII heap: the length's four bytes are ASCII too. */
 const SHORT = 128;
 const HEADER = 8;
+/** Results up to this length share a buffer of `POOL` bytes. */
+const POOLED = 256;
+const POOL = 2048;
 
+let pool = new Uint8Array(POOL);
+let poolAt = 0;
 let bytes = new Uint8Array(1 << 14);
 let view = new DataView(bytes.buffer);
 let pos = 0;
@@ -78,9 +84,21 @@ function finish(): Uint8Array<ArrayBuffer> {
     const slot = patches[i]!;
     view.setUint32(slot, pos + patches[i + 1]! - slot, true);
   }
-  const out = new Uint8Array(pos + heapEnd);
+  const out = allocate(pos + heapEnd);
   copy(bytes, pos, out, 0);
   copy(heap, heapEnd, out, pos);
+  return out;
+}
+
+function allocate(length: number): Uint8Array<ArrayBuffer> {
+  if (length > POOLED) return new Uint8Array(length);
+  if (poolAt + length > POOL) {
+    pool = new Uint8Array(POOL);
+    poolAt = 0;
+  }
+  const out = pool.subarray(poolAt, poolAt + length);
+  // Aligned, as a buffer of its own would be.
+  poolAt = (poolAt + length + 7) & ~7;
   return out;
 }
 

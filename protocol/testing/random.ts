@@ -28,7 +28,9 @@ export class SeededRandom {
 
   /** `length` bytes. */
   bytes(length: number): Uint8Array<ArrayBuffer> {
-    return Uint8Array.from({ length }, () => this.below(256));
+    const out = new Uint8Array(length);
+    for (let at = 0; at < length; at++) out[at] = this.below(256);
+    return out;
   }
 
   /** A copy with one to four mistakes in it: flips, cuts, insertions, repeats. */
