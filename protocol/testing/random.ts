@@ -4,6 +4,8 @@
  * @module
  */
 
+import { concat } from "../bytes.ts";
+
 /** A small fast generator (Marsaglia's xorshift32); never for secrets. */
 export class SeededRandom {
   #state: number;
@@ -43,14 +45,10 @@ export class SeededRandom {
           out = out.slice(0, at);
           break;
         case 1:
-          out = Uint8Array.from([
-            ...out.subarray(0, at),
-            ...this.bytes(this.below(9)),
-            ...out.subarray(at),
-          ]);
+          out = concat(out.subarray(0, at), this.bytes(this.below(9)), out.subarray(at));
           break;
         case 2:
-          out = Uint8Array.from([...out.subarray(0, at), ...out.subarray(this.below(at + 1))]);
+          out = concat(out.subarray(0, at), out.subarray(this.below(at + 1)));
           break;
         default:
           if (at < out.length) out[at] = this.pick([0, 1, 0x7f, 0x80, 0xff, this.below(256)]);

@@ -33,6 +33,23 @@ Deno.test("nothing is sent before the first call, and the first calls share one 
   client.close();
 });
 
+Deno.test("calls made in one tick share one body, the first as all later ones", async () => {
+  const server = withEcho();
+  const client = await server.client();
+  const together = async (): Promise<number> => {
+    const before = server.requests.length;
+    const five = [1, 2, 3, 4, 5].map((n) => client.call(n % 2 === 0 ? read : echo, [n]));
+    await Promise.all(five);
+    return server.requests.length - before;
+  };
+  assert.equal(await together(), 3, "a handshake, the visitor's session, the calls");
+  assert.equal(await together(), 1);
+  const before = server.requests.length;
+  for (let n = 0; n < 3; n++) await client.call(echo, [n]);
+  assert.equal(server.requests.length - before, 3, "one after the other they have a body each");
+  client.close();
+});
+
 Deno.test("an expired session is renewed once for all calls that met it", async () => {
   const server = withEcho();
   const client = await server.client();
