@@ -22,6 +22,11 @@ export const ControlOp = {
 /** Element bytes that a server may send on a stream before the first CREDIT. */
 export const INITIAL_CREDIT = 256 << 10;
 
+/** What an element of an answer costs of it. */
+export function costOf(element: Uint8Array): number {
+  return Math.max(1, element.length);
+}
+
 /** The payload of NUMBER. */
 export function encodeNumber(lane: Uint8Array, reqno: bigint): Bytes {
   const out = new Uint8Array(16);

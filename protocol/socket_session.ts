@@ -24,6 +24,7 @@ import { respond } from "./server_handshake.ts";
 import type { ServerKeys } from "./server_keys.ts";
 import {
   ControlOp,
+  costOf,
   CreditGate,
   decodeCredit,
   decodeNumber,
@@ -301,7 +302,7 @@ export class SocketSession {
         if (next === null) return leave(new KontractError("CANCELLED"));
         if (next.done === true) return { type: FrameType.RPC_RESPONSE, ...target, payload: EMPTY };
         if (next.value.length > this.#limits.message) throw new KontractError("TOO_LARGE");
-        await credit.spend(next.value.length, signal);
+        await credit.spend(costOf(next.value), signal);
         if (!signal.aborted) link.send({ type: FrameType.EVENT, ...target, payload: next.value });
       }
     } catch (error) {

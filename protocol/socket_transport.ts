@@ -18,6 +18,7 @@ import { PostError } from "./http_channel.ts";
 import { LANE_LENGTH } from "./message_keys.ts";
 import { failureOf, PendingCall, watchCall } from "./pending_call.ts";
 import { SocketClient } from "./socket_client.ts";
+import { costOf } from "./socket_control.ts";
 import { CloseCode } from "./socket_link.ts";
 import { SocketOutputs } from "./socket_output.ts";
 import { watchSocket } from "./socket_watch.ts";
@@ -116,7 +117,7 @@ class SocketTransport implements SocketLine {
     try {
       for (let element = await queue.take(); element !== null; element = await queue.take()) {
         yield element;
-        consumed += element.length;
+        consumed += costOf(element);
         if (consumed < CREDIT_STEP) continue;
         begun?.client.credit(begun.stream, consumed);
         consumed = 0;
