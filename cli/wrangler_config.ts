@@ -33,6 +33,7 @@ export function wranglerConfig(input: WranglerInput): Record<string, unknown> {
     name: input.app,
     compatibility_date: COMPATIBILITY_DATE,
     observability: { enabled: true },
+    upload_source_maps: true,
     ...own,
     main: input.main,
     // The bundle is finished: wrangler uploads it as it is, with its lazy chunks.

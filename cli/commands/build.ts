@@ -28,7 +28,7 @@ export const command: Command = {
       app,
       secrets,
       HOST_NAMES,
-      sizes || undefined,
+      sizes ? { sizes } : {},
     );
     if (warnings !== "") console.error(warnings);
     if (sizes && report !== null) console.log(sizeTable(report));

@@ -10,6 +10,7 @@
 import { basename, join } from "node:path";
 import { KontractError } from "../../_internal/errors.ts";
 import { parseSecrets } from "../../_internal/keys.ts";
+import type { BuildReport, OutputSize } from "../../compiler/mod.ts";
 import { type Command, folderOf } from "../command.ts";
 import { type AppFolder, openAppFolder } from "../dev/app_folder.ts";
 import { buildApp } from "../dev/build_app.ts";
@@ -35,8 +36,9 @@ export const command: Command = {
     const app = await openAppFolder(folderOf(input));
     if (!dryRun) requireDeploySettings();
     const secrets = parseSecrets(await loadSecret(app));
-    const built = await buildApp(app, secrets, ["workers"]);
+    const built = await buildApp(app, secrets, ["workers"], { minify: true });
     if (built.warnings !== "") console.error(built.warnings);
+    console.log(workerSize(built.report));
     const config = await writeConfig(app, built.manifest.app);
     if (!dryRun) {
       const { steps, notes } = await migrateApp(environmentDatabase()!, built, secrets, app.root);
@@ -46,6 +48,15 @@ export const command: Command = {
     return await wrangler(config, dryRun);
   },
 };
+
+/** What is uploaded as code, in total. */
+function workerSize(report: BuildReport | null): string {
+  const files = report?.outputs.filter(({ file }) => file.startsWith("worker/")) ?? [];
+  const sum = (pick: (file: OutputSize) => number): string =>
+    (files.reduce((total, file) => total + pick(file), 0) / 1000).toFixed(0);
+  return `Worker: ${files.length} files, ${sum(({ bytes }) => bytes)} kB, ` +
+    `${sum(({ gzip }) => gzip)} kB with gzip`;
+}
 
 /** A deploy with a throw-away key or to a laptop's database would only look like one. */
 function requireDeploySettings(): void {

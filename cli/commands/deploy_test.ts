@@ -1,11 +1,17 @@
 /**
- * `kontract deploy` where it must not begin. What wrangler makes of the bundle: `tests/registry`, the long run.
+ * `kontract deploy` where it must not begin, and the bundle it makes. What wrangler makes of that:
+ * `tests/registry`, the long run.
  *
  * @module
  */
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { SessionTokenIssuer } from "../../auth/session_token.ts";
+import { build, formatDiagnostics } from "../../compiler/mod.ts";
 import { parseJsonc } from "../jsonc.ts";
 import { makeApp } from "../../compiler/testing/app.ts";
+import { workersHost } from "../dev/workers_host.ts";
 import { runCommand } from "../testing/run_command.ts";
 
 const SOURCE = `import { backend } from "@kontract/kontract";
@@ -44,3 +50,78 @@ Deno.test("a deploy with a database that is out of reach, or a broken wrangler.j
   assert.equal(broken.code, 1);
   assert.match(broken.stderr, /^CONFIG: .*wrangler\.jsonc/m);
 });
+
+const BROKEN = `import { backend } from "@kontract/kontract";
+class StockError extends Error {
+  override get name(): string {
+    return this.constructor.name;
+  }
+}
+function checkStock(): void {
+  throw new StockError("no stock");
+}
+checkStock();
+/** Never gets that far. */
+export const buy = backend({ readOnly: true }, (): Promise<number> => Promise.resolve(1));
+`;
+
+Deno.test(
+  "a minified Worker runs in workerd, and keeps names and the author's lines in its stacks",
+  { sanitizeOps: false, sanitizeResources: false },
+  async () => {
+    await using app = await makeApp({ "src/numbers.ts": SOURCE, "src/buy.ts": BROKEN });
+    const sizes = await Promise.all([false, true].map(async (minify) => {
+      const outDir = minify ? "dist" : "plain";
+      const result = await build({ root: app.root, hosts: ["workers"], outDir, minify });
+      assert.equal(formatDiagnostics(result.diagnostics), "");
+      return result.report.outputs.find(({ file }) => file === "worker/worker.js")!.bytes;
+    }));
+    assert.ok(sizes[1]! < 0.8 * sizes[0]!, `${sizes}`);
+    const secret = randomBytes(32);
+    const issuer = new SessionTokenIssuer({ secrets: [secret], clock: () => Date.now() });
+    const { token } = await issuer.issue({
+      owner: crypto.randomUUID(),
+      tenant: "main",
+      family: randomBytes(16).toString("base64url"),
+      anonymous: true,
+    });
+    let log = "";
+    const seen = Promise.withResolvers<void>();
+    const host = workersHost({
+      dist: join(app.root, "dist"),
+      state: join(app.root, "state"),
+      env: {
+        KONTRACT_SECRET: secret.toString("base64url"),
+        DATABASE_URL: "postgres://a:b@127.0.0.1:9/x",
+      },
+      output: (stream) =>
+        void stream.pipeTo(
+          new WritableStream({
+            write(bytes): void {
+              log += new TextDecoder().decode(bytes);
+              if (log.includes("buy.ts")) seen.resolve();
+            },
+          }),
+        ),
+    });
+    const origin = await host.load();
+    const call = async (name: string, body: string): Promise<unknown> => {
+      const response = await fetch(`${origin}/rpc/${name}`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${token}` },
+        body,
+      });
+      return (await response.json()).error.code;
+    };
+    try {
+      assert.equal(await call("double", '["two"]'), "VALIDATION");
+      assert.equal(await call("buy", "[]"), "INTERNAL");
+      assert.equal(await call("sell", "[]"), "ROUTE_NOT_FOUND");
+      await seen.promise;
+    } finally {
+      await host.stop();
+    }
+    assert.match(log, /"name":"StockError"/);
+    assert.match(log, /at checkStock \(file:[^)]*\/src\/buy\.ts:8:9\)/);
+  },
+);

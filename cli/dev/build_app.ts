@@ -39,7 +39,7 @@ export function appBuilder(
   app: AppFolder,
   secrets: readonly Uint8Array[],
   hosts: readonly HostName[],
-  options: Partial<Pick<BuildOptions, "layout" | "sizes">> = {},
+  options: Partial<Pick<BuildOptions, "layout" | "minify" | "sizes">> = {},
 ): AppBuilder {
   let making: Promise<{ readonly compiler: Compiler; readonly builder: Builder }> | undefined;
   const make = async () => {
@@ -65,9 +65,9 @@ export async function buildApp(
   app: AppFolder,
   secrets: readonly Uint8Array[],
   hosts: readonly HostName[],
-  sizes?: boolean,
+  options: Partial<Pick<BuildOptions, "minify" | "sizes">> = {},
 ): Promise<BuiltApp> {
-  const builder = appBuilder(app, secrets, hosts, sizes === undefined ? {} : { sizes });
+  const builder = appBuilder(app, secrets, hosts, options);
   try {
     return await builder.build();
   } finally {
