@@ -63,7 +63,13 @@ async function timeToFirstAnswer(
     void stream.pipeTo(
       new WritableStream(),
     ).catch(() => {});
-  const running = (host === "workers" ? workersHost : denoHost)({ dist, state, env, output });
+  const running = (host === "workers" ? workersHost : denoHost)({
+    dist,
+    state,
+    env,
+    again: false,
+    output,
+  });
   try {
     const start = performance.now();
     const origin = await running.load();

@@ -11,27 +11,35 @@
  * @module
  */
 import { dirname, join } from "node:path/posix";
+import type { OutputFiles } from "./size_report.ts";
 
 const IMPORT = /\bimport\((?=("\.{1,2}\/[^"\\]+")\))/g;
 const CALL = "$chunk(";
 const LOADER = "function $chunk(file) { return import(file); }\n";
 const MAP_COMMENT = /\/\/# sourceMappingURL=.*\n?$/;
 
+/** What a script has become: a rebuild has most of them unchanged. */
+const changed = new WeakMap<Uint8Array, string>();
+
 /** The same files, changed. `authored` tells of a script whether a line of it is the author's. */
-export function forDeno(
-  files: ReadonlyMap<string, Uint8Array>,
-  authored: (path: string) => boolean,
-): ReadonlyMap<string, Uint8Array> {
-  const decoder = new TextDecoder(), encoder = new TextEncoder();
-  return new Map([...files].map(([path, bytes]) => {
-    if (!path.endsWith(".js")) return [path, bytes];
-    const text = decoder.decode(bytes);
+export function forDeno(files: OutputFiles, authored: (path: string) => boolean): OutputFiles {
+  const scriptOf = (path: string, text: string): string => {
     const told = authored(path) ? text : text.replace(MAP_COMMENT, "");
     const lazy = told.replaceAll(
       IMPORT,
       (call, literal: string) => files.has(join(dirname(path), JSON.parse(literal))) ? CALL : call,
     );
-    return [path, encoder.encode(lazy === told ? told : withLoader(lazy))];
+    return lazy === told ? told : withLoader(lazy);
+  };
+  return new Map([...files].map(([path, contents]) => {
+    if (!path.endsWith(".js")) return [path, contents];
+    if (typeof contents === "string") return [path, scriptOf(path, contents)];
+    let script = changed.get(contents);
+    if (script === undefined) {
+      script = scriptOf(path, new TextDecoder().decode(contents));
+      changed.set(contents, script);
+    }
+    return [path, script];
   }));
 }
 

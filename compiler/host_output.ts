@@ -66,7 +66,12 @@ export class HostOutput {
       ? await this.#modules.make(input, diagnostics)
       : "whole" as const;
     if (made === null) return null;
-    if (made !== "whole") return this.#named(made.files, new Map());
+    if (made !== "whole") {
+      const files = this.#host === "deno"
+        ? forDeno(made.files, (path) => !path.startsWith("vendor/"))
+        : made.files;
+      return this.#named(files, new Map());
+    }
     const bundle = await this.#bundler.bundle({ ...input, erased: new Map() }, diagnostics);
     if (bundle === null) return null;
     const files = this.#host === "deno"

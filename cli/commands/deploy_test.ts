@@ -90,6 +90,7 @@ Deno.test(
     const host = workersHost({
       dist: join(app.root, "dist"),
       state: join(app.root, "state"),
+      again: false,
       env: {
         KONTRACT_SECRET: secret.toString("base64url"),
         DATABASE_URL: "postgres://a:b@127.0.0.1:9/x",

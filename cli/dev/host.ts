@@ -20,6 +20,8 @@ export interface HostOptions {
   readonly state: string;
   /** Everything the app may read as an environment variable or binding. */
   readonly env: Readonly<Record<string, string>>;
+  /** True where more builds will follow the first. */
+  readonly again: boolean;
   /** Takes what the app prints; must read it to its end. */
   readonly output: (stream: ReadableStream<Uint8Array>, from: "stdout" | "stderr") => void;
 }

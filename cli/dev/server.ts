@@ -22,6 +22,7 @@ import { stampBuild, unchangedBuild } from "./build_stamp.ts";
 import { DevFile } from "./dev_file.ts";
 import { Front } from "./front.ts";
 import type { DevHost, HostName } from "./host.ts";
+import { readMigrationFiles } from "../migration_files.ts";
 import { migrateApp } from "./migrate_app.ts";
 import { loadSecret } from "./secret.ts";
 import { printOutput } from "../process/print_output.ts";
@@ -101,6 +102,8 @@ class Session {
   #database!: AppDatabase;
   #host!: DevHost;
   #builder!: AppBuilder;
+  /** What the database was migrated to last. */
+  #migrated = "";
   #stamping: Promise<void> = Promise.resolve();
   /** The app's name, once a build has told it. */
   name = "The app";
@@ -162,8 +165,11 @@ class Session {
   /** Builds, migrates and swaps; a problem is shown, and what ran before is not touched. */
   async rebuild(): Promise<void> {
     const began = performance.now();
-    if (await this.#released(this.#builder.build())) {
-      console.log(`  rebuilt in ${(performance.now() - began).toFixed(0)} ms`);
+    const building = this.#builder.build();
+    const built = building.then(() => performance.now(), () => began);
+    if (await this.#released(building)) {
+      const all = performance.now() - began, swap = performance.now() - await built;
+      console.log(`  rebuilt in ${all.toFixed(0)} ms (${swap.toFixed(0)} ms of it to serve it)`);
     }
   }
 
@@ -173,14 +179,7 @@ class Session {
       const built = await building;
       if (built.warnings !== "") console.error(built.warnings);
       this.name = built.manifest.app;
-      const { steps, notes } = await migrateApp(
-        this.#database,
-        built,
-        parseSecrets(this.#secret),
-        this.#app.root,
-      );
-      for (const step of steps) console.log(`  migrated: ${step}`);
-      for (const note of notes) console.log(`  note: ${note}`);
+      await this.#migrate(built);
       await this.#front.hold();
       this.#front.serve(await this.#host.load());
       return true;
@@ -196,10 +195,24 @@ class Session {
     }
   }
 
+  /** Nothing to do where tables, queries and migration files are those of the last time. */
+  async #migrate(built: BuiltApp): Promise<void> {
+    const { tables, types, execs } = built.manifest;
+    const files = await readMigrationFiles(this.#app.root);
+    const state = JSON.stringify([tables, types, execs, files]);
+    if (state === this.#migrated) return;
+    const secrets = parseSecrets(this.#secret);
+    const { steps, notes } = await migrateApp(this.#database, built, secrets, this.#app.root);
+    for (const step of steps) console.log(`  migrated: ${step}`);
+    for (const note of notes) console.log(`  note: ${note}`);
+    this.#migrated = state;
+  }
+
   #makeHost(databaseUrl: string): DevHost {
     const options = {
       dist: this.#app.dist,
       state: this.#app.state,
+      again: this.#options.watch,
       env: appEnvironment({ KONTRACT_SECRET: this.#secret, DATABASE_URL: databaseUrl }),
       output: (stream: ReadableStream<Uint8Array>, from: "stdout" | "stderr") =>
         void printOutput(stream, Deno[from]),

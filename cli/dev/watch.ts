@@ -8,7 +8,7 @@
  */
 import { relative, sep } from "node:path";
 
-const SETTLE_MS = 60;
+const SETTLE_MS = 20;
 const IGNORED = new Set(["dist", "node_modules", "coverage", "kontract.lock.json"]);
 
 /** True for a path whose change may change the app. */

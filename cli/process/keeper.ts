@@ -48,6 +48,7 @@ trap 'kill -"$sig" "$pid" 2>/dev/null' INT TERM HUP
 exec 3<&0 </dev/null
 "$@" 3<&- &
 pid=$!
+exec 2>/dev/null
 (
   exec >/dev/null 2>&1
   read -r _ <&3

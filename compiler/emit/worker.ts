@@ -78,7 +78,7 @@ function workersEntry(input: ServerInput): string {
   return `import { createWorker } from ${runtime};
 import app from "kontract:app";
 ${server.statement}export { ${DURABLE_OBJECTS.join(", ")} } from ${runtime};
-export default createWorker(app${server.argument});
+export default createWorker(app, { ${server.option}});
 `;
 }
 
@@ -86,17 +86,19 @@ function denoEntry(input: ServerInput): string {
   const server = serverOf(input);
   return `import { createServer } from ${text(packageFile(FILES.deno))};
 import app from "kontract:app";
-${server.statement}export default createServer(app${server.argument});
+${server.statement}export default createServer(app, {
+  ${server.option}public: new URL("../public/", import.meta.url),
+});
 `;
 }
 
 /** How an entry takes the app's own options: its import, and what it passes on. */
 function serverOf(
   input: ServerInput,
-): { readonly statement: string; readonly argument: string } {
-  if (input.server === null) return { statement: "", argument: "" };
+): { readonly statement: string; readonly option: string } {
+  if (input.server === null) return { statement: "", option: "" };
   const from = text(appFile(appPath(input, input.server)));
-  return { statement: `import server from ${from};\n`, argument: ", { server }" };
+  return { statement: `import server from ${from};\n`, option: "server, " };
 }
 
 function appModule({ manifest }: ServerInput, modules: readonly string[]): string {

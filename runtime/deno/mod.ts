@@ -123,7 +123,7 @@ export function createServer(app: AppDefinition, options: ServerOptions = {}): K
   const gateway = createGateway(app, ports, { ...defined, ...options, origins });
   const folder = publicFolder(options.public);
   let timer: { stop(): Promise<void> } | null = null;
-  const warming = setTimeout(() => void warm(), WARM_MS);
+  const warming = setTimeout(() => void warmUp(), WARM_MS);
   Deno.unrefTimer(warming);
   return {
     auth: gateway.auth,
@@ -151,8 +151,19 @@ export function createServer(app: AppDefinition, options: ServerOptions = {}): K
   };
 }
 
-/** A failure is for the call that needs what is missing. */
-async function warm(): Promise<void> {
+/**
+ * Loads what the first call will need: driver, storage engine, context. A server does so by itself soon after its
+ * start; for whoever starts a process before it has an app. Never rejects: what is missing is for the call
+ * that needs it to say.
+ *
+ * @example
+ * ```ts
+ * import { warmUp } from "@kontract/kontract/deno";
+ *
+ * await warmUp();
+ * ```
+ */
+export async function warmUp(): Promise<void> {
   await Promise.allSettled([loadDriver(), import("../../storage/engine.ts"), loadContext()]);
 }
 
