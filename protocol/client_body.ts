@@ -31,8 +31,13 @@ export interface PlainRequest {
   readonly calls: readonly PlainCall[];
   readonly lane: Bytes;
   readonly reqno: bigint;
-  /** Of a body that is longer than its start, `head`: gives all of it, sealing the rest as it is read. */
-  readonly more?: ((head: Bytes, sealer: MessageSealer) => RequestBody) | undefined;
+  /**
+   * Of a body that is longer than its start, `head`: gives all of it, sealing the rest as it is read, and
+   * tells when the first of it leaves.
+   */
+  readonly more?:
+    | ((head: Bytes, sealer: MessageSealer, leaves: () => void) => RequestBody)
+    | undefined;
 }
 
 /** What is posted. A stream can be sent once. */

@@ -70,10 +70,10 @@ export async function collectInputs(
     const text = `From here a call over HTTP may have ${limits.message} bytes, streams included.`;
     throw new KontractError("TOO_LARGE", text);
   }
-  const rest: CollectedInputs["more"] = (head, sealer) => {
+  const rest: CollectedInputs["more"] = (head, sealer, leaves) => {
     const seal = (input: InputMessage): Bytes =>
       sealer.seal({ ...input, stream: STREAM }, isLast(input, sources.length));
-    return streamBody(head, messages, seal, { signal, fail });
+    return streamBody(head, messages, seal, { signal, fail, leaves });
   };
   const result = ended ? { inputs } : { inputs, more: rest };
   collected.set(sources, result);
@@ -86,12 +86,16 @@ function isLast({ type, op }: InputMessage, count: number): boolean {
   return type === RPC_RESPONSE && op === count - 1;
 }
 
+interface BodyEvents extends Pick<CollectOptions, "signal" | "fail"> {
+  readonly leaves: () => void;
+}
+
 /** `head`, then what `seal` makes of each of `messages`, as fast as it is read and until `signal`. */
 function streamBody(
   head: Bytes,
   messages: AsyncGenerator<InputMessage, void, void>,
   seal: (input: InputMessage) => Bytes,
-  { signal, fail }: Pick<CollectOptions, "signal" | "fail">,
+  { signal, fail, leaves }: BodyEvents,
 ): ReadableStream<Bytes> {
   let over = false;
   const leave = (): void => {
@@ -108,6 +112,7 @@ function streamBody(
       }, { once: true });
     },
     async pull(controller): Promise<void> {
+      leaves();
       try {
         const { done, value } = await messages.next();
         if (over) return;

@@ -74,8 +74,9 @@ export class HttpChannel {
         const current = await this.session(signal);
         const used = this.#session;
         const sealed = sealRequest(await this.#provider(), current, request);
-        sent = true;
-        const body = request.more?.(sealed.body, sealed.sealer) ?? sealed.body;
+        const leave = (): void => void (sent = true);
+        const body = request.more?.(sealed.body, sealed.sealer, leave) ?? sealed.body;
+        if (request.more === undefined) leave();
         const response = await this.#send(body, signal);
         if (response.status === 200) return { response, opener: sealed.answer() };
         await response.body?.cancel().catch(() => {});

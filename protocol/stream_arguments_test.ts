@@ -339,6 +339,23 @@ Deno.test("a long body that is changed or cut off on the way fails the function 
   }
 });
 
+Deno.test("a long body that was never begun, as in Chromium over HTTP/1.1, is NETWORK and not unknown", async () => {
+  const server = makeServer({ limits: SMALL });
+  const { pins } = await server.keys();
+  const refuses =
+    ((url: string, init: RequestInit) =>
+      init.body instanceof ReadableStream
+        ? Promise.reject(new TypeError("Failed to fetch"))
+        : server.handle(new Request(url, init), new Functions().dispatch)) as typeof fetch;
+  const options = { url: "http://gateway.test", pins, app: "test-app", fetch: refuses };
+  const transport = createHttpTransport(options);
+  const source = new Source(500, 1000);
+  const inputs = [source, new Source(0, 0)];
+  await assert.rejects(transport.call(SUM, EMPTY, { ...WRITE, inputs }), { code: "NETWORK" });
+  await source.left.promise;
+  transport.close();
+});
+
 Deno.test("where requests cannot stream, what does not fit into one body is TOO_LARGE, and its source is told", async () => {
   const functions = new Functions();
   await using gateway = await serveGateway(functions.dispatch, { limits: SMALL });
