@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import postgres from "postgres";
 import { deriveKey, KEY_LABELS, keyId } from "../_internal/keys.ts";
-import { databaseToken, signToken, testDatabase } from "../tests/postgres.ts";
+import { databaseToken, enterTenant, signToken, testDatabase } from "../tests/postgres.ts";
 import { SqlError, type SqlParam } from "./database.ts";
 import { storageEngine } from "./engine.ts";
+import { tableLock } from "./migrate/lock_keys.ts";
 import { postgresDatabase } from "./postgres_database.ts";
 import { tableKey } from "./table_key.ts";
 import { readAnswer } from "./text_answer.ts";
@@ -36,6 +37,15 @@ Deno.test({
     const test = (name: string, fn: () => Promise<void>): Promise<boolean> => t.step(name, fn);
     try {
       const alice = await engine.openSession(await db.token({ owner: "alice" }));
+      const tenant = await enterTenant(db, "acme");
+      const hers = await engine.openSession(await tenant.token({ owner: "alice" }));
+      /** Removes a row in the tenant, as a statement. */
+      const remove = (sid: string): string =>
+        `select kontract.commit('${sid}', 'acme', 'alice', 7, null, null, null, null, null, null,
+           '[{"t":"people","g":null,"r":[],"q":[],"w":[["p",null]]}]')`;
+      const put = (sid: string): string =>
+        `select kontract.tenant_put('${sid}', 'acme', 'alice', 7, null, null, null, null, null, null,
+           'notes', 'n', false, null, '{"id":"n","text":"hers"}')`;
       await run(engine, call(alice), async (s) => {
         await s.people!.set("p", { name: "P" });
         await s.notes!.set("n", { text: "mine" });
@@ -290,10 +300,66 @@ Deno.test({
           loud`select * from kontract.open_session(${(await db.token()).slice(0, -2) + "AA"})`,
           state("28000"),
         );
+        await loud.unsafe(remove(hers.sid));
         await loud.end({ timeout: 2 });
-        const [stored] = await db
-          .admin`select encode(ipad, 'hex') as ipad from kontract_private.keys`;
-        assert.ok(!notices.join().includes(String(stored!.ipad)));
+        const [stored] = await db.admin`
+          select encode(k.ipad, 'hex') as ipad, m.value as salt
+            from kontract_private.keys k, kontract_private.meta m where m.name = 'lock salt'`;
+        // A plan is printed with its constants as bytes, and in lines that end anywhere.
+        const printed = notices.join().replaceAll(/\\n|\s/g, "");
+        for (const secret of [stored!.ipad, stored!.salt]) {
+          const bytes = [...new TextEncoder().encode(String(secret))].join("");
+          assert.ok(!printed.includes(String(secret)) && !printed.includes(bytes));
+        }
+      });
+
+      await test("the locks that everybody sees confirm no guess of a tenant", async () => {
+        const token = await tenant.token({ owner: "alice" });
+        for (
+          const text of [
+            remove(hers.sid),
+            put(hers.sid),
+            `select kontract.open_session('${token}')`,
+          ]
+        ) {
+          const locks = await thief.begin(async (tx) => {
+            await tx.unsafe(text);
+            return await tx`
+              select (classid::bigint << 32 | objid::bigint)::text as key from pg_locks
+               where locktype = 'advisory' and pid = pg_backend_pid()`;
+          });
+          assert.ok(locks.length > 0, text);
+          const guesses = await thief`
+            select hashtextextended(array_to_string(g, chr(10)), seed)::text as key
+              from (values (array['acme', 'people', 'p']), (array['acme', 'people']),
+                           (array['acme', 'alice']), (array['acme'])) v(g), generate_series(0, 20) seed`;
+          const seen = new Set(locks.map(({ key }) => key));
+          assert.deepEqual(guesses.filter(({ key }) => seen.has(key)), []);
+        }
+        await assert.rejects(thief`select kontract_private.lock_salt()`, state("42501"));
+      });
+
+      await test("who has no session waits for nobody's lock, so no guess is confirmed that way", async () => {
+        await db.admin.begin(async (tx) => {
+          await tx.unsafe(`select pg_advisory_xact_lock(${tableLock("'acme'", "'people'")})`);
+          for (const text of [remove("guess"), put("guess")]) {
+            await assert.rejects(thief.unsafe(text), state("28000"));
+          }
+        });
+      });
+
+      await test("a commit without the secret of its locks fails", async () => {
+        const [kept] = await db.admin`
+          delete from kontract_private.meta where name = 'lock salt' returning value`;
+        const fresh = postgres(db.gatewayUrl, { max: 1, onnotice: () => {} });
+        try {
+          for (const text of [remove(hers.sid), put(hers.sid)]) {
+            await assert.rejects(fresh.unsafe(text), state("P0002"));
+          }
+        } finally {
+          await fresh.end({ timeout: 2 });
+          await db.admin`insert into kontract_private.meta values ('lock salt', ${kept!.value})`;
+        }
       });
 
       await test("ending a family waits for a session that is just being opened, and ends it", async () => {

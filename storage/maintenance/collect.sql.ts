@@ -17,6 +17,7 @@
  * @module
  */
 import { DEFINER, HELPER, literal } from "../migrate/definer.ts";
+import { tableLock } from "../migrate/lock_keys.ts";
 import { ALIVE_SID } from "../migrate/read.sql.ts";
 import { FIRST_TABLE, TABLES_PROBED } from "../sql/collect.sql.ts";
 
@@ -113,7 +114,7 @@ export const COLLECT_FUNCTIONS: readonly string[] = [
        place := json_build_array(t.owner, t.id)::text;
        if again and t.horizon < h then
          begin
-           perform pg_advisory_xact_lock(hashtextextended(t.owner || chr(10) || t.id, 11));
+           perform pg_advisory_xact_lock(${tableLock("t.owner", "t.id")});
            update storage st set horizon = h
              where st.owner = t.owner and st.id = t.id and st.horizon < h;
            return; -- the same table again, its horizon committed

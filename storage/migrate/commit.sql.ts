@@ -19,9 +19,10 @@
  */
 import { DEFINER, HELPER, identifier, literal, SETTINGS } from "./definer.ts";
 import { DEFAULT_TENANT } from "../tenant_name.ts";
+import { keyLock, tableLock } from "./lock_keys.ts";
 import { beforeSwap } from "./retired.sql.ts";
 import { outsideSnapshot } from "./table.sql.ts";
-import { ALIVE, HASHED_SID, INCARNATION, type TableSql } from "./read.sql.ts";
+import { ALIVE, ALIVE_SID, HASHED_SID, INCARNATION, type TableSql } from "./read.sql.ts";
 
 /** Refuses to run where the promise would not hold: not a primary, another isolation, not durable. */
 export const INSIST = `
@@ -29,6 +30,11 @@ export const INSIST = `
         or current_setting('synchronous_commit') = 'off' then
        perform insist();
      end if;`;
+
+/** Nothing is recorded or locked for who has no session, or to wait would confirm a guess of a tenant. */
+export const KNOWN_SESSION = `
+     perform 1 from trxs x where ${ALIVE_SID} and x.tenant is not distinct from p_tenant;
+     if not found then perform refuse(p_sid, ''); end if;`;
 
 /** Step 1, for tenant and owner as SQL expressions. */
 export function recordEffect(tenant: string, owner: string): string {
@@ -109,11 +115,11 @@ export const COMMIT_FUNCTIONS: readonly string[] = [
      perform case when k.x then pg_advisory_xact_lock(k.h) else pg_advisory_xact_lock_shared(k.h) end
        from (
          select l.kind, l.h, bool_or(l.x) as x from (
-           select 11 as kind, hashtextextended(p_tenant || chr(10) || (o->>'t'), 11) as h,
+           select 11 as kind, ${tableLock("p_tenant", "(o->>'t')")} as h,
                   ${wide("o")} as x
              from jsonb_array_elements(p_ops) o
            union all
-           select 12, hashtextextended(p_tenant || chr(10) || (o->>'t') || chr(10) || k.id, 12), k.x
+           select 12, ${keyLock("p_tenant", "(o->>'t')", "k.id")}, k.x
              from jsonb_array_elements(p_ops) o cross join lateral (
                select e->>0 as id, false as x from jsonb_array_elements(o->'r') e
                union all
@@ -213,7 +219,7 @@ export const COMMIT_FUNCTIONS: readonly string[] = [
      p_lane text, p_reqno numeric, p_answer bytea, p_ops jsonb) returns text
    language plpgsql volatile ${DEFINER} set enable_seqscan = off as $f$
    #variable_conflict use_column
-   begin ${INSIST} ${recordEffect("p_tenant", "p_owner")}
+   begin ${INSIST} ${KNOWN_SESSION} ${recordEffect("p_tenant", "p_owner")}
      perform take_locks(p_tenant, p_ops);
      perform apply_ops(p_sid, p_tenant, p_owner, p_bits, p_group, p_snap, p_inc, p_lane is not null, p_ops);
      return pg_current_xact_id()::text;

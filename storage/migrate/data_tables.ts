@@ -18,6 +18,7 @@ import type { Changes } from "./migration.ts";
 import { canonical, planTable, refusal, type StoredDef } from "./plan.ts";
 import type { TableSql } from "./read.sql.ts";
 import { dropPhysical, newPtr, type Rebuild } from "./rebuild.ts";
+import { tableLock } from "./lock_keys.ts";
 import { createTable } from "./table.sql.ts";
 import { tableFunctions } from "./table_functions.ts";
 
@@ -116,7 +117,7 @@ export async function lockTables(
 ): Promise<void> {
   if (names.length === 0) return;
   const rows = await sql.unsafe(
-    `select distinct hashtextextended($1 || chr(10) || t, 11)::text as h
+    `select distinct (${tableLock("$1", "t")})::text as h
        from jsonb_array_elements_text($2::text::jsonb) t`,
     [tenant, JSON.stringify(names)],
   );

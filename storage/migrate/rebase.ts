@@ -13,6 +13,7 @@ import { withAdmin } from "./admin.ts";
 import { readMeta, writeMeta } from "./bootstrap.ts";
 import { EXEC_ROLE, EXEC_SCHEMA, identifier, OWNER_ROLE } from "./definer.ts";
 import { databaseIdentity, IDENTITY_NOTE, REBASING } from "./identity.ts";
+import { tableLock } from "./lock_keys.ts";
 import { dropPhysical } from "./rebuild.ts";
 import { ensureRoles } from "./roles.ts";
 import { LEDGER_TABLES } from "./schema.sql.ts";
@@ -95,7 +96,7 @@ async function rewriteTenant(
 ): Promise<readonly string[]> {
   const steps: string[] = [];
   await tx`select pg_advisory_xact_lock(l.h) from (
-    select hashtextextended(owner || chr(10) || id, 11) as h from kontract.storage
+    select ${tx.unsafe(tableLock("owner", "id"))} as h from kontract.storage
      where owner = ${tenant} order by 1) l`;
   const tables = await tx`
     select id, ptr, retired->>'ptr' as retired from kontract.storage

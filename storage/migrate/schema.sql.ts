@@ -15,6 +15,7 @@
  * @module
  */
 
+import { LOCK_SALT } from "./lock_keys.ts";
 import { TENANT_TABLES } from "./tenants.sql.ts";
 
 /**
@@ -32,6 +33,7 @@ export const LEDGER_TABLES: readonly string[] = [
   `create table if not exists kontract_private.rebuilds (
      ptr text primary key,
      at timestamptz not null default now())`,
+  ...LOCK_SALT,
 ];
 
 /** Tables, in order of creation. */

@@ -9,6 +9,7 @@
  */
 import { DEFAULT_TENANT } from "../tenant_name.ts";
 import { DEFINER, literal, SETTINGS } from "./definer.ts";
+import { ownerLock } from "./lock_keys.ts";
 import { ALIVE_SID } from "./read.sql.ts";
 
 /** How long a database session lives: it is re-opened by the gateway when needed. */
@@ -126,7 +127,7 @@ export const SESSION_HELPERS: readonly string[] = [
    begin
      -- Looked up, since everybody may read a trigger's arguments in the catalog.
      select st.owner into v_tenant from storage st where st.ptr = tg_table_name;
-     perform pg_advisory_xact_lock(hashtextextended(v_tenant || chr(10) || new.id, 13));
+     perform pg_advisory_xact_lock(${ownerLock("v_tenant", "new.id")});
      g := groups_of(v_tenant, new.id);
      update trxs x set ugroups = g
        where x.tenant = v_tenant and x.owner = new.id and x.ugroups is distinct from g;
@@ -177,7 +178,7 @@ export const SESSION_FUNCTIONS: readonly string[] = [
      end loop;
      if stone > '-infinity' then raise exception 'revoked' using errcode = '28000'; end if;
      if missing then raise exception 'tenant' using errcode = '28000'; end if;
-     perform pg_advisory_xact_lock_shared(hashtextextended((c->>'ten') || chr(10) || (c->>'sub'), 13));
+     perform pg_advisory_xact_lock_shared(${ownerLock("(c->>'ten')", "(c->>'sub')")});
      ugroups := groups_of(c->>'ten', c->>'sub');
      raw := sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
                    || uuid_send(gen_random_uuid()));

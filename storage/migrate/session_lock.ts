@@ -9,7 +9,8 @@
  */
 import type postgres from "postgres";
 import { KontractError } from "../../_internal/errors.ts";
-import { tenantLock } from "./tenants.sql.ts";
+import { OWNER_ROLE } from "./definer.ts";
+import { tenantLock } from "./lock_keys.ts";
 
 const KEY = "hashtextextended('kontract migration', 0)";
 const POLL_MS = 50;
@@ -22,7 +23,7 @@ export async function withMigrationLock<T>(
   work: () => Promise<T>,
   waitMs = 60_000,
 ): Promise<T> {
-  return await holding(sql, { key: KEY, params: [], busy: BUSY, waitMs }, async () => {
+  return await holding(sql, { key: KEY, busy: BUSY, waitMs }, async () => {
     await checkSession(sql);
     return await work();
   });
@@ -35,14 +36,17 @@ export async function withTenantLock<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   const busy = `Tenant '${tenant}' is being made or dropped and that does not end.`;
-  const key = tenantLock("$1");
-  return await holding(sql, { key, params: [tenant], busy, waitMs: 60_000 }, work);
+  const key = await sql.begin(async (tx) => {
+    await tx.unsafe(`set local role ${OWNER_ROLE}`);
+    const [row] = await tx.unsafe(`select ${tenantLock("$1")}::text as key`, [tenant]);
+    return String(row!.key);
+  });
+  return await holding(sql, { key: `'${key}'::bigint`, busy, waitMs: 60_000 }, work);
 }
 
 interface Lock {
   /** SQL expression. */
   readonly key: string;
-  readonly params: readonly string[];
   /** Said where it cannot be had. */
   readonly busy: string;
   readonly waitMs: number;
@@ -50,12 +54,12 @@ interface Lock {
 
 async function holding<T>(
   sql: postgres.Sql,
-  { key, params, busy, waitMs }: Lock,
+  { key, busy, waitMs }: Lock,
   work: () => Promise<T>,
 ): Promise<T> {
   const until = Date.now() + waitMs;
   for (;;) {
-    const [row] = await sql.unsafe(`select pg_try_advisory_lock(${key}) as got`, [...params]);
+    const [row] = await sql.unsafe(`select pg_try_advisory_lock(${key}) as got`);
     if (row?.got === true) break;
     if (Date.now() >= until) throw new KontractError("CONFIG", busy);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
@@ -63,7 +67,7 @@ async function holding<T>(
   try {
     return await work();
   } finally {
-    await sql.unsafe(`select pg_advisory_unlock(${key})`, [...params]).catch(() => {});
+    await sql.unsafe(`select pg_advisory_unlock(${key})`).catch(() => {});
   }
 }
 

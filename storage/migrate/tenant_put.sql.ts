@@ -5,14 +5,14 @@
  *
  * @module
  */
-import { INSIST, staleSnapshot } from "./commit.sql.ts";
+import { INSIST, KNOWN_SESSION, staleSnapshot } from "./commit.sql.ts";
 import { DEFINER } from "./definer.ts";
+import { keyLock, tableLock } from "./lock_keys.ts";
 import { ALIVE_SID, INCARNATION } from "./read.sql.ts";
 import { keepVersions } from "./table.sql.ts";
 
-const PLACE = "p_tenant || chr(10) || p_table";
-const LOCKS = `pg_advisory_xact_lock_shared(hashtextextended(${PLACE}, 11)) is null,
-              pg_advisory_xact_lock(hashtextextended(${PLACE} || chr(10) || p_id, 12)) is null`;
+const LOCKS = `pg_advisory_xact_lock_shared(${tableLock("p_tenant", "p_table")}) is null,
+              pg_advisory_xact_lock(${keyLock("p_tenant", "p_table", "p_id")}) is null`;
 const NEED = "(case when p_read then 6 else 2 end)";
 
 /** In `format`: the table, and the condition for rows of the owner. */
@@ -30,7 +30,7 @@ export const TENANT_PUT_FUNCTIONS: readonly string[] = [
    language plpgsql volatile ${DEFINER} set enable_seqscan = off as $f$
    #variable_conflict use_column
    declare v_one boolean; v_two boolean; s record; own text; made bigint := 0;
-   begin ${INSIST}
+   begin ${INSIST} ${KNOWN_SESSION}
      if p_lane is null then
        select ${LOCKS} into v_one, v_two;
      else

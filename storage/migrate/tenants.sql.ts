@@ -18,6 +18,7 @@
  */
 import { DEFAULT_TENANT, TENANT_NAME_SQL } from "../tenant_name.ts";
 import { DEFINER, EXEC_SCHEMA, literal, SETTINGS } from "./definer.ts";
+import { tableLock, tenantLock } from "./lock_keys.ts";
 import { ALIVE_SID } from "./read.sql.ts";
 
 /** Stands for the physical name in a template. */
@@ -25,10 +26,6 @@ export const TEMPLATE_PTR = `tbl_${"0".repeat(24)}`;
 
 /** Key of the lock between the making of tenants and the change of templates. */
 export const TENANTS_LOCK = "hashtextextended('kontract tenants', 0)";
-
-/** Key of one tenant's lock, for a SQL expression of its name. */
-export const tenantLock = (name: string): string =>
-  `hashtextextended('kontract tenant' || chr(10) || ${name}, 0)`;
 
 /**
  * Tables. `tenants.state` is what the tenant's tables were last brought to and `run` the last run of
@@ -122,7 +119,7 @@ export const TENANT_HELPERS: readonly string[] = [
      perform 1 from tenants x where x.name = p_name for update;
      if not found then return false; end if;
      perform pg_advisory_xact_lock(l.h) from (
-       select hashtextextended(st.owner || chr(10) || st.id, 11) as h
+       select ${tableLock("st.owner", "st.id")} as h
          from storage st where st.owner = p_name order by 1) l;
      select st.ptr into v_ptr from storage st where st.owner = p_name and st.id = '_sessions';
      if found then
