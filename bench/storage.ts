@@ -1,6 +1,6 @@
 /**
  * Storage against what one would write by hand with the same driver, in one run:
- * `deno task bench storage [--full] [--durable] [--only=get,commit,transfer,flat,iterate]`.
+ * `deno task bench storage [--full] [--durable] [--only=get,exec,commit,transfer,flat,iterate]`.
  *
  * Goals are printed beside the figures; only ratios mean something, since the machine is not ours alone.
  * Both sides have the same rows under the same key, no other index, and the same durability: the plain
@@ -13,6 +13,7 @@ import { randomBytes } from "node:crypto";
 import postgres from "postgres";
 import { startEmbeddedPostgres } from "../cli/embedded_postgres.ts";
 import { storageEngine } from "../storage/engine.ts";
+import { exec, query } from "../storage/exec/testing/query.ts";
 import { postgresDatabase } from "../storage/postgres_database.ts";
 import { gatewayUrl, migrateUp } from "../storage/migrate/mod.ts";
 import { type AnyStorage, call, field, number, string, table } from "../storage/testing/tables.ts";
@@ -32,6 +33,12 @@ const TABLES = [
   table("versions", [field("n", number)]),
 ];
 
+const BY_KEY = query({ id: string, city: string })`
+  select id, city from accounts where id = ${string}`;
+const BY_CITY = query({ city: string, n: number, total: number })`
+  select city, count(*) as n, sum(balance) as total from accounts group by city`;
+const EXECS = [BY_KEY, BY_CITY];
+
 const DURABLE = Deno.args.includes("--durable");
 const server = await startEmbeddedPostgres({ durable: DURABLE });
 const secret = new Uint8Array(randomBytes(32));
@@ -39,13 +46,14 @@ const gatewayPassword = randomBytes(12).toString("hex");
 const { gatewayRole } = await migrateUp({
   adminUrl: server.url,
   tables: TABLES,
+  execs: EXECS,
   secrets: [secret],
   gatewayPassword,
 });
 const url = gatewayUrl(server.url, gatewayRole, gatewayPassword);
 const database = postgresDatabase({ url, max: CLIENTS });
 const small = postgresDatabase({ url, max: 10 });
-const engine = storageEngine({ database, tables: TABLES });
+const engine = storageEngine({ database, tables: TABLES, execs: EXECS });
 const smallEngine = storageEngine({ database: small, tables: TABLES });
 const session = await engine.openSession(await databaseToken(secret));
 const plain = postgres(server.url, { max: CLIENTS, fetch_types: false, onnotice: () => {} });
@@ -119,6 +127,35 @@ async function benchGet(): Promise<void> {
     },
   ], { clients: 1 });
   printResults("get of 20 rows, one after the other, 1 client", inside);
+}
+
+async function benchExec(): Promise<void> {
+  for (
+    const [what, text, params, run] of [
+      [
+        "one row by its key",
+        "select id, data->>'city' as city from plain where id = $1",
+        () => [account()],
+        (s: AnyStorage) => exec(s, BY_KEY, account()),
+      ],
+      [
+        `${ACCOUNTS} rows in groups`,
+        `select data->>'city' as city, count(*) as n, sum((data->>'balance')::numeric) as total from plain
+          group by 1`,
+        () => [],
+        (s: AnyStorage) => exec(s, BY_CITY),
+      ],
+    ] as const
+  ) {
+    const results = await compareRates([
+      {
+        name: "the same SQL prepared",
+        work: () => plain.unsafe(text, params(), { prepare: true }),
+      },
+      { name: "exec, a call each", work: () => once(run, { readOnly: true }) },
+    ], { clients: 1 });
+    printResults(`exec of ${what}, 1 client`, results);
+  }
 }
 
 async function benchCommit(): Promise<void> {
@@ -376,6 +413,7 @@ try {
   await prepare();
   const benches = {
     get: benchGet,
+    exec: benchExec,
     commit: benchCommit,
     transfer: benchTransfer,
     flat: benchFlat,

@@ -503,18 +503,28 @@ Deno.test({
         },
       });
 
-      await test("it uses the declared index of the field it filters by", async () => {
+      await test("it uses the declared index of the field it filters by, and that of the key", async () => {
         const [row] = await db.admin`
-          select kontract_private.exec_view('accounts', '[["city","text",""]]', st.ptr, st.fields, st.bits,
+          select kontract_private.exec_view('accounts', '[["id","key",""],["city","text",""]]', st.ptr, st.fields, st.bits,
                    st.lazy, null, false) as view, st.ptr from kontract.storage st where st.id = 'accounts'`;
         await db.admin.begin(async (tx) => {
           await tx.unsafe("set local enable_seqscan = off");
           const text = String(row!.view).replaceAll("$1", "pg_current_snapshot()");
-          const plan = await tx.unsafe(
-            `explain with ${text} select city from accounts where city = 'Ulm'`,
-          );
-          const lines = plan.map((line) => String(line["QUERY PLAN"])).join("\n");
-          assert.match(lines, /Index Cond: .*city/, lines);
+          for (
+            const [query, column] of [
+              ["select city from accounts where city = 'Ulm'", "city"],
+              ["select city from accounts where id = 'a'", "id"],
+              [
+                "select b.city from accounts a join accounts b on b.id = a.city where a.id = 'a'",
+                "id",
+              ],
+            ]
+          ) {
+            const plan = await tx.unsafe(`explain with ${text} ${query}`);
+            const lines = plan.map((line) => String(line["QUERY PLAN"])).join("\n");
+            assert.match(lines, new RegExp(`Index Cond: .*${column}`), lines);
+            assert.doesNotMatch(lines, /Seq Scan/, lines);
+          }
         });
       });
 

@@ -20,7 +20,10 @@ import { isUnbounded, mayCall, mayHold, MOST_SIZE } from "./allowed.ts";
 import { readTree, type TreeCall, type TreeContents } from "./node_tree.ts";
 import { bodyText, checkText, locate, positionOf } from "./text.ts";
 
-/** `[field, kind, cast]` where the column is used, `[field, null, type]` where it only keeps its place. */
+/**
+ * `[field, kind, cast]` where the column is used, of kind `key` where it is the row's key; `[field, null, type]`
+ * where it only keeps its place.
+ */
 export type ExecTableColumn = readonly [field: string, kind: string | null, type: string];
 
 /** A query that may run. */
@@ -268,14 +271,19 @@ class Check {
         table.name,
         // Attributes stand in the order of the declaration; 0 is the table as such.
         columnsOf(table).map((field, i) =>
-          this.#tableColumn(field, used.get(table.name)!.has(i + 1))
+          this.#tableColumn(field, table.primkey, used.get(table.name)!.has(i + 1))
         ),
       ]),
     );
   }
 
-  #tableColumn({ name, shape }: TableDef["fields"][number], used: boolean): ExecTableColumn {
+  #tableColumn(
+    { name, shape }: TableDef["fields"][number],
+    key: string,
+    used: boolean,
+  ): ExecTableColumn {
     const type = columnType(shape, this.#types);
+    if (used && name === key) return [name, "key", ""];
     return used
       ? [name, fieldKind(shape, this.#types), type === "timestamptz" ? "::timestamptz" : ""]
       : [name, null, type];

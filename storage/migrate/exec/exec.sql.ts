@@ -39,6 +39,10 @@ export const EXEC_FUNCTIONS: readonly string[] = [
          list := concat_ws(', ', list, format('null::%s as %I', c->>2, c->>0));
          continue;
        end if;
+       if c->>1 = 'key' then
+         list := concat_ws(', ', list, format('u.id as %I', c->>0));
+         continue;
+       end if;
        perform check_path(p_fields, p_bits, p_grants, jsonb_build_array(c->0), c->>1);
        list := concat_ws(', ', list, format('%s%s as %I',
          field_expr(p_lazy, jsonb_build_array(c->0), c->>1, 'u.data'), c->>2, c->>0));
@@ -46,8 +50,8 @@ export const EXEC_FUNCTIONS: readonly string[] = [
      stored := format('${EXEC_SCHEMA}.%I u where pg_visible_in_snapshot(u._txid, $1)
        and (u._deleted_txid is null or not pg_visible_in_snapshot(u._deleted_txid, $1))', p_ptr);
      if p_written then
-       stored := format('(select u.data from %s and u.id <> all (array(select w->>0 from jsonb_array_elements($3->%L) w))
-         union all select w->1 from jsonb_array_elements($3->%L) w where w->1 <> ''null'') u', stored, p_name, p_name);
+       stored := format('(select u.id, u.data from %s and u.id <> all (array(select w->>0 from jsonb_array_elements($3->%L) w))
+         union all select (w->>0) collate "C", w->1 from jsonb_array_elements($3->%L) w where w->1 <> ''null'') u', stored, p_name, p_name);
      end if;
      return format('%I as not materialized (select %s from %s)', p_name, list, stored);
    end $f$`,

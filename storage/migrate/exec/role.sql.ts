@@ -41,12 +41,17 @@ export const EXEC_ROLE_FUNCTIONS: readonly string[] = [
   "revoke all on function kontract_private.exec_owner(text) from public",
   `grant execute on function kontract_private.exec_owner(text) to ${EXEC_ROLE}`,
 
-  // The view of one data table.
+  // The view of one data table. Live and closed versions each have an index by key, none has both.
   `create or replace function kontract_private.exec_show(p_ptr text, p_owned boolean) returns void
    language plpgsql volatile ${HELPER} as $f$
    begin
      execute format('create or replace view ${EXEC_SCHEMA}.%1$I as
-       select u.id, u.data, u._txid, u._deleted_txid from kontract_private.%1$I u where %2$s', p_ptr,
+       select u.id, u.data, u._txid, u._deleted_txid from (
+         select v.id, v.data, v._txid, v._deleted_txid, v._owner from kontract_private.%1$I v
+          where v._deleted_txid is null
+         union all
+         select v.id, v.data, v._txid, v._deleted_txid, v._owner from kontract_private.%1$I v
+          where v._deleted_txid is not null) u where %2$s', p_ptr,
        format(case when p_owned then 'u._owner = (select kontract_private.exec_owner(%L))'
                    else '(select kontract_private.exec_owner(%L)) is not null' end, p_ptr));
      execute format('grant select on ${EXEC_SCHEMA}.%I to ${EXEC_ROLE}', p_ptr);
