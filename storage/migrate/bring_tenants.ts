@@ -11,6 +11,7 @@ import type postgres from "postgres";
 import { repeatRace } from "./admin.ts";
 import { type Applied, applyTables, type Prepared } from "./data_tables.ts";
 import { OWNER_ROLE } from "./definer.ts";
+import { showTables } from "./exec/role.sql.ts";
 import { finishTenant } from "./finish.ts";
 import { asOwner } from "./indexes.ts";
 import { readLedger } from "./ledger.ts";
@@ -97,6 +98,7 @@ async function bring(
         await tx.unsafe(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
         const { tables, types } = wanted;
         const applied = await applyTables(tx, tenant.name, tables, types, prepared);
+        await showTables(tx, tenant.name);
         await note(tx, tenant, applied, goal);
         for (const ptr of applied.freeze) await freeze(tx, ptr);
       })

@@ -12,7 +12,6 @@ import { tableKey } from "../table_key.ts";
 import { DEFAULT_TENANT, describeApplied, readStored, type StoredTable } from "./applied.ts";
 import { addCheckText, tableCheck } from "./checks.ts";
 import { identifier } from "./definer.ts";
-import { showTables } from "./exec/role.sql.ts";
 import { buildIndexes, indexNames, indexSteps, wantedIndexes } from "./indexes.ts";
 import type { Changes } from "./migration.ts";
 import { canonical, planTable, refusal, type StoredDef } from "./plan.ts";
@@ -105,7 +104,6 @@ export async function applyTables(
       after: defHash({ table, types }),
     });
   }
-  await showTables(sql, tenant);
   return { steps, undo, freeze };
 }
 

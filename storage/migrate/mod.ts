@@ -27,7 +27,7 @@ import { applyTables, DEFAULT_TENANT, type Prepared, SAMPLE_FUNCTIONS } from "./
 import { OWNER_ROLE } from "./definer.ts";
 import { EXEC_FUNCTIONS, EXEC_TABLES } from "./exec/exec.sql.ts";
 import { execsDigest, installExecs } from "./exec/install.ts";
-import { installRun, RUN_FUNCTION } from "./exec/role.sql.ts";
+import { installRun, RUN_FUNCTION, showTables } from "./exec/role.sql.ts";
 import { FILTER_HELPERS } from "./filter.sql.ts";
 import { finish } from "./finish.ts";
 import { IDENTITY_FUNCTIONS } from "./identity.sql.ts";
@@ -186,8 +186,9 @@ async function run(
 }
 
 /** What tenants are brought to: see `bring_tenants.ts`. */
-function tenantState({ tables, types = {} }: MigrateOptions): string {
-  return `${FUNCTIONS_VERSION}.${tableKey(JSON.stringify([tables, types]))}`;
+function tenantState({ tables, types = {}, execs = [] }: MigrateOptions): string {
+  const queries = execs.map(({ id }) => id);
+  return `${FUNCTIONS_VERSION}.${tableKey(JSON.stringify([tables, types, queries]))}`;
 }
 
 interface Run {
@@ -236,6 +237,7 @@ async function migrate(
   const applied = await applyTables(tx, DEFAULT_TENANT, options.tables, types, prepared);
   await writeTemplates(tx, options.tables.map((table) => ({ table, types })));
   await installExecs(tx, execs, options.tables, types);
+  await showTables(tx, DEFAULT_TENANT);
   for (const statement of gatewayGrants(gateway)) await tx.unsafe(statement);
   await grantFunctions(tx, gateway);
   await writeMeta(tx, {

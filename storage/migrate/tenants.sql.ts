@@ -93,7 +93,9 @@ export const TENANT_HELPERS: readonly string[] = [
        for d in select jsonb_array_elements_text(t.ddl) loop
          execute replace(d, ${literal(TEMPLATE_PTR)}, v_ptr);
        end loop;
-       if not starts_with(t.id, '_') then perform exec_show(v_ptr, (t.entry->>'owned')::boolean); end if;
+       if exists (select 1 from execs x where x.tables ? t.id) then
+         perform exec_show(v_ptr, (t.entry->>'owned')::boolean);
+       end if;
        insert into storage select (jsonb_populate_record(null::kontract.storage, t.entry || jsonb_build_object(
          'owner', p_name, 'id', t.id, 'ptr', v_ptr, 'epoch', life, 'horizon', '0',
          'swap_txid', pg_current_xact_id(),

@@ -1,6 +1,6 @@
 /**
- * The role that stored queries run as, and all it can reach: one view per data table, whose rows it gives for
- * the session that `kontract.exec` is running for and refuses for anybody else's tables. What the judgement of a
+ * The role that stored queries run as, and all it can reach: one view per data table that some query names,
+ * whose rows it gives for the session that `kontract.exec` is running for and refuses for anybody else's tables. What the judgement of a
  * text (`check.ts`) should miss is then refused by PostgreSQL: the role has no right on sessions, effects, keys,
  * data tables or Kontract's functions.
  *
@@ -91,12 +91,13 @@ export async function installRun(tx: postgres.TransactionSql): Promise<void> {
   ) await tx.unsafe(statement);
 }
 
-/** Makes the views that a tenant's tables lack, or whose rights are lost. As the owner. */
+/** Makes the views that a tenant's tables lack where a query names them, or whose rights are lost. As the owner. */
 export async function showTables(tx: postgres.TransactionSql, tenant: string): Promise<void> {
   await tx`
     select kontract_private.exec_show(p.ptr, p.owned)
       from kontract.storage st cross join lateral (values
              (st.ptr, st.owned), (st.retired->>'ptr', (st.retired->>'owned')::boolean)) p(ptr, owned)
-     where st.owner = ${tenant} and not starts_with(st.id, '_') and p.ptr is not null
+     where st.owner = ${tenant} and p.ptr is not null
+       and exists (select 1 from kontract_private.execs x where x.tables ? st.id)
        and has_table_privilege(${EXEC_ROLE}, to_regclass(${`${EXEC_SCHEMA}.`} || p.ptr), 'select') is not true`;
 }
