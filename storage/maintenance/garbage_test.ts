@@ -4,7 +4,10 @@ import type { StorageSession, Transaction } from "../contract.ts";
 import type { Database } from "../database.ts";
 import { storageEngine } from "../engine.ts";
 import { postgresDatabase } from "../postgres_database.ts";
-import { ACCOUNTS, type AnyStorage, call, NOTES, run } from "../testing/tables.ts";
+import { migrateDown } from "../migrate/down.ts";
+import type { MigrationFile } from "../migrate/migration.ts";
+import { migrateUp } from "../migrate/mod.ts";
+import { ACCOUNTS, type AnyStorage, call, field, NOTES, number, run } from "../testing/tables.ts";
 import { collectGarbage, type GarbageReport } from "./garbage.ts";
 import { runScheduledGarbage, startGarbageTimer } from "./schedule.ts";
 
@@ -366,6 +369,30 @@ Deno.test({
         const report = await collect();
         assert.deepEqual([report.removed, report.horizon], [0, null]);
         await db.admin`delete from kontract_private.markers`;
+      });
+
+      await test("where old versions are gone, a rollback takes a table for written", async () => {
+        const wide = { ...NOTES, fields: [...NOTES.fields, field("n", number)] };
+        const file: MigrationFile = {
+          name: "0001_wide",
+          hash: "",
+          load: () =>
+            Promise.resolve({
+              up: (m) => m.transform("notes", (row) => ({ ...row, n: 0 })),
+              down: (m) => m.transform("notes", ({ n: _, ...row }) => row),
+            }),
+        };
+        const { adminUrl, secrets, gatewayRole } = db;
+        const migrations = [file];
+        await run(engine, call(session), (s) => s.notes!.set("kept", { text: "before" }));
+        await migrateUp({ adminUrl, secrets, gatewayRole, tables: [ACCOUNTS, wide], migrations });
+        const wider = storageEngine({ database, tables: [ACCOUNTS, wide] });
+        await run(wider, call(session), (s) => s.notes!.update("kept", { text: "after" }));
+        await expire(collect);
+        await collect();
+        await migrateDown({ adminUrl, gatewayRole, migrations });
+        const { value } = await run(engine, call(session), (s) => s.notes!.get("kept"));
+        assert.equal(value?.text, "after");
       });
 
       await test("a scheduled run renews an ended session once; a timer runs until stopped", async () => {

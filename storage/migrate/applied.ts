@@ -48,7 +48,8 @@ export async function readStored(
 ): Promise<readonly StoredTable[]> {
   if (!(await isInstalled(sql))) return [];
   const rows = await sql`
-    select owner, id, ptr, lazy, indexes, def, swap_txid::text as swap_txid, retired->>'ptr' as retired, retired->>'snapshot' as swap
+    select owner, id, ptr, lazy, indexes, def, retired->>'ptr' as retired, retired->>'snapshot' as swap,
+           case when retired is not null then swap_txid end::text as swap_txid
       from kontract.storage where owner = ${tenant} order by id`;
   return rows.map((row) => ({
     owner: String(row.owner),

@@ -48,6 +48,8 @@ export interface Undo {
   readonly from: string;
   /** Physical table that the run made, or null where it only renamed. */
   readonly ptr: string | null;
+  /** Physical table that it was made from, or null. */
+  readonly source: string | null;
   readonly before: StoredDef;
   /** Hash of the declaration after the run: another one means that more has happened. */
   readonly after: string;
@@ -100,6 +102,7 @@ export async function applyTables(
       table: table.name,
       from: from ?? table.name,
       ptr: rebuild?.ptr ?? null,
+      source: rebuild?.source.ptr ?? null,
       before: row.def,
       after: defHash({ table, types }),
     });

@@ -196,7 +196,10 @@ async function touched(
   }));
 }
 
-/** True where every swapped table can be swapped back: no version was made or closed since. */
+/**
+ * True where every swapped table can be swapped back: no version was made or closed since, nor was one
+ * removed, since an update leaves no other trace than the version it closed.
+ */
 async function isUnwritten(
   sql: Statements,
   tenant: string,
@@ -204,7 +207,10 @@ async function isUnwritten(
 ): Promise<boolean> {
   for (const [entry, row] of await touched(sql, tenant, undo)) {
     if (entry.ptr === null) continue;
-    if (row.ptr !== entry.ptr || row.retiredPtr === null || row.swapSnapshot === null) return false;
+    // What is kept may be a newer table as well, which a rollback has left.
+    if (row.ptr !== entry.ptr || row.retiredPtr === null || row.retiredPtr !== entry.source) {
+      return false;
+    }
     const name = `kontract_private.${identifier(row.ptr)}`;
     const outside = {
       xmax: "pg_snapshot_xmax($1::pg_snapshot)",
@@ -213,8 +219,10 @@ async function isUnwritten(
     const [answer] = await sql.unsafe(
       `select to_regclass($2) is null or exists (${
         outsideSnapshot(name, "_deleted_txid", outside)
-      }) or exists (${outsideSnapshot(name, "_born", outside)}) as yes`,
-      [row.swapSnapshot, `kontract_private.${identifier(row.retiredPtr)}`],
+      }) or exists (${outsideSnapshot(name, "_born", outside)})
+         or exists (select 1 from kontract.storage st
+                     where st.ptr = $3 and st.horizon > pg_snapshot_xmin($1::pg_snapshot)) as yes`,
+      [row.swapSnapshot!, `kontract_private.${identifier(row.retiredPtr)}`, row.ptr],
     );
     if (answer?.yes !== false) return false;
   }

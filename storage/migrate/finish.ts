@@ -54,7 +54,7 @@ async function dropRetired(sql: postgres.Sql): Promise<void> {
   for (const row of rows) {
     await sql.begin(async (tx) => {
       await tx.unsafe(`set local role ${OWNER_ROLE}`);
-      await tx`update kontract.storage set retired = null, swap_txid = null
+      await tx`update kontract.storage set retired = null
         where owner = ${row.owner} and id = ${row.id} and retired->>'ptr' = ${row.ptr}`;
       await dropPhysical(tx, String(row.ptr));
     });

@@ -261,6 +261,20 @@ scenario("migrations: the way back", [field("size", string)], async (world, step
     await set(first, "c", { size: "3" });
   });
 
+  await step("twice: what the first way back left is not taken for what was before", async () => {
+    const wide = table("things", [field("size", number), field("more", number)]);
+    const more = file("0002_more", {
+      up: (m) => m.transform("things", (row) => ({ ...row, more: 1 })),
+      down: (m) => m.transform("things", ({ more: _, ...row }) => row),
+    });
+    await up([next], both);
+    await up([wide], both, more);
+    assert.deepEqual((await down(both, more)).files, ["0002_more"]);
+    assert.deepEqual((await down(both)).files, ["0001_size"]);
+    assert.deepEqual((await all(first))[0], { id: "a", size: "5" });
+    await set(first, "c", { size: "3" });
+  });
+
   await step("a table that has changed since has no way back", async () => {
     await up([next], both);
     const later = { ...next, fields: [...next.fields, field("more", string, { optional: true })] };
@@ -452,10 +466,30 @@ scenario("migrations: a swap under fire", [field("n", number)], async (world, st
     await elsewhere.end();
   });
 
+  await step(
+    "a resume token from before a swap is refused also when the old table is gone",
+    async () => {
+      const { position } = await old.changes({ session, table: "things", after: null, limit: 1 });
+      const touch = (name: string) =>
+        file(name, { up: (m) => m.transform("things", (row) => row) });
+      const known = [files[1]!, touched, file("0004_half", { up: () => {} }), touch("0004_touch")];
+      await up([first], ...known);
+      await db.admin`update kontract.storage
+      set retired = jsonb_set(retired, '{at}', to_jsonb(now() - interval '25 hours')) where id = 'things'`;
+      await up([first, table("others", [field("n", number)])], ...known);
+      const [row] = await db.admin`
+      select retired is null as gone from kontract.storage where owner = ${tenant} and id = 'things'`;
+      assert.equal(row!.gone, true);
+      const batch = await old.changes({ session, table: "things", after: position, limit: 1 });
+      assert.equal(batch.reset, true);
+    },
+  );
+
   await step("a call from before two swaps is told that its snapshot is too old", async () => {
     const reader = started(first, call(session, { readOnly: true, effect: null }));
     const storage = await reader.reading;
-    const known = [files[1]!, touched, file("0004_half", { up: () => {} })];
+    const known = ["0004_half", "0004_touch"].map((name) => file(name, { up: () => {} }));
+    known.unshift(files[1]!, touched);
     for (const name of ["0005_once", "0006_twice"]) {
       known.push(file(name, { up: (m) => m.transform("things", (row) => row) }));
       await up([first], ...known);
