@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { authServiceSuite } from "./service_suite.ts";
+import { authServiceSuite } from "./testing/service_suite.ts";
 import { MemoryAuthStore } from "./testing/memory_store.ts";
 
 authServiceSuite("memory", () => {

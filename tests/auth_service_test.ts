@@ -5,8 +5,8 @@
  */
 import assert from "node:assert/strict";
 import { DatabaseTokenIssuer } from "../auth/database_token.ts";
-import { authServiceSuite } from "../auth/service_suite.ts";
-import type { StoreUnderTest } from "../auth/service_suite.ts";
+import { authServiceSuite } from "../auth/testing/service_suite.ts";
+import type { StoreUnderTest } from "../auth/testing/service_suite.ts";
 import { AUTH_TABLES } from "../auth/tables.ts";
 import { createAuthStore } from "../runtime/auth_store.ts";
 import { SessionCache } from "../runtime/session_cache.ts";

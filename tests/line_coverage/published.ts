@@ -20,7 +20,7 @@ const FOLDERS = [
   "runtime",
   "storage",
 ];
-const OTHERS = /_test\.ts$|_suite\.ts$|\/testing\/|\/testdata\/|\/template\//;
+const OTHERS = /_test\.ts$|\/testing\/|\/testdata\/|\/template\//;
 
 /** True for a module of the package, named from the repository. */
 export function isPublished(file: string): boolean {

@@ -4,14 +4,14 @@
  *
  * @module
  */
-import { accountTests } from "./testing/account_tests.ts";
-import type { StoreFactory } from "./testing/harness.ts";
-import { limitTests } from "./testing/limit_tests.ts";
-import { recoveryTests } from "./testing/recovery_tests.ts";
-import { registrationTests } from "./testing/registration_tests.ts";
-import { signInTests } from "./testing/sign_in_tests.ts";
+import { accountTests } from "./account_tests.ts";
+import type { StoreFactory } from "./harness.ts";
+import { limitTests } from "./limit_tests.ts";
+import { recoveryTests } from "./recovery_tests.ts";
+import { registrationTests } from "./registration_tests.ts";
+import { signInTests } from "./sign_in_tests.ts";
 
-export type { StoreFactory, StoreUnderTest } from "./testing/harness.ts";
+export type { StoreFactory, StoreUnderTest } from "./harness.ts";
 
 /** Registers all tests; `name` says which store. */
 export function authServiceSuite(name: string, factory: StoreFactory): void {
