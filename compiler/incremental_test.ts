@@ -21,31 +21,57 @@ const SHARED = [
   `export interface Shared { id: string\nexport const limit = ;\n`,
 ];
 
+/** What routes import their types from: the names go through it in one way or another. */
+const BARREL = [
+  `export * from "./shared.ts";\n`,
+  `export { limit, type Shared } from "./shared.ts";\n`,
+  `import { limit, Shared } from "./shared.ts";\nexport { limit, Shared };\n`,
+  `export { limit } from "./shared.ts";\nexport interface Shared { own: boolean }\n`,
+];
+
 function routeFile(name: string, random: Random): string {
-  const shared = random.chance(0.6);
-  const own = `{ of: ${random.pick(["Shared", "string", "Own[]", "Date | null"])} }`;
+  const shared = random.pick(["./shared.ts", "./barrel.ts", null]);
+  const broken = random.chance(0.3);
+  const own = `{ of: ${random.pick(["Shared", "string", "Own[]", "Date | null", "Box<Shared>"])} }`;
   return [
     `import { backend } from "@kontract/kontract";`,
-    shared ? `import { limit, type Shared } from "./shared.ts";` : `type Shared = "x" | "y";`,
+    shared === null
+      ? `type Shared = "x" | "y";`
+      : `import { limit, type Shared } from "${shared}";`,
+    broken ? `import { Broken } from "./broken.ts";` : "",
     `interface Own { name: string; size?: ${random.pick(["number", "string", "bigint"])} }`,
+    `interface Box<T> { inside: T; many: ${random.pick(["T[]", "Set<T>"])} }`,
     `/** Number ${random.below(9)}. */`,
-    `export const ${name} = backend({ readOnly: ${
-      random.chance(0.5)
+    `export const ${name} = backend({ readOnly: ${random.chance(0.5)}${
+      random.chance(0.2) ? `, name: "${name}_${random.below(2)}"` : ""
     } }, async (a: ${own}): Promise<Own | null> => {`,
     "\n".repeat(random.below(3)),
-    `  void ${shared ? "limit" : "null"}; void a; return await Promise.resolve(${
+    broken && random.chance(0.5) ? `  if (Math.random() > 2) throw new Broken();` : "",
+    `  void ${shared === null ? "null" : "limit"}; void a; return await Promise.resolve(${
       random.chance(0.1) ? `{ name: 5 }` : `{ name: "${random.below(99)}" }`
     });`,
     `});`,
     // With or without a word for it, these are types: no module has such a value.
-    `export ${random.pick(["type ", ""])}{ Own, Shared };`,
+    `export ${random.pick(["type ", ""])}{ Box, Own, Shared };`,
+    random.chance(0.05) ? "}" : "",
     "",
   ].join("\n");
 }
 
+function brokenFile(random: Random): string {
+  const code = `BROKEN_${random.below(2)}`;
+  return `import { AppError } from "@kontract/kontract";
+export class Broken extends AppError<"${code}"> {
+  constructor() {
+    super("${code}", "${random.below(3)}");
+  }
+}
+`;
+}
+
 function tableFile(random: Random): string {
   return `import { primkey, table } from "@kontract/kontract";
-@table("notes")
+@table("${random.pick(["notes", "letters"])}")
 export class Note {
   @primkey
   id!: string;
@@ -55,25 +81,49 @@ export class Note {
 }
 
 function middlewareFile(random: Random): string {
+  const filter = random.pick([
+    `prefix: "route1"`,
+    `prefix: "route"`,
+    `endpoints: ["route1", "route2"]`,
+  ]);
   return `import { defineMiddleware } from "@kontract/kontract";
 const mark = "${random.below(9)}";
-export const around = defineMiddleware({ prefix: "${
-    random.pick(["route1", "route"])
-  }" }, async (next) => {
+export const around = defineMiddleware({ ${filter} }, async (next) => {
   const result = await next();
   return ${random.pick(["result", "[mark, result][1]"])};
 });
 `;
 }
 
+function webFile(random: Random): string {
+  return random.pick([
+    `import { api } from "@/client";\nconsole.log(api);\n`,
+    `import { limit } from "../src/shared.ts";\nconsole.log(limit);\n`,
+    `import type { Shared } from "../src/shared.ts";\nexport const some: Shared[] = [];\n`,
+    `import { client } from "@/client";\nconsole.log(client, ${random.below(9)});\n`,
+  ]);
+}
+
+/** Texts that files had, so that an edit may be taken back. */
+type History = [path: string, text: string][];
+
 /** One edit of the app in `names`, the route files there are. */
-async function edit(app: TestApp, names: Set<string>, random: Random): Promise<void> {
+async function edit(
+  app: TestApp,
+  names: Set<string>,
+  history: History,
+  random: Random,
+): Promise<void> {
+  const write = async (path: string, text: string): Promise<void> => {
+    history.push([path, text]);
+    await app.write(path, text);
+  };
   const add = async (name: string): Promise<void> => {
     names.add(name);
-    await app.write(`src/${name}.ts`, routeFile(name, random));
+    await write(`src/${name}.ts`, routeFile(name, random));
   };
   const some = (): string => random.pick([...names]);
-  switch (random.below(9)) {
+  switch (random.below(13)) {
     case 0:
     case 1:
       return await add(`route${1 + random.below(6)}`);
@@ -86,19 +136,39 @@ async function edit(app: TestApp, names: Set<string>, random: Random): Promise<v
       return await app.write(`src/${name}.ts`, null);
     }
     case 4: {
-      // Another file with the same function: its module has another name.
+      // The same function in another file.
       const name = some(), text = await app.read(`src/${name}.ts`);
+      const moved = `moved_${random.below(9)}`;
+      if (names.has(moved)) return;
       await app.write(`src/${name}.ts`, null);
-      await app.write(`src/${name}.ts`, `// moved\n${text}`);
-      return;
+      names.delete(name);
+      names.add(moved);
+      return await app.write(`src/${moved}.ts`, text);
     }
-    case 5:
+    case 5: {
+      // Nothing but places, or a body, is another.
+      const path = `src/${some()}.ts`, text = await app.read(path);
+      return await write(path, random.pick([`// moved\n${text}`, text.replace("void a;", "")]));
+    }
     case 6:
-      return await app.write("src/shared.ts", random.pick(SHARED));
     case 7:
-      return await app.write("src/schema.ts", tableFile(random));
+      return await write("src/shared.ts", random.pick(SHARED));
+    case 8:
+      return await write("src/barrel.ts", random.pick(BARREL));
+    case 9:
+      return await write("src/schema.ts", tableFile(random));
+    case 10:
+      return await write("src/broken.ts", brokenFile(random));
+    case 11: {
+      const [path, text] = random.pick(history);
+      const name = /^src\/((?:route|moved_)\d+)\.ts$/.exec(path)?.[1];
+      if (name !== undefined) names.add(name);
+      return await app.write(path, text);
+    }
     default:
-      return await app.write("src/around.ts", middlewareFile(random));
+      return random.chance(0.5)
+        ? await write("src/around.ts", middlewareFile(random))
+        : await write("web/main.ts", webFile(random));
   }
 }
 
@@ -140,18 +210,22 @@ for (let seed = 1; seed <= SEQUENCES; seed++) {
   Deno.test(`after random edits a builder gives what a clean build gives, ${layout}, sequence ${seed}`, async () => {
     const random = randomFrom(seed + Number(Deno.env.get("SEED") ?? 0) * 1000);
     const names = new Set(["route1"]);
-    await using app = await makeApp({
+    const files = {
       "src/shared.ts": SHARED[0]!,
+      "src/barrel.ts": BARREL[0]!,
+      "src/broken.ts": brokenFile(random),
       "src/schema.ts": tableFile(random),
       "src/route1.ts": routeFile("route1", randomFrom(1)),
-      "web/main.ts": `import { api } from "@/client";\nconsole.log(api);\n`,
-    });
+      "web/main.ts": webFile(random),
+    };
+    const history: History = Object.entries(files);
+    await using app = await makeApp(files);
     const options = { root: app.root, hosts: ["deno"], layout } as const;
     const builder = createBuilder(options);
-    assert.ok((await builder.rebuild()).ok);
+    assert.equal(formatDiagnostics((await builder.rebuild()).diagnostics), "");
     for (let i = 1; i <= EDITS; i++) {
-      await edit(app, names, random);
-      if (random.chance(0.3)) await edit(app, names, random);
+      await edit(app, names, history, random);
+      if (random.chance(0.3)) await edit(app, names, history, random);
       const result = await builder.rebuild();
       if (i % 3 !== 0) continue;
       const incremental = await outcome(app, result);
@@ -174,6 +248,8 @@ Deno.test("builds of one app at once, some of them killed, leave an output and a
   const random = randomFrom(7);
   await using app = await makeApp({
     "src/shared.ts": SHARED[0]!,
+    "src/barrel.ts": BARREL[0]!,
+    "src/broken.ts": brokenFile(random),
     "src/route1.ts": routeFile("route1", randomFrom(1)),
     "src/route2.ts": routeFile("route2", randomFrom(2)),
   });
