@@ -244,6 +244,51 @@ for (let seed = 1; seed <= SEQUENCES; seed++) {
   });
 }
 
+Deno.test("an edit reaches what depends on it in other files, and reaches back when it is undone", async () => {
+  const middleware = (more: string): string =>
+    `import { defineMiddleware } from "@kontract/kontract";
+export const around = defineMiddleware({ prefix: "route" }, async (next): Promise<unknown> => {
+  ${more}
+  return await next();
+});
+`;
+  const route = `import { backend } from "@kontract/kontract";
+import { limit, type Shared } from "./barrel.ts";
+export const route1 = backend({}, (a: Shared): Promise<number> => Promise.resolve(limit + a.id.length));
+`;
+  const files: Readonly<Record<string, string>> = {
+    "src/shared.ts": SHARED[0]!,
+    "src/barrel.ts": BARREL[2]!,
+    "src/around.ts": middleware(""),
+    "src/route1.ts": route,
+    "web/main.ts": `import { limit } from "../src/shared.ts";\nconsole.log(limit);\n`,
+  };
+  const edits: readonly (readonly [path: string, text: string])[] = [
+    // A type error in a file that nobody touched.
+    ["src/shared.ts", SHARED[3]!],
+    ["src/shared.ts", SHARED[1]!],
+    // A body that is spliced into another module.
+    ["src/around.ts", middleware("await Promise.resolve();")],
+    // A name that was a type alone becomes a value.
+    [
+      "src/shared.ts",
+      `export interface Shared { id: string }\nexport const Shared = 1;\nexport const limit = 2;\n`,
+    ],
+    ["src/shared.ts", SHARED[0]!],
+  ];
+  await using app = await makeApp(files);
+  const options = { root: app.root, hosts: ["deno"], layout: "modules" } as const;
+  const builder = createBuilder(options);
+  assert.equal(formatDiagnostics((await builder.rebuild()).diagnostics), "");
+  for (const [i, [path, text]] of edits.entries()) {
+    await app.write(path, text);
+    const incremental = await outcome(app, await builder.rebuild());
+    await app.write(".kontract/checked.json", null);
+    assert.equal(typeof incremental, i === 0 ? "string" : "object", `edit ${i}`);
+    assert.deepEqual(incremental, await outcome(app, await build(options)), `edit ${i}`);
+  }
+});
+
 Deno.test("builds of one app at once, some of them killed, leave an output and a cache that are whole", async () => {
   const random = randomFrom(7);
   await using app = await makeApp({
