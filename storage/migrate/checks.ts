@@ -52,7 +52,7 @@ export function tableCheck(
 
 /** Adds a check to a table. */
 export function addCheckText(ptr: string, { name }: TableCheck): string {
-  return `create trigger ${identifier(name)} before insert or update
+  return `create or replace trigger ${identifier(name)} before insert or update
     on kontract_private.${
     identifier(ptr)
   } for each row execute function kontract_private.${name}()`;
@@ -76,7 +76,7 @@ export async function dropOtherChecks(
   ptr: string,
   keep: string,
 ): Promise<boolean> {
-  for (const name of await checksOf(sql, ptr)) {
+  for (const name of (await checksOf(sql, ptr)).keys()) {
     if (name === keep) continue;
     const text = `drop trigger if exists ${identifier(name)} on kontract_private.${
       identifier(ptr)
@@ -86,23 +86,26 @@ export async function dropOtherChecks(
   return true;
 }
 
-/** Adds the check where it is missing. True where it is there. */
+/** Adds the check where it is missing or disabled. True where it is there. */
 export async function addCheck(
   sql: postgres.Sql,
   ptr: string,
   check: TableCheck,
 ): Promise<boolean> {
-  if ((await checksOf(sql, ptr)).includes(check.name)) return true;
+  if ((await checksOf(sql, ptr)).get(check.name) === true) return true;
   return await alterBriefly(sql, [check.helper, addCheckText(ptr, check)]);
 }
 
-/** Names of the checks a physical table has. */
-export async function checksOf(sql: Statements, ptr: string): Promise<readonly string[]> {
+/** The checks a physical table has, by name: false where one is disabled. */
+export async function checksOf(
+  sql: Statements,
+  ptr: string,
+): Promise<ReadonlyMap<string, boolean>> {
   const rows = await sql`
-    select tgname as name from pg_trigger
+    select tgname as name, tgenabled in ('O', 'A') as fires from pg_trigger
      where tgrelid = to_regclass(${`kontract_private.${identifier(ptr)}`})
        and tgname like 'shape\\_%'`;
-  return rows.map((row) => String(row.name));
+  return new Map(rows.map(({ name, fires }) => [String(name), fires === true]));
 }
 
 async function alterBriefly(sql: postgres.Sql, statements: readonly string[]): Promise<boolean> {

@@ -307,5 +307,18 @@ scenario(
     const again = await rebase({ adminUrl: db.adminUrl, gatewayRole: db.gatewayRole });
     assert.ok(again.steps.length >= 1);
     assert.deepEqual(await get(THINGS, "b"), { id: "b", x: "1" });
+    // The number that made a row may be that of a transaction which is under way here.
+    const busy = await db.admin.reserve();
+    await busy`begin`;
+    const [now] = await busy`select pg_current_xact_id()::text as xid`;
+    await db.admin.unsafe(`update ${ptr} set _txid = '${now!.xid}' where id = 'b'`);
+    await db.admin`select pg_current_xact_id()`; // one that ends later, so that it is no future one
+    await rebase({ adminUrl: db.adminUrl, gatewayRole: db.gatewayRole });
+    const [b] = await db.admin.unsafe(
+      `select pg_visible_in_snapshot(_txid, pg_current_snapshot()) as yes from ${ptr} where id = 'b'`,
+    );
+    assert.equal(b!.yes, true);
+    await busy`rollback`;
+    busy.release();
   },
 );

@@ -108,7 +108,8 @@ async function rewriteTenant(
     const closed = await tx.unsafe(`delete from ${name} where _deleted_txid is not null`);
     const moved = await tx.unsafe(
       `update ${name} set _txid = '${FIRST_XID}', _born = '${FIRST_XID}'
-        where _txid >= pg_snapshot_xmax(pg_current_snapshot())`,
+        where not (pg_visible_in_snapshot(_txid, pg_current_snapshot())
+                   and pg_visible_in_snapshot(_born, pg_current_snapshot()))`,
     );
     await tx.unsafe(`alter table ${name} enable trigger user`);
     if (retired !== null) await dropPhysical(tx, String(retired));

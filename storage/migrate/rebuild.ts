@@ -156,16 +156,6 @@ export class Rebuild {
   ): Promise<{ readonly next: string; readonly touched: number }> {
     const old = `kontract_private.${identifier(this.source.ptr)}`;
     const next = await this.#snapshot(tx);
-    const [row] = await tx`
-      select st.horizon > pg_snapshot_xmin(${this.#since}::pg_snapshot) as lost from kontract.storage st
-       where st.owner = ${this.source.owner} and st.id = ${this.source.id}`;
-    if (row?.lost !== false) {
-      throw new KontractError(
-        "MIGRATION_REFUSED",
-        `Table '${this.source.id}': copying took longer than the retention of old versions. Run the migration ` +
-          "again at a quieter time.",
-      );
-    }
     await tx.unsafe("set local enable_seqscan = off");
     const outside = {
       xmax: "pg_snapshot_xmax($1::pg_snapshot)",
@@ -178,6 +168,17 @@ export class Rebuild {
       }) u`,
       [this.#since],
     );
+    // Asked afterwards: what is removed meanwhile is below a horizon that is known by then.
+    const [row] = await tx`
+      select st.horizon > pg_snapshot_xmin(${this.#since}::pg_snapshot) as lost from kontract.storage st
+       where st.owner = ${this.source.owner} and st.id = ${this.source.id}`;
+    if (row?.lost !== false) {
+      throw new KontractError(
+        "MIGRATION_REFUSED",
+        `Table '${this.source.id}': copying took longer than the retention of old versions. Run the migration ` +
+          "again at a quieter time.",
+      );
+    }
     for (let at = 0; at < keys.length; at += PAGE) {
       const pairs = JSON.stringify(keys.slice(at, at + PAGE).map((key) => [key._owner, key.id]));
       const some =

@@ -127,7 +127,7 @@ async function checkTable(
     ));
   }
   const { name } = tableCheck(row.def.table, row.def.types, row.lazy);
-  if (!(await checksOf(tx, row.ptr)).includes(name)) {
+  if ((await checksOf(tx, row.ptr)).get(name) !== true) {
     findings.push(warning("schema", `Table '${row.id}' lacks its check.`, MIGRATE));
   }
   return findings;
