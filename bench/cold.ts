@@ -2,10 +2,17 @@
  * Cold start, lazy against eager: `deno task bench cold [--rounds=5]`.
  *
  * For 1, 50 and 500 routes (one per module, about 3 kB of code with some work at the top level) the built
- * app is started on workerd and on `deno serve` and a function is called with one argument too many: its
- * chunk is loaded and decodes, and no database is asked. The figure is the time from the start to that
- * answer, less what an empty program takes on the same host in the same round. The eager build is the
- * same bundle with an entry that imports every chunk at once.
+ * app, minified, is started on workerd and on `deno serve`. Two points are taken, each less what an empty
+ * program takes on the same host in the same round:
+ *
+ * - *ready*: from the start of the process to its port being open, with the script evaluated;
+ * - *answer*: to the first answer of a function that asks no database. Every function's session is the
+ *   database's, so it is called with one argument too many: the token is verified, the function's chunk is
+ *   loaded and decodes, and refuses.
+ *
+ * *cpu* is the processor time of all processes of the host up to that answer (Linux only): on a machine that
+ * has other work it says more than the clock. The eager build is the same bundle with an entry that imports
+ * every chunk at once.
  *
  * @module
  */
@@ -16,8 +23,9 @@ import { denoHost } from "../cli/dev/deno_host.ts";
 import { HOST_NAMES, type HostName } from "../cli/dev/host.ts";
 import { DURABLE_OBJECTS } from "../cli/dev/worker_config.ts";
 import { workersHost } from "../cli/dev/workers_host.ts";
-import { build, formatDiagnostics } from "../compiler/mod.ts";
+import { build, formatDiagnostics, stopBundler } from "../compiler/mod.ts";
 import { makeApp } from "../compiler/testing/app.ts";
+import { median } from "./rounds.ts";
 
 const SIZES = [1, 50, 500];
 const ROUNDS = Number(Deno.args.find((arg) => arg.startsWith("--rounds="))?.slice(9) ?? 5);
@@ -52,40 +60,77 @@ export const route${n} = backend({ readOnly: true }, (): Promise<number> => Prom
 `;
 }
 
-async function timeToFirstAnswer(
-  host: HostName,
-  dist: string,
-  path: string,
-  expected: number,
-): Promise<number> {
+/** What one start took, in milliseconds. */
+interface Start {
+  readonly ready: number;
+  readonly answer: number;
+  readonly cpu: number;
+}
+
+async function start(host: HostName, dist: string, path: string, expected: number): Promise<Start> {
   const state = await Deno.makeTempDir({ prefix: "kontract_cold_" });
   const output = (stream: ReadableStream<Uint8Array>): void =>
     void stream.pipeTo(
       new WritableStream(),
     ).catch(() => {});
-  const running = (host === "workers" ? workersHost : denoHost)({
-    dist,
-    state,
-    env,
-    again: false,
-    output,
-  });
+  const make = host === "workers" ? workersHost : denoHost;
+  const others = descendants();
+  const running = make({ dist, state, env, again: false, output });
   try {
-    const start = performance.now();
+    const began = performance.now();
     const origin = await running.load();
+    const ready = performance.now() - began;
     const response = await fetch(`${origin}${path}`, {
       method: "POST",
       headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-      // One argument too many: the chunk is loaded, the arguments are refused, no database is asked.
       body: "[1]",
     });
     const text = await response.text();
-    const took = performance.now() - start;
+    const answer = performance.now() - began;
     if (response.status !== expected) throw new Error(`${response.status} ${text}`);
-    return took;
+    const own = [...descendants()].filter((pid) => !others.has(pid));
+    return { ready, answer, cpu: own.reduce((sum, pid) => sum + cpuOf(pid), 0) };
   } finally {
     await running.stop();
     await Deno.remove(state, { recursive: true });
+  }
+}
+
+/** Processes that this one and its children have started; none where there is no `/proc`. */
+function descendants(): Set<number> {
+  const found = new Set([Deno.pid]);
+  if (Deno.build.os !== "linux") return found;
+  const parents = [...Deno.readDirSync("/proc")].flatMap(({ name }) => {
+    const stat = /^\d+$/.test(name) ? readText(`/proc/${name}/stat`) : "";
+    const parent = /\) \S (\d+) /.exec(stat)?.[1];
+    return parent === undefined ? [] : [[Number(name), Number(parent)] as const];
+  }).sort(([a], [b]) => a - b);
+  for (let size = 0; size < found.size;) {
+    size = found.size;
+    for (const [pid, parent] of parents) if (found.has(parent)) found.add(pid);
+  }
+  found.delete(Deno.pid);
+  return found;
+}
+
+/** Milliseconds of processor time of a process's threads. */
+function cpuOf(pid: number): number {
+  try {
+    return [...Deno.readDirSync(`/proc/${pid}/task`)].reduce(
+      (sum, { name }) =>
+        sum + Number(readText(`/proc/${pid}/task/${name}/schedstat`).split(" ")[0]) / 1e6,
+      0,
+    );
+  } catch {
+    return 0; // it has ended
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return ""; // a process that has ended
   }
 }
 
@@ -115,15 +160,12 @@ async function makeEmpty(target: string): Promise<void> {
   }
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
-}
-
 const scratch = await Deno.makeTempDir({ prefix: "kontract_cold_" });
 try {
   await makeEmpty(join(scratch, "empty"));
-  console.log(`cold start over an empty program, ms, median of ${ROUNDS} (goal: lazy under 10)`);
-  console.log("routes  host      lazy   eager  empty program");
+  console.log(`cold start over an empty program, ms, medians of ${ROUNDS} (goal: lazy under 10)`);
+  console.log("                 lazy                   eager                  empty program");
+  console.log(`routes  host     ${"  ready answer    cpu ".repeat(3)}`);
   for (const size of SIZES) {
     await using app = await makeApp(
       Object.fromEntries(
@@ -132,26 +174,30 @@ try {
     );
     const built = await build({ root: app.root, hosts: HOST_NAMES, minify: true });
     if (!built.ok) throw new Error(formatDiagnostics(built.diagnostics));
+    await stopBundler();
     const dist = join(app.root, "dist");
     const eager = join(scratch, `eager_${size}`);
     for (const host of HOST_NAMES) {
       await makeEager(dist, host, eager);
-      const times = { lazy: [] as number[], eager: [] as number[], empty: [] as number[] };
+      const lazy: Start[] = [], all: Start[] = [], empty: Start[] = [];
       for (let round = 0; round < ROUNDS; round++) {
-        times.lazy.push(await timeToFirstAnswer(host, dist, "/rpc/route0", 400));
-        times.eager.push(await timeToFirstAnswer(host, eager, "/rpc/route0", 400));
-        times.empty.push(await timeToFirstAnswer(host, join(scratch, "empty"), "/", 200));
+        lazy.push(await start(host, dist, "/rpc/route0", 400));
+        all.push(await start(host, eager, "/rpc/route0", 400));
+        empty.push(await start(host, join(scratch, "empty"), "/", 200));
       }
-      const floor = median(times.empty);
-      const over = (values: readonly number[]): string =>
-        (median(values) - floor).toFixed(0).padStart(6);
-      console.log(
-        `${String(size).padStart(6)}  ${host.padEnd(8)}${over(times.lazy)}  ${over(times.eager)}` +
-          `  ${floor.toFixed(0).padStart(6)}`,
-      );
+      const columns = [over(lazy, empty), over(all, empty), over(empty, [])].join("");
+      console.log(`${String(size).padStart(6)}  ${host.padEnd(9)}${columns}`);
     }
   }
 } finally {
   await Deno.remove(scratch, { recursive: true });
 }
 Deno.exit(0);
+
+/** Medians less those of a floor. */
+function over(starts: readonly Start[], floor: readonly Start[]): string {
+  return (["ready", "answer", "cpu"] as const).map((point) => {
+    const base = floor.length === 0 ? 0 : median(floor.map((one) => one[point]));
+    return (median(starts.map((one) => one[point])) - base).toFixed(0).padStart(7);
+  }).join("") + " ";
+}

@@ -83,8 +83,8 @@ export interface KontractServer {
   readonly tenants: TenantAdmin;
 }
 
-/** Milliseconds after the start until what the first call will need is loaded: not before a first answer. */
-const WARM_MS = 100;
+/** Milliseconds after which a server that nobody has asked yet loads what the first call will need. */
+const WARM_MS = 1000;
 
 /** Names that `secret()` never gives out: they are Kontract's own. */
 const OWN_SECRETS: ReadonlySet<string> = new Set([
@@ -95,7 +95,7 @@ const OWN_SECRETS: ReadonlySet<string> = new Set([
 
 /**
  * Makes the server of a built app. Connects on the first request; what that needs is loaded soon after the
- * start where nobody has asked for it yet.
+ * start where no request has come yet.
  *
  * @throws {KontractError} `CONFIG` where a setting is missing or unusable
  */
@@ -135,6 +135,7 @@ export function createServer(app: AppDefinition, options: ServerOptions = {}): K
       await ports.close();
     },
     async fetch(request, info): Promise<Response> {
+      clearTimeout(warming);
       timer ??= startMaintenance(() => gateway.scheduled());
       if (isSocketUpgrade(request)) {
         const address = addressOf(request, info, hops);
@@ -152,8 +153,8 @@ export function createServer(app: AppDefinition, options: ServerOptions = {}): K
 }
 
 /**
- * Loads what the first call will need: driver, storage engine, context. A server does so by itself soon after its
- * start; for whoever starts a process before it has an app. Never rejects: what is missing is for the call
+ * Loads what the first call will need: driver, storage engine, context. A server does so by itself where its first
+ * second brings no request; for whoever starts a process before it has an app. Never rejects: what is missing is for the call
  * that needs it to say.
  *
  * @example
