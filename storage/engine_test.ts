@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
+import type postgres from "postgres";
 import type { KontractError } from "../_internal/errors.ts";
 import { enterTenant, suiteTenant, testDatabase } from "../tests/postgres.ts";
 import type { StorageSession } from "./contract.ts";
-import { SqlError } from "./database.ts";
+import { SqlError, type SqlParam } from "./database.ts";
 import { storageEngine } from "./engine.ts";
 import { postgresDatabase } from "./postgres_database.ts";
+import { getManyStatement, getStatement, type ReadStatement } from "./read_statement.ts";
+import { statementText } from "./sql/registry.ts";
 import { tableKey } from "./table_key.ts";
 import { DEFAULT_TENANT, statementOf } from "./tenant_name.ts";
 import { code } from "./testing/expect_code.ts";
@@ -64,6 +67,51 @@ Deno.test({
           database.sent,
           ["query", "commit"].map((name) => statementOf(tenant, name)),
         );
+      });
+
+      await test("a read assigns no transaction id", async () => {
+        const [get, getMany] = [
+          getStatement(tenant, "accounts", "trip"),
+          getManyStatement(tenant, "accounts", ["trip", "none"]),
+        ];
+        const selection = JSON.stringify({ where: [], order: [], limit: 9, exclude: [] });
+        const reads: readonly ReadStatement[] = [
+          get,
+          getMany,
+          ["query", ["accounts", selection]],
+          ["count", ["accounts", selection]],
+        ];
+        const assigned = async (name: string, params: readonly SqlParam[]): Promise<boolean> =>
+          await db.admin.begin(async (tx) => {
+            await tx.unsafe(statementText(name)!, params as postgres.ParameterOrJSON<never>[]);
+            const [row] = await tx`select pg_current_xact_id_if_assigned() is not null as yes`;
+            return row!.yes as boolean;
+          }) as boolean;
+        for (const [name, rest] of reads) {
+          const params = [alice.sid, 7, null, null, null, null, null, null, ...rest];
+          assert.equal(await assigned(name, params), false, name);
+        }
+        assert.equal(await assigned("changes", [alice.sid, "accounts", "[]", null, 5]), false);
+        assert.equal(await assigned("check_session", [alice.sid]), false);
+      });
+
+      await test("a lock that somebody squats on delays a commit, not for ever, and no read", async () => {
+        const release = Promise.withResolvers<void>();
+        const held = Promise.withResolvers<void>();
+        const squatter = db.admin.begin(async (tx) => {
+          await tx`select pg_advisory_xact_lock(hashtextextended(${tenant} || chr(10) || 'accounts', 11))`;
+          held.resolve();
+          await release.promise;
+        });
+        await held.promise;
+        const set = (): Promise<unknown> =>
+          run(engine, call(alice, { retry: 0 }), (s) => s.accounts!.set("squat", { balance: 1 }));
+        await assert.rejects(set(), code("CONFLICT"));
+        await run(engine, call(alice, { readOnly: true }), (s) => s.accounts!.get("trip"));
+        release.resolve();
+        await squatter;
+        await set();
+        await run(engine, call(alice), (s) => s.accounts!.delete("squat"));
       });
 
       await test("set answers with the stored row: defaults filled in, key included", async () => {
