@@ -352,6 +352,48 @@ scenario(
   },
 );
 
+scenario(
+  "migrations: a commit under way is waited for, and its row is in the table that takes the place",
+  [field("n", number)],
+  async ({ first, up, set, all, db }) => {
+    await set(first, "a", { n: 1 });
+    const [row] = await db
+      .admin`select ptr from kontract.storage where owner = ${tenant} and id = 'things'`;
+    const [copying, copy] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const [written, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const migrating = up(
+      [first],
+      file("0001_more", {
+        up: (m) =>
+          m.transform("things", async (each) => {
+            copying.resolve();
+            await copy.promise;
+            return { ...each, n: Number(each.n) + 10 };
+          }),
+      }),
+    );
+    await copying.promise;
+    // As a commit does it: its share of the table's lock, then the row.
+    const commit = db.admin.begin(async (tx) => {
+      await tx`select pg_advisory_xact_lock_shared(hashtextextended(${tenant} || chr(10) || 'things', 11))`;
+      await tx.unsafe(`insert into kontract_private.${row!.ptr} (id, data, _owner, _order)
+        values ('b', '{"id":"b","n":2}', 'alice', 9)`);
+      written.resolve();
+      await release.promise;
+    });
+    await written.promise;
+    copy.resolve();
+    for (let waits = false; !waits;) {
+      const found = await db.admin`select 1 from pg_stat_activity where wait_event_type = 'Lock'
+        and application_name like 'kontract migrate%' and datname = current_database()`;
+      waits = found.length > 0;
+    }
+    release.resolve();
+    await Promise.all([commit, migrating]);
+    assert.deepEqual(await all(first), [{ id: "a", n: 11 }, { id: "b", n: 12 }]);
+  },
+);
+
 scenario("migrations: a swap under fire", [field("n", number)], async (world, step) => {
   const { first, up, down, session, engine, all, db } = world;
   const next = table("things", [field("n", number), field("twice", number)]);
