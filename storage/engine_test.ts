@@ -5,6 +5,8 @@ import { enterTenant, suiteTenant, testDatabase } from "../tests/postgres.ts";
 import type { StorageSession } from "./contract.ts";
 import { SqlError, type SqlParam } from "./database.ts";
 import { storageEngine } from "./engine.ts";
+import { literal } from "./migrate/definer.ts";
+import { tableLock } from "./migrate/lock_keys.ts";
 import { postgresDatabase } from "./postgres_database.ts";
 import { getManyStatement, getStatement, type ReadStatement } from "./read_statement.ts";
 import { statementText } from "./sql/registry.ts";
@@ -99,7 +101,9 @@ Deno.test({
         const release = Promise.withResolvers<void>();
         const held = Promise.withResolvers<void>();
         const squatter = db.admin.begin(async (tx) => {
-          await tx`select pg_advisory_xact_lock(hashtextextended(${tenant} || chr(10) || 'accounts', 11))`;
+          await tx.unsafe(
+            `select pg_advisory_xact_lock(${tableLock(literal(tenant), "'accounts'")})`,
+          );
           held.resolve();
           await release.promise;
         });

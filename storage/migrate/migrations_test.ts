@@ -18,6 +18,8 @@ import {
 } from "../testing/tables.ts";
 import { tableKey } from "../table_key.ts";
 import { migrateDown } from "./down.ts";
+import { tableLock } from "./lock_keys.ts";
+import { literal } from "./definer.ts";
 import type { Migration, MigrationFile, MigrationRow } from "./migration.ts";
 import { type MigrateOptions, migrateUp } from "./mod.ts";
 
@@ -375,7 +377,9 @@ scenario(
     await copying.promise;
     // As a commit does it: its share of the table's lock, then the row.
     const commit = db.admin.begin(async (tx) => {
-      await tx`select pg_advisory_xact_lock_shared(hashtextextended(${tenant} || chr(10) || 'things', 11))`;
+      await tx.unsafe(
+        `select pg_advisory_xact_lock_shared(${tableLock(literal(tenant), "'things'")})`,
+      );
       await tx.unsafe(`insert into kontract_private.${row!.ptr} (id, data, _owner, _order)
         values ('b', '{"id":"b","n":2}', 'alice', 9)`);
       written.resolve();
