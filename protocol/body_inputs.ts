@@ -16,6 +16,8 @@ interface Input {
   readonly elements: Uint8Array[];
   ended: boolean;
   read: boolean;
+  /** Its function has had enough: what still comes is dropped. */
+  left: boolean;
 }
 
 /** The rest of a body. */
@@ -39,6 +41,11 @@ export class BodyInputs {
     this.#stream = stream;
   }
 
+  /** True where there is more to read. */
+  get goesOn(): boolean {
+    return this.#rest !== undefined;
+  }
+
   /** True where an argument has no end yet. */
   get unfinished(): boolean {
     return this.#inputs.values().some(({ ended }) => !ended);
@@ -54,9 +61,9 @@ export class BodyInputs {
     const input = this.#input(op);
     if (input.ended) throw new KontractError("RAY_PROTOCOL");
     input.ended = end;
-    if (!element) return;
+    if (!element || input.left) return;
     input.elements.push(payload);
-    this.#held += payload.length + ELEMENT_COST;
+    this.#held += costOf(payload);
   }
 
   /** There is more to read. */
@@ -74,14 +81,21 @@ export class BodyInputs {
     const input = this.#input(argument);
     if (input.read) throw readTwice();
     input.read = true;
-    while (true) {
-      for (const element of input.elements.splice(0)) {
-        this.#held -= element.length + ELEMENT_COST;
-        if (signal.aborted) throw new KontractError("CANCELLED");
-        yield await Promise.resolve(element);
+    let batch: Uint8Array[] = [];
+    try {
+      while (true) {
+        batch = input.elements.splice(0).reverse();
+        for (let element = batch.pop(); element !== undefined; element = batch.pop()) {
+          this.#held -= costOf(element);
+          if (signal.aborted) throw new KontractError("CANCELLED");
+          yield await Promise.resolve(element);
+        }
+        if (input.ended) return;
+        await (this.#reading ??= this.#readChunk());
       }
-      if (input.ended) return;
-      await (this.#reading ??= this.#readChunk());
+    } finally {
+      input.left = true;
+      for (const element of [...batch, ...input.elements.splice(0)]) this.#held -= costOf(element);
     }
   }
 
@@ -94,7 +108,7 @@ export class BodyInputs {
   #input(argument: number): Input {
     const known = this.#inputs.get(argument);
     if (known !== undefined) return known;
-    const input = { elements: [], ended: false, read: false };
+    const input = { elements: [], ended: false, read: false, left: false };
     this.#inputs.set(argument, input);
     return input;
   }
@@ -114,6 +128,10 @@ export class BodyInputs {
     }
     this.#reading = undefined;
   }
+}
+
+function costOf(element: Uint8Array): number {
+  return element.length + ELEMENT_COST;
 }
 
 const MISSING = "A streamed argument is missing.";

@@ -181,7 +181,7 @@ class HttpServer implements RaystreamServer {
       const { stream, op, payload, reqno, inputs } = call;
       const input = (argument: number) => inputs.read(argument, signal);
       const reply = settle(dispatch, { op, payload, reqno, lane, token, signal, input });
-      if (!inputs.unfinished) return { stream, op, reply };
+      if (!inputs.goesOn) return { stream, op, reply };
       return { stream, op, reply: reply.then((each) => leaving(each, () => inputs.leave())) };
     });
     const salt = randomBytes(SALT_LENGTH);

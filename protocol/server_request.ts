@@ -61,9 +61,9 @@ export async function openRequest(
     opener.finish();
     if (sizeOf(messages) > limits.message + MAX_TOKEN) throw new KontractError("TOO_LARGE");
     if (calls.some(({ inputs }) => inputs.unfinished)) throw new KontractError("RAY_PROTOCOL");
-  } else if (calls.length > 1 || !calls[0]?.inputs.unfinished) {
+  } else if (calls.length > 1 || opener.ended) {
     throw new KontractError("TOO_LARGE");
-  } else calls[0].inputs.readOn({ reader: rest, opener, most: limits.reassembly });
+  } else calls[0]!.inputs.readOn({ reader: rest, opener, most: limits.reassembly });
   return { token, lane: toBase64Url(prefix.lane), calls, rms: ticket.rms, prefixHash };
 }
 

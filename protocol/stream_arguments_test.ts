@@ -391,3 +391,48 @@ Deno.test("streamed arguments take the WebSocket, and HTTP where there is none",
     transport.close();
   }
 });
+
+Deno.test("over HTTP the start of a long body may end anywhere: before the first element, and between arguments", async () => {
+  const functions = new Functions();
+  const server = makeServer({ limits: SMALL });
+  const { pins } = await server.keys();
+  const handle = ((url: string, init: RequestInit) => {
+    const body = init.body instanceof ReadableStream
+      ? init.body.pipeThrough(inPieces(1000))
+      : init.body;
+    return server.handle(new Request(url, { ...init, body }), functions.dispatch);
+  }) as typeof fetch;
+  const options = { url: "http://gateway.test", pins, app: "test-app", fetch: handle };
+  const transport = createHttpTransport(options);
+  for (
+    const [payload, inputs, expected] of [
+      [new Uint8Array(90_000), [new Source(2, 100_000), new Source(0, 0)], "200000"],
+      [EMPTY, [new Source(1, 90_000), new Source(2, 100_000)], "290000"],
+    ] as const
+  ) {
+    assert.equal(text(await transport.call(SUM, payload, { ...WRITE, inputs })), expected);
+  }
+  transport.close();
+});
+
+function inPieces(size: number): TransformStream<Uint8Array, Uint8Array> {
+  return new TransformStream({
+    transform(chunk, controller): void {
+      for (let at = 0; at < chunk.length; at += size) {
+        controller.enqueue(chunk.subarray(at, at + size));
+      }
+    },
+  });
+}
+
+Deno.test("over HTTP what is left of an argument its function has left is not held", async () => {
+  await using gateway = await serveGateway(async (call) => {
+    for await (const _ of call.input(0)) break;
+    let sum = 0;
+    for await (const element of call.input(1)) sum += element.length;
+    return answer(String(sum));
+  }, { limits: SMALL });
+  using transport = connect(gateway, "HTTP");
+  const inputs = [new Source(1000, 1000), new Source(7, 1000)];
+  assert.equal(text(await transport.call(SUM, EMPTY, { ...WRITE, inputs })), "7000");
+});
