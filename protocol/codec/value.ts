@@ -84,7 +84,10 @@ const KEYED = /* @__PURE__ */ new Layout(
 );
 const READ = /* @__PURE__ */ new Layout([0, 0, 0, 0, 0, 0], SIZES, [], 0, 4);
 
-/** Encodes any plain value. Throws `VALIDATION` for what is not plain data, too deep or cyclic. */
+/**
+ * Encodes any plain value. The bytes may lie in a buffer with others: copy them before their `buffer` is
+ * used, posted or transferred. Throws `VALIDATION` for what is not plain data, too deep or cyclic.
+ */
 export function encodeValue(value: unknown): Uint8Array<ArrayBuffer> {
   return encodeWith(putValue, value);
 }

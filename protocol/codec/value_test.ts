@@ -154,6 +154,12 @@ Deno.test("messages that share a buffer share none of its bytes", () => {
   }
 });
 
+Deno.test("a small message whose buffer is transferred takes none that come later with it", () => {
+  const { buffer } = encodeValue("gone");
+  structuredClone(buffer, { transfer: [buffer] });
+  assert.equal(decodeValue(encodeValue("later")), "later");
+});
+
 Deno.test("short strings that are not ASCII are read like long ones", () => {
   const texts = ["é", "aé", "aaaaaaaaé", "ééééééééé", "aaaaaaa\u{1f600}", "\ufeff", "\u0000\u007f"];
   for (const text of texts) assert.equal(decodeValue(encodeValue(text)), text);

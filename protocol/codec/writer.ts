@@ -92,7 +92,8 @@ function finish(): Uint8Array<ArrayBuffer> {
 
 function allocate(length: number): Uint8Array<ArrayBuffer> {
   if (length > POOLED) return new Uint8Array(length);
-  if (poolAt + length > POOL) {
+  // A caller who transfers its result takes the whole buffer along: then it has no length.
+  if (poolAt + length > pool.length) {
     pool = new Uint8Array(POOL);
     poolAt = 0;
   }
