@@ -73,11 +73,13 @@ Deno.test(
       while (await fetch(first).then((response) => response.text(), () => null) !== null);
 
       await waiting(2);
-      await write("server.js", `throw new Error("no good");\n`);
-      await assert.rejects(
-        host.load(),
-        (error) => error instanceof KontractError && error.code === "BUILD_FAILED",
-      );
+      for (const bad of [`throw new Error("no good");\n`, "Deno.exit(3);\n"]) {
+        await write("server.js", bad);
+        await assert.rejects(
+          host.load(),
+          (error) => error instanceof KontractError && error.code === "BUILD_FAILED",
+        );
+      }
       assert.equal((await ask(third)).pid, own, "what ran before still runs");
       await write("server.js", entry("c"));
       const fourth = await host.load();

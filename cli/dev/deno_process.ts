@@ -7,7 +7,8 @@ import { KontractError } from "../../_internal/errors.ts";
 import type { KeptCommand, KeptProcess } from "../process/keeper.ts";
 import type { HostOptions } from "./host.ts";
 
-const START_TIMEOUT_MS = 30_000;
+/** What a build may take until it serves. */
+export const START_TIMEOUT_MS = 30_000;
 
 /** Deno with `args` and the app's environment. */
 export function hostProcess(options: HostOptions, args: readonly string[]): KeptCommand {

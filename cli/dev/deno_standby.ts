@@ -11,7 +11,7 @@ import { pathToFileURL } from "node:url";
 import { KontractError } from "../../_internal/errors.ts";
 import { freePort } from "../embedded_postgres.ts";
 import { type KeptProcess, spawnKept } from "../process/keeper.ts";
-import { answering, hostProcess } from "./deno_process.ts";
+import { answering, hostProcess, START_TIMEOUT_MS } from "./deno_process.ts";
 import type { HostOptions } from "./host.ts";
 
 const RUNNER = new URL("./deno_runner.ts", import.meta.url).href;
@@ -73,8 +73,11 @@ export class Standby {
    */
   async load(): Promise<void> {
     await answering(this.process, this.#port);
-    const { status } = await fetch(`${this.origin}${this.#path}`, { method: "POST" });
-    if (status === 204) return;
+    const signal = AbortSignal.timeout(START_TIMEOUT_MS);
+    // No answer: the build ended the process, or waits for something before it can serve.
+    const response = await fetch(`${this.origin}${this.#path}`, { method: "POST", signal })
+      .catch(() => null);
+    if (response?.status === 204) return;
     throw new KontractError("BUILD_FAILED", "Deno does not run this build; see above.");
   }
 }

@@ -201,6 +201,7 @@ class Session {
     const files = await readMigrationFiles(this.#app.root);
     const state = JSON.stringify([tables, types, execs, files]);
     if (state === this.#migrated) return;
+    this.#migrated = ""; // what fails may have got half way
     const secrets = parseSecrets(this.#secret);
     const { steps, notes } = await migrateApp(this.#database, built, secrets, this.#app.root);
     for (const step of steps) console.log(`  migrated: ${step}`);
