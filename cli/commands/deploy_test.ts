@@ -114,12 +114,15 @@ Deno.test(
       });
       return (await response.json()).error.code;
     };
+    // What workerd prints does not keep this process waiting by itself.
+    const waiting = setInterval(() => {}, 1_000);
     try {
       assert.equal(await call("double", '["two"]'), "VALIDATION");
       assert.equal(await call("buy", "[]"), "INTERNAL");
       assert.equal(await call("sell", "[]"), "ROUTE_NOT_FOUND");
       await seen.promise;
     } finally {
+      clearInterval(waiting);
       await host.stop();
     }
     assert.match(log, /"name":"StockError"/);
