@@ -243,7 +243,10 @@ async function currentXid(sql: postgres.TransactionSql): Promise<string> {
   return String(row!.xid);
 }
 
-/** Writes the row of `storage`; on a swap the row before it is kept in `retired`. */
+/**
+ * Writes the row of `storage`; on a swap the row before it is kept in `retired`. Snapshots and resume tokens
+ * from before a physical table was made are told by `swap_txid`: they know nothing of it.
+ */
 async function store(
   sql: postgres.TransactionSql,
   { tenant, epoch }: Place,
@@ -258,17 +261,19 @@ async function store(
   if (more.swap) await retire(sql, tenant, table.name);
   await sql`
     insert into kontract.storage
-      (owner, id, ptr, key, permissions, owned, fields, bits, lazy, defaults, indexes, def, epoch)
+      (owner, id, ptr, key, permissions, owned, fields, bits, lazy, defaults, indexes, def, epoch,
+       swap_txid)
     values (${tenant}, ${table.name}, ${entry.ptr}, ${entry.key}, ${table.perm}, ${entry.owned},
       ${json(fieldSet(table))}::text::jsonb, ${json(entry.bits)}::text::jsonb, ${
     json(entry.lazy)
   }::text::jsonb,
       ${json(entry.defaults)}::text::jsonb, ${json(more.indexes)}::text::jsonb,
-      ${json({ table, types })}::text::jsonb, ${epoch})
+      ${json({ table, types })}::text::jsonb, ${epoch}, pg_current_xact_id())
     on conflict (owner, id) do update set ptr = excluded.ptr, key = excluded.key,
       permissions = excluded.permissions, owned = excluded.owned, fields = excluded.fields,
       bits = excluded.bits, lazy = excluded.lazy, defaults = excluded.defaults,
-      indexes = excluded.indexes, def = excluded.def`;
+      indexes = excluded.indexes, def = excluded.def,
+      swap_txid = case when storage.ptr = excluded.ptr then storage.swap_txid else excluded.swap_txid end`;
 }
 
 /** What `storage.fields` holds: the names a filter may use. */
