@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { KontractError } from "../../_internal/errors.ts";
+import { allowOrigin } from "../../runtime/origins.ts";
 import { Front } from "./front.ts";
+import { HeadedWebSocket } from "./proxy.ts";
 
 const options = { sanitizeOps: false, sanitizeResources: false };
 
@@ -122,6 +124,35 @@ Deno.test(
       const { code, reason } = await closed;
       assert.deepEqual([code, reason], [4001, "so"]);
       await echo.stop();
+    }),
+);
+
+Deno.test(
+  "a page's WebSocket is its app's own, a stranger's is refused",
+  options,
+  () =>
+    withFront(async (front) => {
+      const app = host((request) => {
+        try {
+          allowOrigin(request, []);
+        } catch {
+          return new Response(null, { status: 403 });
+        }
+        return Deno.upgradeWebSocket(request).response;
+      });
+      front.serve(app.origin);
+      const opens = (origin: string): Promise<boolean> => {
+        const socket = new HeadedWebSocket(front.url.replace("http", "ws"), {
+          headers: { origin },
+        });
+        return new Promise((resolve) => {
+          socket.onopen = () => socket.close();
+          socket.onclose = ({ wasClean }) => resolve(wasClean);
+        });
+      };
+      assert.equal(await opens(front.url), true);
+      assert.equal(await opens("http://elsewhere.test"), false);
+      await app.stop();
     }),
 );
 

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { ownOrigin } from "../../runtime/origins.ts";
 
 /** A host's address and the connections to it. A new generation gets new connections. */
 export interface Upstream {
@@ -23,9 +24,9 @@ export interface Visitor {
 }
 
 /** Deno's constructor takes headers; the DOM's types, which this repository also uses, do not know. */
-const HeadedWebSocket = WebSocket as unknown as new (
+export const HeadedWebSocket = WebSocket as unknown as new (
   url: string,
-  options: { readonly headers: Headers; readonly protocols: string[] },
+  options: { readonly headers: HeadersInit; readonly protocols?: string[] },
 ) => WebSocket;
 
 const HOP_BY_HOP = [
@@ -70,6 +71,9 @@ export async function passOn(
 /**
  * Joins two WebSockets. The visitor's handshake is answered only after the host has accepted, so a
  * refusal stays a refusal; the host's status cannot be seen through the WebSocket API and becomes 502.
+ *
+ * Deno's WebSocket names the host behind in `Host`, whatever it is given. So that a page of the app is not
+ * taken for a stranger's, the front says that it is the app's own, in the words of a browser.
  */
 export async function passOnWebSocket(
   upstream: Upstream,
@@ -80,6 +84,7 @@ export async function passOnWebSocket(
   for (const name of [...headers.keys()]) {
     if (name.startsWith("sec-websocket-")) headers.delete(name);
   }
+  if (ownOrigin(request) === headers.get("origin")) headers.set("sec-fetch-site", "same-origin");
   const asked = request.headers.get("sec-websocket-protocol");
   const protocols = asked === null ? [] : asked.split(",").map((name) => name.trim());
   const behind = new HeadedWebSocket(target(upstream, request, "ws"), { headers, protocols });

@@ -28,7 +28,11 @@ async function visit(browser: Browser, url: string, dark = false): Promise<Page>
   context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
   page.on("pageerror", (error) => console.error("page error:", error.message));
+  const answered = page.waitForEvent("websocket").then((socket) =>
+    socket.waitForEvent("framereceived", { timeout: PATIENCE })
+  );
   await page.goto(url);
+  await answered;
   await page.locator('#live[data-status="live"]').waitFor();
   return page;
 }
