@@ -115,9 +115,9 @@ async function main(): Promise<number> {
   const folder = await Deno.makeTempDir({ prefix: "kontract_coverage_" });
   try {
     const env = { DENO_COVERAGE_DIR: folder };
-    const tests = await deno(["run", "-A", "tests/run.ts", ...Deno.args], env);
     const loaded = await deno(["run", "-A", "--no-check", "tests/line_coverage/published.ts"], env);
     if (loaded !== 0) return loaded;
+    const tests = await deno(["run", "-A", "tests/run.ts", ...Deno.args], env);
     await dropUnfinished(folder);
     const out = join(folder, "deno.info");
     const made = await deno(["coverage", "--lcov", `--output=${out}`, folder], { NO_COLOR: "1" });
