@@ -22,9 +22,6 @@ const FOLDERS = [
 ];
 const OTHERS = /_test\.ts$|\/testing\/|\/testdata\/|\/template\//;
 
-/** Run when they are imported, so tests alone start them. */
-const PROGRAMS = ["cli/dev/deno_runner.ts"];
-
 /** True for a module of the package, named from the repository. */
 export function isPublished(file: string): boolean {
   const [folder = ""] = file.split("/");
