@@ -10,6 +10,7 @@
  * @module
  */
 import { join, relative } from "node:path";
+import { pathToFileURL } from "node:url";
 import { COUNTED } from "./line_counters.ts";
 import { isPublished, root } from "./published.ts";
 
@@ -71,19 +72,23 @@ async function deno(args: readonly string[], env: Record<string, string>): Promi
   return (await command.spawn().status).code;
 }
 
-/** Removes what processes were writing when a test killed them: one such file fails the whole report. */
-export async function dropUnfinished(folder: string): Promise<void> {
+/**
+ * Keeps the coverage of the package's own modules, whole: one file that a killed process had begun to write, or one
+ * of a source that is gone or has changed since, as tests make them, fails the whole report.
+ */
+export async function keepPublished(folder: string): Promise<void> {
   for await (const { name } of Deno.readDir(folder)) {
     if (!name.endsWith(".json")) continue;
     const path = join(folder, name);
-    const file = await Deno.open(path);
-    const { size } = await file.stat();
-    const last = new Uint8Array(1);
-    if (size > 0) await file.seek(-1, Deno.SeekMode.End);
-    const read = await file.read(last);
-    file.close();
-    if (read !== 1 || last[0] !== "}".charCodeAt(0)) await Deno.remove(path);
+    if (!isWhole(await Deno.readTextFile(path))) await Deno.remove(path);
   }
+}
+
+/** True for a complete file of a published module. */
+function isWhole(text: string): boolean {
+  const url = /^\s*\{[^[]*"url": *"([^"]*)"/.exec(text)?.[1] ?? "";
+  const source = pathToFileURL(root).href;
+  return text.endsWith("}") && url.startsWith(source) && isPublished(url.slice(source.length));
 }
 
 /** All reports of line counters. */
@@ -118,7 +123,7 @@ async function main(): Promise<number> {
     const loaded = await deno(["run", "-A", "--no-check", "tests/line_coverage/published.ts"], env);
     if (loaded !== 0) return loaded;
     const tests = await deno(["run", "-A", "tests/run.ts", ...Deno.args], env);
-    await dropUnfinished(folder);
+    await keepPublished(folder);
     const out = join(folder, "deno.info");
     const made = await deno(["coverage", "--lcov", `--output=${out}`, folder], { NO_COLOR: "1" });
     if (made !== 0) return made;

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { dropUnfinished, missedLines, ranges } from "./run.ts";
+import { keepPublished, missedLines, ranges } from "./run.ts";
+
+const REPOSITORY = new URL("../../", import.meta.url);
 
 Deno.test("a line counts as run where any process ran it, and files are named from the root", () => {
   const report = [
@@ -24,18 +26,22 @@ Deno.test("neighbouring lines are told as a range", () => {
   assert.equal(ranges([]), "");
 });
 
-Deno.test("what a killed process had begun to write is left out", async () => {
+Deno.test("only whole files of the package's modules are reported", async () => {
   const folder = await Deno.makeTempDir();
+  const of = (path: string): string => `{"scriptId":"1","url":"${new URL(path, REPOSITORY)}"}`;
   const files = {
-    "whole.json": '{"url":"file:///a.ts"}',
-    "cut.json": '{"url":"fi',
+    "whole.json": of("auth/mod.ts"),
+    "cut.json": of("auth/mod.ts").slice(0, -1),
     "none.json": "",
+    "test.json": of("auth/service_test.ts"),
+    "elsewhere.json": of("../app/src/mod.ts"),
+    "counted.lcov": "SF:a.ts",
   };
   for (const [name, text] of Object.entries(files)) {
     await Deno.writeTextFile(`${folder}/${name}`, text);
   }
-  await dropUnfinished(folder);
+  await keepPublished(folder);
   const left = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
-  assert.deepEqual(left, ["whole.json"]);
+  assert.deepEqual(left.sort(), ["counted.lcov", "whole.json"]);
   await Deno.remove(folder, { recursive: true });
 });
