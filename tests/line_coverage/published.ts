@@ -28,11 +28,6 @@ export function isPublished(file: string): boolean {
   return (FOLDERS.includes(folder) || /^(?:mod|cli)\.ts$/.test(file)) && !OTHERS.test(file);
 }
 
-/** Addresses of what may be published, as a regular expression: what apps and tests leave behind is not looked at. */
-export const PUBLISHED_URLS: string = `^${
-  RegExp.escape(new URL("../..", import.meta.url).href)
-}(?:(?:${FOLDERS.join("|")})/|(?:mod|cli)\\.ts$)`;
-
 /** All TypeScript files below a folder of the repository. */
 async function sources(folder: string): Promise<string[]> {
   const entries = await Array.fromAsync(Deno.readDir(join(root, folder)));
