@@ -244,8 +244,9 @@ async function currentXid(sql: postgres.TransactionSql): Promise<string> {
 }
 
 /**
- * Writes the row of `storage`; on a swap the row before it is kept in `retired`. Snapshots and resume tokens
- * from before a physical table was made are told by `swap_txid`: they know nothing of it.
+ * Writes the row of `storage`; on a swap the row before it is kept in `retired`. A new row has the moment in
+ * `swap_txid`: snapshots and resume tokens from before know nothing of the table, though one of its name may
+ * have been there.
  */
 async function store(
   sql: postgres.TransactionSql,
@@ -272,8 +273,7 @@ async function store(
     on conflict (owner, id) do update set ptr = excluded.ptr, key = excluded.key,
       permissions = excluded.permissions, owned = excluded.owned, fields = excluded.fields,
       bits = excluded.bits, lazy = excluded.lazy, defaults = excluded.defaults,
-      indexes = excluded.indexes, def = excluded.def,
-      swap_txid = case when storage.ptr = excluded.ptr then storage.swap_txid else excluded.swap_txid end`;
+      indexes = excluded.indexes, def = excluded.def`;
 }
 
 /** What `storage.fields` holds: the names a filter may use. */
