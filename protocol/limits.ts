@@ -13,7 +13,7 @@ export interface RayLimits {
   readonly message: number;
   /** Open calls at once on one connection or in one body: work a stranger can start. */
   readonly streams: number;
-  /** Subscriptions of one connection. */
+  /** Subscriptions at once on one connection or in one body: each is a look at the database, over and over. */
   readonly subscriptions: number;
   /** Bytes of unfinished messages on one connection, and of unread elements of streamed arguments. */
   readonly reassembly: number;

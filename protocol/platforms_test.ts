@@ -9,10 +9,11 @@ import process from "node:process";
 import { findChromium, launchChromium } from "../tests/browser/chromium.ts";
 import { bundlePage } from "../tests/browser/page_script.ts";
 import { createHttpTransport, openSocketTransport } from "./client.ts";
+import { DEFAULT_LIMITS } from "./limits.ts";
 import { bundleModule } from "./testing/browser_bundle.ts";
 import { serveGateway } from "./testing/gateway.ts";
 import { type PlatformReport, trips, vectors } from "./testing/platform_entry.ts";
-import { echoDispatch, roundTrips } from "./testing/round_trips.ts";
+import { echoDispatch, roundTrips, subscriptionsEnd } from "./testing/round_trips.ts";
 import { VECTOR_FILES, type VectorFiles } from "./testing/vector_suite.ts";
 import { haveVectors, readVectors } from "./testing/vectors.ts";
 
@@ -95,12 +96,17 @@ Deno.test({
 
       const pins = await (await fetch(`${url}/pins`)).json();
       const options = { url, pins, app: "test-app" };
+      await using gateway = await serveGateway(echoDispatch, { limits: { message: 2 << 20 } });
       for (const transport of [createHttpTransport(options), await openSocketTransport(options)]) {
         const failures = await roundTrips(transport);
         transport.close();
         assert.deepEqual(failures, []);
       }
-      await using gateway = await serveGateway(echoDispatch, { limits: { message: 2 << 20 } });
+      for (const from of [options, { ...gateway, app: "test-app" }]) {
+        const transport = await openSocketTransport(from);
+        assert.equal(await subscriptionsEnd(transport, DEFAULT_LIMITS.subscriptions), true);
+        transport.close();
+      }
       const { url: outside, pins: theirs } = gateway;
       for (const kind of ["http", "socket"]) {
         const request = { kind, url: outside, pins: theirs, app: "test-app" };

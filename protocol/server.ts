@@ -19,10 +19,10 @@ import { responseKey, SALT_LENGTH } from "./message_keys.ts";
 import { MessageSealer } from "./message_state.ts";
 import { PeerWatch } from "./peer_watch.ts";
 import { readStart } from "./read_body.ts";
-import type { Dispatch, RpcReply } from "./rpc.ts";
+import { type Dispatch, type RpcReply, SYSTEM_OPS } from "./rpc.ts";
 import { grantSession, respond } from "./server_handshake.ts";
 import { deriveServerKeys, type ServerKeys } from "./server_keys.ts";
-import { replyBody, type RunningCall, settle } from "./server_reply.ts";
+import { replyBody, type RunningCall, settle, tooManySubscriptions } from "./server_reply.ts";
 import { type OpenedRequest, openRequest } from "./server_request.ts";
 import type { RaySocket } from "./socket_link.ts";
 import { type SavedSocket, SocketSession, type SocketSessionOptions } from "./socket_session.ts";
@@ -177,10 +177,14 @@ class HttpServer implements RaystreamServer {
     const unwatch = this.#peers.add(request, () => abort.abort());
     const { lane, token } = opened;
     const { signal } = abort;
+    let subscriptions = 0;
     const running = opened.calls.map((call): RunningCall => {
       const { stream, op, payload, reqno, inputs } = call;
       const input = (argument: number) => inputs.read(argument, signal);
-      const reply = settle(dispatch, { op, payload, reqno, lane, token, signal, input });
+      const tooMany = op === SYSTEM_OPS.SUBSCRIBE && ++subscriptions > this.#limits.subscriptions;
+      const reply = tooMany
+        ? Promise.resolve(tooManySubscriptions(this.#limits))
+        : settle(dispatch, { op, payload, reqno, lane, token, signal, input });
       if (!inputs.goesOn) return { stream, op, reply };
       return { stream, op, reply: reply.then((each) => leaving(each, () => inputs.leave())) };
     });

@@ -13,7 +13,7 @@ import { FrameType, outerFailure } from "./frames.ts";
 import { RayTransport } from "./hello.ts";
 import { encodePrefix, requestKey } from "./message_keys.ts";
 import { MessageSealer, type RayMessage } from "./message_state.ts";
-import type { Dispatch } from "./rpc.ts";
+import { type Dispatch, SYSTEM_OPS } from "./rpc.ts";
 import { RAY_CONTENT_TYPE, type RaystreamServer } from "./server.ts";
 import { makeServer, memoryEpochs } from "./testing/gateway.ts";
 import { hex } from "./testing/vectors.ts";
@@ -296,6 +296,19 @@ Deno.test("calls on wrong streams, wrong types and too many of them are refused"
     (await post(server, body(auth, ...[1, 3, 5, 7].map((s) => call(s))), echo)).status,
     200,
   );
+});
+
+Deno.test("subscriptions of one body beyond the limit are refused, the others and the calls are not", async () => {
+  const server = makeServer({ limits: { subscriptions: 2 } });
+  const ops = [SYSTEM_OPS.SUBSCRIBE, 1000, SYSTEM_OPS.SUBSCRIBE, SYSTEM_OPS.SUBSCRIBE, 1000];
+  const calls = ops.map((op) => ({ op, payload: utf8("x") }));
+  const sealed = sealRequest(crypto, await open(server), { ...request(), calls });
+  const { body } = await post(server, sealed.body, echo);
+  const answers = sealed.answer().push(body);
+  const refused = answers.filter(({ type }) => type === FrameType.RPC_ERROR);
+  assert.equal(answers.length, 5);
+  assert.deepEqual(refused.map(({ stream }) => stream), [7]);
+  assert.match(new TextDecoder().decode(refused[0]!.payload), /"code":"RATE_LIMITED"/);
 });
 
 Deno.test("numbers at the end of their range are refused where a batch would run past it", async () => {

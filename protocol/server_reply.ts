@@ -99,6 +99,12 @@ export async function settle(dispatch: Dispatch, call: RpcCall): Promise<RpcRepl
   }
 }
 
+/** The reply to a SUBSCRIBE that is one more than `limits` allow. */
+export function tooManySubscriptions({ subscriptions }: RayLimits): RpcReply {
+  const text = `A connection may have ${subscriptions} subscriptions: end some of them.`;
+  return { kind: "error", error: toWireError(new KontractError("RATE_LIMITED", text)) };
+}
+
 /** RPC_RESPONSE or RPC_ERROR for a reply. */
 export function finalMessage(
   call: { readonly stream: number; readonly op: number },

@@ -6,7 +6,7 @@ import { loadProvider } from "./crypto/select.ts";
 import { FrameFlag, FrameSplitter, FrameType } from "./frames.ts";
 import { RayTransport } from "./hello.ts";
 import type { RayMessage } from "./message_state.ts";
-import type { Dispatch } from "./rpc.ts";
+import { type Dispatch, SYSTEM_OPS } from "./rpc.ts";
 import { encodeCredit, encodeNumber } from "./socket_control.ts";
 import { CloseCode, type RaySocket } from "./socket_link.ts";
 import type { SavedSocket, SocketSession } from "./socket_session.ts";
@@ -175,6 +175,37 @@ Deno.test("more calls or bytes than were announced break the socket", async () =
   const spread = await connect(waiting, undefined, server);
   for (const stream of [1, 3, 5]) await spread.send({ stream, payload }, FrameFlag.MORE);
   assert.equal(spread.wire.code, CloseCode.TOO_LARGE, "all together");
+});
+
+Deno.test("one subscription too many is refused, calls are not, and one that is left makes room", async () => {
+  const waiting: Dispatch = (call) =>
+    call.op === 1000 ? echo(call) : Promise.resolve({
+      kind: "stream",
+      elements: (async function* () {
+        yield utf8("begun");
+        await new Promise(() => {});
+      })(),
+    });
+  const peer = await connect(waiting, undefined, makeServer({ limits: { subscriptions: 2 } }));
+  const said = async (message: Partial<RayMessage>): Promise<readonly string[]> => {
+    await peer.send(message);
+    await settled();
+    return peer.answers().map(({ type, stream, payload }) => {
+      const text = new TextDecoder().decode(payload);
+      return `${stream} ${type === FrameType.RPC_ERROR ? JSON.parse(text).code : text}`;
+    });
+  };
+  const subscribe = (stream: number) => said({ stream, op: SYSTEM_OPS.SUBSCRIBE });
+  assert.deepEqual(await subscribe(1), ["1 begun"]);
+  assert.deepEqual(await subscribe(3), ["3 begun"]);
+  assert.deepEqual(await subscribe(5), ["5 RATE_LIMITED"]);
+  assert.deepEqual(await said({ stream: 7 }), ["7 x"]);
+  assert.deepEqual(await said({ type: FrameType.CANCEL, stream: 1, op: 0, payload: EMPTY }), [
+    "1 CANCELLED",
+  ]);
+  assert.deepEqual(await subscribe(9), ["9 begun"]);
+  assert.deepEqual(await subscribe(11), ["11 RATE_LIMITED"]);
+  assert.equal(peer.wire.code, undefined);
 });
 
 Deno.test("elements of a streamed argument without credit, after its end or of another break the socket", async () => {

@@ -17,8 +17,14 @@ import { FrameType } from "./frames.ts";
 import { RayTransport } from "./hello.ts";
 import { type RayLimits, resolveLimits } from "./limits.ts";
 import type { RayMessage } from "./message_state.ts";
-import type { Dispatch } from "./rpc.ts";
-import { errorMessage, finalMessage, nextUnlessAborted, settle } from "./server_reply.ts";
+import { type Dispatch, SYSTEM_OPS } from "./rpc.ts";
+import {
+  errorMessage,
+  finalMessage,
+  nextUnlessAborted,
+  settle,
+  tooManySubscriptions,
+} from "./server_reply.ts";
 import { readToken } from "./server_request.ts";
 import { respond } from "./server_handshake.ts";
 import type { ServerKeys } from "./server_keys.ts";
@@ -72,6 +78,7 @@ export interface SavedSocket {
 const MAX_AGE = 24 * 3_600_000;
 
 interface OpenCall {
+  readonly op: number;
   readonly abort: AbortController;
   readonly credit: CreditGate;
   readonly inputs: CallInputs;
@@ -252,6 +259,7 @@ export class SocketSession {
     const reqno = this.#reqno++;
     if (reqno > 0xffff_ffff_ffff_fffen) throw new KontractError("RAY_PROTOCOL");
     const call: OpenCall = {
+      op,
       abort: new AbortController(),
       credit: new CreditGate(),
       inputs: this.#inputsOf(stream),
@@ -269,6 +277,16 @@ export class SocketSession {
     );
   }
 
+  // One that was cancelled may take a while to end, and its client has left it already.
+  #oneTooMany({ op }: OpenCall): boolean {
+    if (op !== SYSTEM_OPS.SUBSCRIBE) return false;
+    let open = 0;
+    for (const call of this.#calls.values()) {
+      if (call.op === op && !call.abort.signal.aborted) open++;
+    }
+    return open > this.#limits.subscriptions;
+  }
+
   async #run(
     call: OpenCall,
     request: Parameters<Dispatch>[0],
@@ -276,7 +294,9 @@ export class SocketSession {
     link: SocketLink,
   ): Promise<void> {
     const target = { stream, op: request.op };
-    const reply = await settle(this.#options.dispatch, request);
+    const reply = this.#oneTooMany(call)
+      ? tooManySubscriptions(this.#limits)
+      : await settle(this.#options.dispatch, request);
     const final = reply.kind === "stream"
       ? await this.#pump(call, target, reply.elements, link)
       : finalMessage(target, reply, this.#limits);

@@ -6,16 +6,23 @@
  */
 import { KontractError } from "../../_internal/errors.ts";
 import { equalBytes } from "../bytes.ts";
-import type { Dispatch } from "../rpc.ts";
+import { type Dispatch, SYSTEM_OPS } from "../rpc.ts";
 import type { Transport } from "../transport.ts";
 
 /** Ops of {@link echoDispatch}. */
 export const TripOp = { ECHO: 1001, STREAM: 1002, FAIL: 1003, IDENTITY: 1004 } as const;
 
-/** Echoes, streams the payload byte by byte, fails with a typed error, or tells token and number. */
+/** Echoes, streams the payload byte by byte, fails with a typed error, tells token and number, or keeps a subscription open. */
 export const echoDispatch: Dispatch = (call) => {
   const payload = call.payload.slice();
   switch (call.op) {
+    case SYSTEM_OPS.SUBSCRIBE: {
+      const elements = (async function* (): AsyncGenerator<Uint8Array, void> {
+        yield payload;
+        await new Promise((resolve) => call.signal.addEventListener("abort", resolve));
+      })();
+      return Promise.resolve({ kind: "stream", elements });
+    }
     case TripOp.ECHO:
       return Promise.resolve({ kind: "value", payload });
     case TripOp.STREAM: {
@@ -73,4 +80,21 @@ export async function roundTrips(transport: Transport): Promise<readonly string[
       JSON.stringify(error.data) === '{"at":3}';
   });
   return failures;
+}
+
+/** True where one connection has `most` subscriptions, no more, and room again for one that was left. */
+export async function subscriptionsEnd(transport: Transport, most: number): Promise<boolean> {
+  const options = { token: null, mutation: false };
+  const open = async (): Promise<AsyncIterator<Uint8Array>> => {
+    const elements = transport.stream(SYSTEM_OPS.SUBSCRIBE, new Uint8Array(1), options);
+    const iterator = elements[Symbol.asyncIterator]();
+    await iterator.next();
+    return iterator;
+  };
+  const opened = await Promise.all(Array.from({ length: most }, open));
+  const error = await open().catch((error: unknown) => error);
+  await opened[0]?.return?.();
+  const another = await open();
+  for (const each of [...opened, another]) await each.return?.();
+  return error instanceof KontractError && error.code === "RATE_LIMITED";
 }
