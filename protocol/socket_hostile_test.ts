@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createCipheriv } from "node:crypto";
 import { decodeBatch, encodeBatch } from "./batch.ts";
 import { type Bytes, concat, EMPTY, randomBytes, utf8 } from "./bytes.ts";
 import { initiate } from "./client_handshake.ts";
@@ -444,6 +445,30 @@ Deno.test("both sides rekey at the same frame, and the last frame of a session i
   const [raw] = new FrameSplitter().push(last.seal({ ...call(1), flags: 0 }));
   assert.equal(raw?.header.sequence, 2 ** 32 - 1);
   assert.throws(() => last.seal({ ...call(1), flags: 0 }));
+});
+
+Deno.test("REKEY is the page's: the first 32 bytes of AEAD(key, 2⁶⁴ − 1, no data, 32 zeros)", () => {
+  const key = randomBytes(32);
+  const sealer = new StreamSealer(crypto, { key, next: REKEY_INTERVAL - 1 });
+  sealer.seal({ ...call(1), flags: 0 });
+  const nonce = new Uint8Array([0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]);
+  const cipher = createCipheriv("chacha20-poly1305", key, nonce, { authTagLength: 16 });
+  assert.deepEqual(sealer.position.key, new Uint8Array(cipher.update(new Uint8Array(32))));
+  assert.equal(sealer.position.next, REKEY_INTERVAL);
+});
+
+Deno.test("a peer that does not read is left with 4503 once 32 MiB wait for it", async () => {
+  const peer = await connect();
+  let waiting = 32 << 20;
+  Object.defineProperty(peer.wire, "bufferedAmount", { get: () => waiting });
+  await peer.send({ stream: 1 });
+  await settled();
+  assert.equal(peer.answers().length, 1);
+  assert.equal(peer.wire.code, undefined);
+  waiting++;
+  await peer.send({ stream: 3 });
+  await settled();
+  assert.equal(peer.wire.code, CloseCode.OVERLOADED);
 });
 
 Deno.test("a session older than a day is ended with the code that asks for a new one", async () => {

@@ -8,6 +8,9 @@ import { serveGateway, type TestGateway } from "./testing/gateway.ts";
 const READ = { token: null, mutation: false } as const;
 const WRITE = { token: null, mutation: true } as const;
 
+// Of one attempt; a test that counts pauses passes it by.
+const CONNECT_TIMEOUT = 10_000;
+
 const echo: Dispatch = (call) =>
   Promise.resolve({ kind: "value", payload: new Uint8Array(call.payload) });
 
@@ -186,4 +189,66 @@ Deno.test("a server that is not there is NETWORK, and a closed transport is CANC
   await assert.rejects(transport.call(1000, utf8("x"), WRITE), withCode("NETWORK"));
   transport.close();
   await assert.rejects(transport.call(1000, utf8("x"), WRITE), withCode("CANCELLED"));
+});
+
+Deno.test("pauses between failed connections double up to 30 s, half of each random", async () => {
+  await using gateway = await serveGateway(echo);
+  class Flaky extends WebSocket {
+    constructor(url: string) {
+      super(down ? "ws://127.0.0.1:1" : url);
+    }
+  }
+  const transport = createSocketTransport({
+    ...{ url: gateway.url, app: "test-app", pins: gateway.pins },
+    ...{ webSocket: Flaky as typeof WebSocket, timeout: Infinity },
+  });
+  const pauses: number[] = [];
+  let [now, chance, down] = [0, 0, true];
+  const kept = { setTimeout, random: Math.random };
+  const fail = (): Promise<void> =>
+    assert.rejects(transport.call(1000, utf8("x"), READ), withCode("NETWORK"));
+  try {
+    performance.now = () => now;
+    Math.random = () => chance;
+    globalThis.setTimeout = ((work: () => void, wait: number) => {
+      if (wait === CONNECT_TIMEOUT || wait > 1e9) return kept.setTimeout(work, wait);
+      pauses.push(wait);
+      now += wait;
+      return kept.setTimeout(work, 0);
+    }) as typeof setTimeout;
+    for (chance of [0, 0, 1, 0, 0, 0, 0, 0, 1]) await fail();
+    down = false;
+    assert.deepEqual(await transport.call(1000, utf8("x"), READ), utf8("x"));
+  } finally {
+    globalThis.setTimeout = kept.setTimeout;
+    Math.random = kept.random;
+    Reflect.deleteProperty(performance, "now");
+    transport.close();
+  }
+  assert.deepEqual(pauses, [125, 250, 1000, 1000, 2000, 4000, 8000, 15_000, 30_000]);
+});
+
+Deno.test("after 23 hours calls go to a new connection, and those under way end on the old one", async () => {
+  const answer = Promise.withResolvers<void>();
+  await using gateway = await serveGateway(async (call) => {
+    if (call.op === 1001) await answer.promise;
+    return echo(call);
+  });
+  const transport = connect(gateway);
+  const { now } = Performance.prototype;
+  try {
+    await transport.call(1000, utf8("x"), READ);
+    const open = transport.call(1001, utf8("slow"), { ...READ, timeout: 1e9 });
+    performance.now = () => now.call(performance) + 23 * 3_600_000 - 60_000;
+    await transport.call(1000, utf8("x"), READ);
+    assert.equal(gateway.sockets.length, 1);
+    performance.now = () => now.call(performance) + 23 * 3_600_000 + 1;
+    await transport.call(1000, utf8("x"), READ);
+    assert.equal(gateway.sockets.length, 2);
+    answer.resolve();
+    assert.deepEqual(await open, utf8("slow"));
+  } finally {
+    Reflect.deleteProperty(performance, "now");
+    transport.close();
+  }
 });
