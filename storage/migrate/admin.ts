@@ -10,12 +10,16 @@ import { KontractError } from "../../_internal/errors.ts";
 const OLDEST_SERVER = 140000;
 const RACE_ATTEMPTS = 5;
 
-/** Opens one connection, runs `work`, closes it. Throws `CONFIG` and `DATABASE_UNAVAILABLE` beside its own. */
+/**
+ * Opens one connection, runs `work`, closes it. One that is lost stays lost: the driver would open another, which
+ * has neither the locks nor the role of the first. Throws `CONFIG` and `DATABASE_UNAVAILABLE` beside its own.
+ */
 export async function withAdmin<T>(
   options: { readonly adminUrl: string; readonly name: string },
   work: (sql: postgres.Sql) => Promise<T>,
 ): Promise<T> {
-  const sql = postgres(options.adminUrl, {
+  let lost = false;
+  const sql: postgres.Sql = postgres(options.adminUrl, {
     max: 1,
     prepare: false,
     fetch_types: true,
@@ -24,7 +28,12 @@ export async function withAdmin<T>(
     onnotice: () => {},
     connect_timeout: 10,
     connection: { application_name: options.name },
+    onclose: () => {
+      lost = true;
+      void sql.end({ timeout: 0 });
+    },
   });
+  neverRollBackNothing(sql, () => lost);
   try {
     await checkServer(sql);
     // PL/pgSQL has to be loaded before a function may name its settings.
@@ -35,6 +44,28 @@ export async function withAdmin<T>(
   } finally {
     await sql.end({ timeout: 5 });
   }
+}
+
+/**
+ * A transaction that fails is rolled back by the driver, by a timer and also on a connection that is gone: that
+ * throws where nobody can catch it. So a transaction whose connection is lost is not told of its failure, and
+ * fails by the loss itself.
+ */
+function neverRollBackNothing(sql: postgres.Sql, isLost: () => boolean): void {
+  type Work = (tx: postgres.TransactionSql) => unknown;
+  const begin = sql.begin.bind(sql) as (options: string, work: Work) => Promise<unknown>;
+  const guarded = (options: string | Work, work?: Work): Promise<unknown> => {
+    const inside = work ?? options as Work;
+    return begin(work === undefined ? "" : options as string, async (tx) => {
+      try {
+        return await inside(tx);
+      } catch (error) {
+        if (isLost()) await new Promise(() => {});
+        throw error;
+      }
+    });
+  };
+  sql.begin = guarded as typeof sql.begin;
 }
 
 async function checkServer(sql: postgres.Sql): Promise<void> {

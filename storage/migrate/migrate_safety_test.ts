@@ -4,7 +4,9 @@ import type { TableDef } from "../../_internal/manifest.ts";
 import { type TestDatabase, testDatabase } from "../../tests/postgres.ts";
 import { storageEngine } from "../engine.ts";
 import { postgresDatabase } from "../postgres_database.ts";
+import { code } from "../testing/expect_code.ts";
 import { call, field, index, number, run, string, table } from "../testing/tables.ts";
+import type { Migration } from "./migration.ts";
 import { type MigrateOptions, migrateUp } from "./mod.ts";
 import { rebase } from "./rebase.ts";
 import { migrationStatus } from "./status.ts";
@@ -268,6 +270,42 @@ scenario(
     assert.equal(await physical(), 2); // the one in use and the one swapped away
   },
 );
+
+for (const when of ["between two transactions", "within one"] as const) {
+  scenario(
+    `a migration whose connection is lost ${when} fails, and goes on by no other`,
+    async ({ db, options, set, get }) => {
+      await set(THINGS, "a", { x: "1" });
+      const next = table("things", [field("x", number)]);
+      const lose = async (): Promise<void> => {
+        await db.admin`select pg_terminate_backend(pid, 5000) from pg_stat_activity
+          where application_name like 'kontract migrate%' and datname = current_database()`;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      };
+      let lost = false;
+      const file = {
+        name: "0001_lost",
+        hash: "1",
+        load: async () => {
+          if (!lost && when === "between two transactions") await lose();
+          return {
+            up: (m) =>
+              m.transform("things", async (row) => {
+                if (!lost && when === "within one") await lose();
+                return { ...row, x: Number(row.x) };
+              }),
+          } satisfies Migration;
+        },
+      };
+      const up = () => migrateUp(options([next], { migrations: [file] }));
+      await assert.rejects(up(), code("DATABASE_UNAVAILABLE"));
+      lost = true;
+      assert.deepEqual(await get(THINGS, "a"), { id: "a", x: "1" });
+      await up();
+      assert.deepEqual(await get(next, "a"), { id: "a", x: 1 });
+    },
+  );
+}
 
 scenario(
   "restored data are refused until they are rebased, then served as if written here",

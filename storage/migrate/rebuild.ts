@@ -227,15 +227,13 @@ export class Rebuild {
     );
     if (bad !== undefined) throw this.#misfit(String(bad.id), "does not have the declared type");
     try {
-      await tx.savepoint((point) =>
-        point.unsafe(
-          `insert into kontract_private.${
-            identifier(this.ptr)
-          } (id, data, _txid, _born, _owner, _order)
+      await tx.unsafe(
+        `insert into kontract_private.${
+          identifier(this.ptr)
+        } (id, data, _txid, _born, _owner, _order)
            select e->>0, e->1, (e->>2)::xid8, (e->>2)::xid8, e->>3, (e->>4)::bigint
              from jsonb_array_elements($1::text::jsonb) e`,
-          [JSON.stringify(rows)],
-        )
+        [JSON.stringify(rows)],
       );
     } catch (cause) {
       if ((cause as { code?: unknown }).code !== "23505") throw cause;

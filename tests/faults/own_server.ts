@@ -56,6 +56,16 @@ export class OwnServer implements LoadedDatabase {
     return new OwnServer(folder, server, secret, gatewayPassword);
   }
 
+  /** Superuser's connection string. */
+  get adminUrl(): string {
+    return this.#server.url;
+  }
+
+  /** A connection as superuser that the caller ends. */
+  connect(): postgres.Sql {
+    return postgres(this.#server.url, { max: 1, onnotice: () => {} });
+  }
+
   /** A client as superuser; another one after a crash. */
   get admin(): postgres.Sql {
     return this.#admin;
