@@ -1,13 +1,23 @@
 import assert from "node:assert/strict";
 import { testDatabase } from "../tests/postgres.ts";
-import { ACCOUNTS, THINGS } from "./testing/tables.ts";
+import { ACCOUNTS, field, index, number, string, table, THINGS } from "./testing/tables.ts";
+
+/** An index over two fields, one of them nested, of a table whose rows have owners. */
+const PLACES = table("places", [
+  field("city", string),
+  field("balance", number),
+  field("home", {
+    kind: "object",
+    fields: [{ name: "city", id: 0, shape: string, optional: false }],
+  }),
+], { indexes: [index(["city", "balance"]), index(["home.city", "balance"])], rows: "owner" });
 
 Deno.test({
   name: "declared indexes serve filters and the feed's indexes serve validation",
   sanitizeOps: false,
   sanitizeResources: false,
   async fn() {
-    const db = await testDatabase([ACCOUNTS, THINGS]);
+    const db = await testDatabase([ACCOUNTS, THINGS, PLACES]);
     try {
       const plan = async (table: string, where: unknown): Promise<string> => {
         const [st] = await db
@@ -28,9 +38,10 @@ Deno.test({
         }::text::jsonb, null, ${text}::text::jsonb) as w`;
         const literal = `'${text.replaceAll("'", "''")}'::jsonb`;
         const [old] = await db.admin`select pg_current_snapshot()::text as snap`;
+        const own = table === "places" ? "u._owner = 'o' and" : "";
         const search = (snapshot: string, columns: string): string =>
           `select ${columns} from kontract_private.${st!.ptr} u
-          where pg_visible_in_snapshot(u._txid, ${snapshot})
+          where ${own} pg_visible_in_snapshot(u._txid, ${snapshot})
             and (u._deleted_txid is null or not pg_visible_in_snapshot(u._deleted_txid, ${snapshot}))
             ${String(sql!.w).replaceAll("$1", literal)}`;
         const count = async (snapshot: string): Promise<number> =>
@@ -64,6 +75,22 @@ Deno.test({
         const text = await plan(table, where);
         assert.match(text, /Index Scan|Bitmap Index Scan/, `${JSON.stringify(where)}\n${text}`);
         assert.match(text, /_[iu][0-9a-f]{12}/, text);
+      }
+      // Of an index over several fields all that the filter names are looked up, not the first alone.
+      for (
+        const [where, condition] of [
+          [
+            [[["city"], "eq", "text", "c7"], [["balance"], "lte", "number", "1007"]],
+            /Index Cond: .*_owner.*city.*balance/,
+          ],
+          [
+            [[["home", "city"], "in", "text", ["h7", "h9"]], [["balance"], "gt", "number", "8"]],
+            /Index Cond: .*_owner.*home,city.*balance/,
+          ],
+        ] as const
+      ) {
+        const text = await plan("places", where);
+        assert.match(text, condition, text);
       }
     } finally {
       await db.close();

@@ -276,9 +276,25 @@ async function store(
       indexes = excluded.indexes, def = excluded.def`;
 }
 
-/** What `storage.fields` holds: the names a filter may use. */
-export function fieldSet(table: TableDef): Readonly<Record<string, true>> {
-  return Object.fromEntries(table.fields.map((field) => [field.name, true]));
+/** Kinds that no row has null of, unless the field may be missing. */
+const VALUES: readonly string[] = [
+  "string",
+  "number",
+  "boolean",
+  "bigint",
+  "date",
+  "enum",
+  "literal",
+];
+
+/** What `storage.fields` holds: the names a filter may use; `always` where each row has a value. */
+export function fieldSet(table: TableDef): Readonly<Record<string, true | "always">> {
+  return Object.fromEntries(
+    table.fields.map(({ name, optional, shape }) => [
+      name,
+      !optional && VALUES.includes(shape.kind) ? "always" : true,
+    ]),
+  );
 }
 
 /**

@@ -116,13 +116,18 @@ export const FILTER_HELPERS: readonly string[] = [
      return sql || 'u._order' || case when p_backward then ' desc' else '' end;
    end $f$`,
 
-  // " and (row is after the cursor)"; values are $3->i, the last one is the insertion order.
+  // " and (row is after the cursor)"; values are $3->i, the last one is the insertion order. What comes after it is
+  // one range of an index on the order, and where nulls come after values, or values after nulls, a second one:
+  // one condition each, in this order, with no row in both. A key that may be null ends the range's columns, since
+  // a comparison of rows loses its nulls; behind the first key the rest of the condition sorts them out.
   `create or replace function kontract_private.after_sql(
-     p_lazy jsonb, p_order jsonb, p_after jsonb, p_backward boolean)
-   returns text language plpgsql immutable ${HELPER} as $f$
-   declare o jsonb; i int := 0; ties text := ''; sql text := ''; e text; v text; cast_to text; later text;
+     p_fields jsonb, p_lazy jsonb, p_order jsonb, p_after jsonb, p_backward boolean)
+   returns text[] language plpgsql immutable ${HELPER} as $f$
+   declare
+     o jsonb; i int := 0; ties text := ''; sql text := ''; e text; v text; cast_to text; later text;
+     first text; descends boolean := p_order->0->>1 = 'desc'; always boolean; keys text[]; bounds text[];
    begin
-     if p_after is null or p_after = 'null' then return ''; end if;
+     if p_after is null or p_after = 'null' then return array['']; end if;
      if jsonb_typeof(p_after) is distinct from 'array'
         or jsonb_array_length(p_after) <> jsonb_array_length(p_order) + 1 then
        raise exception 'cursor' using errcode = '22023';
@@ -138,10 +143,27 @@ export const FILTER_HELPERS: readonly string[] = [
          else format('(%s > %s or %s is null)', e, v, e) end;
        sql := sql || format('(%s%s) or ', ties, later);
        ties := ties || format('%s is not distinct from %s and ', e, v);
+       always := jsonb_array_length(o->0) = 1 and p_fields->>(o->0->>0) = 'always';
+       if i = 0 then
+         first := case when not always then e end;
+         keys := array[e];
+         bounds := array[v];
+       elsif cardinality(keys) = i and always and p_after->i <> 'null' and (o->>1 = 'desc') = descends then
+         keys := keys || e;
+         bounds := bounds || v;
+       end if;
        i := i + 1;
      end loop;
      -- As the column's own type, or its index would not serve; a number out of its range is brought into it.
-     return format(' and (%s(%su._order %s least(greatest(($3->>%s)::numeric, -9e18), 9e18)::bigint))', sql, ties,
+     sql := format(' and (%s(%su._order %s least(greatest(($3->>%s)::numeric, -9e18), 9e18)::bigint))', sql, ties,
        case when p_backward then '<' else '>' end, i);
+     if i = 0 then return array[sql]; end if;
+     if p_after->0 = 'null' then
+       return array[format(' and %s is null', keys[1]) || sql]
+         || case when descends then array[format(' and %s is not null', keys[1])] end;
+     end if;
+     return array[format(' and (%s) %s (%s)', array_to_string(keys, ', '),
+           case when descends then '<=' else '>=' end, array_to_string(bounds, ', ')) || sql]
+       || case when not descends and first is not null then array[format(' and %s is null', first)] end;
    end $f$`,
 ];
