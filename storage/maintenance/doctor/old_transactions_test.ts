@@ -49,9 +49,9 @@ Deno.test({
         "a slot whose replica is gone is told, one that is followed is not",
         async () => {
           // A replica has room for what its primary has room for, or does not start.
-        await server.admin.unsafe("alter system reset max_prepared_transactions");
-        await server.crash();
-        await server.admin`select pg_create_physical_replication_slot('standby')`;
+          await server.admin.unsafe("alter system reset max_prepared_transactions");
+          await server.crash();
+          await server.admin`select pg_create_physical_replication_slot('standby')`;
           const replica = await server.replicate();
           const holds = async (): Promise<{ active: boolean; holds: boolean }> => {
             const [slot] = await server.admin`
