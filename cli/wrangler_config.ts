@@ -21,6 +21,12 @@ export interface WranglerInput {
   readonly own: Readonly<Record<string, unknown>>;
 }
 
+/** Secrets without which the Worker cannot answer; where Hyperdrive is bound, it knows the database. */
+export function requiredSecrets(own: Readonly<Record<string, unknown>>): readonly string[] {
+  const bound = Array.isArray(own.hyperdrive) && own.hyperdrive.length > 0;
+  return bound ? ["KONTRACT_SECRET"] : ["KONTRACT_SECRET", "DATABASE_URL"];
+}
+
 /** The configuration as data. */
 export function wranglerConfig(input: WranglerInput): Record<string, unknown> {
   const bindings = Object.entries(DURABLE_OBJECTS)
@@ -28,6 +34,7 @@ export function wranglerConfig(input: WranglerInput): Record<string, unknown> {
   const { own } = input;
   const ownObjects = (own.durable_objects as { bindings?: unknown[] } | undefined)?.bindings ?? [];
   const ownTriggers = own.triggers as { crons?: unknown } | undefined;
+  const ownSecrets = own.secrets as { required?: unknown } | undefined;
   const ownMigrations = Array.isArray(own.migrations) ? own.migrations : [];
   return {
     name: input.app,
@@ -44,6 +51,9 @@ export function wranglerConfig(input: WranglerInput): Record<string, unknown> {
     compatibility_flags: [
       ...new Set([...COMPATIBILITY_FLAGS, ...textList(own.compatibility_flags)]),
     ],
+    secrets: {
+      required: [...new Set([...requiredSecrets(own), ...textList(ownSecrets?.required)])],
+    },
     // Garbage collection and sweeps, by the clock.
     triggers: { crons: [...new Set(["* * * * *", ...textList(ownTriggers?.crons)])] },
     durable_objects: { bindings: [...bindings, ...ownObjects] },

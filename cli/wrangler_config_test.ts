@@ -42,6 +42,13 @@ Deno.test("an app's own settings are kept, and cannot take Kontract's away", () 
   assert.equal((config.migrations as unknown[]).length, 2);
 });
 
-Deno.test("the file holds no secret and no database address", () => {
-  assert.ok(!/KONTRACT_SECRET|DATABASE_URL|postgres:/.test(wranglerText(input)));
+Deno.test("the Worker's secrets are required by name; a bound Hyperdrive knows the database", () => {
+  const required = (own: Record<string, unknown>): unknown =>
+    wranglerConfig({ ...input, own }).secrets;
+  assert.deepEqual(required({}), { required: ["KONTRACT_SECRET", "DATABASE_URL"] });
+  assert.deepEqual(
+    required({ hyperdrive: [{ binding: "HYPERDRIVE", id: "1" }], secrets: { required: ["MAIL"] } }),
+    { required: ["KONTRACT_SECRET", "MAIL"] },
+  );
+  assert.ok(!/postgres:/.test(wranglerText(input)));
 });

@@ -1,13 +1,13 @@
 /**
  * `kontract deploy`: build, migrate, hand over to wrangler.
  *
- * The secrets are Cloudflare's to keep: `KONTRACT_SECRET` and the database's address are set once with
- * `wrangler secret put` (or a Hyperdrive binding) and never written into a file. The build pins the public
- * key of the secret, so a deploy needs the very secret the Worker has: it must be in the environment.
+ * The build pins the public key of `KONTRACT_SECRET` into the client, so the Worker must have the very secret
+ * of the environment: it goes along, with the database's address where no Hyperdrive is bound, as secrets of
+ * the Worker. So the first deploy needs no step before it.
  *
  * @module
  */
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { KontractError } from "../../_internal/errors.ts";
 import { parseSecrets } from "../../_internal/keys.ts";
 import type { BuildReport, OutputSize } from "../../compiler/mod.ts";
@@ -19,7 +19,7 @@ import { migrateApp } from "../dev/migrate_app.ts";
 import { loadSecret } from "../dev/secret.ts";
 import { WORKER_ENTRY } from "../dev/workers_host.ts";
 import { parseJsonc } from "../jsonc.ts";
-import { wranglerText } from "../wrangler_config.ts";
+import { requiredSecrets, wranglerText } from "../wrangler_config.ts";
 
 const WRANGLER = "npm:wrangler@4.155.0";
 
@@ -39,13 +39,19 @@ export const command: Command = {
     const built = await buildApp(app, secrets, ["workers"], { minify: true });
     if (built.warnings !== "") console.error(built.warnings);
     console.log(workerSize(built.report));
-    const config = await writeConfig(app, built.manifest.app);
-    if (!dryRun) {
-      const { steps, notes } = await migrateApp(environmentDatabase()!, built, secrets, app.root);
-      for (const step of steps) console.log(`migrated: ${step}`);
-      for (const note of notes) console.log(`note: ${note}`);
+    const own = await ownConfig(app);
+    const config = await writeConfig(app, built.manifest.app, own);
+    if (dryRun) return await wrangler(["--config", config, "--dry-run"]);
+    const { steps, notes } = await migrateApp(environmentDatabase()!, built, secrets, app.root);
+    for (const step of steps) console.log(`migrated: ${step}`);
+    for (const note of notes) console.log(`note: ${note}`);
+    const file = await Deno.makeTempFile({ prefix: "kontract_deploy_", suffix: ".json" });
+    try {
+      await Deno.writeTextFile(file, workerSecrets(own));
+      return await wrangler(["--config", config, "--secrets-file", file]);
+    } finally {
+      await Deno.remove(file);
     }
-    return await wrangler(config, dryRun);
   },
 };
 
@@ -73,14 +79,23 @@ function requireDeploySettings(): void {
   );
 }
 
-async function writeConfig(app: AppFolder, name: string): Promise<string> {
+/** What the Worker is given of the environment, as wrangler reads it. */
+function workerSecrets(own: Readonly<Record<string, unknown>>): string {
+  const names = [...requiredSecrets(own), "KONTRACT_KEY_SET"];
+  const known = names.map((name) => [name, Deno.env.get(name) ?? ""] as const)
+    .filter(([, value]) => value !== "");
+  return JSON.stringify(Object.fromEntries(known));
+}
+
+async function writeConfig(
+  app: AppFolder,
+  name: string,
+  own: Readonly<Record<string, unknown>>,
+): Promise<string> {
   const assets = await Deno.stat(join(app.dist, "public")).then(() => true, () => false);
   const path = join(app.dist, "wrangler.jsonc");
-  const own = await ownConfig(app);
-  await Deno.writeTextFile(
-    path,
-    wranglerText({ app: name, main: `./worker/${WORKER_ENTRY}`, assets, own }),
-  );
+  const main = `./worker/${WORKER_ENTRY}`;
+  await Deno.writeTextFile(path, wranglerText({ app: name, main, assets, own }));
   return path;
 }
 
@@ -92,32 +107,17 @@ async function ownConfig(app: AppFolder): Promise<Record<string, unknown>> {
   return {};
 }
 
-async function wrangler(config: string, dryRun: boolean): Promise<number> {
+/** The command's exit code: 0 where wrangler did all. */
+async function wrangler(args: readonly string[]): Promise<number> {
   const { code } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--no-lock",
-      "--quiet",
-      "--allow-all",
-      WRANGLER,
-      "deploy",
-      "--config",
-      config,
-      ...(dryRun ? ["--dry-run"] : []),
-    ],
+    args: ["run", "--no-lock", "--quiet", "--allow-all", WRANGLER, "deploy", ...args],
     env: {
       WRANGLER_SEND_METRICS: "false",
       WRANGLER_HIDE_BANNER: "true",
       CLOUDFLARE_CF_FETCH_ENABLED: "false",
-      ...(dryRun ? { CI: "1" } : {}),
     },
-  }).output().then((output) => {
-    Deno.stdout.writeSync(output.stdout);
-    Deno.stderr.writeSync(output.stderr);
-    return output;
-  });
-  if (code !== 0) {
-    console.error(`wrangler ended with code ${code}; ${basename(config)} is what it was given.`);
-  }
-  return code === 0 ? 0 : 1;
+  }).spawn().status;
+  if (code === 0) return 0;
+  console.error(`wrangler ended with code ${code}; dist/wrangler.jsonc is what it was given.`);
+  return 1;
 }

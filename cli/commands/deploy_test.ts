@@ -1,17 +1,19 @@
 /**
- * `kontract deploy` where it must not begin, and the bundle it makes. What wrangler makes of that:
- * `tests/registry`, the long run.
+ * `kontract deploy`: where it must not begin, the bundle it makes, and a whole deploy by the real wrangler
+ * to a stand-in for Cloudflare's API.
  *
  * @module
  */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { SessionTokenIssuer } from "../../auth/session_token.ts";
 import { build, formatDiagnostics } from "../../compiler/mod.ts";
 import { parseJsonc } from "../jsonc.ts";
 import { makeApp } from "../../compiler/testing/app.ts";
 import { workersHost } from "../dev/workers_host.ts";
+import { testDatabase } from "../../tests/postgres.ts";
+import { CloudflareApi, type Upload, type UploadedBinding } from "../testing/cloudflare_api.ts";
 import { runCommand } from "../testing/run_command.ts";
 
 const SOURCE = `import { backend } from "@kontract/kontract";
@@ -127,3 +129,167 @@ Deno.test(
     assert.match(log, /at checkStock \(file:[^)]*\/src\/buy\.ts:8:9\)/);
   },
 );
+
+const NOTES = `import { backend, env, perms, primkey, table } from "@kontract/kontract";
+/** Notes. */
+@table("notes", { perm: perms.RWX })
+export class Note {
+  @primkey
+  id!: string;
+  text!: string;
+}
+/** Writes a note. */
+export const write = backend({ perm: perms.RWX }, async (id: string, text: string): Promise<void> => {
+  await env.storage.notes.set(id, { text });
+});
+/** Reads a note. */
+export const read = backend({ perm: perms.R__ }, async (id: string): Promise<string | null> =>
+  (await env.storage.notes.get(id))?.text ?? null);
+`;
+
+Deno.test({
+  name: "a deploy migrates the database and hands wrangler a Worker that runs, with its secrets",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn(t) {
+    await using app = await makeApp({
+      "src/notes.ts": NOTES,
+      "web/index.html": "<!doctype html><h1>notes</h1>",
+    });
+    await using cloudflare = new CloudflareApi();
+    const temporary = await Deno.makeTempDir({ prefix: "kontract_deploy_" });
+    const db = await testDatabase([]);
+    const secret = db.secrets[0]!.toBase64({ alphabet: "base64url", omitPadding: true });
+    const deploy = () =>
+      runCommand(["deploy", app.root], {
+        ...cloudflare.env,
+        KONTRACT_SECRET: secret,
+        DATABASE_URL: db.gatewayUrl,
+        DATABASE_ADMIN_URL: db.adminUrl,
+        TMPDIR: temporary,
+        XDG_CONFIG_HOME: temporary,
+      });
+    try {
+      await t.step(
+        "the upload is the build; the secrets are bindings and nothing else",
+        async () => {
+          const { code, stdout, stderr } = await deploy();
+          assert.equal(code, 0, stdout + stderr);
+          assert.match(stdout, /migrated: create table 'notes'/);
+          assert.match(stdout, /Deployed \S+ triggers/);
+          const [{ metadata, files }, ...more] = cloudflare.uploads as [Upload, ...Upload[]];
+          assert.equal(more.length, 0);
+          for (const [path, text] of files) {
+            if (path.endsWith(".js")) {
+              assert.ok(text === await app.read(`dist/worker/${path}`), path);
+            } else assert.ok(files.has(path.slice(0, -".map".length)), path);
+          }
+          assert.ok(files.has(metadata.main_module));
+          const bound = metadata.bindings.map(({ name, type }) => `${name} ${type}`).sort();
+          assert.deepEqual(bound, [
+            "CHANGE_HUB durable_object_namespace",
+            "DATABASE_URL secret_text",
+            "DB_POOL durable_object_namespace",
+            "KONTRACT_SECRET secret_text",
+            "KVC durable_object_namespace",
+            "SESSION durable_object_namespace",
+          ]);
+          assert.equal(textOf(metadata.bindings, "KONTRACT_SECRET"), secret);
+          assert.deepEqual(metadata.migrations?.steps[0]?.new_sqlite_classes.toSorted(), [
+            "ChangeHubDO",
+            "DbPoolDO",
+            "KvcDO",
+            "SessionDO",
+          ]);
+          assert.deepEqual(cloudflare.assets.filter((path) => path === "/index.html"), [
+            "/index.html",
+          ]);
+          assert.deepEqual(cloudflare.crons, ["* * * * *"]);
+          const password = decodeURIComponent(new URL(db.gatewayUrl).password);
+          const seen = [stdout, stderr, ...files.values(), await app.read("dist/wrangler.jsonc")];
+          for (const text of seen) {
+            assert.ok(!text.includes(secret) && !text.includes(password));
+          }
+        },
+      );
+
+      await t.step(
+        "what was uploaded runs in workerd, on the database that was migrated",
+        async () => {
+          const [{ metadata, files }] = cloudflare.uploads as [Upload];
+          const dist = join(temporary, "uploaded");
+          for (const [path, text] of files) {
+            const file = join(dist, "worker", path);
+            await Deno.mkdir(dirname(file), { recursive: true });
+            await Deno.writeTextFile(file, text);
+          }
+          const host = workersHost({
+            dist,
+            state: join(temporary, "state"),
+            again: false,
+            env: Object.fromEntries(
+              ["KONTRACT_SECRET", "DATABASE_URL"].map((
+                name,
+              ) => [name, textOf(metadata.bindings, name)!]),
+            ),
+            output: (stream) => void stream.pipeTo(new WritableStream()),
+          });
+          const origin = await host.load();
+          try {
+            const issuer = new SessionTokenIssuer({ secrets: db.secrets, clock: () => Date.now() });
+            const { token } = await issuer.issue({
+              owner: crypto.randomUUID(),
+              tenant: "main",
+              family: randomBytes(16).toString("base64url"),
+              anonymous: true,
+            });
+            const call = async (name: string, args: unknown[]): Promise<unknown> => {
+              const response = await fetch(`${origin}/rpc/${name}`, {
+                method: "POST",
+                headers: { authorization: `Bearer ${token}` },
+                body: JSON.stringify(args),
+              });
+              assert.equal(response.status, 200);
+              return (await response.json()).result;
+            };
+            await call("write", ["a", "deployed"]);
+            assert.equal(await call("read", ["a"]), "deployed");
+          } finally {
+            await host.stop();
+          }
+        },
+      );
+
+      await t.step("a second deploy makes no Durable Object again", async () => {
+        const { code, stdout, stderr } = await deploy();
+        assert.equal(code, 0, stdout + stderr);
+        assert.equal(cloudflare.uploads.length, 2);
+        assert.equal(cloudflare.uploads[1]!.metadata.migrations, undefined);
+      });
+
+      await t.step(
+        "what Cloudflare refuses fails the deploy, and leaves no secret behind",
+        async () => {
+          cloudflare.refuses = true;
+          const { code, stderr } = await deploy();
+          assert.equal(code, 1);
+          assert.match(
+            stderr,
+            /wrangler ended with code 1; dist\/wrangler\.jsonc is what it was given/,
+          );
+          const left = [...Deno.readDirSync(temporary)].filter(({ name }) =>
+            /^kontract_/.test(name)
+          );
+          assert.deepEqual(left, []);
+        },
+      );
+    } finally {
+      await db.close();
+      await Deno.remove(temporary, { recursive: true });
+    }
+  },
+});
+
+function textOf(bindings: readonly UploadedBinding[], name: string): string | undefined {
+  return bindings.find((binding) => binding.name === name)?.text;
+}
