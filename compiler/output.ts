@@ -24,15 +24,6 @@ function beside(path: string, kind: "new" | "old"): string {
 /** Contents by path below a folder. */
 export type FolderFiles = ReadonlyMap<string, string | Uint8Array>;
 
-/** Replaces a folder by `files`. `last` is that of {@link OutputFolder.write}. */
-export function writeFolder(
-  folder: string,
-  files: FolderFiles,
-  last?: LastStep,
-): Promise<void> {
-  return new OutputFolder().write(folder, files, last);
-}
-
 interface Written {
   readonly contents: string | Uint8Array;
   /** Time, size and number of the file on disk: anything else is not what was written. */

@@ -1,7 +1,7 @@
 /** A folder of outputs is whole at every moment, and what a crash leaves goes away. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { OutputFolder, writeFolder } from "./output.ts";
+import { OutputFolder } from "./output.ts";
 
 /** A process number that no process has. */
 async function deadPid(): Promise<number> {
@@ -26,7 +26,7 @@ Deno.test("folders that a killed build left are removed by the next one, those o
     await Deno.mkdir(join(parent, `.dist.kontract-old-${dead}-1`));
     await Deno.mkdir(join(parent, `.dist.kontract-new-1-0`));
     await Deno.mkdir(join(parent, ".dist.other"));
-    await writeFolder(join(parent, "dist"), new Map([["a.txt", "a"]]));
+    await new OutputFolder().write(join(parent, "dist"), new Map([["a.txt", "a"]]));
     const left = [...Deno.readDirSync(parent)].map((entry) => entry.name).sort();
     assert.deepEqual(left, [".dist.kontract-new-1-0", ".dist.other", "dist"]);
   }));
@@ -37,7 +37,7 @@ Deno.test("a build cut off between its two renames has lost nothing", () =>
     await Deno.mkdir(old);
     await Deno.writeTextFile(join(old, "a.txt"), "last good");
     // No file can have this name: the build fails after it has cleaned up.
-    await assert.rejects(writeFolder(join(parent, "dist"), new Map([["x\0", "b"]])));
+    await assert.rejects(new OutputFolder().write(join(parent, "dist"), new Map([["x\0", "b"]])));
     assert.equal(await Deno.readTextFile(join(parent, "dist", "a.txt")), "last good");
   }));
 

@@ -7,7 +7,7 @@
  */
 import type { KontractAuth } from "../auth/service.ts";
 import type { Database } from "../storage/database.ts";
-import { type GarbageTimer, runScheduledGarbage } from "../storage/maintenance/schedule.ts";
+import { runScheduledGarbage } from "../storage/maintenance/schedule.ts";
 import type { Clock, Log, SharedState } from "./ports.ts";
 import type { SessionCache, SessionSubject } from "./session_cache.ts";
 import { DEFAULT_TENANT } from "./tenants.ts";
@@ -76,8 +76,14 @@ export class Maintenance {
   }
 }
 
+/** A timer under way. */
+interface MaintenanceTimer {
+  /** Starts no further run and waits for the one under way. */
+  stop(): Promise<void>;
+}
+
 /** Runs it once a minute until stopped, one run at a time. */
-export function startMaintenance(run: () => Promise<void>, everyMs = 60_000): GarbageTimer {
+export function startMaintenance(run: () => Promise<void>, everyMs = 60_000): MaintenanceTimer {
   let running: Promise<void> | null = null;
   const timer = setInterval(() => {
     running ??= run().finally(() => {

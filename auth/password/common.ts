@@ -105,6 +105,3 @@ export function isCommonPassword(password: string): boolean {
   }
   return false;
 }
-
-/** How many stems the list has. */
-export const COMMON_PASSWORD_STEMS: number = STEM_SET.size;

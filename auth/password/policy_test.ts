@@ -4,7 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { COMMON_PASSWORD_STEMS, isCommonPassword } from "./common.ts";
+import { isCommonPassword } from "./common.ts";
 import { judgePassword } from "./policy.ts";
 import type { PasswordFault } from "./policy.ts";
 
@@ -55,7 +55,6 @@ Deno.test("well-known passwords are refused with their usual ornaments", () => {
       "trustno1!",
     ]
   ) assert.equal(isCommonPassword(bad), true, bad);
-  assert.ok(COMMON_PASSWORD_STEMS > 400);
 });
 
 Deno.test("runs and repetitions are refused", () => {

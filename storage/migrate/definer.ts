@@ -1,5 +1,6 @@
 /**
- * The clauses every SECURITY DEFINER function carries, and the names of the two schemas.
+ * The clauses every SECURITY DEFINER function carries. Schema `kontract` has `storage`, `trxs` and the functions
+ * that the gateway may call; it has no USAGE on `kontract_private`: data, keys, effects, helpers.
  *
  * Each SET closes something that an attack with the runtime role's connection string had opened:
  * the search path (shadowing), the debug and notice settings (they print parameters and plans to the
@@ -9,12 +10,6 @@
  *
  * @module
  */
-
-/** Schema of `storage`, `trxs` and the functions the gateway may call. */
-export const PUBLIC_SCHEMA = "kontract";
-
-/** Schema of everything the gateway has no USAGE on: data, keys, effects, helpers. */
-export const PRIVATE_SCHEMA = "kontract_private";
 
 /** Schema of what a query of `env.storage.exec` can reach: the views of `exec/role.sql.ts`. */
 export const EXEC_SCHEMA = "kontract_exec";
