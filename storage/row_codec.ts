@@ -135,7 +135,8 @@ function encode(shape: Shape, value: unknown, walk: Walk): Json {
   }
 }
 
-const RANGES: Readonly<Record<string, readonly [number, number]>> = {
+/** Least and greatest number of each width that holds integers. */
+export const INTEGER_RANGES: Readonly<Record<string, readonly [number, number]>> = {
   int8: [-128, 127],
   uint8: [0, 255],
   int16: [-32768, 32767],
@@ -146,7 +147,7 @@ const RANGES: Readonly<Record<string, readonly [number, number]>> = {
 
 function encodeNumber(width: string, value: unknown, walk: Walk): number {
   if (typeof value !== "number" || !Number.isFinite(value)) fail(walk, "must be a finite number");
-  const range = RANGES[width];
+  const range = INTEGER_RANGES[width];
   if (range !== undefined && (!Number.isInteger(value) || value < range[0] || value > range[1])) {
     fail(walk, `must be an integer from ${range[0]} to ${range[1]}`);
   }

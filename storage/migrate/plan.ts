@@ -10,8 +10,9 @@
  * @module
  */
 import type { FieldDef, TableDef } from "../../_internal/manifest.ts";
-import type { Shape, ShapeTable } from "../../_internal/shape.ts";
+import type { ShapeTable } from "../../_internal/shape.ts";
 import { KontractError } from "../../_internal/errors.ts";
+import { fits } from "./widening.ts";
 
 /** What is known of an applied table. */
 export interface AppliedTable {
@@ -140,73 +141,10 @@ function compareField(
   types: ShapeTable,
   lazy: Readonly<Record<string, unknown>>,
 ): ProblemKind | null {
-  if (!fits(old.shape, field.shape, oldTypes, types, 0)) return "narrowed";
+  if (!fits(old.shape, field.shape, oldTypes, types)) return "narrowed";
   if (old.optional && !field.optional && field.default === undefined) return "required";
   if (!old.optional && field.optional && Object.hasOwn(lazy, field.name)) return "optional";
   return null;
-}
-
-/** True where every value of `old` is a value of `next` and is stored alike. */
-export function fits(
-  old: Shape,
-  next: Shape,
-  oldTypes: ShapeTable,
-  types: ShapeTable,
-  depth: number,
-): boolean {
-  if (depth > 32) return true;
-  if (old.kind === "ref") {
-    const target = oldTypes[old.name];
-    if (target === undefined) return next.kind === "ref" && next.name === old.name;
-    return fits(target, next, oldTypes, types, depth + 1);
-  }
-  if (next.kind === "ref") {
-    const target = types[next.name];
-    return target !== undefined && fits(old, target, oldTypes, types, depth + 1);
-  }
-  const inner = (a: Shape, b: Shape): boolean => fits(a, b, oldTypes, types, depth + 1);
-  if (next.kind === "nullable") {
-    return old.kind === "nullable"
-      ? (!old.null || next.null) && inner(old.inner, next.inner)
-      : inner(old, next.inner);
-  }
-  if (next.kind === "unknown") {
-    return ["string", "boolean", "null", "literal", "enum", "unknown", "number"].includes(old.kind);
-  }
-  const values = literals(old);
-  if (values !== null) {
-    const allowed = literals(next);
-    if (allowed !== null) return values.every((value) => allowed.includes(value));
-    return values.every((value) => typeof value === next.kind) &&
-      !(next.kind === "string" && next.pattern !== undefined);
-  }
-  if (old.kind !== next.kind) return false;
-  switch (old.kind) {
-    case "array":
-    case "set":
-      return inner(old.element, (next as typeof old).element);
-    case "record":
-      return inner(old.value, (next as typeof old).value);
-    case "string":
-      return (next as typeof old).pattern === undefined ||
-        (next as typeof old).pattern === old.pattern;
-    case "number":
-      return (next as typeof old).width === "float64" || (next as typeof old).width === old.width;
-    case "object": {
-      const fields = (next as typeof old).fields;
-      return old.fields.every((field) => {
-        const match = fields.find((candidate) => candidate.name === field.name);
-        return match !== undefined && (match.optional || !field.optional) &&
-          inner(field.shape, match.shape);
-      }) && fields.every((field) =>
-        field.optional || old.fields.some((candidate) =>
-          candidate.name === field.name
-        )
-      );
-    }
-    default:
-      return canonical(old) === canonical(next);
-  }
 }
 
 /** JSON with the keys of every object in order: what came out of a jsonb column has another order. */
@@ -218,9 +156,4 @@ export function canonical(value: unknown): string {
         ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => a < b ? -1 : 1))
         : item,
   );
-}
-
-function literals(shape: Shape): readonly (string | number | boolean)[] | null {
-  if (shape.kind === "literal") return [shape.value];
-  return shape.kind === "enum" ? shape.values : null;
 }
