@@ -123,6 +123,32 @@ Deno.test({
         }
       });
 
+      await test("what a finding says to run mends it", async () => {
+        await sharedDatabase("mended");
+        const mended = options("mended", `mended_gw_${suffix}`);
+        await migrateUp(mended);
+        const sql = postgres(mended.adminUrl, { max: 1, onnotice: () => {} });
+        try {
+          await sql.unsafe(`create schema drafts`);
+          await sql.unsafe(`grant create on schema drafts to public`);
+          await sql.unsafe(`grant mended_neighbour_${suffix} to mended_gw_${suffix}`);
+          const { findings } = await migrateUp(mended);
+          const found = findings.map(({ code }) => code);
+          for (const code of ["PUBLIC_CREATE", "GATEWAY_MEMBERSHIP", "PUBLIC_TEMP"] as const) {
+            assert.ok(found.includes(code), `${code} of ${found}`);
+          }
+          for (const { fix } of findings) {
+            if (/^(revoke|grant) /.test(fix)) await sql.unsafe(fix);
+          }
+        } finally {
+          await sql.end();
+        }
+        assert.deepEqual(codes(await migrateUp(mended)), [
+          "PUBLIC_LARGE_OBJECTS",
+          "FOREIGN_OBJECTS_READABLE",
+        ]);
+      });
+
       await test("asked for, the database is hardened whoever uses it", async () => {
         const report = await migrateUp({ ...options("shop", gateway), hardening: "database" });
         assert.deepEqual(codes(report), []);
