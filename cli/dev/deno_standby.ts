@@ -2,7 +2,7 @@
  * A Deno process that waits for the next build, so that an edit does not wait for a process.
  *
  * It has the package and npm's modules loaded as the last build had them. Where the next one has others, this
- * process is of no use: {@link Standby.fits} says so.
+ * process is of no use: {@link DenoStandby.fits} says so.
  *
  * @module
  */
@@ -13,15 +13,15 @@ import { freePort } from "../embedded_postgres.ts";
 import { type KeptProcess, spawnKept } from "../process/keeper.ts";
 import { answering, hostProcess, START_TIMEOUT_MS } from "./deno_process.ts";
 import type { HostOptions } from "./host.ts";
+import type { Standby } from "./standby_host.ts";
 
 const RUNNER = new URL("./deno_runner.ts", import.meta.url).href;
 
 /** A process without a build. */
-export class Standby {
-  /** Ended by whoever has it. */
-  readonly process: KeptProcess;
+export class DenoStandby implements Standby {
   /** Where it listens, once {@link load} has resolved. */
   readonly origin: string;
+  readonly #process: KeptProcess;
   readonly #path: string;
   readonly #options: HostOptions;
   readonly #vendor: string;
@@ -34,7 +34,7 @@ export class Standby {
     this.#path = `/${crypto.randomUUID()}`;
     this.origin = `http://127.0.0.1:${this.#port}`;
     const entry = pathToFileURL(join(options.dist, "deno", "server.js")).href;
-    this.process = spawnKept(hostProcess(options, [
+    this.#process = spawnKept(hostProcess(options, [
       "run",
       "--allow-all",
       "--no-lock",
@@ -45,25 +45,25 @@ export class Standby {
       entry,
       ...modules,
     ]));
-    options.output(this.process.stdout, "stdout");
-    options.output(this.process.stderr, "stderr");
+    options.output(this.#process.stdout, "stdout");
+    options.output(this.#process.stderr, "stderr");
   }
 
-  /** Starts one; with `warm` it loads what the build in `dist` shares with the next one. */
-  static async start(options: HostOptions, warm: boolean): Promise<Standby> {
+  /** Starts one; `ahead` of a build it loads what the one in `dist` shares with the next. */
+  static async start(options: HostOptions, ahead: boolean): Promise<Standby> {
     const folder = join(options.dist, "deno");
     // Beside the app's deno.json, which Deno finds from there.
     const runner = join(options.state, "runner.js");
     await Deno.mkdir(options.state, { recursive: true });
     await Deno.writeTextFile(runner, `import ${JSON.stringify(RUNNER)};\n`);
     const vendor = await vendorStamp(folder);
-    return new Standby(options, vendor, runner, warm ? await sharedModules(folder) : []);
+    return new DenoStandby(options, vendor, runner, ahead ? await sharedModules(folder) : []);
   }
 
   /** True where it is up, and what it has loaded is what the build in `dist` would load. */
   async fits(): Promise<boolean> {
     if (this.#vendor !== await vendorStamp(join(this.#options.dist, "deno"))) return false;
-    return await answering(this.process, this.#port).then(() => true, () => false);
+    return await answering(this.#process, this.#port).then(() => true, () => false);
   }
 
   /**
@@ -72,13 +72,18 @@ export class Standby {
    * @throws {KontractError} `BUILD_FAILED`; the process is to be stopped then
    */
   async load(): Promise<void> {
-    await answering(this.process, this.#port);
+    await answering(this.#process, this.#port);
     const signal = AbortSignal.timeout(START_TIMEOUT_MS);
     // No answer: the build ended the process, or waits for something before it can serve.
     const response = await fetch(`${this.origin}${this.#path}`, { method: "POST", signal })
       .catch(() => null);
     if (response?.status === 204) return;
     throw new KontractError("BUILD_FAILED", "Deno does not run this build; see above.");
+  }
+
+  /** Ends the process. */
+  stop(): Promise<void> {
+    return this.#process.stop();
   }
 }
 

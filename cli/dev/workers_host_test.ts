@@ -1,0 +1,176 @@
+/** The workerd process that waits for the next build of `dev`: what it serves, and when it is not used. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { KontractError } from "../../_internal/errors.ts";
+import { workersHost } from "./workers_host.ts";
+
+const options = {
+  sanitizeOps: false,
+  sanitizeResources: false,
+  ignore: Deno.build.os !== "linux",
+};
+
+const ENTRY = `import app from "./chunks/app.js";
+export { SessionDO, KvcDO, ChangeHubDO, DbPoolDO } from "./vendor/shared.js";
+export default app;
+`;
+
+/** The app: tells its version, that of what it shares, the lazy module's, and how often its object was asked. */
+const app = (version: string): string =>
+  `import { shared } from "../vendor/shared.js";
+export default {
+  async fetch(request, env) {
+    const { lazy } = await import("../app/später geladen.js");
+    const object = env.SESSION.get(env.SESSION.idFromName("one"));
+    const asked = await (await object.fetch("http://object/")).json();
+    return Response.json({ version: "${version}", shared, lazy, asked });
+  },
+};
+`;
+
+/** What builds share; each process that loads it says so. */
+const shared = (version: string): string =>
+  `export const shared = "${version}";
+console.log("loaded ${version}");
+export class SessionDO {
+  constructor(state) {
+    this.storage = state.storage;
+  }
+  async fetch() {
+    const asked = (await this.storage.get("asked") ?? 0) + 1;
+    await this.storage.put("asked", asked);
+    return Response.json(asked);
+  }
+}
+export class KvcDO {}
+export class ChangeHubDO {}
+export class DbPoolDO {}
+`;
+
+const lazy = (version: string): string => `export const lazy = "${version}";\n`;
+
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+Deno.test(
+  "an edit is served by the workerd that waited for it, with the objects' data, and never stale",
+  options,
+  async () => {
+    const folder = await Deno.makeTempDir({ prefix: "kontract_standby_" });
+    const write = async (path: string, text: string): Promise<void> => {
+      // As a build does: a file that changes is another file.
+      const target = join(folder, "dist", "worker", path);
+      await Deno.mkdir(join(target, ".."), { recursive: true });
+      await Deno.writeTextFile(`${target}.new`, text);
+      await Deno.rename(`${target}.new`, target);
+    };
+    let printed = "";
+    const loads = (version: string): number => printed.split(`loaded ${version}`).length - 1;
+    await write("worker.js", ENTRY);
+    await write("chunks/app.js", app("a"));
+    await write("vendor/shared.js", shared("1"));
+    await write("app/später geladen.js", lazy("x"));
+    const host = workersHost({
+      dist: join(folder, "dist"),
+      state: join(folder, "state"),
+      env: {},
+      again: true,
+      output: (stream) =>
+        void stream.pipeTo(
+          new WritableStream({
+            write(chunk): void {
+              printed += new TextDecoder().decode(chunk);
+            },
+          }),
+        ).catch(() => {}),
+    });
+    const ask = async (origin: string): Promise<unknown> => await (await fetch(origin)).json();
+    try {
+      const first = await host.load();
+      await write("app/später geladen.js", lazy("y"));
+      assert.deepEqual(
+        await ask(first),
+        { version: "a", shared: "1", lazy: "x", asked: 1 },
+        "a module that is imported late is of the same build",
+      );
+
+      await until(() => loads("1") === 2);
+      await write("chunks/app.js", app("b"));
+      const second = await host.load();
+      assert.deepEqual(await ask(second), { version: "b", shared: "1", lazy: "y", asked: 2 });
+      await assert.rejects(fetch(first), "two processes have the same objects");
+
+      await until(() => loads("1") === 3);
+      await write("vendor/shared.js", shared("2"));
+      const third = await host.load();
+      assert.deepEqual(await ask(third), { version: "b", shared: "2", lazy: "y", asked: 3 });
+
+      await until(() => loads("2") === 2);
+      for (
+        const bad of [
+          `throw new Error("no good");\nexport default {};\n`,
+          `import "./missing.js";\n`,
+          "let = {;\n",
+        ]
+      ) {
+        await write("chunks/app.js", bad);
+        await assert.rejects(
+          host.load(),
+          (error) => error instanceof KontractError && error.code === "BUILD_FAILED",
+        );
+      }
+      await until(() => /Error: no good\n +at file:\S+\/chunks\/app\.js:1:7/.test(printed));
+      await write("chunks/app.js", app("c"));
+      const fourth = await host.load();
+      assert.deepEqual(await ask(fourth), { version: "c", shared: "2", lazy: "y", asked: 4 });
+      await host.stop();
+      assert.equal(loads("1"), 3, "no process but those that waited, and the first");
+      for (const origin of [third, fourth]) await assert.rejects(fetch(origin));
+    } finally {
+      await host.stop();
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);
+
+Deno.test(
+  "where the package's modules lead back into the app, no workerd is started ahead of its build",
+  options,
+  async () => {
+    const folder = await Deno.makeTempDir({ prefix: "kontract_standby_" });
+    const worker = join(folder, "dist", "worker");
+    for (const part of ["vendor", "chunks", "app"]) {
+      await Deno.mkdir(join(worker, part), { recursive: true });
+    }
+    const write = (path: string, text: string): Promise<void> =>
+      Deno.writeTextFile(join(worker, path), text);
+    await write("worker.js", ENTRY);
+    await write(
+      "chunks/app.js",
+      `import { shared } from "../vendor/shared.js";
+export default { fetch: () => new Response(shared) };
+`,
+    );
+    const back = shared("").replace(`"";`, `own;\nimport { own } from "../app/own.js";`);
+    await write("vendor/shared.js", back);
+    await write("app/own.js", `export const own = "a";\n`);
+    const host = workersHost({
+      dist: join(folder, "dist"),
+      state: join(folder, "state"),
+      env: {},
+      again: true,
+      output: (stream) => void stream.pipeTo(new WritableStream()).catch(() => {}),
+    });
+    try {
+      assert.equal(await (await fetch(await host.load())).text(), "a");
+      // Longer than it takes to start one.
+      await new Promise((resolve) => setTimeout(resolve, 600));
+      await write("app/own.js", `export const own = "bb";\n`);
+      assert.equal(await (await fetch(await host.load())).text(), "bb");
+    } finally {
+      await host.stop();
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);

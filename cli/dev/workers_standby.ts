@@ -1,0 +1,159 @@
+/**
+ * A workerd process that waits for the next build, so that an edit does not wait for a process, nor for
+ * hundreds of modules: what it does not have, workerd asks for when something imports it.
+ *
+ * Its entry has the Durable Objects' classes, which are the package's, and imports the app when it is told to. It
+ * has the package loaded as the last build had it. Where the next one has another, this process is of no use:
+ * {@link WorkersStandby.fits} says so.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { KontractError } from "../../_internal/errors.ts";
+import type { Miniflare as MiniflareModule } from "../load_miniflare.ts";
+import { START_TIMEOUT_MS } from "./deno_process.ts";
+import type { HostOptions } from "./host.ts";
+import type { SourceLines } from "./source_lines.ts";
+import type { Standby } from "./standby_host.ts";
+import type { ModuleTexts, WorkerModules } from "./worker_modules.ts";
+import { type Miniflare, startWorkerd, workerFolder } from "./workerd.ts";
+
+const ENTRY = "./worker.js";
+const RUNNER = "kontract-runner.js";
+
+/** What a process is started with. */
+export interface WorkersStandbyInput {
+  readonly options: HostOptions;
+  readonly loading: Promise<MiniflareModule>;
+  readonly lines: SourceLines;
+  readonly modules: WorkerModules;
+  /** True: before there is the build that it will load. */
+  readonly ahead: boolean;
+}
+
+/** What a process gets when it asks for modules. */
+interface LoadedCode {
+  texts: ModuleTexts;
+  /** What its entry has of them from the start. */
+  readonly shared: string | null;
+}
+
+/** A process without a build. */
+export class WorkersStandby implements Standby {
+  readonly origin: string;
+  readonly #miniflare: Miniflare;
+  readonly #path: string;
+  readonly #input: WorkersStandbyInput;
+  readonly #code: LoadedCode;
+  #stopping: Promise<void> | null = null;
+
+  private constructor(
+    origin: string,
+    miniflare: Miniflare,
+    path: string,
+    input: WorkersStandbyInput,
+    code: LoadedCode,
+  ) {
+    this.origin = origin;
+    this.#miniflare = miniflare;
+    this.#path = path;
+    this.#input = input;
+    this.#code = code;
+  }
+
+  /**
+   * Starts one; null where it would have to be ahead of its build and cannot.
+   *
+   * @throws {KontractError} `BUILD_FAILED`
+   */
+  static async start(input: WorkersStandbyInput): Promise<WorkersStandby | null> {
+    const { options, loading, lines, modules, ahead } = input;
+    const texts = modules.read();
+    const code = { texts, shared: sharedModule(texts) };
+    if (ahead && code.shared === null) return null;
+    const path = `/${crypto.randomUUID()}`;
+    const miniflare = await startWorkerd(await loading, options, lines, {
+      modules: [{
+        path: join(workerFolder(options), RUNNER),
+        contents: runner(path, code.shared),
+      }],
+      later: (asked) => code.texts.get(asked),
+    });
+    return new WorkersStandby((await miniflare.ready).origin, miniflare, path, input, code);
+  }
+
+  /** True where what it may have loaded already is what the build in `dist` would load; it takes that build then. */
+  fits(): Promise<boolean> {
+    const texts = this.#input.modules.read();
+    const fit = this.#code.shared === sharedModule(texts) &&
+      sameTexts(vendorModules(this.#code.texts), vendorModules(texts));
+    if (fit) this.#code.texts = texts;
+    return Promise.resolve(fit);
+  }
+
+  /**
+   * Imports the build that was in `dist` when it was started or asked whether it fits, once.
+   *
+   * @throws {KontractError} `BUILD_FAILED`; the process is to be stopped then
+   */
+  async load(): Promise<void> {
+    this.#input.lines.clear();
+    const signal = AbortSignal.timeout(START_TIMEOUT_MS);
+    const response = await fetch(`${this.origin}${this.#path}`, { method: "POST", signal })
+      .catch(() => null);
+    await response?.body?.cancel();
+    if (response?.status === 204) return;
+    throw new KontractError("BUILD_FAILED", "workerd does not run this build; see above.");
+  }
+
+  /** Ends the process. */
+  stop(): Promise<void> {
+    return this.#stopping ??= this.#miniflare.dispose();
+  }
+}
+
+function sameTexts(a: ModuleTexts, b: ModuleTexts): boolean {
+  return a.size === b.size && [...a].every(([path, text]) => b.get(path) === text);
+}
+
+/** Everything that is not the app's own. */
+function vendorModules(texts: ModuleTexts): ModuleTexts {
+  return new Map([...texts].filter(([path]) => path.startsWith("vendor/")));
+}
+
+/** Names the classes of Durable Objects and the module that has them, where none of it leads into the app. */
+function sharedModule(texts: ModuleTexts): string | null {
+  for (const text of vendorModules(texts).values()) {
+    if (/["']\.\.\/(?:app|chunks)\//.test(text)) return null;
+  }
+  return /^export \{[^}]*\} from "\.\/vendor\/[^"]+";$/m.exec(texts.get("worker.js") ?? "")?.[0] ??
+    null;
+}
+
+/**
+ * The entry. A process that ended by itself is started again by miniflare: then the first request finds the app
+ * not imported yet.
+ */
+function runner(path: string, shared: string | null): string {
+  return `${shared ?? `export * from "${ENTRY}";`}
+let app;
+async function load() {
+  app ??= (await import("${ENTRY}")).default;
+}
+export default {
+  async fetch(request, env, context) {
+    if (new URL(request.url).pathname !== "${path}") {
+      await load();
+      return await app.fetch(request, env, context);
+    }
+    try {
+      await load();
+      return new Response(null, { status: 204 });
+    } catch (error) {
+      console.error(error?.stack ?? error);
+      return new Response(null, { status: 500 });
+    }
+  },
+};
+`;
+}
