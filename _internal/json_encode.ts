@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { bytesOf } from "./file_bytes.ts";
 import { KontractError } from "./errors.ts";
 import { decode } from "./json_decode.ts";
 import {
@@ -110,14 +111,19 @@ function encodeShape(walk: Walk, s: Exclude<Shape, { kind: "ref" }>, value: unkn
     case "unknown":
       return jsonAny(walk, value);
     case "file":
-      must(!(value instanceof Blob), "a file whose bytes were read");
-      return encodeObject(walk, FILE_FIELDS, value);
+      return encodeObject(walk, FILE_FIELDS, value instanceof Blob ? readFile(value) : value);
     case "error":
       must(value instanceof KontractError, "a KontractError");
       return encodeObject(walk, errorFields(s.data), value);
     case "stream":
       throw new Mismatch("something other than a stream");
   }
+}
+
+function readFile(file: Blob): unknown {
+  const bytes = bytesOf(file);
+  must(bytes !== undefined, "a file whose bytes were read");
+  return { name: file instanceof File ? file.name : "", type: file.type, bytes };
 }
 
 function encodeObject(walk: Walk, fields: readonly ShapeField[], value: unknown): unknown {

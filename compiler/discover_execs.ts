@@ -11,7 +11,7 @@ import type { ExecColumn, ExecDef, SourceSpan } from "../_internal/manifest.ts";
 import type { Shape } from "../_internal/shape.ts";
 import { sqlTextFault } from "../_internal/sql_text.ts";
 import { digest } from "./digest.ts";
-import { reachableTypes } from "./emit/client.ts";
+import { reachableTypes } from "./emit/reachable.ts";
 import type { KontractSymbols } from "./kontract_symbols.ts";
 import type { Lowering, Place } from "./lower/mod.ts";
 import { authorText } from "./shadow.ts";

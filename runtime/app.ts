@@ -35,6 +35,8 @@ export interface RouteEntry {
 export interface RouteCode {
   /** FlatBuffers bytes → arguments, fully checked; throws `RAY_DECODE`. */
   decodeArguments(bytes: Uint8Array): unknown[];
+  /** Reads the files of a result (or one stream element); missing where there can be none. */
+  readFiles?(value: unknown): Promise<void>;
   /** Result (or one stream element) → FlatBuffers bytes, owned by the caller. Throws `VALIDATION` where the value breaks its type. */
   encodeResult(value: unknown): Uint8Array;
   /** Streamed arguments, in order; none where missing. */

@@ -79,6 +79,7 @@ export class CallRunner {
         const run = new Run(this.#parts, call, session, bounds);
         const outcome = await bounds.race(run.start(async (context) => {
           const result = await context.run(() => call.code.invoke(args()));
+          await call.code.readFiles?.(result);
           const answer = call.encode(result, context);
           return stamp === undefined ? answer : stamped(stamp, answer);
         }));
@@ -131,6 +132,7 @@ export class CallRunner {
       for await (const element of elements) {
         bounds.check();
         await this.#parts.sessions.trusted(call.principal, TRUST_MS);
+        await call.code.readFiles?.(element);
         await writer.write(call.encode(element, context));
       }
       return NOTHING;

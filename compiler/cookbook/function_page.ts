@@ -4,7 +4,8 @@
  * @module
  */
 import type { Manifest, RouteDef } from "../../_internal/manifest.ts";
-import { parameterList, reachableTypes, resultText } from "../emit/client.ts";
+import { parameterList, resultText } from "../emit/client.ts";
+import { reachableTypes } from "../emit/reachable.ts";
 import { typeText } from "../emit/type_text.ts";
 import { type DocComment, parseDocComment } from "./doc_comment.ts";
 import { cell, code, codeBlock, plain, prose, tableOf } from "./markdown.ts";

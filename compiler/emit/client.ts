@@ -12,6 +12,7 @@ import type { ErrorDef, Manifest, RouteDef, RouteParameter } from "../../_intern
 import type { Shape, ShapeTable } from "../../_internal/shape.ts";
 import { emitCodecModule } from "./codec.ts";
 import { argumentsShape, streamedParameters } from "./fbs.ts";
+import { holdsFile } from "./reachable.ts";
 import { docText, propertyName, typeText } from "./type_text.ts";
 
 const HEADER = "// Written by Kontract from the backend functions of this app. Do not edit.";
@@ -78,6 +79,9 @@ function connectionModule(manifest: Manifest, pins: readonly string[]): string {
 /** The routes, and nothing beside them: `api` is this module. */
 function routesModule(manifest: Manifest): string {
   if (manifest.routes.length === 0) return `${HEADER}\nexport {};\n`;
+  const withFiles = manifest.routes.some((route) =>
+    route.parameters.some(({ shape }) => holdsFile(shape, manifest.types))
+  );
   const names = manifest.routes.flatMap((route) => [
     `decode_r${route.op}`,
     `encode_a${route.op}`,
@@ -87,6 +91,7 @@ function routesModule(manifest: Manifest): string {
     HEADER,
     `import { ${names.join(", ")} } from "./codec.js";`,
     `import { client } from "./connection.js";`,
+    ...(withFiles ? [`import { readFiles as $readFiles } from "@kontract/kontract/codec";`] : []),
   ];
   for (const route of manifest.routes) {
     const stream = route.result.kind === "stream";
@@ -100,7 +105,8 @@ function routesModule(manifest: Manifest): string {
     };
     const fields = Object.entries(head).map(([key, value]) => `${key}: ${JSON.stringify(value)}`);
     fields.push(`encodeArguments: encode_a${route.op}`, `decodeResult: decode_r${route.op}`);
-    fields.push(...inputsField(route));
+    if (holdsFile(argumentsShape(route), manifest.types)) fields.push("readFiles: $readFiles");
+    fields.push(...inputsField(route, manifest.types));
     lines.push(
       "",
       `const r${route.op} = { ${fields.join(", ")} };`,
@@ -113,10 +119,11 @@ function routesModule(manifest: Manifest): string {
   return [...lines, ""].join("\n");
 }
 
-function inputsField(route: RouteDef): readonly string[] {
+function inputsField(route: RouteDef, types: ShapeTable): readonly string[] {
   const inputs = streamedParameters(route).map(({ at, shape }, n) => {
     const bytes = shape.element.kind === "bytes" ? "bytes: true, " : "";
-    return `{ at: ${at}, ${bytes}encode: encode_i${route.op}_${n} }`;
+    const files = holdsFile(shape.element, types) ? "readFiles: $readFiles, " : "";
+    return `{ at: ${at}, ${bytes}${files}encode: encode_i${route.op}_${n} }`;
   });
   return inputs.length === 0 ? [] : [`inputs: [${inputs.join(", ")}]`];
 }
@@ -247,21 +254,4 @@ function inputText(element: Shape): string {
 export function resultText(shape: Shape): string {
   if (shape.kind === "stream") return `AsyncGenerator<${typeText(shape.element)}, void, void>`;
   return `Promise<${shape.kind === "undefined" ? "void" : typeText(shape)}>`;
-}
-
-/** The named types that shapes reach. */
-export function reachableTypes(shapes: readonly Shape[], types: ShapeTable): ShapeTable {
-  const found = new Set<string>();
-  const visit = (value: unknown): void => {
-    if (Array.isArray(value)) return value.forEach(visit);
-    if (typeof value !== "object" || value === null) return;
-    const record = value as Record<string, unknown>;
-    if (record.kind === "ref" && typeof record.name === "string" && !found.has(record.name)) {
-      found.add(record.name);
-      visit(types[record.name]);
-    }
-    Object.values(record).forEach(visit);
-  };
-  visit(shapes);
-  return Object.fromEntries(Object.entries(types).filter(([name]) => found.has(name)));
 }

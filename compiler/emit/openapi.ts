@@ -13,7 +13,7 @@ import type { Shape } from "../../_internal/shape.ts";
 import { type DocComment, parseDocComment } from "../cookbook/doc_comment.ts";
 import { compareText } from "../diagnostic.ts";
 import { httpBinding } from "../http_binding.ts";
-import { reachableTypes } from "./client.ts";
+import { reachableTypes } from "./reachable.ts";
 import { described, type JsonSchema, jsonSchema, schemaName } from "./json_schema.ts";
 
 interface Operation {

@@ -13,10 +13,11 @@ import { appFile, packageFile } from "../bundle.ts";
 import { httpBinding } from "../http_binding.ts";
 import { chainOf, type MiddlewareSource } from "../middleware.ts";
 import { appPath } from "../project.ts";
-import { codecEntries, reachableTypes, resultShape } from "./client.ts";
+import { codecEntries, resultShape } from "./client.ts";
 import { emitCodecModule } from "./codec.ts";
 import { argumentsShape, streamedParameters } from "./fbs.ts";
 import { MappedText } from "./mapped_text.ts";
+import { holdsFile, reachableTypes } from "./reachable.ts";
 import { emitChain, splicedLinks, type SpliceLink } from "./splice.ts";
 
 /** What the server modules are made from. */
@@ -160,6 +161,9 @@ function routeModule(
     };`,
     `import { ${codecs.join(", ")} } from "kontract:codec/${index}";`,
     `import { jsonDecode, jsonEncode } from ${text(packageFile(FILES.json))};`,
+    ...(routes.some((route) => holdsFile(resultShape(route), input.manifest.types))
+      ? [`import { readFiles as $kreadFiles } from ${text(packageFile(FILES.codec))};`]
+      : []),
     ...middlewareImports(routes, input),
     `const types = ${json(reachableTypes(shapes, input.manifest.types))};`,
   ];
@@ -224,6 +228,7 @@ function routeCode(route: RouteDef, input: ServerInput, out: MappedText): void {
   out.add(`  ${route.name}: {
     decodeArguments: decode_a${op},
     encodeResult: encode_r${op},
+${holdsFile(resultShape(route), input.manifest.types) ? "    readFiles: $kreadFiles,\n" : ""}\
 ${inputs.length === 0 ? "" : `    inputs: [${inputs.join(", ")}],\n`}\
     argumentsFromJson: (value) => jsonDecode(a${op}, types, value),
     resultToJson: (value) => jsonEncode(r${op}, types, value),

@@ -44,13 +44,13 @@ export {
   errorParts,
   type FileParts,
   fileParts,
-  holdBytes,
   own,
   recordKeys,
   toBlob,
   toError,
   toFile,
 } from "./special.ts";
+export { readFiles } from "../../_internal/file_bytes.ts";
 export { decodeValue, encodeValue, getValue, putValue } from "./value.ts";
 export {
   attempt,

@@ -4,16 +4,10 @@
  *
  * @module
  */
+import { bytesOf } from "../../_internal/file_bytes.ts";
 import { isErrorCode, KontractError } from "../../_internal/errors.ts";
 import { no } from "./failure.ts";
 import { bad } from "./reader.ts";
-
-const held = new WeakMap<Blob, Uint8Array>();
-
-/** Keeps the bytes of a File or Blob that were read already: encoding is synchronous. */
-export function holdBytes(file: Blob, bytes: Uint8Array): void {
-  held.set(file, bytes);
-}
 
 /** A file as it travels. */
 export interface FileParts {
@@ -25,11 +19,11 @@ export interface FileParts {
   readonly bytes: Uint8Array;
 }
 
-/** Name, type and bytes of a file whose bytes are at hand: held with {@link holdBytes}, or a plain object of the three. */
+/** Name, type and bytes of a file whose bytes were read, or of a plain object of the three. */
 export function fileParts(value: unknown): FileParts {
   if (typeof value !== "object" || value === null) no("a file", value);
   const part = value as { name?: string; type?: string; bytes?: Uint8Array };
-  const bytes = value instanceof Blob ? held.get(value) : part.bytes;
+  const bytes = value instanceof Blob ? bytesOf(value) : part.bytes;
   if (bytes === undefined) no("a file whose bytes were read", value);
   return { name: part.name ?? "", type: part.type ?? "", bytes };
 }

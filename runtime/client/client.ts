@@ -137,7 +137,9 @@ class AppClient implements Client {
   ): Promise<unknown> {
     try {
       const route = this.#route(named);
-      const payload = encodeArguments(route, args);
+      const plain = plainArguments(route, args);
+      if (route.readFiles !== undefined) await route.readFiles(plain);
+      const payload = route.encodeArguments(plain);
       const inputs = inputsOf(route, args);
       const more = { ...options, inputs };
       const bytes = await this.#writing(route, () => this.#answer(route, payload, more));
@@ -155,7 +157,9 @@ class AppClient implements Client {
     const { results, errors } = this.#options;
     try {
       const route = this.#route(named);
-      const payload = encodeArguments(route, args);
+      const plain = plainArguments(route, args);
+      if (route.readFiles !== undefined) await route.readFiles(plain);
+      const payload = route.encodeArguments(plain);
       const kept = route.readOnly ? undefined : results;
       kept?.clear();
       try {
@@ -373,10 +377,10 @@ function serialsIn(storage: ClientStorage): SerialMemory {
 }
 
 /** The arguments that travel as one value. */
-function encodeArguments(route: ClientRoute, args: readonly unknown[]): Uint8Array {
+function plainArguments(route: ClientRoute, args: readonly unknown[]): unknown[] {
   const plain = [...args];
   for (const { at } of route.inputs ?? []) plain[at] = undefined;
-  return route.encodeArguments(plain);
+  return plain;
 }
 
 /** The streamed arguments of a call, encoded as they are read; the code for that is a chunk of its own. */

@@ -12,10 +12,11 @@ const PIECE = 65_000;
 
 /** The elements of `source`, encoded. Leaving the loop tells the source. */
 export async function* encodeInput(
-  { bytes, encode }: ClientInput,
+  { bytes, encode, readFiles }: ClientInput,
   source: unknown,
 ): AsyncGenerator<Uint8Array, void, void> {
   for await (const element of elementsOf(source)) {
+    if (readFiles !== undefined) await readFiles(element);
     if (bytes !== true) yield encode(element);
     else if (!(element instanceof Uint8Array)) throw new KontractError("VALIDATION", NO_BYTES);
     else for (const piece of piecesOf(element)) yield encode(piece);

@@ -18,6 +18,8 @@ export interface ClientRoute {
   readonly inputs?: readonly ClientInput[];
   /** Seconds a result may be kept; missing for none. */
   readonly cache?: number;
+  /** Reads the files among the arguments; missing where there can be none. */
+  readFiles?(args: readonly unknown[]): Promise<void>;
   /** Arguments → bytes; throws `VALIDATION` where one breaks its type. */
   encodeArguments(args: unknown[]): Uint8Array;
   /** Bytes → result, or one element of a stream; throws `RAY_DECODE`. */
@@ -30,6 +32,8 @@ export interface ClientInput {
   readonly at: number;
   /** True where the elements are bytes that may be cut anywhere. */
   readonly bytes?: boolean;
+  /** Reads the files of an element; missing where there can be none. */
+  readFiles?(element: unknown): Promise<void>;
   /** One element → bytes; throws `VALIDATION` where it breaks its type. */
   encode(element: unknown): Uint8Array;
 }
