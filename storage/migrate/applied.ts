@@ -64,6 +64,18 @@ export async function readStored(
   }));
 }
 
+/** Which physical tables these are. */
+export function ptrsOf(stored: readonly Pick<StoredTable, "id" | "ptr">[]): string {
+  return stored.map(({ id, ptr }) => `${id}=${ptr}`).join();
+}
+
+/** The same of a tenant as it is now. As the owner. */
+export async function readPtrs(sql: Statements, tenant: string): Promise<string> {
+  const rows = await sql<{ id: string; ptr: string }[]>`
+    select id, ptr from kontract.storage where owner = ${tenant} order by id`;
+  return ptrsOf(rows);
+}
+
 /** What a plan needs to know of a stored table. */
 export async function describeApplied(sql: Statements, row: StoredTable): Promise<AppliedTable> {
   const [answer] = await sql.unsafe(

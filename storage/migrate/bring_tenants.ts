@@ -14,11 +14,19 @@ import { OWNER_ROLE } from "./definer.ts";
 import { showTables } from "./exec/role.sql.ts";
 import { finishTenant } from "./finish.ts";
 import { asOwner } from "./indexes.ts";
-import { readLedger } from "./ledger.ts";
+import { type AppliedFile, readLedger } from "./ledger.ts";
 import type { Wanted } from "./prepare.ts";
-import { dropPrepared, filesOf, isCurrent, prepareTenant, type TenantGoal } from "./prepare_run.ts";
+import {
+  dropPrepared,
+  filesOf,
+  isCurrent,
+  isWhole,
+  prepareTenant,
+  type TenantGoal,
+} from "./prepare_run.ts";
 import { freeze } from "./rebuild.ts";
 import { withTenantLock } from "./session_lock.ts";
+import { Survey } from "./survey.ts";
 import { laggingTenants, ofTenant, readTenant, type TenantRow } from "./tenant_rows.ts";
 
 /** Longest wait for a lock on a table in use. */
@@ -40,16 +48,29 @@ export async function bringTenants(
   const waits: string[] = [];
   const failures: unknown[] = [];
   const unused = new Map(ready);
-  for (const { name } of await asOwner(sql, () => laggingTenants(sql))) {
+  const survey = new Survey(wanted, "installed");
+  const { lagging, ledger } = await asOwner(sql, async () => ({
+    lagging: await laggingTenants(sql),
+    ledger: await readLedger(sql),
+  }));
+  for (const { name } of lagging) {
     try {
       await withTenantLock(sql, name, async () => {
         const tenant = await asOwner(sql, () => readTenant(sql, name));
         if (tenant === null) return; // dropped meanwhile
-        const prepared = await usable(sql, tenant, wanted, goal, ready.get(name));
+        const prepared = await usable(sql, tenant, {
+          wanted,
+          goal,
+          ledger,
+          survey,
+          ready: ready.get(name),
+        });
         unused.delete(name);
-        await bring(sql, tenant, { wanted, goal, prepared });
+        await bring(sql, tenant, { wanted, goal, ledger, prepared });
         brought.push(name);
-        waits.push(...(await finishTenant(sql, name)).map((wait) => `tenant '${name}': ${wait}`));
+        if (isWhole(wanted, prepared)) return;
+        const left = await finishTenant(sql, name, prepared.unchanged);
+        waits.push(...left.map((wait) => `tenant '${name}': ${wait}`));
       });
     } catch (error) {
       failures.push(ofTenant(error, name));
@@ -69,14 +90,18 @@ export async function bringTenants(
 async function usable(
   sql: postgres.Sql,
   tenant: TenantRow,
-  wanted: Wanted,
-  goal: TenantGoal,
-  ready: Prepared | undefined,
+  { wanted, goal, ledger, survey, ready }: {
+    readonly wanted: Wanted;
+    readonly goal: TenantGoal;
+    readonly ledger: readonly AppliedFile[];
+    readonly survey: Survey;
+    readonly ready: Prepared | undefined;
+  },
 ): Promise<Prepared> {
   return await asOwner(sql, async () => {
     if (ready !== undefined && await isCurrent(sql, tenant.name, ready)) return ready;
-    const files = await filesOf(sql, tenant, goal.files, []);
-    const work = { wanted: { ...wanted, files }, expressions: "installed", goal } as const;
+    const files = filesOf(ledger, tenant, goal.files, []);
+    const work = { wanted: { ...wanted, files }, expressions: "installed", survey } as const;
     return await prepareTenant(sql, tenant, work);
   });
 }
@@ -84,22 +109,24 @@ async function usable(
 async function bring(
   sql: postgres.Sql,
   tenant: TenantRow,
-  { wanted, goal, prepared }: {
+  { wanted, goal, ledger, prepared }: {
     readonly wanted: Wanted;
     readonly goal: TenantGoal;
+    readonly ledger: readonly AppliedFile[];
     readonly prepared: Prepared;
   },
 ): Promise<void> {
   try {
     await repeatRace(() =>
       sql.begin(async (tx) => {
-        await tx.unsafe(`set local role ${OWNER_ROLE}`);
-        await tx.unsafe(`set local search_path = pg_catalog, kontract, kontract_private, pg_temp`);
-        await tx.unsafe(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
+        await tx.unsafe(
+          `set local role ${OWNER_ROLE}; set local lock_timeout = '${LOCK_TIMEOUT}';
+           set local search_path = pg_catalog, kontract, kontract_private, pg_temp`,
+        ).simple();
         const { tables, types } = wanted;
         const applied = await applyTables(tx, tenant.name, tables, types, prepared);
         await showTables(tx, tenant.name);
-        await note(tx, tenant, applied, goal);
+        await note(tx, tenant, applied, { goal, ledger });
         for (const ptr of applied.freeze) await freeze(tx, ptr);
       })
     );
@@ -113,9 +140,12 @@ async function note(
   tx: postgres.TransactionSql,
   { name, run: before }: TenantRow,
   { undo }: Applied,
-  { state, files }: TenantGoal,
+  { goal: { state, files }, ledger }: {
+    readonly goal: TenantGoal;
+    readonly ledger: readonly AppliedFile[];
+  },
 ): Promise<void> {
-  const runs = files === undefined ? [] : (await readLedger(tx)).map(({ run }) => run);
+  const runs = files === undefined ? [] : ledger.map(({ run }) => run);
   const run = Math.max(before, ...runs);
   await tx`update kontract_private.tenants set state = ${state}, run = ${run} where name = ${name}`;
   if (run === before || undo.length === 0) return;

@@ -10,8 +10,8 @@ import type { TableDef } from "../../_internal/manifest.ts";
 import type { ShapeTable } from "../../_internal/shape.ts";
 import { tableKey } from "../table_key.ts";
 import { DEFAULT_TENANT, describeApplied, readStored, type StoredTable } from "./applied.ts";
-import { addCheckText, tableCheck } from "./checks.ts";
-import { identifier } from "./definer.ts";
+import { addCheckTexts, tableCheck } from "./checks.ts";
+import { followGroups, followsGroups, USERS } from "./groups.ts";
 import { buildIndexes, indexNames, indexSteps, wantedIndexes } from "./indexes.ts";
 import type { Changes } from "./migration.ts";
 import { canonical, planTable, refusal, type StoredDef } from "./plan.ts";
@@ -80,20 +80,24 @@ export async function applyTables(
   const steps: string[] = [];
   const undo: Undo[] = [];
   const freeze: string[] = [];
-  const { changes, rebuilds } = prepared;
+  const { changes, rebuilds, unchanged } = prepared;
+  const moved = changes.drops.size + changes.renames.size > 0;
+  if (!moved && rebuilds.size === 0 && tables.every(({ name }) => unchanged.has(name))) {
+    return { steps, undo, freeze };
+  }
   const before = await readStored(sql, tenant);
   await lockTables(sql, tenant, [...rebuilds.values()].map(({ source }) => source.id));
   for (const rebuild of rebuilds.values()) await rebuild.finish(sql);
   for (const name of changes.drops) steps.push(...await dropTable(sql, before, name));
   for (const [to, from] of changes.renames) steps.push(...await renameTable(sql, before, from, to));
-  const stored = await readStored(sql, tenant);
+  const stored = moved ? await readStored(sql, tenant) : before;
   const [known] = await sql<{ epoch: string }[]>`
     select coalesce((select min(epoch) from kontract.storage), encode(uuid_send(gen_random_uuid()), 'hex')) as epoch`;
   for (const table of tables) {
     const row = stored.find(({ id }) => id === table.name) ?? null;
     const rebuild = rebuilds.get(table.name) ?? null;
     const from = changes.renames.get(table.name);
-    if (prepared.unchanged.has(table.name) && from === undefined) continue;
+    if (unchanged.has(table.name) && from === undefined) continue;
     const place = { tenant, epoch: known!.epoch };
     steps.push(...await applyTable(sql, place, { table, types }, row, rebuild));
     if (row === null || (rebuild === null && from === undefined)) continue;
@@ -163,7 +167,9 @@ export async function applyTable(
   }
   const check = tableCheck(table, types, lazy);
   await sql.unsafe(check.helper);
-  if (fresh || rebuild !== null) await sql.unsafe(addCheckText(ptr, check));
+  if (fresh || rebuild !== null) {
+    for (const statement of addCheckTexts(ptr, check)) await sql.unsafe(statement);
+  }
   const swap = rebuild === null ? row?.swapTxid ?? null : await currentXid(sql);
   const entry = describeTable(table, types, { ptr, lazy, swap });
   await store(sql, place, def, entry, {
@@ -175,19 +181,23 @@ export async function applyTable(
 }
 
 /** Functions of a table as this build writes them: another text is another version. */
-export const SAMPLE_FUNCTIONS: readonly string[] = tableFunctions({
-  name: "sample",
-  key: "sample",
-  ptr: "tbl_sample",
-  owned: true,
-  lazy: { added: 1 },
-  defaults: { added: 1 },
-  bits: { hidden: 0 },
-  primkey: "id",
-  check: { name: "shape_sample", helper: "" },
-  unique: false,
-  swap: "3",
-}, DEFAULT_TENANT);
+export const SAMPLE_FUNCTIONS: readonly string[] = [
+  ...addCheckTexts("tbl_sample", { name: "shape_sample", helper: "" }),
+  ...followGroups("tbl_sample"),
+  ...tableFunctions({
+    name: "sample",
+    key: "sample",
+    ptr: "tbl_sample",
+    owned: true,
+    lazy: { added: 1 },
+    defaults: { added: 1 },
+    bits: { hidden: 0 },
+    primkey: "id",
+    check: { name: "shape_sample", helper: "" },
+    unique: false,
+    swap: "3",
+  }, DEFAULT_TENANT),
+];
 
 /** Functions and triggers of one table; the tables of other tenants than `main` share functions. */
 export async function installTable(
@@ -196,8 +206,9 @@ export async function installTable(
   entry: TableSql,
 ): Promise<void> {
   const functions = tenant === DEFAULT_TENANT ? tableFunctions(entry, tenant) : [];
-  const triggers = entry.name === USERS ? followGroups(entry.ptr) : [];
-  for (const statement of [...functions, ...triggers]) await sql.unsafe(statement);
+  for (const statement of functions) await sql.unsafe(statement);
+  if (entry.name !== USERS || await followsGroups(sql, entry.ptr)) return;
+  for (const statement of followGroups(entry.ptr)) await sql.unsafe(statement);
 }
 
 /** What the functions of a table are made from. */
@@ -362,17 +373,4 @@ export async function dropTableFunctions(
      where n.nspname in ('kontract', 'kontract_private')
        and p.proname like ${`%\\_${tableKey(name)}`}`;
   for (const row of rows) await sql.unsafe(`drop function ${row.signature}`);
-}
-
-/** Auth's table of users. */
-export const USERS = "_users";
-
-/** Group changes reach open sessions in the same transaction. */
-export function followGroups(ptr: string): readonly string[] {
-  const name = `kontract_private.${identifier(ptr)}`;
-  return [
-    `drop trigger if exists groups on ${name}`,
-    `create trigger groups after insert or update on ${name} for each row
-       execute function kontract_private.sync_groups()`,
-  ];
 }

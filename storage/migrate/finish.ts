@@ -24,14 +24,16 @@ export async function finish(sql: postgres.Sql): Promise<readonly string[]> {
   return waits;
 }
 
-/** Tidies up the tables of one tenant. */
+/** Tidies up the tables of one tenant, but for those that are as they should be. */
 export async function finishTenant(
   sql: postgres.Sql,
   tenant: string,
+  leave: ReadonlySet<string> = new Set(),
 ): Promise<readonly string[]> {
   return await asOwner(sql, async () => {
     const waits: string[] = [];
     for (const row of await readStored(sql, tenant)) {
+      if (leave.has(row.id)) continue;
       await dropUnwanted(sql, row.ptr, new Set(Object.keys(row.indexes)));
       const check = tableCheck(row.def.table, row.def.types, row.lazy);
       const done = await dropOtherChecks(sql, row.ptr, check.name) &&

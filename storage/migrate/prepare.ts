@@ -9,7 +9,7 @@ import type postgres from "postgres";
 import type { TableDef } from "../../_internal/manifest.ts";
 import type { ShapeTable } from "../../_internal/shape.ts";
 import { KontractError } from "../../_internal/errors.ts";
-import { describeApplied, liveRows, type StoredTable } from "./applied.ts";
+import { describeApplied, liveRows, ptrsOf, type StoredTable } from "./applied.ts";
 import { dropOtherChecks, tableCheck } from "./checks.ts";
 import type { Prepared } from "./data_tables.ts";
 import { buildIndexes, type ExpressionSource, wantedIndexes } from "./indexes.ts";
@@ -76,11 +76,6 @@ export async function prepareTables(
     throw error;
   }
   return { changes, rebuilds, unchanged, ptrs: ptrsOf(stored) };
-}
-
-/** Which physical tables these are. */
-export function ptrsOf(stored: readonly StoredTable[]): string {
-  return stored.map(({ id, ptr }) => `${id}=${ptr}`).join();
 }
 
 /** Loads files and hears what they ask for. */

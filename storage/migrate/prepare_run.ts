@@ -5,8 +5,8 @@
  * @module
  */
 import type postgres from "postgres";
-import { DEFAULT_TENANT, isInstalled, readStored } from "./applied.ts";
-import { defHash, type Prepared } from "./data_tables.ts";
+import { DEFAULT_TENANT, isInstalled, readPtrs, readStored } from "./applied.ts";
+import type { Prepared } from "./data_tables.ts";
 import { OWNER_ROLE } from "./definer.ts";
 import {
   asOwner,
@@ -14,13 +14,14 @@ import {
   type ExpressionSource,
   installBuildExpressions,
 } from "./indexes.ts";
-import { readLedger } from "./ledger.ts";
+import { type AppliedFile, readLedger } from "./ledger.ts";
 import { type MigrationFile, NO_CHANGES } from "./migration.ts";
-import { hear, prepareTables, ptrsOf, type Wanted } from "./prepare.ts";
+import { hear, prepareTables, type Wanted } from "./prepare.ts";
 import { dropPhysical } from "./rebuild.ts";
 import { LEDGER_TABLES } from "./schema.sql.ts";
 import type { Statements } from "./statements.ts";
 import { withTenantLock } from "./session_lock.ts";
+import { Survey, type Surveyed } from "./survey.ts";
 import { ofTenant, readTenant, readTenants, type TenantRow } from "./tenant_rows.ts";
 
 /** Everything of a run, ready. */
@@ -64,13 +65,22 @@ export async function prepareRun(
       const stored = await readStored(sql);
       const main = await prepareTables(sql, { wanted, stored, expressions: "build", unchanged });
       made.set(DEFAULT_TENANT, main);
-      for (const { name } of await readTenants(sql)) {
+      const survey = new Survey(wanted, "build");
+      const ledger = await readLedger(sql);
+      for (const seen of await readTenants(sql)) {
+        const { name } = seen;
+        const files = filesOf(ledger, seen, goal.files, wanted.files);
+        if (seen.state === goal.state && files.length === 0) continue;
+        // Nothing to be made ready, nothing to be locked: that it is the same still is asked again later.
+        const surveyed = await survey.look(sql, name);
+        if (files.length === 0 && isWhole(wanted, surveyed)) {
+          made.set(name, { changes: NO_CHANGES, rebuilds: new Map(), ...surveyed });
+          continue;
+        }
         await withTenantLock(sql, name, async () => {
           const tenant = await readTenant(sql, name);
           if (tenant === null) return; // dropped meanwhile
-          const files = await filesOf(sql, tenant, goal.files, wanted.files);
-          if (tenant.state === goal.state && files.length === 0) return;
-          const work = { wanted: { ...wanted, files }, expressions: "build", goal } as const;
+          const work = { wanted: { ...wanted, files }, expressions: "build", survey } as const;
           made.set(name, await prepareTenant(sql, tenant, work));
         });
       }
@@ -96,29 +106,27 @@ async function openLedger(sql: postgres.Sql): Promise<void> {
   }
 }
 
+/** Whether all tables are as they should be. */
+export function isWhole({ tables }: Wanted, { unchanged }: Pick<Surveyed, "unchanged">): boolean {
+  return tables.every(({ name }) => unchanged.has(name));
+}
+
 /**
- * Prepares one tenant beside `main`. Tables that are as declared are left alone where nothing but the
- * declarations can have changed. As the owner.
+ * Prepares one tenant beside `main`. Tables that are as they should be are left alone. As the owner.
  *
  * @throws {KontractError} `MIGRATION_REFUSED`, naming the tenant
  */
 export async function prepareTenant(
   sql: postgres.Sql,
-  { name, state }: TenantRow,
-  { wanted, expressions, goal }: {
+  { name }: TenantRow,
+  { wanted, expressions, survey }: {
     readonly wanted: Wanted;
     readonly expressions: ExpressionSource;
-    readonly goal: TenantGoal;
+    readonly survey: Survey;
   },
 ): Promise<Prepared> {
-  const version = (text: string): string => text.slice(0, text.indexOf("."));
-  const sameBuild = version(state) === version(goal.state);
+  const { unchanged } = await survey.look(sql, name);
   const stored = await readStored(sql, name);
-  const unchanged = new Set(wanted.tables.flatMap((table) => {
-    const row = sameBuild ? stored.find(({ id }) => id === table.name) : undefined;
-    const same = row !== undefined && defHash(row.def) === defHash({ table, types: wanted.types });
-    return same ? [table.name] : [];
-  }));
   try {
     return await prepareTables(sql, { wanted, stored, expressions, unchanged });
   } catch (error) {
@@ -127,14 +135,14 @@ export async function prepareTenant(
 }
 
 /** The files that a tenant has not had: those of runs it missed, and `pending`, in order. */
-export async function filesOf(
-  sql: Statements,
+export function filesOf(
+  ledger: readonly AppliedFile[],
   tenant: TenantRow,
   all: readonly MigrationFile[] | undefined,
   pending: readonly MigrationFile[],
-): Promise<readonly MigrationFile[]> {
+): readonly MigrationFile[] {
   if (all === undefined) return [];
-  const missed = (await readLedger(sql)).filter(({ run }) => run > tenant.run);
+  const missed = ledger.filter(({ run }) => run > tenant.run);
   const names = new Set([...missed, ...pending].map(({ name }) => name));
   return all.filter(({ name }) => names.has(name)).sort((a, b) => a.name < b.name ? -1 : 1);
 }
@@ -152,5 +160,5 @@ export async function isCurrent(
   tenant: string,
   { ptrs }: Prepared,
 ): Promise<boolean> {
-  return ptrsOf(await readStored(sql, tenant)) === ptrs;
+  return await readPtrs(sql, tenant) === ptrs;
 }

@@ -9,7 +9,7 @@
  */
 import type postgres from "postgres";
 import { KontractError } from "../../_internal/errors.ts";
-import { OWNER_ROLE } from "./definer.ts";
+import { literal, OWNER_ROLE } from "./definer.ts";
 import { tenantLock } from "./lock_keys.ts";
 
 const KEY = "hashtextextended('kontract migration', 0)";
@@ -23,7 +23,7 @@ export async function withMigrationLock<T>(
   work: () => Promise<T>,
   waitMs = 60_000,
 ): Promise<T> {
-  return await holding(sql, { key: KEY, busy: BUSY, waitMs }, async () => {
+  return await holding(sql, { key: KEY, before: "", busy: BUSY, waitMs }, async () => {
     await checkSession(sql);
     return await work();
   });
@@ -36,17 +36,17 @@ export async function withTenantLock<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   const busy = `Tenant '${tenant}' is being made or dropped and that does not end.`;
-  const key = await sql.begin(async (tx) => {
-    await tx.unsafe(`set local role ${OWNER_ROLE}`);
-    const [row] = await tx.unsafe(`select ${tenantLock("$1")}::text as key`, [tenant]);
-    return String(row!.key);
-  });
-  return await holding(sql, { key: `'${key}'::bigint`, busy, waitMs: 60_000 }, work);
+  // Only the owner can make the key. Statements in one message are one transaction.
+  const before = `set local role ${OWNER_ROLE};`;
+  const key = tenantLock(literal(tenant));
+  return await holding(sql, { key, before, busy, waitMs: 60_000 }, work);
 }
 
 interface Lock {
   /** SQL expression. */
   readonly key: string;
+  /** Statements that its evaluation needs in its transaction. */
+  readonly before: string;
   /** Said where it cannot be had. */
   readonly busy: string;
   readonly waitMs: number;
@@ -54,21 +54,28 @@ interface Lock {
 
 async function holding<T>(
   sql: postgres.Sql,
-  { key, busy, waitMs }: Lock,
+  { key, before, busy, waitMs }: Lock,
   work: () => Promise<T>,
 ): Promise<T> {
   const until = Date.now() + waitMs;
   for (;;) {
-    const [row] = await sql.unsafe(`select pg_try_advisory_lock(${key}) as got`);
-    if (row?.got === true) break;
+    if (await answer(sql, `${before} select pg_try_advisory_lock(${key}) as yes`)) break;
     if (Date.now() >= until) throw new KontractError("CONFIG", busy);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
   try {
     return await work();
   } finally {
-    await sql.unsafe(`select pg_advisory_unlock(${key})`).catch(() => {});
+    await answer(sql, `${before} select pg_advisory_unlock(${key}) as yes`).catch(() => {});
   }
+}
+
+/** What the last statement says, in one round trip. */
+async function answer(sql: postgres.Sql, text: string): Promise<boolean> {
+  const results: readonly unknown[] = await sql.unsafe(text).simple();
+  return [results.at(-1)].flat().some((row) =>
+    (row as { yes?: unknown } | undefined)?.yes === true
+  );
 }
 
 /** A pooler in transaction mode would give the next statement to another session, without the lock. */

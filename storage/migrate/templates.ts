@@ -5,8 +5,9 @@
  * @module
  */
 import type postgres from "postgres";
-import { addCheckText, tableCheck } from "./checks.ts";
-import { describeTable, fieldSet, followGroups, USERS } from "./data_tables.ts";
+import { addCheckTexts, tableCheck } from "./checks.ts";
+import { describeTable, fieldSet } from "./data_tables.ts";
+import { followGroups, USERS } from "./groups.ts";
 import { createIndexText, indexNames, wantedIndexes } from "./indexes.ts";
 import type { StoredDef } from "./plan.ts";
 import { createTable } from "./table.sql.ts";
@@ -36,7 +37,7 @@ async function writeTemplate(sql: postgres.TransactionSql, def: StoredDef): Prom
   const ddl = [
     ...createTable(TEMPLATE_PTR, table.rows === "owner"),
     ...wanted.map((index) => createIndexText(TEMPLATE_PTR, index, "in transaction")),
-    addCheckText(TEMPLATE_PTR, check),
+    ...addCheckTexts(TEMPLATE_PTR, check),
     ...(table.name === USERS ? followGroups(TEMPLATE_PTR) : []),
   ];
   await sql`insert into kontract_private.templates (id, ddl, entry)
@@ -45,7 +46,7 @@ async function writeTemplate(sql: postgres.TransactionSql, def: StoredDef): Prom
 }
 
 /** The columns of `storage` that all tenants' new tables share. */
-function templateEntry(
+export function templateEntry(
   { table, types }: StoredDef,
   indexes: Readonly<Record<string, readonly string[]>>,
 ): Readonly<Record<string, unknown>> {

@@ -7,10 +7,11 @@ import type postgres from "postgres";
 import type { ExecDef } from "../../../_internal/manifest.ts";
 import { readStored, type StoredTable } from "../../migrate/applied.ts";
 import { functionsDigest } from "../../migrate/bootstrap.ts";
-import { checksOf, tableCheck } from "../../migrate/checks.ts";
+import { checksOf, forgedChecks, tableCheck } from "../../migrate/checks.ts";
 import { identifier, literal } from "../../migrate/definer.ts";
 import { askTables } from "../../migrate/every_table.ts";
 import { execsDigest } from "../../migrate/exec/install.ts";
+import { followsGroups, USERS } from "../../migrate/groups.ts";
 import { FUNCTIONS_VERSION } from "../../migrate/mod.ts";
 import { FROZEN } from "../../migrate/rebuild.ts";
 import type { MigrationStatus } from "../../migrate/status.ts";
@@ -29,6 +30,15 @@ export async function checkFunctions(
 ): Promise<Finding> {
   if (meta.get("generic") !== FUNCTIONS_VERSION) {
     return trouble("functions", "The functions in the database are another version's.", MIGRATE);
+  }
+  const forged = await forgedChecks(tx);
+  if (forged.length > 0) {
+    return trouble(
+      "functions",
+      `Checks of tables are not as a migration wrote them: ${forged.join(", ")}.`,
+      "Find out who. To have them written anew: update kontract_private.meta set value = '' where " +
+        "name = 'state'; update kontract_private.tenants set state = ''; then run 'kontract migrate up'.",
+    );
   }
   if (meta.get("functions") !== await functionsDigest(tx)) {
     return trouble(
@@ -129,6 +139,13 @@ async function checkTable(
   const { name } = tableCheck(row.def.table, row.def.types, row.lazy);
   if ((await checksOf(tx, row.ptr)).get(name) !== true) {
     findings.push(warning("schema", `Table '${row.id}' lacks its check.`, MIGRATE));
+  }
+  if (row.id === USERS && !(await followsGroups(tx, row.ptr))) {
+    findings.push(trouble(
+      "schema",
+      `Table '${USERS}' lacks the trigger that brings changed groups to open sessions.`,
+      `update kontract_private.meta set value = '' where name = 'state', then run 'kontract migrate up'.`,
+    ));
   }
   return findings;
 }
