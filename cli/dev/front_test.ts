@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { KontractError } from "../../_internal/errors.ts";
 import { allowOrigin } from "../../runtime/origins.ts";
 import { Front } from "./front.ts";
+import { askedUpgrade } from "../../runtime/deno/address.ts";
 import { HeadedWebSocket } from "./proxy.ts";
 
 const options = { sanitizeOps: false, sanitizeResources: false };
@@ -134,7 +135,7 @@ Deno.test(
     withFront(async (front) => {
       const app = host((request) => {
         try {
-          allowOrigin(request, []);
+          allowOrigin(askedUpgrade(request, 1), []);
         } catch {
           return new Response(null, { status: 403 });
         }

@@ -7,8 +7,6 @@
  *
  * @module
  */
-import { ownOrigin } from "../../runtime/origins.ts";
-
 /** A host's address and the connections to it. A new generation gets new connections. */
 export interface Upstream {
   /** Origin, `http://127.0.0.1:PORT`. */
@@ -72,8 +70,8 @@ export async function passOn(
  * Joins two WebSockets. The visitor's handshake is answered only after the host has accepted, so a
  * refusal stays a refusal; the host's status cannot be seen through the WebSocket API and becomes 502.
  *
- * Deno's WebSocket names the host behind in `Host`, whatever it is given. So that a page of the app is not
- * taken for a stranger's, the front says that it is the app's own, in the words of a browser.
+ * Deno's WebSocket names the host behind in `Host`, whatever it is given. What the visitor asked for goes along
+ * in a header: `X-Forwarded-Host` for an app on Deno, miniflare's own for one on workerd.
  */
 export async function passOnWebSocket(
   upstream: Upstream,
@@ -84,7 +82,8 @@ export async function passOnWebSocket(
   for (const name of [...headers.keys()]) {
     if (name.startsWith("sec-websocket-")) headers.delete(name);
   }
-  if (ownOrigin(request) === headers.get("origin")) headers.set("sec-fetch-site", "same-origin");
+  headers.set("x-forwarded-host", new URL(request.url).host);
+  headers.set("mf-original-url", request.url);
   const asked = request.headers.get("sec-websocket-protocol");
   const protocols = asked === null ? [] : asked.split(",").map((name) => name.trim());
   const behind = new HeadedWebSocket(target(upstream, request, "ws"), { headers, protocols });
@@ -131,7 +130,7 @@ function pass(event: CloseEvent, to: WebSocket): void {
 
 function endToEnd(request: Request, visitor: Visitor): Headers {
   const headers = new Headers(request.headers);
-  for (const name of HOP_BY_HOP) headers.delete(name);
+  for (const name of [...HOP_BY_HOP, "x-forwarded-host", "mf-original-url"]) headers.delete(name);
   headers.append("x-forwarded-for", visitor.address);
   return headers;
 }

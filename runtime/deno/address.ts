@@ -1,5 +1,5 @@
 /**
- * Where a request came from, behind as many proxies of our own as were said.
+ * Where a request came from and what it asked for, behind as many proxies of our own as were said.
  *
  * @module
  */
@@ -19,4 +19,16 @@ export function addressOf(
   }
   const address = info?.remoteAddr;
   return address !== undefined && "hostname" in address ? address.hostname : "unknown";
+}
+
+/**
+ * The upgrade as the visitor asked for it: a proxy that cannot keep `Host` on a WebSocket says it in
+ * `X-Forwarded-Host`. A copy, since the original cannot be read any more once it has been upgraded.
+ */
+export function askedUpgrade(request: Request, hops: number): Request {
+  const { protocol, pathname, search } = new URL(request.url);
+  const host = hops > 0 ? request.headers.get("x-forwarded-host") : null;
+  const asked = `${protocol}//${host}${pathname}${search}`;
+  const url = host !== null && URL.canParse(asked) ? asked : request.url;
+  return new Request(url, { headers: new Headers(request.headers) });
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { addressOf } from "./address.ts";
+import { addressOf, askedUpgrade } from "./address.ts";
 
 const info = {
   remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 },
@@ -26,4 +26,16 @@ Deno.test("a port that a proxy wrote along makes no new visitor", () => {
   assert.equal(seen("[2001:db8::1]:443", 1), "2001:db8::1");
   assert.equal(seen("[2001:db8::1]", 1), "2001:db8::1");
   assert.equal(seen("2001:db8::1", 1), "2001:db8::1");
+});
+
+Deno.test("what an upgrade asked for is what our own proxy says, and nobody else", () => {
+  const asked = (host: string | null, hops: number): string => {
+    const headers: HeadersInit = host === null ? {} : { "x-forwarded-host": host };
+    return askedUpgrade(new Request("http://127.0.0.1:5000/ray?x=1", { headers }), hops).url;
+  };
+  assert.equal(asked("acme.test", 1), "http://acme.test/ray?x=1");
+  assert.equal(asked("acme.test:8787", 2), "http://acme.test:8787/ray?x=1");
+  assert.equal(asked("acme.test", 0), "http://127.0.0.1:5000/ray?x=1");
+  assert.equal(asked(null, 1), "http://127.0.0.1:5000/ray?x=1");
+  assert.equal(asked("a b", 1), "http://127.0.0.1:5000/ray?x=1");
 });

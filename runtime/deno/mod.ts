@@ -8,7 +8,7 @@
  * - `KONTRACT_ORIGINS`: web origins beside the server's own, separated by commas.
  * - `KONTRACT_STATE_DIR`: folder for what must outlive the process (shared state, ticket epochs).
  * - `KONTRACT_PROXY_HOPS`: how many proxies in front are ours; the client's address is then taken
- *   from `X-Forwarded-For`.
+ *   from `X-Forwarded-For`, and the host of a WebSocket from `X-Forwarded-Host`.
  *
  * @module
  */
@@ -27,7 +27,7 @@ import { parseOrigins } from "../origins.ts";
 import { type ServerDefinition, serverOptions } from "../server_options.ts";
 import { denoPorts } from "./ports.ts";
 import { serveStatic } from "./static_files.ts";
-import { addressOf } from "./address.ts";
+import { addressOf, askedUpgrade } from "./address.ts";
 import { upgrade } from "./socket.ts";
 
 export type { AppDefinition, RouteCode, RouteEntry, RouteInput, RouteModule } from "../app.ts";
@@ -139,8 +139,9 @@ export function createServer(app: AppDefinition, options: ServerOptions = {}): K
       timer ??= startMaintenance(() => gateway.scheduled());
       if (isSocketUpgrade(request)) {
         const address = addressOf(request, info, hops);
-        return await gateway.refuseSocket(request, { address }) ??
-          upgrade(gateway, request, address);
+        const asked = askedUpgrade(request, hops);
+        return await gateway.refuseSocket(asked, { address }) ??
+          upgrade(gateway, request, { request: asked, address });
       }
       const url = requestUrl(request);
       if (folder !== null && url !== null && !gateway.handles(url.pathname)) {

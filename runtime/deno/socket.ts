@@ -6,13 +6,11 @@
 import { KontractError } from "../../_internal/errors.ts";
 import type { SocketSession } from "../../protocol/mod.ts";
 import { toFailure } from "../failure.ts";
-import type { Gateway } from "../gateway.ts";
+import type { Gateway, SocketOrigin } from "../gateway.ts";
 import { failureResponse } from "../json_surface.ts";
 
 /** Accepts the upgrade and runs a session on the socket until either end goes; 400 where it is none. */
-export function upgrade(gateway: Gateway, request: Request, address: string): Response {
-  // The request cannot be read any more once it has been upgraded.
-  const upgraded = new Request(request.url, { headers: new Headers(request.headers) });
+export function upgrade(gateway: Gateway, request: Request, from: SocketOrigin): Response {
   const accepted = accept(request);
   if (accepted === null) {
     const refused = new KontractError("BAD_REQUEST", "This is no handshake of a WebSocket.");
@@ -31,7 +29,7 @@ export function upgrade(gateway: Gateway, request: Request, address: string): Re
       get bufferedAmount(): number {
         return socket.bufferedAmount;
       },
-    }, { address, request: upgraded });
+    }, from);
     return session;
   };
   // Messages go on in the order they came: all wait for the same promise.

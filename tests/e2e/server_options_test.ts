@@ -1,11 +1,12 @@
 /**
  * The options of an app's own `src/server.ts`, in built apps on both hosts: its mail leaves through its own
- * adapter with its own secret, its audit hook hears of the sign-in, and its rules hold.
+ * adapter with its own secret, its audit hook hears of the sign-in, and its rules hold, over HTTP and WebSocket.
  *
  * @module
  */
 import assert from "node:assert/strict";
 import { HOST_NAMES } from "../../cli/dev/host.ts";
+import { type Client, type ClientStorage, memoryStorage } from "../../runtime/client/mod.ts";
 import { CLI, TemporaryApp } from "../../cli/testing/temporary_app.ts";
 
 const SERVER = `import { defineServer } from "@kontract/kontract";
@@ -22,6 +23,7 @@ export default defineServer(({ secret }) => {
   };
   return {
     origins: ["https://pages.example"],
+    tenantOf: (request) => new URL(request.url).hostname === "localhost" ? "acme" : null,
     auth: {
       appName: "Notes",
       registration: "immediate",
@@ -40,6 +42,25 @@ interface Posted {
   readonly path: string;
   readonly key: string | null;
   readonly body: Readonly<Record<string, unknown>>;
+}
+
+interface Page {
+  readonly client: Client;
+}
+
+/** What becomes of a subscription: live, or the code of its error. */
+async function followed(client: Client): Promise<string> {
+  const opened = Promise.withResolvers<string>();
+  const subscription = client.subscribe("notes", {
+    onStatus: (status) => status === "live" && opened.resolve("live"),
+  });
+  const failed = subscription[Symbol.asyncIterator]().next().then(
+    () => "event",
+    (error) => String(error.code),
+  );
+  const result = await Promise.race([opened.promise, failed]);
+  subscription.close();
+  return result;
 }
 
 /** A mail service and audit log over HTTP, which keeps what it gets. */
@@ -85,6 +106,11 @@ for (const host of HOST_NAMES) {
       await using sink = new Sink();
       await using app = await TemporaryApp.create([]);
       await Deno.writeTextFile(`${app.folder}/src/server.ts`, SERVER);
+      await Deno.writeTextFile(`${app.folder}/web/main.ts`, `export { client } from "@/client";\n`);
+      await Deno.writeTextFile(
+        `${app.folder}/web/index.html`,
+        `<!doctype html><script type="module" src="/main.ts"></script>`,
+      );
       const child = new Deno.Command(Deno.execPath(), {
         args: ["run", "-A", CLI, "start", "--port", "0", "--host", host],
         cwd: app.folder,
@@ -134,6 +160,20 @@ for (const host of HOST_NAMES) {
       const from = (origin: string): ReturnType<typeof auth> => auth("anonymous", {}, { origin });
       assert.equal((await from("https://pages.example")).status, 200);
       assert.equal((await from("https://other.example")).code, "FORBIDDEN");
+
+      const { client }: Page = await import(`file://${app.folder}/dist/public/main.js`);
+      // One session for both addresses, as no browser has: what refuses it is the server.
+      const kept = memoryStorage();
+      const storage: ClientStorage = {
+        get: () => kept.get("session"),
+        set: (_, value) => kept.set("session", value),
+      };
+      client.configure({ url, storage });
+      await client.auth.anonymous();
+      assert.equal(await followed(client), "live");
+      client.configure({ url: url.replace("127.0.0.1", "localhost") });
+      assert.equal(await followed(client), "NOT_FOUND", "there is no tenant 'acme'");
+      client.close();
 
       child.kill("SIGTERM");
       await child.status;
