@@ -87,9 +87,8 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
   const keys = time("keys", () => fileKeys(program, own, cache.programs));
   await cache.checks.load(root);
   const inSource = own.filter((one) => one.fileName.startsWith(project.source + sep));
-  diagnostics.addAll(
-    time("check", () => typeProblems(root, program, inSource, keys, cache.checks)),
-  );
+  const check = { root, program, kontract: kontractOf(app, program), keys, checks: cache.checks };
+  diagnostics.addAll(time("check", () => typeProblems(check, inSource)));
   await cache.checks.save((file) => program.getSourceFile(file) !== undefined);
   const lockText = await Deno.readTextFile(join(root, LOCK_NAME)).catch(() => null);
   const { freshRoutes } = options;
@@ -145,8 +144,9 @@ function programOf(
 }
 
 /** The text that types `env.storage`. */
-function storageTypes({ project, entry }: AppGraph, program: ts.Program): string {
-  const kontract = new KontractSymbols(program.getTypeChecker(), program.getSourceFile(entry));
+function storageTypes(app: AppGraph, program: ts.Program): string {
+  const { project } = app;
+  const kontract = kontractOf(app, program);
   // Problems are reported where declarations are read, which sees the same classes.
   const quiet = new Reporter(project.root, new Diagnostics());
   const tables = ownFiles({ project }, program).flatMap((source) =>
@@ -162,6 +162,10 @@ function storageTypes({ project, entry }: AppGraph, program: ts.Program): string
     })
   );
   return emitStorageTypes(tables);
+}
+
+function kontractOf({ entry }: AppGraph, program: ts.Program): KontractSymbols {
+  return new KontractSymbols(program.getTypeChecker(), program.getSourceFile(entry));
 }
 
 /** The app's own modules: not the package's, not npm's, not generated ones. */
@@ -194,7 +198,8 @@ async function checkWeb(
   const own = ownFiles(app, program);
   const keys = fileKeys(program, own, cache.programs);
   const rest = own.filter((source) => !checked.has(source));
-  diagnostics.addAll(typeProblems(root, program, rest, keys, cache.checks));
+  const kontract = kontractOf(app, program);
+  diagnostics.addAll(typeProblems({ root, program, kontract, keys, checks: cache.checks }, rest));
   await cache.checks.save((name) => program.getSourceFile(name) !== undefined);
 }
 

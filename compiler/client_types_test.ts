@@ -130,16 +130,16 @@ Deno.test("a wrong option is found by kontract check in each spelling", async ()
   await using app = await makeApp({
     "src/method.ts": `import { backend } from "@kontract/kontract";
 export class Api {
-  @backend({ timeout: "long" })
+  @backend({ timeout: "long", retry: nowhere })
   static async one(): Promise<void> {}
 }
 `,
     "src/call.ts": `import { backend } from "@kontract/kontract";
-export const two = backend({ timeout: "long" }, () => Promise.resolve());
+export const two = backend({ timeout: "long", retry: nowhere }, () => Promise.resolve());
 `,
     "src/function.ts": `// deno-fmt-ignore-file
 import { backend } from "@kontract/kontract";
-@backend({ timeout: "long" })
+@backend({ timeout: "long", retry: nowhere })
 export async function three(): Promise<void> {}
 `,
   });
@@ -148,9 +148,9 @@ export async function three(): Promise<void> {}
   assert.deepEqual(
     types.map(({ span, message }) => [span?.file, span?.line, message.slice(0, 6)]),
     [
-      ["src/call.ts", 2, "TS2322"],
-      ["src/function.ts", 3, "TS2322"],
-      ["src/method.ts", 3, "TS2322"],
+      ["src/call.ts", 2, "TS2304"],
+      ["src/function.ts", 3, "TS2304"],
+      ["src/method.ts", 3, "TS2304"],
     ],
   );
   const options = diagnostics.filter((one) => one.code === "KT2005");

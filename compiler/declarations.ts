@@ -9,7 +9,7 @@ import type ts from "typescript";
 import type { Manifest, SourceSpan } from "../_internal/manifest.ts";
 import type { AppGraph } from "./app_graph.ts";
 import { checkBoundary } from "./boundary.ts";
-import type { Diagnostics } from "./diagnostic.ts";
+import { codeFrame, type Diagnostics } from "./diagnostic.ts";
 import { digest } from "./digest.ts";
 import { discover, type Discovery } from "./discover.ts";
 import { KontractSymbols } from "./kontract_symbols.ts";
@@ -84,9 +84,9 @@ export class Declarations {
         return this.#kept;
       }
     }
-    const before = input.diagnostics.list().length;
+    const before = input.diagnostics.added;
     const found = declare(input);
-    if (input.diagnostics.list().length === before) {
+    if (input.diagnostics.added === before) {
       // What the lock has by then, the next build finds there.
       const lockText = found.lockChanged ? formatLock(found.lock) : input.lockText;
       const key = keyOf(outlines, lockText);
@@ -164,6 +164,7 @@ function declare(input: DeclarationInput): Declared {
       reporter,
     });
   }
+  reportVanished(lock, discovery.refused, input);
   const { middleware, modules, server } = discovery;
   const next = lock.finish();
   return {
@@ -190,6 +191,33 @@ function readLock({ lockText, diagnostics }: DeclarationInput): LockFile {
       hint: error.hint,
     });
     return EMPTY_LOCK;
+  }
+}
+
+/** Those that were refused are told about where they stand. */
+function reportVanished(
+  lock: Lock,
+  refused: ReadonlySet<string>,
+  { lockText, diagnostics }: DeclarationInput,
+): void {
+  const text = lockText ?? "";
+  for (const name of lock.vanished()) {
+    if (refused.has(name)) continue;
+    const entry = new RegExp(`${RegExp.escape(JSON.stringify(name))}(?=\\s*:\\s*\\d)`).exec(text);
+    const before = text.slice(0, entry?.index).split("\n");
+    const line = before.length, column = before.at(-1)!.length + 1;
+    diagnostics.add({
+      code: "KT2007",
+      severity: "error",
+      message: `The backend function '${name}' is in ${LOCK_NAME}, but not in the source any more.`,
+      hint: `If its decorator got lost, put it back. Otherwise:\n` +
+        `kontract routes remove ${name}          it is gone for good\n` +
+        `kontract routes rename ${name} <new>    it has another name now`,
+      ...(entry === null ? {} : {
+        span: { file: LOCK_NAME, line, column },
+        ...codeFrame(text, line, column, entry[0].length),
+      }),
+    });
   }
 }
 

@@ -6,6 +6,11 @@
  * Files are relative to the app's folder, lines and columns count from 1. Formatting is pure: the text
  * of a source line travels inside the diagnostic.
  *
+ * What follows from another problem is not listed: an error of types that begins where Kontract has
+ * explained the code already ({@link Diagnostics.explain}), and what says itself that it follows
+ * ({@link Diagnostics.addFollowing}) as long as there is anything else. The rest is listed by cause:
+ * configuration, modules that are missing, tables, everything else, each by place.
+ *
  * @module
  */
 import type { SourceSpan } from "../_internal/manifest.ts";
@@ -29,6 +34,8 @@ export const DIAGNOSTIC_CODES = {
   KT2010: "plain HTTP address",
   KT2011: "error class",
   KT2012: "streamed parameter",
+  KT2013: "circular import",
+  KT2014: "result that nobody waits for",
   KT3001: "type cannot cross",
   KT3002: "type beyond the limits of a message",
   KT4001: "table",
@@ -36,6 +43,7 @@ export const DIAGNOSTIC_CODES = {
   KT4003: "field default",
   KT4004: "index",
   KT4005: "query",
+  KT4006: "unknown table",
   KT5001: "server code in the client",
   KT5002: "file from outside the front end",
   KT6001: "middleware",
@@ -67,10 +75,20 @@ export interface Diagnostic {
   readonly frameStart?: number;
 }
 
+/** Part of a file: from a place up to, and without, another. */
+export interface ExplainedRange {
+  readonly file: string;
+  /** Line and column. */
+  readonly start: readonly [line: number, column: number];
+  readonly end: readonly [line: number, column: number];
+}
+
 /** Collects the diagnostics of one build; the same problem at the same place counts once. */
 export class Diagnostics {
   #items: Diagnostic[] = [];
   #seen: Set<string> = new Set();
+  #explained: ExplainedRange[] = [];
+  readonly #following: Set<Diagnostic> = new Set();
 
   /** Adds one. */
   add(diagnostic: Diagnostic): void {
@@ -79,6 +97,12 @@ export class Diagnostics {
     if (this.#seen.has(key)) return;
     this.#seen.add(key);
     this.#items.push(diagnostic);
+  }
+
+  /** Adds one that is listed only where no other error is. */
+  addFollowing(diagnostic: Diagnostic): void {
+    this.#following.add(diagnostic);
+    this.add(diagnostic);
   }
 
   /** Adds each. */
@@ -91,14 +115,51 @@ export class Diagnostics {
     return this.#items.some((item) => item.severity === "error");
   }
 
-  /** All, by file, line and column; those without a place first. */
+  /** How many were added, those that are not listed included. */
+  get added(): number {
+    return this.#items.length;
+  }
+
+  /** What TypeScript finds wrong from here on follows from what was reported. */
+  explain(range: ExplainedRange): void {
+    this.#explained.push(range);
+  }
+
+  /** All that do not follow from another, causes first, then by file, line and column. */
   list(): readonly Diagnostic[] {
     const key = (d: Diagnostic) => d.span?.file ?? "";
-    return this.#items.toSorted((a, b) =>
+    const left = this.#items.filter((one) => !this.#isExplained(one));
+    const causes = left.filter((one) => !this.#following.has(one));
+    const found = causes.some((one) => one.severity === "error") ? causes : left;
+    return found.sort((a, b) =>
+      causeRank(a.code) - causeRank(b.code) ||
       compareText(key(a), key(b)) || (a.span?.line ?? 0) - (b.span?.line ?? 0) ||
       (a.span?.column ?? 0) - (b.span?.column ?? 0) || compareText(a.code, b.code)
     );
   }
+
+  #isExplained({ code, span }: Diagnostic): boolean {
+    // The table that is missing may be the one that is wrong.
+    if (code === "KT4006") return this.#items.some((one) => one.code === "KT4001");
+    if (code !== "KT1004" || span === undefined) return false;
+    const at = [span.line, span.column] as const;
+    return this.#explained.some(({ file, start, end }) =>
+      file === span.file && !isBefore(at, start) && isBefore(at, end)
+    );
+  }
+}
+
+type LineAndColumn = readonly [line: number, column: number];
+
+function isBefore(a: LineAndColumn, b: LineAndColumn): boolean {
+  return a[0] < b[0] || a[0] === b[0] && a[1] < b[1];
+}
+
+/** What makes other problems comes before them: a table that is wrong is missing in `env.storage`. */
+function causeRank(code: DiagnosticCode): number {
+  if (code === "KT1001" || code === "KT1005") return 0;
+  if (code === "KT1002" || code === "KT1003") return 1;
+  return code === "KT4001" || code === "KT4002" || code === "KT4003" ? 2 : 3;
 }
 
 /** Orders texts by code unit, the same on every machine. */

@@ -12,6 +12,7 @@ import { errorClasses, type ErrorSource } from "./app_errors.ts";
 import { execsOf, type ExecSource } from "./discover_execs.ts";
 import { decoratorsOf, tableOf } from "./discover_tables.ts";
 import type { KontractSymbols } from "./kontract_symbols.ts";
+import { isUnresolved } from "./lower/mod.ts";
 import { middlewareOf, type MiddlewareSource } from "./middleware.ts";
 import { BACKEND_OPTIONS, OptionReader, readOptions, routeMeta } from "./options.ts";
 import type { ModuleClass, RouteSource, TableSource } from "./route_source.ts";
@@ -28,6 +29,8 @@ export interface Discovery {
   readonly execs: readonly ExecSource[];
   readonly middleware: readonly MiddlewareSource[];
   readonly errors: readonly ErrorSource[];
+  /** Names of what was meant as a backend function and is none, for a reason that was reported. */
+  readonly refused: ReadonlySet<string>;
   /** By absolute file name. */
   readonly modules: ReadonlyMap<string, ModuleClass>;
   /** Absolute file name of the module that defines the server, or null. */
@@ -46,10 +49,11 @@ export function discover(
   const execs: ExecSource[] = [];
   const middleware: MiddlewareSource[] = [];
   const errors: ErrorSource[] = [];
+  const refused = new Set<string>();
   const modules = new Map<string, ModuleClass>();
   let server: string | null = null;
   for (const source of sources) {
-    const scan = new ModuleScan(source, kontract, reporter);
+    const scan = new ModuleScan(source, kontract, reporter, refused);
     scan.run();
     routes.push(...scan.routes);
     tables.push(...scan.tables);
@@ -59,7 +63,7 @@ export function discover(
     modules.set(source.fileName, scan.routes.length > 0 ? { kind: "boundary" } : scan.classify());
     if (definesServer(source, serverModule, kontract, reporter)) server = source.fileName;
   }
-  return { routes, tables, execs, middleware, errors, modules, server };
+  return { routes, tables, execs, middleware, errors, refused, modules, server };
 }
 
 const SPELLING = `Put it on a static method, which every tool keeps:\n` +
@@ -77,14 +81,21 @@ class ModuleScan {
   readonly #source: ts.SourceFile;
   readonly #kontract: KontractSymbols;
   readonly #reporter: Reporter;
+  readonly #refused: Set<string>;
   /** Decorator expressions and calls that have been understood. */
   readonly #taken: Set<ts.Node> = new Set();
   #exports: ReadonlyMap<ts.Symbol, string> | null = null;
 
-  constructor(source: ts.SourceFile, kontract: KontractSymbols, reporter: Reporter) {
+  constructor(
+    source: ts.SourceFile,
+    kontract: KontractSymbols,
+    reporter: Reporter,
+    refused: Set<string>,
+  ) {
     this.#source = source;
     this.#kontract = kontract;
     this.#reporter = reporter;
+    this.#refused = refused;
   }
 
   run(): void {
@@ -109,9 +120,13 @@ class ModuleScan {
     let marked = false;
     for (const member of node.members) {
       const decorator = this.#backendOf(member);
-      if (decorator === null) continue;
+      if (decorator === null) {
+        this.#unknownDecorators(member);
+        continue;
+      }
       marked = true;
       this.#taken.add(decorator.expression);
+      if (!ts.isCallExpression(decorator.expression)) this.#bare(decorator);
       this.#method(node, member, decorator);
     }
     if (marked) this.#openMembers(node);
@@ -129,26 +144,58 @@ class ModuleScan {
     return decoratorsOf(node, this.#kontract).find((d) => d.name === "backend")?.node ?? null;
   }
 
+  /** What has a decorator that TypeScript cannot find may be a backend function. */
+  #unknownDecorators(member: ts.ClassElement): void {
+    const { checker } = this.#kontract;
+    for (
+      const { expression } of ts.canHaveDecorators(member) ? ts.getDecorators(member) ?? [] : []
+    ) {
+      const callee = ts.isCallExpression(expression) ? expression.expression : expression;
+      if (member.name !== undefined && isUnresolved(checker.getTypeAtLocation(callee))) {
+        this.#refused.add(member.name.getText());
+      }
+    }
+  }
+
+  #bare(decorator: ts.Node): void {
+    this.#reporter.error(
+      "KT2003",
+      decorator,
+      "@backend is called: its options stand in parentheses, and there are none.",
+      "Write @backend({}), with options between the braces.",
+    );
+  }
+
   #method(owner: ts.ClassDeclaration, member: ts.ClassElement, decorator: ts.Decorator): void {
     const at = member.name ?? decorator;
     const flags = ts.getCombinedModifierFlags(member);
-    if (!ts.isMethodDeclaration(member) || !ts.isIdentifier(member.name)) {
-      return this.#misplaced(at, "@backend belongs on a static method with a plain name.");
+    const refuse = (node: ts.Node, message: string, hint = methodHint(member)): void => {
+      this.#reporter.explain(decorator);
+      if (member.name !== undefined) this.#refuse(member.name.getText(), decorator.expression);
+      this.#reporter.error("KT2003", node, message, hint);
+    };
+    if (ts.isPropertyDeclaration(member)) {
+      return refuse(at, `'${at.getText()}' is a field: @backend belongs on a static method.`);
     }
+    if (ts.isMethodDeclaration(member) && ts.isPrivateIdentifier(member.name)) {
+      return refuse(at, `'${at.getText()}' must be public: clients call it.`);
+    }
+    if (!ts.isMethodDeclaration(member) || !ts.isIdentifier(member.name)) {
+      return refuse(at, "@backend belongs on a static method with a plain name.");
+    }
+    const { text } = member.name;
     if (!(flags & ts.ModifierFlags.Static)) {
-      return this.#misplaced(
-        at,
-        `'${member.name.text}' must be static: there is no instance to call it on.`,
-      );
+      return refuse(at, `'${text}' must be static: there is no instance to call it on.`);
     }
     if (flags & (ts.ModifierFlags.Private | ts.ModifierFlags.Protected)) {
-      return this.#misplaced(at, `'${member.name.text}' must be public: clients call it.`);
+      return refuse(at, `'${text}' must be public: clients call it.`);
     }
     const className = this.#exportName(owner.name);
     if (className === null) {
-      return this.#misplaced(
+      return refuse(
         owner.name ?? owner,
         `Class '${owner.name?.text ?? ""}' has backend functions and must be exported by name.`,
+        `export class ${owner.name?.text ?? "Users"} { … }`,
       );
     }
     this.#route({
@@ -156,18 +203,29 @@ class ModuleScan {
       declaration: member,
       options: argumentOf(decorator.expression),
       className,
-      member: member.name.text,
+      member: text,
       doc: docOf(member),
     });
   }
 
-  #misplaced(node: ts.Node, message: string): void {
-    this.#reporter.error(
-      "KT2003",
-      node,
-      message,
-      "export class Users { @backend({ … }) static async createUser(name: string): Promise<User> { … } }",
-    );
+  #misplaced(node: ts.Node, message: string, hint: string = SPELLED): void {
+    this.#reporter.error("KT2003", node, message, hint);
+  }
+
+  /** `call` is what `backend` was given. */
+  #refuse(name: string, call: ts.Expression): void {
+    this.#refused.add(name);
+    const options = argumentOf(call);
+    for (
+      const one of options !== undefined && ts.isObjectLiteralExpression(options)
+        ? options.properties
+        : []
+    ) {
+      if (
+        ts.isPropertyAssignment(one) && one.name.getText() === "name" &&
+        ts.isStringLiteralLike(one.initializer)
+      ) this.#refused.add(one.initializer.text);
+    }
   }
 
   /** A lost decorator would turn a server function into an unprotected one: nothing may be undecided. */
@@ -178,6 +236,7 @@ class ModuleScan {
       if (flags & (ts.ModifierFlags.Private | ts.ModifierFlags.Protected)) continue;
       if (member.name === undefined || ts.isPrivateIdentifier(member.name)) continue;
       const name = member.name.getText();
+      this.#refused.add(name);
       this.#reporter.error(
         "KT2006",
         member.name,
@@ -192,6 +251,9 @@ class ModuleScan {
       const call = declaration.initializer;
       if (call === undefined || !ts.isCallExpression(call)) continue;
       const name = this.#kontract.calleeName(call);
+      if (isUnresolved(this.#kontract.checker.getTypeAtLocation(call.expression))) {
+        this.#refused.add(declaration.name.getText());
+      }
       if (name === "defineMiddleware") {
         const found = middlewareOf(
           declaration,
@@ -214,6 +276,8 @@ class ModuleScan {
     call: ts.CallExpression,
   ): void {
     if (call.arguments.length !== 2) {
+      for (const more of call.arguments.slice(2)) this.#reporter.explain(more);
+      this.#refuse(declaration.name.getText(), call);
       return this.#reporter.error(
         "KT2003",
         call,
@@ -223,6 +287,7 @@ class ModuleScan {
     }
     const exported = ts.isIdentifier(declaration.name) ? this.#exportName(declaration.name) : null;
     if (exported === null || !(statement.declarationList.flags & ts.NodeFlags.Const)) {
+      this.#refuse(declaration.name.getText(), call);
       return this.#reporter.error(
         "KT2003",
         declaration.name,
@@ -249,7 +314,9 @@ class ModuleScan {
       const expression = this.#statementAt(decorator.start);
       if (expression === null || this.#kontract.calleeName(expression) !== "backend") continue;
       this.#taken.add(expression);
+      if (!ts.isCallExpression(expression)) this.#bare(expression);
       if (!/^\s*\/\/ ?deno-fmt-ignore-file\b/m.test(authorText(this.#source))) {
+        this.#refuse(node.name?.text ?? "", expression);
         this.#reporter.error(
           "KT2001",
           expression,
@@ -260,6 +327,7 @@ class ModuleScan {
       }
       const exported = this.#exportName(node.name);
       if (exported === null) {
+        this.#refuse(node.name?.text ?? "", expression);
         this.#misplaced(node.name ?? node, "A backend function must be exported by name.");
         continue;
       }
@@ -372,15 +440,46 @@ class ModuleScan {
         this.#kontract.calleeName(expression) === "backend"
       ) {
         this.#taken.add(expression);
-        this.#misplaced(
-          expression,
-          "A backend function is declared at the top level of a module, and here it would be lost.",
-        );
+        this.#misplaced(at, ...strayed(at));
       }
       ts.forEachChild(at, visit);
     };
     visit(node);
   }
+}
+
+/** What is wrong with a `backend` that stands at no declaration, and what to write if that is known. */
+function strayed(node: ts.Node): readonly [message: string, hint?: string] {
+  const { parent } = node;
+  if (ts.isDecorator(node) && ts.isClassDeclaration(parent)) {
+    return ["@backend belongs on each static method that clients may call, not on their class."];
+  }
+  if (ts.isExportAssignment(parent)) {
+    return [
+      "A backend function has a name, and a default export has none.",
+      "export const createUser = backend({ … }, async (name: string) => { … });",
+    ];
+  }
+  return [
+    "A backend function is declared at the top level of a module, and here it would be lost.",
+  ];
+}
+
+const SPELLED =
+  "export class Users { @backend({ … }) static async createUser(name: string): Promise<User> { … } }";
+
+/** How a member is written as a backend function. */
+function methodHint(member: ts.ClassElement): string {
+  const value = ts.isPropertyDeclaration(member) ? member.initializer : member;
+  const name = member.name !== undefined && ts.isMemberName(member.name)
+    ? member.name.text.replace(/^#/, "")
+    : null;
+  const written = value !== undefined &&
+    (ts.isMethodDeclaration(value) || ts.isArrowFunction(value) || ts.isFunctionExpression(value));
+  if (!written || name === null) return SPELLED;
+  const parameters = value.parameters.map((one) => one.getText()).join(", ");
+  const result = value.type === undefined ? "" : `: ${value.type.getText()}`;
+  return `@backend({ … }) static async ${name}(${parameters})${result} { … }`;
 }
 
 function argumentOf(expression: ts.Expression): ts.Expression | undefined {

@@ -31,43 +31,14 @@ export function tableOf(
     reporter.error("KT4001", node, "A table class needs a name.");
     return null;
   }
-  const call = decorator.call;
-  const name = call?.arguments[0] === undefined
-    ? null
-    : constantOf(call.arguments[0], kontract.checker);
-  if (call === null || name === null || !name.ok || typeof name.value !== "string") {
-    reporter.error(
-      "KT4001",
-      decorator.node,
-      "@table needs the table's name as a literal.",
-      `Write @table("${node.name.text.toLowerCase()}s").`,
-    );
-    return null;
-  }
-  if (!TABLE_NAME.test(name.value)) {
-    reporter.error(
-      "KT4001",
-      call.arguments[0]!,
-      `A table's name has lower-case letters, digits and '_', starts with a letter, at most 40: it is '${name.value}'.`,
-      `Write @table("${plainName(name.value)}").`,
-    );
-    return null;
-  }
-  if (OPERATIONS.has(name.value)) {
-    reporter.error(
-      "KT4001",
-      call.arguments[0]!,
-      `'env.storage.${name.value}' is an operation, so no table can be called '${name.value}'.`,
-      "Give the table another name.",
-    );
-    return null;
-  }
+  const name = tableName(decorator, node.name.text, kontract, reporter);
+  if (name === null) return null;
   const options = new OptionReader(
-    readOptions(call.arguments[1], ["perm", "rows"], kontract.checker, reporter),
+    readOptions(decorator.call?.arguments[1], ["perm", "rows"], kontract.checker, reporter),
     reporter,
   );
   const fields = fieldsOf(node, symbol, kontract, reporter);
-  const own = { name: name.value, className: node.name.text };
+  const own = { name, className: node.name.text };
   return {
     ...own,
     file: node.getSourceFile().fileName,
@@ -86,6 +57,52 @@ export function tableOf(
     doc: docOf(node),
     span: reporter.span(node.name),
   };
+}
+
+/**
+ * The table's name. One that is wrong is reported and what was probably meant taken instead, so that
+ * `env.storage` has the table and nothing else goes wrong for it; null where no table can be meant.
+ */
+function tableName(
+  { node, call }: KontractDecorator,
+  className: string,
+  { checker }: KontractSymbols,
+  reporter: Reporter,
+): string | null {
+  const likely = `${plainName(className)}s`;
+  const argument = call?.arguments[0];
+  const name = argument === undefined ? null : constantOf(argument, checker);
+  if (call === null || argument === undefined || !name?.ok || typeof name.value !== "string") {
+    reporter.error(
+      "KT4001",
+      node,
+      call === null
+        ? "@table is called with the table's name, and here it is not called."
+        : "@table needs the table's name as a literal.",
+      `Write @table("${likely}").`,
+    );
+    return likely;
+  }
+  if (!TABLE_NAME.test(name.value)) {
+    const plain = plainName(name.value);
+    reporter.error(
+      "KT4001",
+      argument,
+      `A table's name has lower-case letters, digits and '_', starts with a letter, at most 40: it is '${name.value}'.`,
+      `Write @table("${plain}").`,
+    );
+    return plain;
+  }
+  if (OPERATIONS.has(name.value)) {
+    reporter.error(
+      "KT4001",
+      argument,
+      `'env.storage.${name.value}' is an operation, so no table can be called '${name.value}'.`,
+      "Give the table another name.",
+    );
+    return null;
+  }
+  return name.value;
 }
 
 interface KontractDecorator {
@@ -154,16 +171,24 @@ function fieldOf(
   return base;
 }
 
+const BITS =
+  "Write @perm(perms.R__) with any of R (read), W (write) and X (delete), and '_' for what is missing.";
+
 function permOf(node: ts.Node, kontract: KontractSymbols, reporter: Reporter): Bits {
   const decorator = decoratorsOf(node, kontract).find((d) => d.name === "perm");
   if (decorator === undefined) return 7;
-  const argument = decorator.call?.arguments[0];
+  const [argument, ...more] = decorator.call?.arguments ?? [];
   const value = argument === undefined ? null : constantOf(argument, kontract.checker);
-  if (value?.ok === true && isBits(value.value)) return value.value;
+  if (value?.ok === true && isBits(value.value) && more.length === 0) return value.value;
   reporter.error(
     "KT2005",
     decorator.node,
-    "@perm needs bits from 0 to 7, such as @perm(perms.R__).",
+    decorator.call === null
+      ? "@perm is called with bits, and here it is not called."
+      : more.length > 0
+      ? "@perm takes one value: all bits of a field together."
+      : "@perm needs bits from 0 to 7.",
+    BITS,
   );
   return 7;
 }
@@ -178,6 +203,18 @@ function primkeyOf(
     decoratorsOf(field.node, kontract).some((d) => d.name === "primkey")
   );
   const first = marked[0];
+  for (const field of marked) {
+    const called = decoratorsOf(field.node, kontract).find((d) =>
+      d.name === "primkey" && d.call !== null
+    );
+    if (called === undefined) continue;
+    reporter.error(
+      "KT4002",
+      called.node,
+      "@primkey has no options and no parentheses.",
+      `Write @primkey ${field.name}!: string;`,
+    );
+  }
   if (first === undefined) {
     reporter.error(
       "KT4002",
@@ -230,9 +267,25 @@ function indexesOf(
     checkIndex(index, fields, reporter);
     found.push(index);
   };
+  const refuse = (d: KontractDecorator, message: string, hint: string): void =>
+    reporter.error("KT4004", d.node, message, hint);
   for (const field of fields) {
     for (const d of decoratorsOf(field.node, kontract)) {
-      if (d.name === "index") add([field.name], d.call?.arguments[0], d.node);
+      if (d.name !== "index") continue;
+      const argument = d.call?.arguments[0];
+      if (d.call === null) {
+        refuse(
+          d,
+          "@index is called, and here it is not.",
+          "Write @index() or @index({ unique: true }).",
+        );
+      } else if (argument !== undefined && namesFields(argument, kontract)) {
+        refuse(
+          d,
+          "@index on a field takes options, and no fields: it is this field's.",
+          'Write @index() here; an index of several fields stands on the class: @index(["a", "b"]).',
+        );
+      } else add([field.name], argument, d.node);
     }
   }
   for (const d of decoratorsOf(node, kontract)) {
@@ -243,13 +296,20 @@ function indexesOf(
       names?.ok === true && Array.isArray(names.value) && names.value.length > 0 &&
       names.value.every((n) => typeof n === "string")
     ) add(names.value as string[], d.call?.arguments[1], d.node);
-    else {reporter.error(
-        "KT4004",
-        d.node,
-        '@index on a class needs its fields: @index(["a", "b"]).',
-      );}
+    else {
+      refuse(
+        d,
+        "@index on a class needs the fields that it is of.",
+        'Write @index(["a", "b"]), or @index() before one field.',
+      );
+    }
   }
   return found;
+}
+
+function namesFields(argument: ts.Expression, { checker }: KontractSymbols): boolean {
+  const value = constantOf(argument, checker);
+  return value.ok && (typeof value.value === "string" || Array.isArray(value.value));
 }
 
 function checkIndex(

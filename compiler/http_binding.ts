@@ -159,6 +159,10 @@ function checkOne(
       "Add readOnly: true, or use POST, PUT, PATCH or DELETE.",
     );
   }
+  const colon = /\/:([A-Za-z_$][\w$]*)/.exec(path);
+  if (colon !== null) {
+    report(`The path '${path}' has ':${colon[1]}', which is no parameter.`, `Write {${colon[1]}}.`);
+  }
   const names = pathParameters(path);
   for (const [i, name] of names.entries()) {
     if (names.indexOf(name) !== i) report(`The path '${path}' has '{${name}}' twice.`);

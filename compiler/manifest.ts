@@ -68,7 +68,6 @@ export function makeManifest(input: ManifestInput): Omit<Manifest, "build"> {
     .map((route) => routeDef(route, input))
     .sort((a, b) => a.op - b.op);
   checkGrants(discovery.routes, tables, reporter);
-  reportVanished(input.lock, reporter);
   const errors = errorDefs(discovery.errors, input.lowering, reporter);
   const types = input.lowering.names.table;
   checkErrorNames(errors, routes, types, input);
@@ -90,6 +89,7 @@ function checkNames(routes: readonly RouteSource[], reporter: Reporter): void {
   for (const route of routes) {
     const first = seen.get(route.name);
     if (first !== undefined) {
+      reporter.explain(first.node);
       reporter.error(
         "KT2002",
         route.node,
@@ -154,20 +154,6 @@ function checkGrants(
           : `Fields of '${name}': ${table.fields.map((field) => field.name).join(", ")}.`,
       );
     }
-  }
-}
-
-function reportVanished(lock: Lock, reporter: Reporter): void {
-  for (const name of lock.vanished()) {
-    reporter.diagnostics.add({
-      code: "KT2007",
-      severity: "error",
-      message:
-        `The backend function '${name}' is in kontract.lock.json, but not in the source any more.`,
-      hint: `If its decorator got lost, put it back. Otherwise:\n` +
-        `kontract routes remove ${name}          it is gone for good\n` +
-        `kontract routes rename ${name} <new>    it has another name now`,
-    });
   }
 }
 

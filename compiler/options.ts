@@ -9,6 +9,8 @@
 import ts from "typescript";
 import type { Bits, RouteMeta } from "../_internal/manifest.ts";
 import { constantOf } from "./constant.ts";
+import { nearest } from "./meant.ts";
+import { isUnresolved } from "./lower/mod.ts";
 import type { Reporter } from "./source_place.ts";
 
 /** Defaults that a route has where its options are silent. */
@@ -45,7 +47,14 @@ export function readOptions(
     ts.isAsExpression(at) || ts.isSatisfiesExpression(at) || ts.isParenthesizedExpression(at)
   ) at = at.expression;
   if (!ts.isObjectLiteralExpression(at)) {
-    notConstant(at, reporter);
+    if (ts.isLiteralExpression(at) || ts.isArrayLiteralExpression(at)) {
+      reporter.error(
+        "KT2005",
+        at,
+        "Options are an object, and this is none.",
+        `Write { … } with any of: ${allowed.join(", ")}.`,
+      );
+    } else notConstant(at, checker, reporter);
     return options;
   }
   for (const property of at.properties) {
@@ -58,7 +67,7 @@ export function readOptions(
       ? property.name
       : null;
     if (name === null || value === null) {
-      notConstant(property, reporter);
+      notConstant(property, checker, reporter);
       continue;
     }
     if (!allowed.includes(name)) {
@@ -72,27 +81,29 @@ export function readOptions(
     }
     const constant = constantOf(value, checker);
     if (constant.ok) options.set(name, { value: constant.value, node: value });
-    else notConstant(constant.node, reporter);
+    else notConstant(constant.node, checker, reporter);
   }
   return options;
 }
 
-/** The option that was meant, if one looks like it. */
+/** The options that may have been meant, if there are few. */
 function suggestion(name: string, allowed: readonly string[]): string {
-  const [own, ...others] = allowed.filter((one) => {
-    const [a, b] = [one.toLowerCase(), name.toLowerCase()];
-    return a === b || (b.length > 2 && (a.includes(b) || b.includes(a)));
-  });
-  return own === undefined || others.length > 0 ? "" : `Did you mean '${own}'? `;
+  const found = nearest(name, allowed);
+  if (found.length === 0 || found.length > 2) return "";
+  return `Did you mean ${found.map((one) => `'${one}'`).join(" or ")}? `;
 }
 
-function notConstant(node: ts.Node, reporter: Reporter): void {
-  reporter.error(
+function notConstant(node: ts.Node, checker: ts.TypeChecker, reporter: Reporter): void {
+  const problem = [
     "KT2004",
     node,
     "Options are read at build time, so this must be a literal or a constant such as perms.RWX.",
     "Write the value here itself; the compiler does not run code.",
-  );
+  ] as const;
+  // Of a name that does not exist TypeScript says so.
+  if (ts.isExpression(node) && isUnresolved(checker.getTypeAtLocation(node))) {
+    reporter.follows(...problem);
+  } else reporter.error(...problem);
 }
 
 /** Takes one option, checked; the fallback where it is missing or wrong. */
@@ -116,6 +127,7 @@ export class OptionReader {
     const found = this.#options.get(name);
     if (found === undefined) return fallback;
     if (test(found.value)) return found.value;
+    this.#reporter.explain(found.node.parent);
     this.#reporter.error(
       "KT2005",
       found.node,

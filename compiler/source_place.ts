@@ -20,17 +20,40 @@ export class Reporter {
     this.diagnostics = diagnostics;
   }
 
-  /** Adds an error at `node`. */
+  /** Adds an error at `node`, which explains what TypeScript has to say about this node. */
   error(code: DiagnosticCode, node: ts.Node, message: string, hint?: string): void {
+    this.explain(node);
+    this.diagnostics.add(this.#errorAt(code, node, message, hint));
+  }
+
+  /** Adds an error that is of interest only where there is no other. */
+  follows(code: DiagnosticCode, node: ts.Node, message: string, hint?: string): void {
+    this.diagnostics.addFollowing(this.#errorAt(code, node, message, hint));
+  }
+
+  #errorAt(code: DiagnosticCode, node: ts.Node, message: string, hint?: string): Diagnostic {
     const source = node.getSourceFile();
     const start = node.getStart(source);
-    const at = placeOf(this.root, source, start, node.getEnd() - start);
-    this.diagnostics.add({
+    return {
       code,
       severity: "error",
       message,
       ...(hint === undefined ? {} : { hint }),
-      ...at,
+      ...placeOf(this.root, source, start, node.getEnd() - start),
+    };
+  }
+
+  /** What TypeScript finds wrong in `node`, functions' bodies left out, follows from what was reported. */
+  explain(node: ts.Node): void {
+    const source = node.getSourceFile();
+    const place = (position: number): readonly [number, number] => {
+      const { line, character } = source.getLineAndCharacterOfPosition(position);
+      return [line + 1, character + 1];
+    };
+    this.diagnostics.explain({
+      file: appPath(this, source.fileName),
+      start: place(node.getStart(source)),
+      end: place(bodyIn(node)?.getStart(source) ?? node.getEnd()),
     });
   }
 
@@ -40,6 +63,12 @@ export class Reporter {
     const { line, character } = source.getLineAndCharacterOfPosition(node.getStart(source));
     return { file: appPath(this, source.fileName), line: line + 1, column: character + 1 };
   }
+}
+
+/** The first function's body in a node. */
+function bodyIn(node: ts.Node): ts.Node | undefined {
+  if (ts.isFunctionLike(node) && "body" in node) return node.body as ts.Node | undefined;
+  return ts.forEachChild(node, bodyIn);
 }
 
 /** Span and code frame of a position. */

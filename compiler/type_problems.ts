@@ -1,11 +1,17 @@
 /**
  * What TypeScript finds wrong with an app, as diagnostics.
  *
+ * TypeScript's words are kept, and where it cannot know what to do instead, a hint is added. What it says
+ * of modules that are missing and of `env.storage` is said in Kontract's words.
+ *
  * @module
  */
 import ts from "typescript";
 import type { CheckCache } from "./check_cache.ts";
 import type { Diagnostic } from "./diagnostic.ts";
+import type { KontractSymbols } from "./kontract_symbols.ts";
+import { meant } from "./meant.ts";
+import { missingModule } from "./missing_module.ts";
 import { placeOf } from "./source_place.ts";
 
 /** Errors of syntax in `sources`. */
@@ -15,42 +21,149 @@ export function syntaxProblems(
   sources: readonly ts.SourceFile[],
 ): readonly Diagnostic[] {
   return sources.flatMap((source) => program.getSyntacticDiagnostics(source))
-    .map((one) => diagnosticOf(root, "KT1003", one));
+    .map((one) => ({ ...diagnosticOf(root, one), code: "KT1003" }));
+}
+
+/** What problems of types are found with. */
+export interface TypeCheck {
+  readonly root: string;
+  readonly program: ts.Program;
+  readonly kontract: KontractSymbols;
+  /** Of what each file means (`file_keys.ts`). */
+  readonly keys: ReadonlyMap<string, string>;
+  readonly checks: CheckCache;
 }
 
 /** Errors of types in `sources`; those of a file that means what it meant are kept from the last build. */
 export function typeProblems(
-  root: string,
-  program: ts.Program,
+  check: TypeCheck,
   sources: readonly ts.SourceFile[],
-  keys: ReadonlyMap<string, string>,
-  checks: CheckCache,
 ): readonly Diagnostic[] {
+  const { keys, checks } = check;
   return sources.flatMap((source) =>
     checks.problems(
       source.fileName,
       keys.get(source.fileName) ?? "",
-      () =>
-        program.getSemanticDiagnostics(source).map((one) => {
-          const missing = one.code === 2307 || one.code === 2792;
-          return diagnosticOf(root, missing ? "KT1002" : "KT1004", one);
-        }),
+      () => problemsOf(check, source),
     )
   );
 }
 
-function diagnosticOf(
-  root: string,
-  code: "KT1002" | "KT1003" | "KT1004",
-  one: ts.Diagnostic,
-): Diagnostic {
+/** Codes of what is said of a value whose type is not known: the reason is a module that is missing. */
+const IMPLICIT_ANY: ReadonlySet<number> = new Set([7005, 7006, 7018, 7019, 7022, 7031, 7034]);
+const MISSING_MODULE: ReadonlySet<number> = new Set([2307, 2792, 2882]);
+
+function problemsOf(check: TypeCheck, source: ts.SourceFile): readonly Diagnostic[] {
+  const found = check.program.getSemanticDiagnostics(source);
+  const incomplete = found.some((one) => MISSING_MODULE.has(one.code));
+  return found.filter((one) => !incomplete || !IMPLICIT_ANY.has(one.code))
+    .map((one) => ({ ...diagnosticOf(check.root, one), ...wordsFor(one, source, check) }));
+}
+
+function diagnosticOf(root: string, one: ts.Diagnostic): Diagnostic {
   const text = ts.flattenDiagnosticMessageText(one.messageText, "\n");
   return {
-    code,
+    code: "KT1004",
     severity: one.category === ts.DiagnosticCategory.Error ? "error" : "warning",
     message: `TS${one.code}: ${text}`,
     ...(one.file === undefined || one.start === undefined
       ? {}
       : placeOf(root, one.file, one.start, one.length ?? 1)),
   };
+}
+
+type Words = Partial<Pick<Diagnostic, "code" | "message" | "hint">>;
+
+/** What Kontract says instead of TypeScript, or beside it. */
+function wordsFor(one: ts.Diagnostic, source: ts.SourceFile, check: TypeCheck): Words {
+  const node = one.start === undefined ? source : nodeAt(source, one.start);
+  if (MISSING_MODULE.has(one.code) && ts.isStringLiteralLike(node)) {
+    return { code: "KT1002", ...missingModule(check.root, source.fileName, node.text) };
+  }
+  const member = ts.isPropertyAccessExpression(node.parent) && node.parent.name === node
+    ? node.parent
+    : null;
+  if (member !== null && (one.code === 2339 || one.code === 2551)) {
+    const words = wordsForMember(member, check.kontract);
+    if (words !== null) return words;
+  }
+  if (one.code === 1016) {
+    return {
+      hint:
+        "Put it first, or make those before it required: a 'T | undefined' may be undefined too.",
+    };
+  }
+  // TypeScript's own remark, which stands apart from its message.
+  const awaits = one.relatedInformation?.some((more) => more.code === 2773) === true ||
+    member !== null && isPromiseOf(member, check.kontract.checker);
+  return awaits ? { hint: AWAIT } : {};
+}
+
+const AWAIT =
+  "It is a promise: write 'await' before it, and parentheses around both to use what it gives.";
+
+/** True for a member of what a promise gives, taken of the promise. */
+function isPromiseOf(
+  { expression, name }: ts.PropertyAccessExpression,
+  checker: ts.TypeChecker,
+): boolean {
+  const type = checker.getTypeAtLocation(expression);
+  const awaited = checker.getAwaitedType(type);
+  return awaited !== undefined && awaited !== type &&
+    checker.getPropertyOfType(checker.getNonNullableType(awaited), name.text) !== undefined;
+}
+
+/** Of a member that does not exist, of an object of Kontract's. */
+function wordsForMember(
+  { expression, name }: ts.PropertyAccessExpression,
+  kontract: KontractSymbols,
+): Words | null {
+  const { checker } = kontract;
+  const type = checker.getTypeAtLocation(expression);
+  const symbol = type.aliasSymbol ?? type.getSymbol();
+  const owner = symbol === undefined ? null : kontract.nameOfSymbol(symbol);
+  const members = checker.getPropertiesOfType(type).map((one) => one.name)
+    .filter((one) => !one.startsWith("__@"));
+  const close = (names: readonly string[]): string => {
+    const own = meant(name.text, names);
+    return own === null ? "" : `Did you mean '${own}'? `;
+  };
+  if (owner === "EnvStorage") {
+    const tables = members.filter((one) => one !== "exec" && one !== "transaction").sort();
+    return {
+      code: "KT4006",
+      message: `There is no table '${name.text}'.`,
+      hint: tables.length === 0
+        ? `Declare it: @table("${name.text}") export class … { @primkey id!: string; … }`
+        : `${close(tables)}Tables of this app: ${tables.join(", ")}.`,
+    };
+  }
+  if (owner === "Table") {
+    return {
+      message: `A table has no '${name.text}'.`,
+      hint: `${close(members)}A table has: ${members.join(", ")}.`,
+    };
+  }
+  const receiver = ts.isPropertyAccessExpression(expression) ? expression.name : expression;
+  if (kontract.nameOf(receiver) !== "perms") return null;
+  return {
+    message: `There is no 'perms.${name.text}'.`,
+    hint: `${
+      close(members)
+    }A name has R (read), W (write) and X (delete) in this order, and '_' for what is missing: ${
+      members.map((one) => `perms.${one}`).join(", ")
+    }.`,
+  };
+}
+
+/** The innermost node that begins at a position. */
+function nodeAt(source: ts.SourceFile, position: number): ts.Node {
+  let found: ts.Node = source;
+  const visit = (node: ts.Node): void => {
+    if (position < node.getFullStart() || position >= node.getEnd()) return;
+    found = node;
+    ts.forEachChild(node, visit);
+  };
+  ts.forEachChild(source, visit);
+  return found;
 }

@@ -52,6 +52,8 @@ const BUILTINS: ReadonlyMap<string, Builtin> = new Map<string, Builtin>([
   ["PromiseLike", refused("promise")],
   ["RegExp", refused("regexp")],
   ["URL", refused("url")],
+  ["Response", refused("response")],
+  ["Request", refused("request")],
   ["ArrayBuffer", refused("buffer")],
   ["SharedArrayBuffer", refused("buffer")],
   ["DataView", refused("buffer")],

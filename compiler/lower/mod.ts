@@ -91,7 +91,9 @@ export class Lowering {
     const { reason, hint, stored = hint }: Refusal = REFUSALS[kind];
     const what = place.path === "" ? "its result" : `'${place.path}'`;
     const at = place.subject.startsWith("Table ") ? stored : hint;
-    this.#reporter.error("KT3001", place.node, `${place.subject} ${what}: ${reason}.`, at);
+    const message = `${place.subject} ${what}: ${reason}.`;
+    if (kind === "unresolved") this.#reporter.follows("KT3001", place.node, message, at);
+    else this.#reporter.error("KT3001", place.node, message, at);
     return UNKNOWN;
   }
 
@@ -329,7 +331,8 @@ function isReferenceTo(type: ts.Type): type is ts.TypeReference {
   return (type as ts.TypeReference).target !== undefined;
 }
 
-function isUnresolved(type: ts.Type): boolean {
+/** True for the type of what TypeScript has an error for. */
+export function isUnresolved(type: ts.Type): boolean {
   return (type as { intrinsicName?: string }).intrinsicName === "error";
 }
 

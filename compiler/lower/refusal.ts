@@ -77,6 +77,14 @@ export const REFUSALS = {
     reason: "a weak collection or reference has no contents to send",
     hint: "Use Map, Set or an array.",
   },
+  response: {
+    reason: "a response of the host cannot cross",
+    hint: "Return the data itself, or HttpResp with it for a status and headers.",
+  },
+  request: {
+    reason: "a request of the host cannot cross",
+    hint: "Take what you need of it as parameters of their own.",
+  },
   host: {
     reason: "an object of the host cannot cross",
     hint: "Take the data you need out of it and send that.",
