@@ -13,6 +13,7 @@ import ts from "typescript";
 import type { Manifest } from "../_internal/manifest.ts";
 import { type AppGraph, AppGraphs } from "./app_graph.ts";
 import { CheckCache } from "./check_cache.ts";
+import { checkCycles } from "./cycles.ts";
 import { Declarations, type Declared } from "./declarations.ts";
 import { Diagnostics } from "./diagnostic.ts";
 import { digest } from "./digest.ts";
@@ -96,6 +97,15 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
     "declare",
     () => cache.declarations.of({ app, program, own, lockText, freshRoutes, diagnostics, time }),
   );
+  const { modules, middleware, server } = found.discovery;
+  const entries = new Set([
+    ...[...modules].flatMap(([file, { kind }]) => kind === "boundary" ? [file] : []),
+    ...middleware.map((one) => one.file),
+    ...[server, app.webEntry].filter((file) => file !== null),
+  ]);
+  const { graph } = app, imports = cache.programs;
+  const reporter = new Reporter(root, diagnostics);
+  time("cycles", () => checkCycles({ program, graph, own, imports, entries, reporter }));
   const build = time("hash", () => buildHash(app, found.meaning, own));
   const manifest: Manifest = { ...declared, build };
   if (options.checkWeb) await checkWeb(app, manifest, new Set(inSource), options);

@@ -60,7 +60,8 @@ function entryMessage(what: string): string {
   return `This module uses '${what}' from Kontract, which exists on the server only, and it is the client's entry.`;
 }
 
-interface ValueImport {
+/** An import that is still there when types are gone. */
+export interface ValueImport {
   readonly specifier: ts.StringLiteralLike;
   /** Names taken, with their nodes; empty where all is taken or nothing (for effect). */
   readonly names: readonly { readonly name: string; readonly node: ts.Node }[];
@@ -114,8 +115,16 @@ function judgeErrors({ names }: ValueImport, { program, errors, reporter }: Boun
   }
 }
 
-/** Imports that are still there when types are gone. */
 function* valueImports(source: ts.SourceFile, checker: ts.TypeChecker): Generator<ValueImport> {
+  yield* staticImports(source, checker);
+  yield* dynamicImports(source);
+}
+
+/** Imports that come before a module runs, in the order in which they do. */
+export function* staticImports(
+  source: ts.SourceFile,
+  checker: ts.TypeChecker,
+): Generator<ValueImport> {
   for (const statement of source.statements) {
     if (ts.isImportDeclaration(statement) && ts.isStringLiteralLike(statement.moduleSpecifier)) {
       const found = importOf(statement, statement.moduleSpecifier, checker);
@@ -133,7 +142,6 @@ function* valueImports(source: ts.SourceFile, checker: ts.TypeChecker): Generato
       }
     }
   }
-  yield* dynamicImports(source);
 }
 
 function importOf(
@@ -188,12 +196,13 @@ function usedAsValue(symbol: ts.Symbol, name: ts.Node, checker: ts.TypeChecker):
 }
 
 /** `extends Base` parses as a type node, and is a value. */
-function isExpressionType(node: ts.TypeNode): boolean {
+export function isExpressionType(node: ts.TypeNode): boolean {
   return ts.isExpressionWithTypeArguments(node) && ts.isHeritageClause(node.parent) &&
     node.parent.token === ts.SyntaxKind.ExtendsKeyword;
 }
 
-function* dynamicImports(source: ts.SourceFile): Generator<ValueImport> {
+/** `import(…)` of a module that is named there. */
+export function* dynamicImports(source: ts.SourceFile): Generator<ValueImport> {
   if (!/\bimport\s*\(/.test(source.text)) return;
   const found: ValueImport[] = [];
   const visit = (node: ts.Node): void => {

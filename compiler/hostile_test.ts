@@ -83,7 +83,7 @@ const SOURCES: Readonly<
   ],
   "addresses that are none": [
     { "src/a.ts": `import "http://[";\nimport "npm:";\nimport "\\0";\n${FINE}` },
-    "KT1004",
+    "KT1002",
   ],
   "names of Object's own": [
     {

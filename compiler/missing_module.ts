@@ -25,8 +25,9 @@ export function missingModule(
   reason?: string,
 ): MissingModule {
   if (/^\.{0,2}\//.test(specifier)) return missingFile(root, importer, specifier);
+  const shown = JSON.stringify(specifier).slice(1, -1);
   const write = (other: string): MissingModule => ({
-    message: `There is no module '${specifier}'.`,
+    message: `There is no module '${shown}'.`,
     hint: `Write "${other}".`,
   });
   if (/^@\/client(?:\.|\/|$)/.test(specifier)) return write("@/client");
@@ -35,8 +36,8 @@ export function missingModule(
   if (scheme || /^[@~#]\//.test(specifier) || !/^@?[a-z0-9][\w./-]*$/i.test(specifier)) {
     return {
       message: reason === undefined
-        ? `The module '${specifier}' cannot be found.`
-        : `The module '${specifier}' cannot be loaded: ${reason}`,
+        ? `The module '${shown}' cannot be found.`
+        : `The module '${shown}' cannot be loaded: ${reason}`,
       ...(scheme ? {} : { hint: `Only what "imports" in deno.json names can be imported so.` }),
     };
   }
