@@ -13,6 +13,7 @@ import ts from "typescript";
 import type { Manifest } from "../_internal/manifest.ts";
 import { type AppGraph, AppGraphs } from "./app_graph.ts";
 import { CheckCache } from "./check_cache.ts";
+import { checkClientGlobals } from "./client_globals.ts";
 import { checkCycles } from "./cycles.ts";
 import { Declarations, type Declared } from "./declarations.ts";
 import { Diagnostics } from "./diagnostic.ts";
@@ -29,7 +30,7 @@ import { writeFile } from "./output.ts";
 import { ProgramCache } from "./program.ts";
 import { appPath, listFiles, readProject } from "./project.ts";
 import { Reporter } from "./source_place.ts";
-import { syntaxProblems, typeProblems } from "./type_problems.ts";
+import { syntaxProblems, type TypeCheck, typeProblems } from "./type_problems.ts";
 
 /** What an analysis found. */
 export interface Analysis extends AppGraph, Omit<Declared, "manifest"> {
@@ -88,7 +89,7 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
   const keys = time("keys", () => fileKeys(program, own, cache.programs));
   await cache.checks.load(root);
   const inSource = own.filter((one) => one.fileName.startsWith(project.source + sep));
-  const check = { root, program, kontract: kontractOf(app, program), keys, checks: cache.checks };
+  const check = typeCheck(app, program, keys, cache.checks);
   diagnostics.addAll(time("check", () => typeProblems(check, inSource)));
   await cache.checks.save((file) => program.getSourceFile(file) !== undefined);
   const lockText = await Deno.readTextFile(join(root, LOCK_NAME)).catch(() => null);
@@ -97,14 +98,19 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
     "declare",
     () => cache.declarations.of({ app, program, own, lockText, freshRoutes, diagnostics, time }),
   );
+  const reporter = new Reporter(root, diagnostics);
   const { modules, middleware, server } = found.discovery;
   const entries = new Set([
     ...[...modules].flatMap(([file, { kind }]) => kind === "boundary" ? [file] : []),
     ...middleware.map((one) => one.file),
     ...[server, app.webEntry].filter((file) => file !== null),
   ]);
+  for (const source of own) {
+    if (found.client.has(source.fileName)) {
+      checkClientGlobals(source, program.getTypeChecker(), reporter);
+    }
+  }
   const { graph } = app, imports = cache.programs;
-  const reporter = new Reporter(root, diagnostics);
   time("cycles", () => checkCycles({ program, graph, own, imports, entries, reporter }));
   const build = time("hash", () => buildHash(app, found.meaning, own));
   const manifest: Manifest = { ...declared, build };
@@ -178,6 +184,25 @@ function kontractOf({ entry }: AppGraph, program: ts.Program): KontractSymbols {
   return new KontractSymbols(program.getTypeChecker(), program.getSourceFile(entry));
 }
 
+function typeCheck(
+  app: AppGraph,
+  program: ts.Program,
+  keys: ReadonlyMap<string, string>,
+  checks: CheckCache,
+): TypeCheck {
+  const { root, source } = app.project;
+  return {
+    root,
+    server: source + sep,
+    program,
+    graph: app.graph,
+    kontract: kontractOf(app, program),
+    isKontract: (file) => file.startsWith(app.packageFolder) && !file.startsWith(root + sep),
+    keys,
+    checks,
+  };
+}
+
 /** The app's own modules: not the package's, not npm's, not generated ones. */
 function ownFiles(
   { project: { root } }: Pick<AppGraph, "project">,
@@ -208,8 +233,7 @@ async function checkWeb(
   const own = ownFiles(app, program);
   const keys = fileKeys(program, own, cache.programs);
   const rest = own.filter((source) => !checked.has(source));
-  const kontract = kontractOf(app, program);
-  diagnostics.addAll(typeProblems({ root, program, kontract, keys, checks: cache.checks }, rest));
+  diagnostics.addAll(typeProblems(typeCheck(app, program, keys, cache.checks), rest));
   await cache.checks.save((name) => program.getSourceFile(name) !== undefined);
 }
 

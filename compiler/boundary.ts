@@ -10,6 +10,7 @@
  */
 import ts from "typescript";
 import type { RouteDef } from "../_internal/manifest.ts";
+import { checkStubUses } from "./client_uses.ts";
 import type { ModuleGraph } from "./resolve.ts";
 import type { ModuleClass } from "./route_source.ts";
 import { appPath } from "./project.ts";
@@ -26,8 +27,8 @@ export interface BoundaryInput {
   readonly reporter: Reporter;
 }
 
-/** Follows the client's graph from its entry and reports each forbidden import. */
-export function checkBoundary(entry: string, input: BoundaryInput): void {
+/** Follows the client's graph from its entry and reports each forbidden import; gives its modules. */
+export function checkBoundary(entry: string, input: BoundaryInput): ReadonlySet<string> {
   const seen = new Set<string>([entry]);
   const pending = [entry];
   const own = input.modules.get(entry);
@@ -50,6 +51,7 @@ export function checkBoundary(entry: string, input: BoundaryInput): void {
       }
     }
   }
+  return seen;
 }
 
 const HINT =
@@ -65,6 +67,8 @@ export interface ValueImport {
   readonly specifier: ts.StringLiteralLike;
   /** Names taken, with their nodes; empty where all is taken or nothing (for effect). */
   readonly names: readonly { readonly name: string; readonly node: ts.Node }[];
+  /** The name of `import * as name`. */
+  readonly namespace?: ts.Identifier;
 }
 
 function judge(
@@ -82,13 +86,17 @@ function judge(
     );
   } else if (verdict.kind === "boundary") {
     const module = appPath({ root: input.reporter.root }, file);
-    const allowed = new Set(
-      input.routes.filter((r) => r.module === module).map((r) =>
-        r.export.className ?? r.export.name
-      ),
-    );
+    const routes = input.routes.filter((route) => route.module === module);
+    const allowed = new Set(routes.map((r) => r.export.className ?? r.export.name));
+    const checker = input.program.getTypeChecker();
+    if (one.namespace !== undefined) checkStubUses(one.namespace, routes, checker, input.reporter);
     for (const { name, node } of one.names) {
-      if (allowed.has(name)) continue;
+      if (allowed.has(name)) {
+        if (ts.isImportSpecifier(node)) checkStubUses(node.name, routes, checker, input.reporter);
+        continue;
+      }
+      // Of a name that the module does not have TypeScript says so.
+      if (isMissing(node, checker)) continue;
       input.reporter.error(
         "KT5001",
         node,
@@ -97,6 +105,12 @@ function judge(
       );
     }
   } else judgeErrors(one, input);
+}
+
+function isMissing(node: ts.Node, checker: ts.TypeChecker): boolean {
+  const at = ts.isImportSpecifier(node) ? checker.getSymbolAtLocation(node.name) : undefined;
+  return at !== undefined && (at.flags & ts.SymbolFlags.Alias) !== 0 &&
+    checker.getAliasedSymbol(at).declarations === undefined;
 }
 
 /** A class of the server's is never what a call rejects with: that is its twin in the client module. */
@@ -157,7 +171,9 @@ function importOf(
     names.push({ name: "default", node: clause.name });
   }
   const bindings = clause.namedBindings;
-  if (bindings !== undefined && ts.isNamespaceImport(bindings)) return { specifier, names };
+  if (bindings !== undefined && ts.isNamespaceImport(bindings)) {
+    return { specifier, names, namespace: bindings.name };
+  }
   for (const element of bindings?.elements ?? []) {
     if (element.isTypeOnly || !isValue(element.name, checker)) continue;
     names.push({ name: (element.propertyName ?? element.name).text, node: element });

@@ -9,7 +9,8 @@
 import { dirname, isAbsolute, join, relative, sep } from "node:path";
 import * as esbuild from "esbuild";
 import { namespacedApi } from "./api_import.ts";
-import { codeFrame, type Diagnostics } from "./diagnostic.ts";
+import { codeFrame, type DiagnosticCode, type Diagnostics } from "./diagnostic.ts";
+import { missingModule } from "./missing_module.ts";
 import type { ModuleGraph, Purpose } from "./resolve.ts";
 import { type TextRange, withoutRanges } from "./erased_exports.ts";
 import { legalText } from "./shadow.ts";
@@ -161,6 +162,12 @@ const ASSET_LOADERS: Record<string, esbuild.Loader> = Object.fromEntries(
     .map((ending) => [`.${ending}`, "file"]),
 );
 
+/** What a problem of a resolution has beside its text. */
+interface Detail {
+  readonly code?: DiagnosticCode;
+  readonly hint?: string | undefined;
+}
+
 /** Adds what the bundler said to the diagnostics. */
 export function report(error: unknown, input: BundleInput, diagnostics: Diagnostics): void {
   const errors = (error as { errors?: readonly esbuild.Message[] }).errors;
@@ -171,13 +178,14 @@ export function report(error: unknown, input: BundleInput, diagnostics: Diagnost
   }
   for (const message of errors as readonly esbuild.Message[]) {
     const at = message.location;
-    const boundary = (message.detail as { boundary?: boolean } | undefined)?.boundary === true;
+    const { code = "KT7001", hint } = (message.detail ?? {}) as Detail;
     const file = at === null ? null : join(input.root, at.file);
     const text = file === null ? undefined : input.overlay.get(file) ?? input.graph.read(file);
     diagnostics.add({
-      code: boundary ? "KT5001" : "KT7001",
+      code,
       severity: "error",
       message: message.text,
+      ...(hint === undefined ? {} : { hint }),
       ...(at === null || text === undefined ? {} : {
         span: { file: at.file, line: at.line, column: at.column + 1 },
         ...codeFrame(text, at.line, at.column + 1, at.length),
@@ -252,7 +260,13 @@ export function resolve(
   if (args.path.startsWith(".") && input.overlay.has(beside)) return loaded(beside, input);
   const found = input.graph.resolve(args.path, importer, input.purpose);
   if (found.kind === "file") return loaded(found.file, input);
-  if (found.kind === "missing") return { errors: [{ text: found.message }] };
+  if (found.kind === "missing") {
+    const isOwn = args.namespace === "file" && args.importer.startsWith(input.root + sep) &&
+      !args.importer.includes(`${sep}node_modules${sep}`);
+    if (!isOwn) return { errors: [{ text: found.message }] };
+    const { message, hint } = missingModule(input.root, args.importer, args.path, found.reason);
+    return { errors: [{ text: message, detail: { code: "KT1002", hint } satisfies Detail }] };
+  }
   if (input.purpose === "browser") {
     return { errors: [{ text: `'${found.specifier}' does not exist in a browser.` }] };
   }
@@ -281,7 +295,7 @@ function locate(specifier: string, input: BundleInput): string | undefined {
 function loaded(file: string, input: BundleInput): esbuild.OnResolveResult {
   const verdict = input.guard?.(file) ?? null;
   if (verdict !== null && "refuse" in verdict) {
-    return { errors: [{ text: verdict.refuse, detail: { boundary: true } }] };
+    return { errors: [{ text: verdict.refuse, detail: { code: "KT5001" } satisfies Detail }] };
   }
   if (verdict !== null) {
     // The name stands in the output: no machine path in it.

@@ -40,6 +40,8 @@ export interface Declared {
   /** Equal for manifests that generated code says the same of: see {@link withoutPlaces}. */
   readonly meaning: string;
   readonly discovery: AppModules;
+  /** Modules of the front end's graph, absolute. */
+  readonly client: ReadonlySet<string>;
   readonly lock: LockFile;
   readonly lockChanged: boolean;
   /** Routes that the lock did not have before. */
@@ -154,16 +156,14 @@ function declare(input: DeclarationInput): Declared {
     "lower",
     () => makeManifest({ app, root, discovery, lowering, execLowering, lock, reporter }),
   );
-  if (webEntry !== null) {
-    checkBoundary(webEntry, {
-      program,
-      graph,
-      modules: discovery.modules,
-      routes: manifest.routes,
-      errors: new Set(discovery.errors.map((error) => error.symbol)),
-      reporter,
-    });
-  }
+  const client = webEntry === null ? new Set<string>() : checkBoundary(webEntry, {
+    program,
+    graph,
+    modules: discovery.modules,
+    routes: manifest.routes,
+    errors: new Set(discovery.errors.map((error) => error.symbol)),
+    reporter,
+  });
   reportVanished(lock, discovery.refused, input);
   const { middleware, modules, server } = discovery;
   const next = lock.finish();
@@ -171,6 +171,7 @@ function declare(input: DeclarationInput): Declared {
     manifest,
     meaning: meaningOf(manifest),
     discovery: { middleware, modules, server },
+    client,
     lock: next,
     lockChanged: formatLock(next) !== formatLock(lockFile),
     newRoutes: manifest.routes.map(({ name }) => name)

@@ -74,7 +74,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: "what only the bundler can know fails the build at its line: server code, node's modules",
+  name:
+    "what only the bundler can know fails the build at its line: node's modules, imports of the front end",
   sanitizeOps: false,
   sanitizeResources: false,
   async fn() {
@@ -89,6 +90,13 @@ Deno.test({
     assert.deepEqual(found.map(({ code, span }) => [code, span?.file, span?.line]), [
       ["KT7001", "web/main.ts", 1],
     ]);
+    await app.write("web/part.ts", "export const part = 1;\n");
+    await app.write("web/main.ts", `import { part } from "./part";\nconsole.log(part);\n`);
+    const again = await build({ root: app.root, hosts: ["deno"] });
+    assert.deepEqual(
+      again.diagnostics.map(({ code, span, hint }) => [code, span?.file, span?.line, hint]),
+      [["KT1002", "web/main.ts", 1, 'Write "./part.ts".']],
+    );
     await assert.rejects(app.read("dist/manifest.json"), Deno.errors.NotFound);
     await stopBundler();
   },

@@ -91,7 +91,12 @@ export type Resolution =
   | { readonly kind: "file"; readonly file: string }
   /** `node:` and `cloudflare:` modules: the host has them. */
   | { readonly kind: "builtin"; readonly specifier: string }
-  | { readonly kind: "missing"; readonly message: string };
+  | {
+    readonly kind: "missing";
+    readonly message: string;
+    /** What Deno said of it, if anything. */
+    readonly reason?: string;
+  };
 
 /** The graph of one moment. */
 export class ModuleGraph {
@@ -207,7 +212,8 @@ export class ModuleGraph {
     const module = this.#byUrl.get(url);
     if (url.startsWith("npm:")) return this.#npm(url, module?.npmPackage, purpose);
     if (module?.error !== undefined && module.local == null && !url.startsWith("file:")) {
-      return { kind: "missing", message: firstLine(module.error) };
+      const reason = firstLine(module.error);
+      return { kind: "missing", message: reason, reason };
     }
     const types = module?.typesDependency?.dependency?.specifier;
     if (purpose === "types" && types !== undefined && types !== url) {

@@ -10,8 +10,10 @@ import ts from "typescript";
 import type { CheckCache } from "./check_cache.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 import type { KontractSymbols } from "./kontract_symbols.ts";
+import { lostPromises } from "./lost_promises.ts";
 import { meant } from "./meant.ts";
 import { missingModule } from "./missing_module.ts";
+import type { ModuleGraph } from "./resolve.ts";
 import { placeOf } from "./source_place.ts";
 
 /** Errors of syntax in `sources`. */
@@ -28,7 +30,12 @@ export function syntaxProblems(
 export interface TypeCheck {
   readonly root: string;
   readonly program: ts.Program;
+  readonly graph: ModuleGraph;
   readonly kontract: KontractSymbols;
+  /** Folder of the server's sources, with a separator at its end. */
+  readonly server: string;
+  /** True for a file of the package. */
+  readonly isKontract: (file: string) => boolean;
   /** Of what each file means (`file_keys.ts`). */
   readonly keys: ReadonlyMap<string, string>;
   readonly checks: CheckCache;
@@ -56,8 +63,13 @@ const MISSING_MODULE: ReadonlySet<number> = new Set([2307, 2792, 2882]);
 function problemsOf(check: TypeCheck, source: ts.SourceFile): readonly Diagnostic[] {
   const found = check.program.getSemanticDiagnostics(source);
   const incomplete = found.some((one) => MISSING_MODULE.has(one.code));
-  return found.filter((one) => !incomplete || !IMPLICIT_ANY.has(one.code))
-    .map((one) => ({ ...diagnosticOf(check.root, one), ...wordsFor(one, source, check) }));
+  return [
+    ...found.filter((one) => !incomplete || !IMPLICIT_ANY.has(one.code))
+      .map((one) => ({ ...diagnosticOf(check.root, one), ...wordsFor(one, source, check) })),
+    ...source.fileName.startsWith(check.server)
+      ? lostPromises(check.root, source, check.kontract.checker, check.isKontract)
+      : [],
+  ];
 }
 
 function diagnosticOf(root: string, one: ts.Diagnostic): Diagnostic {
@@ -78,7 +90,9 @@ type Words = Partial<Pick<Diagnostic, "code" | "message" | "hint">>;
 function wordsFor(one: ts.Diagnostic, source: ts.SourceFile, check: TypeCheck): Words {
   const node = one.start === undefined ? source : nodeAt(source, one.start);
   if (MISSING_MODULE.has(one.code) && ts.isStringLiteralLike(node)) {
-    return { code: "KT1002", ...missingModule(check.root, source.fileName, node.text) };
+    const found = check.graph.resolve(node.text, source.fileName, "types");
+    const reason = found.kind === "missing" ? found.reason : undefined;
+    return { code: "KT1002", ...missingModule(check.root, source.fileName, node.text, reason) };
   }
   const member = ts.isPropertyAccessExpression(node.parent) && node.parent.name === node
     ? node.parent
@@ -86,6 +100,10 @@ function wordsFor(one: ts.Diagnostic, source: ts.SourceFile, check: TypeCheck): 
   if (member !== null && (one.code === 2339 || one.code === 2551)) {
     const words = wordsForMember(member, check.kontract);
     if (words !== null) return words;
+  }
+  const hosts = HOST_GLOBALS.get(node.getText(source));
+  if (hosts !== undefined && (one.code === 2580 || one.code === 2591)) {
+    return { message: `Cannot find name '${node.getText(source)}'.`, hint: hosts };
   }
   if (one.code === 1016) {
     return {
@@ -98,6 +116,16 @@ function wordsFor(one: ts.Diagnostic, source: ts.SourceFile, check: TypeCheck): 
     member !== null && isPromiseOf(member, check.kontract.checker);
   return awaits ? { hint: AWAIT } : {};
 }
+
+/** Globals of Node's that a host may have, and where they are on both. */
+const HOST_GLOBALS: ReadonlyMap<string, string> = new Map([
+  [
+    "process",
+    'Settings come from secret("NAME") of "@kontract/kontract"; the rest: import process from "node:process";',
+  ],
+  ["Buffer", 'import { Buffer } from "node:buffer";'],
+  ["require", "Use import."],
+]);
 
 const AWAIT =
   "It is a promise: write 'await' before it, and parentheses around both to use what it gives.";

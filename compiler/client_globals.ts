@@ -1,0 +1,67 @@
+/**
+ * Names of the server's hosts in client code: `Deno`, `process`, `Buffer`. No browser has them, and to
+ * TypeScript they are there, since one program checks both sides.
+ *
+ * A module that asks first (`typeof Deno`) may be on both sides and is let through.
+ *
+ * @module
+ */
+import ts from "typescript";
+import { isExpressionType } from "./boundary.ts";
+import type { Reporter } from "./source_place.ts";
+
+const NAMES: ReadonlyMap<string, string> = new Map([
+  ["Deno", "Read it in a backend function and return what the client may know."],
+  ["process", "Read it in a backend function and return what the client may know."],
+  ["Buffer", "Use Uint8Array, with TextEncoder and TextDecoder for texts."],
+  ["require", "Use import."],
+  ["__dirname", "Use import.meta.url."],
+  ["__filename", "Use import.meta.url."],
+]);
+const ANY = new RegExp(`\\b(?:${[...NAMES.keys()].join("|")})\\b`);
+const GLOBALS: ReadonlySet<string> = new Set(["globalThis", "window", "self"]);
+
+/** Reports what a module of the client takes from a host that is no browser. */
+export function checkClientGlobals(
+  source: ts.SourceFile,
+  checker: ts.TypeChecker,
+  reporter: Reporter,
+): void {
+  if (!ANY.test(source.text)) return;
+  const visit = (node: ts.Node): void => {
+    if (ts.isTypeNode(node) && !isExpressionType(node)) return;
+    if (ts.isIdentifier(node) && isUse(node, checker) && !asksFor(node.text, source)) {
+      const instead = NAMES.get(node.text)!;
+      reporter.error(
+        "KT5003",
+        node,
+        `'${node.text}' does not exist in a browser, and this module is part of the client.`,
+        `${instead} Code for both sides asks first: typeof ${node.text} !== "undefined".`,
+      );
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+}
+
+/** True for the global of a host, used in a way that fails without it. */
+function isUse(node: ts.Identifier, checker: ts.TypeChecker): boolean {
+  if (!NAMES.has(node.text)) return false;
+  const { parent } = node;
+  if (ts.isPropertyAccessExpression(parent) && parent.name === node) {
+    const { parent: whole } = parent;
+    return ts.isIdentifier(parent.expression) && GLOBALS.has(parent.expression.text) &&
+      ts.isPropertyAccessExpression(whole) && whole.expression === parent &&
+      whole.questionDotToken === undefined;
+  }
+  // The bundler puts the value in its place.
+  if (/^process\.env\.NODE_ENV\b/.test(parent.parent.getText())) return false;
+  const symbol = checker.getSymbolAtLocation(node);
+  return symbol === undefined ||
+    (symbol.declarations ?? []).every((one) => one.getSourceFile().isDeclarationFile);
+}
+
+function asksFor(name: string, source: ts.SourceFile): boolean {
+  return new RegExp(`\\btypeof\\s+(?:globalThis\\.)?${name}\\b|["']${name}["']\\s+in\\b`)
+    .test(source.text);
+}

@@ -1,0 +1,82 @@
+/**
+ * What the client may do with what it imports of a module with backend functions.
+ *
+ * It gets stubs: of a class its backend functions and nothing else, of a namespace what has a stub. To
+ * TypeScript both are the server's, so a use of anything else would compile and be undefined.
+ *
+ * @module
+ */
+import ts from "typescript";
+import type { RouteDef } from "../_internal/manifest.ts";
+import { isExpressionType } from "./boundary.ts";
+import type { Reporter } from "./source_place.ts";
+
+/** Reports each use of an imported name that its stub does not have. */
+export function checkStubUses(
+  name: ts.Identifier,
+  routes: readonly RouteDef[],
+  checker: ts.TypeChecker,
+  reporter: Reporter,
+): void {
+  const symbol = checker.getSymbolAtLocation(name);
+  if (symbol === undefined) return;
+  const isNamespace = ts.isNamespaceImport(name.parent);
+  const target = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
+  const className = isNamespace ? null : target.name;
+  const members = new Set(
+    routes.filter((route) => isNamespace || route.export.className === className)
+      .map(({ export: own }) => isNamespace ? own.className ?? own.name : own.name),
+  );
+  if (!isNamespace && members.size === 0) return;
+  for (const use of usesOf(name, symbol, checker)) {
+    if (fits(use, members, checker)) continue;
+    const list = [...members].map((one) => `${name.text}.${one}`).join(", ");
+    reporter.error(
+      "KT5001",
+      ts.isPropertyAccessExpression(use.parent) && use.parent.expression === use ? use.parent : use,
+      `In the client '${name.text}' has its backend functions only: the rest of it exists on the server.`,
+      `There is: ${list}.`,
+    );
+  }
+}
+
+/** True for `Users.createUser` and for `const { createUser } = Users`; types of a namespace are free. */
+function fits(use: ts.Identifier, members: ReadonlySet<string>, checker: ts.TypeChecker): boolean {
+  const { parent } = use;
+  if (ts.isPropertyAccessExpression(parent) && parent.expression === use) {
+    return members.has(parent.name.text) || !isValue(parent.name, checker);
+  }
+  return ts.isVariableDeclaration(parent) && parent.initializer === use &&
+    ts.isObjectBindingPattern(parent.name) &&
+    parent.name.elements.every((one) =>
+      one.dotDotDotToken === undefined && members.has((one.propertyName ?? one.name).getText())
+    );
+}
+
+function isValue(node: ts.Node, checker: ts.TypeChecker): boolean {
+  const symbol = checker.getSymbolAtLocation(node);
+  return symbol !== undefined && (symbol.flags & ts.SymbolFlags.Value) !== 0;
+}
+
+/** Where a name of an import is used as a value, other than to export it again. */
+function usesOf(
+  name: ts.Identifier,
+  symbol: ts.Symbol,
+  checker: ts.TypeChecker,
+): readonly ts.Identifier[] {
+  const found: ts.Identifier[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isTypeNode(node) && !isExpressionType(node)) return;
+    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) return;
+    if (ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node)) return;
+    if (ts.isIdentifier(node) && node.text === name.text) {
+      const own = ts.isShorthandPropertyAssignment(node.parent)
+        ? checker.getShorthandAssignmentValueSymbol(node.parent)
+        : checker.getSymbolAtLocation(node);
+      if (own === symbol) found.push(node);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(name.getSourceFile());
+  return found;
+}
