@@ -63,8 +63,12 @@ for (const page of pages()) {
     };
     config.imports["@/client"] = "./dist/client/client.js";
     await app.write("deno.json", JSON.stringify(config));
-    const { ok, diagnostics } = await check(app.root);
-    assert.ok(ok, formatDiagnostics(diagnostics));
+    const { diagnostics } = await check(app.root);
+    // A test is part of the client here alone: it runs on Deno.
+    const wrong = diagnostics.filter(({ code, span }) =>
+      code !== "KT5003" || !/_test\.ts$/.test(span?.file ?? "")
+    );
+    assert.equal(formatDiagnostics(wrong), "");
   });
 }
 
