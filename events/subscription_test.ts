@@ -27,7 +27,7 @@ function follow(
   const events = subscriptionEvents({
     source: "topic:news",
     feed: options.feed ?? hub.feed("t", "news"),
-    next: (timeoutMs, signal) => hub.next(timeoutMs, signal),
+    next: (timeoutMs, signal) => hub.follow("t", "news").next(timeoutMs, signal),
     sealer,
     binding: options.binding ?? "me",
     resume: options.resume ?? null,

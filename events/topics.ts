@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { Bells } from "../_internal/bell.ts";
 import { KontractError } from "../_internal/errors.ts";
 import type { ChangeFeed, FeedBatch, FeedChange, FollowedFeed } from "./subscription.ts";
 
@@ -99,7 +100,7 @@ export class TopicHub {
   /** Tells this hub's positions from those of another process or run. */
   readonly #epoch: string;
   readonly #topics = new Map<string, Topic>();
-  readonly #waiting = new Set<() => void>();
+  readonly #bells = new Bells();
   /** Sequences go on where a forgotten topic stopped, so an old position can never fit a new message. */
   #sequence = 0;
 
@@ -123,7 +124,7 @@ export class TopicHub {
       topic.messages.shift();
       topic.first += 1;
     }
-    for (const wake of [...this.#waiting]) wake();
+    this.#bells.ring(keyOf(tenant, name));
   }
 
   /** The tenant's topic as a feed of changes. */
@@ -135,32 +136,16 @@ export class TopicHub {
     };
   }
 
-  /** The same with this hub's wake. */
+  /** The same with the topic's wake. */
   follow(tenant: string, name: string): FollowedFeed {
     return {
       ...this.feed(tenant, name),
-      next: (timeoutMs, signal) => this.next(timeoutMs, signal),
+      next: (timeoutMs, signal) => this.#bells.next(keyOf(tenant, name), timeoutMs, signal),
     };
   }
 
-  /** Resolves at the next message of any topic or after `timeoutMs`; never rejects. */
-  next(timeoutMs: number, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", done);
-        this.#waiting.delete(done);
-        resolve();
-      };
-      const timer = setTimeout(done, timeoutMs);
-      signal.addEventListener("abort", done, { once: true });
-      this.#waiting.add(done);
-    });
-  }
-
   #open(tenant: string, name: string): Topic {
-    const key = JSON.stringify([tenant, name]);
+    const key = keyOf(tenant, name);
     const known = this.#topics.get(key);
     // Moved to the end: the map's order is "quiet longest first".
     this.#topics.delete(key);
@@ -196,4 +181,8 @@ export class TopicHub {
       ? Number(at)
       : null;
   }
+}
+
+function keyOf(tenant: string, name: string): string {
+  return JSON.stringify([tenant, name]);
 }

@@ -68,12 +68,18 @@ Deno.test("a message later changed by its sender arrives as it was sent", async 
 
 Deno.test("a wake ends the wait, and so does the signal, leaving no timer behind", async () => {
   const hub = new TopicHub();
-  const waiting = hub.next(3_600_000, new AbortController().signal);
+  const topic = hub.follow("t", "n");
+  const waiting = topic.next(3_600_000, new AbortController().signal);
   hub.publish("t", "n", 1);
   await waiting;
   const gone = new AbortController();
-  const second = hub.next(3_600_000, gone.signal);
+  let woken = false;
+  const second = topic.next(3_600_000, gone.signal).then(() => woken = true);
+  hub.publish("t", "other", 1);
+  hub.publish("other", "n", 1);
+  await Promise.resolve();
+  assert.equal(woken, false, "another topic's message wakes nobody here");
   gone.abort();
   await second;
-  await hub.next(3_600_000, gone.signal);
+  await topic.next(3_600_000, gone.signal);
 });

@@ -237,8 +237,8 @@ class Run {
     const runUnit = unitRunner(this.#parts.engine, options, {
       retry: meta.retry,
       stamp: this.#call.effect?.stamp ?? null,
-      onCommit: (emitted) => {
-        this.#parts.ports.changes.wake();
+      onCommit: (feeds, emitted) => {
+        this.#parts.ports.changes.wake(feeds);
         this.#publish(emitted);
       },
     });
@@ -276,7 +276,7 @@ class Run {
 
   /** What a commit brings with it. */
   settle(outcome: CallOutcome): void {
-    if (outcome.wrote) this.#parts.ports.changes.wake();
+    this.#parts.ports.changes.wake(outcome.feeds);
     if (!outcome.replayed) this.#publish(this.#context?.emitted ?? []);
   }
 

@@ -59,10 +59,10 @@ export interface SharedState {
 
 /** Wakes whoever follows changes after a commit, and tells followers. */
 export interface ChangeHub {
-  /** Called after a commit; returns at once, loses nothing that polling would not find. */
-  wake(): void;
-  /** Resolves at the next wake or after `timeoutMs`, whichever is first; never rejects. */
-  next(timeoutMs: number, signal: AbortSignal): Promise<void>;
+  /** Called after a commit, with its feeds; returns at once, loses nothing that polling would not find. */
+  wake(feeds: readonly string[]): void;
+  /** Resolves at the next wake of a feed or after `timeoutMs`, whichever is first; never rejects. */
+  next(feed: string, timeoutMs: number, signal: AbortSignal): Promise<void>;
 }
 
 /**

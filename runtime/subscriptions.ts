@@ -78,16 +78,19 @@ function tableFeed(options: OpenSubscriptionOptions): FollowedFeed {
     new KontractError("NOT_FOUND", `There is no table '${source}' to follow.`, { cause });
   // System tables do not exist for followers, whatever the session may do.
   if (source.startsWith("_")) throw missing();
+  let feed = "";
   return {
     async changes({ after, limit }): Promise<FeedBatch> {
       try {
-        return await engine.changes({
+        const batch = await engine.changes({
           session,
           table: source,
           ...(filter === undefined ? {} : { filter }),
           after,
           limit,
         });
+        feed = batch.feed;
+        return batch;
       } catch (error) {
         // The name came from the caller, so an unknown table is the caller's mistake, not the server's.
         if (error instanceof KontractError && error.code === "SCHEMA_MISMATCH") {
@@ -96,7 +99,8 @@ function tableFeed(options: OpenSubscriptionOptions): FollowedFeed {
         throw error;
       }
     },
-    next: (timeoutMs, signal) => changes.next(timeoutMs, signal),
+    // Its first read, which says the feed, comes before the first wait.
+    next: (timeoutMs, signal) => changes.next(feed, timeoutMs, signal),
   };
 }
 

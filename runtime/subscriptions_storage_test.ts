@@ -11,7 +11,7 @@ import { storageEngine } from "../storage/engine.ts";
 import { postgresDatabase } from "../storage/postgres_database.ts";
 import type { Table } from "../storage/types.ts";
 import { testDatabase } from "../tests/postgres.ts";
-import { ChangeBell } from "./change_bell.ts";
+import { Bells } from "../_internal/bell.ts";
 import { createResumeSealer } from "./resume_sealer.ts";
 import { openSubscription, type OpenSubscriptionOptions } from "./subscriptions.ts";
 
@@ -52,11 +52,10 @@ async function world() {
   const db = await testDatabase(TABLES);
   const database = postgresDatabase({ url: db.gatewayUrl, max: 4 });
   const engine = storageEngine({ database, tables: TABLES });
-  const bell = new ChangeBell();
+  const bells = new Bells();
   const sealer = createResumeSealer(db.secrets);
   return {
     engine,
-    bell,
     session: async (owner: string, family = owner): Promise<StorageSession> =>
       await engine.openSession(await db.token({ owner, family })),
     system: async (): Promise<StorageSession> =>
@@ -69,7 +68,7 @@ async function world() {
       work: (tables: { notes: Table<Note>; diary: Table<Note> }) => Promise<void>,
       elsewhere = false,
     ): Promise<void> {
-      await engine.run({
+      const { feeds } = await engine.run({
         session,
         perm: 7,
         grants: {},
@@ -82,7 +81,7 @@ async function world() {
         await work(storage as unknown as { notes: Table<Note>; diary: Table<Note> });
         return new Uint8Array();
       });
-      if (!elsewhere) bell.wake();
+      if (!elsewhere) feeds.forEach((feed) => bells.ring(feed));
     },
     follow(
       session: StorageSession,
@@ -91,7 +90,10 @@ async function world() {
       return openSubscription({
         engine,
         session,
-        changes: bell,
+        changes: {
+          wake: () => assert.fail("a follower wakes nobody"),
+          next: (feed, timeoutMs, signal) => bells.next(feed, timeoutMs, signal),
+        },
         topics: new TopicHub(),
         mayFollow: () => Promise.resolve(Infinity),
         checkAlive: () => Promise.resolve(),
@@ -152,6 +154,7 @@ Deno.test({
     try {
       await step("an event exists if and only if its transaction committed", committedOnly);
       await step("a commit of another gateway is found without a wake", foundByPolling);
+      await step("a commit wakes who follows its rows, and nobody else", onlyItsFollowers);
       await step("a stream cut at every event resumes with nothing missing", cutEverywhere);
       await step("fields, rows and filters are respected", rightsRespected);
       await step("what may not be followed is refused with its code", refusals);
@@ -190,6 +193,48 @@ async function committedOnly(w: World): Promise<void> {
     "delete b",
   ]);
   await events.return();
+}
+
+async function onlyItsFollowers(w: World): Promise<void> {
+  const [alice, bob] = [await w.session("alice"), await w.session("bob")];
+  const reads: string[] = [];
+  const followed = async (session: StorageSession, source: "notes" | "diary") => {
+    const engine: Pick<typeof w.engine, "changes"> = {
+      changes: (options) => {
+        reads.push(`${session.owner} ${source}`);
+        return w.engine.changes(options);
+      },
+    };
+    const events = w.follow(session, { source, engine });
+    await take(events, 1);
+    return { next: take(events, 1), events };
+  };
+  const all = [
+    await followed(alice, "diary"),
+    await followed(bob, "diary"),
+    await followed(alice, "notes"),
+    await followed(bob, "notes"),
+  ];
+  // Each reads once more when it begins to wait.
+  while (reads.length < 8) await new Promise((resolve) => setTimeout(resolve, 5));
+  reads.length = 0;
+  await w.write(alice, async ({ diary }) => {
+    await diary.set("mine", { text: "hers" });
+  });
+  assert.deepEqual(brief(await all[0]!.next), ["insert mine hers"]);
+  assert.deepEqual(reads, ["alice diary"]);
+  reads.length = 0;
+  await w.write(bob, async ({ notes }) => {
+    await notes.set("woken", { text: "all" });
+  });
+  for (const at of [2, 3]) assert.deepEqual(brief(await all[at]!.next), ["insert woken all"]);
+  assert.deepEqual(reads.toSorted(), ["alice notes", "bob notes"]);
+  await w.write(bob, async ({ notes, diary }) => {
+    await diary.set("his", { text: "his" });
+    await notes.delete("woken");
+  });
+  assert.deepEqual(brief(await all[1]!.next), ["insert his his"]);
+  await Promise.all(all.map(({ events }) => events.return()));
 }
 
 async function foundByPolling(w: World): Promise<void> {

@@ -102,8 +102,8 @@ export interface UnitRunnerParts {
   readonly retry: number;
   /** What the request's identity stands for; null where it has none. */
   readonly stamp: RequestStamp | null;
-  /** Called after a commit, with the messages that belong to it. */
-  readonly onCommit: (emitted: readonly Emitted[]) => void;
+  /** Called after a commit, with the change feeds and messages that belong to it. */
+  readonly onCommit: (feeds: readonly string[], emitted: readonly Emitted[]) => void;
 }
 
 /** {@link RunUnit} over storage: identity, retries and what a commit brings with it. */
@@ -128,7 +128,7 @@ export function unitRunner(
         return mark === null ? result.answer : stamped(mark, result.answer);
       },
     );
-    if (outcome.wrote) onCommit(emitted);
+    if (outcome.wrote) onCommit(outcome.feeds, emitted);
     return {
       answer: mark === null ? outcome.answer : unstamped(mark, outcome.answer),
       emitted: outcome.wrote || outcome.replayed ? [] : emitted,

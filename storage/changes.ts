@@ -10,6 +10,7 @@ import { ValidationError } from "../_internal/error_classes.ts";
 import type { Change, ChangeBatch, ChangesOptions } from "./contract.ts";
 import type { Database, SqlRow } from "./database.ts";
 import { translateFailure } from "./failure.ts";
+import { feedName } from "./feed_name.ts";
 import { parseFilter } from "./filter.ts";
 import { valuesJson } from "./limits.ts";
 import type { JsonObject } from "./row_codec.ts";
@@ -57,5 +58,6 @@ export async function readChanges(
     position: String(row.position),
     reset: row.reset === true,
     more: row.more === true,
+    feed: feedName(options.session, table),
   };
 }

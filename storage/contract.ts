@@ -44,8 +44,10 @@ export interface CallOutcome {
   readonly answer: Uint8Array;
   /** True where the request had been applied before and `answer` is the stored one. */
   readonly replayed: boolean;
-  /** True where this run committed writes: wake the change hub. */
+  /** True where this run committed writes. */
   readonly wrote: boolean;
+  /** Change feeds that have something new by this run: wake who follows them. */
+  readonly feeds: readonly string[];
   /** True where the database found the session alive while the call ran. */
   readonly vouched: boolean;
   /** How often the body ran. */
@@ -116,4 +118,6 @@ export interface ChangeBatch {
   readonly reset: boolean;
   /** True where more is ready now. */
   readonly more: boolean;
+  /** The feed that says when there is more; see {@link CallOutcome.feeds}. */
+  readonly feed: string;
 }

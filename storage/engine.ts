@@ -27,9 +27,11 @@ import { translateFailure } from "./failure.ts";
 import { ExecStatements } from "./exec/statements.ts";
 import { STORAGE_LIMITS } from "./limits.ts";
 import { readChanges } from "./changes.ts";
-import { checkAlive, Replayed, within } from "./read_context.ts";
+import { feedName } from "./feed_name.ts";
+import { checkAlive, Replayed, type Snapshot, within } from "./read_context.ts";
 import { commitAnswer } from "./text_answer.ts";
 import { rulesCache, type TableRules } from "./table_rules.ts";
+import type { TableOps } from "./table_state.ts";
 import { Attempt } from "./transaction.ts";
 
 /** What an engine is made from. */
@@ -141,6 +143,7 @@ class Engine implements StorageEngine {
       answer,
       replayed: true,
       wrote: false,
+      feeds: [],
       vouched: true,
       attempts,
     });
@@ -153,11 +156,13 @@ class Engine implements StorageEngine {
       if (failure !== null) throw new Retry(failure);
       if (!attempt.dirty) {
         const vouched = attempt.reads.snapshot !== null;
-        return { answer, replayed: false, wrote: false, vouched, attempts };
+        return { answer, replayed: false, wrote: false, feeds: [], vouched, attempts };
       }
-      const before = await this.#commit(attempt, options, answer);
+      const ops = attempt.ops();
+      const before = await this.#commit(ops, attempt.reads.snapshot, options, answer);
       if (before !== null) return stored(before);
-      return { answer, replayed: false, wrote: true, vouched: true, attempts };
+      const feeds = this.#feeds(ops, options.session);
+      return { answer, replayed: false, wrote: true, feeds, vouched: true, attempts };
     } catch (error) {
       const { replayed, failure } = attempt.reads;
       if (replayed !== null) return stored(replayed.answer);
@@ -169,9 +174,16 @@ class Engine implements StorageEngine {
     }
   }
 
+  /** Feeds of what was written. System tables have none: nobody may follow them. */
+  #feeds(ops: readonly TableOps[], session: StorageSession): readonly string[] {
+    return ops.filter(({ t, w }) => w.length > 0 && !t.startsWith("_"))
+      .map(({ t }) => feedName(session, this.#tables.get(t)!));
+  }
+
   /** Commits; gives the stored answer where the request had been applied before. */
   async #commit(
-    attempt: Attempt,
+    ops: readonly TableOps[],
+    snapshot: Snapshot | null,
     options: CallOptions,
     answer: Uint8Array,
   ): Promise<Uint8Array | null> {
@@ -180,12 +192,7 @@ class Engine implements StorageEngine {
       throw errorFrom("TOO_LARGE", "The answer is too large to be stored with its effect.");
     }
     const { effect } = options;
-    const [statement, params] = commitStatement(
-      attempt.ops(),
-      options,
-      attempt.reads.snapshot,
-      answer,
-    );
+    const [statement, params] = commitStatement(ops, options, snapshot, answer);
     for (let sent = 1;; sent++) {
       try {
         return commitAnswer(await this.#awaitCommit(this.#one(statement, params), options));

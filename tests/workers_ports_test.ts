@@ -73,16 +73,24 @@ Deno.test("epochs and the change hub in workerd", options, async (t) => {
         assert.equal(new Set(randoms.map((random) => random.toHex())).size, 1);
         assert.equal(await ask(workerd, "epochs", "", [epoch - 5]), null);
       });
-      await t.step("a wake ends every wait", async () => {
+      await t.step("a wake ends every wait for its feed, and no other", async () => {
         let waiting = true;
+        let other = true;
+        const elsewhere = ask(workerd, "next", "other", [50_000]).then(() => other = false);
         const waits = Promise.all(
-          [1, 2, 3].map(() => ask(workerd, "next", "", [50_000])),
+          [1, 2, 3].map(() => ask(workerd, "next", "news", [50_000])),
         ).then(() => waiting = false);
         while (waiting) {
-          await ask(workerd, "wake", "", []);
+          await ask(workerd, "wake", "", ["news"]);
           await new Promise((resolve) => setTimeout(resolve, 20));
         }
         await waits;
+        assert.equal(other, true);
+        while (other) {
+          await ask(workerd, "wake", "", ["news", "other"]);
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+        await elsewhere;
       });
     } finally {
       await workerd.stop();

@@ -9,7 +9,7 @@ import { KontractError } from "../../_internal/errors.ts";
 import { Lazy } from "../../_internal/lazy.ts";
 import { TopicHub } from "../../events/mod.ts";
 import type { Database } from "../../storage/database.ts";
-import { ChangeBell } from "../change_bell.ts";
+import { Bells } from "../../_internal/bell.ts";
 import { EpochRandoms } from "../epoch_randoms.ts";
 import { createLog, type LogSink } from "../log.ts";
 import type { Clock, Ports } from "../ports.ts";
@@ -54,13 +54,17 @@ export function denoPorts(options: DenoPortsOptions): DenoPorts {
   });
   const log = createLog(clock, options.logSink);
   const hub = new TopicHub();
+  const bells = new Bells();
   const running = new Set<Promise<void>>();
   return {
     clock,
     log,
     database,
     shared: sharedStateOver(async (operation) => (await state.get()).shared.run(operation)),
-    changes: new ChangeBell(),
+    changes: {
+      wake: (feeds) => feeds.forEach((feed) => bells.ring(feed)),
+      next: (feed, timeoutMs, signal) => bells.next(feed, timeoutMs, signal),
+    },
     topics: {
       publish: (tenant, name, messages) => {
         for (const message of messages) hub.publish(tenant, name, message);

@@ -34,9 +34,9 @@ async function run(env: WorkerEnv, port: string, name: string, args: unknown[]):
     case "epochs":
       return await ports.epochs.random(Number(args[0]));
     case "wake":
-      return ports.changes.wake();
+      return ports.changes.wake(args as string[]);
     case "next":
-      return await ports.changes.next(Number(args[0]), new AbortController().signal);
+      return await ports.changes.next(name, Number(args[0]), new AbortController().signal);
     case "database":
       return await ports.database.execute(name, args as string[]);
     default:

@@ -1,12 +1,12 @@
 /**
- * `ChangeHubDO`: tells whoever follows. One object (`changes`) is woken after each commit; each topic of each
- * tenant has one of its own, which holds its newest messages in memory. When it is evicted they are gone,
- * and followers that come back are told `reset`.
+ * `ChangeHubDO`: tells whoever follows. Each change feed has an object of its own, which is woken after each
+ * commit to it; so has each topic of each tenant, and holds its newest messages in memory. When that is evicted
+ * they are gone, and followers that come back are told `reset`.
  *
  * @module
  */
 import { TopicHub } from "../../events/mod.ts";
-import { ChangeBell } from "../change_bell.ts";
+import { Bells } from "../../_internal/bell.ts";
 import { answerCall } from "./object_call.ts";
 
 /** Longest wait that is granted, in milliseconds. */
@@ -14,15 +14,15 @@ const MAX_WAIT_MS = 60_000;
 
 /** One hub of a deployment. */
 export class ChangeHubDO {
-  readonly #bell = new ChangeBell();
+  readonly #bells = new Bells();
   #hub: TopicHub | null = null;
 
-  /** One call: `wake` and `next` of changes, `publish`, `read` and `follow` of a topic. */
+  /** One call: `wake` and `next` of a feed, `publish`, `read` and `follow` of a topic. */
   fetch(request: Request): Promise<Response> {
     const { signal } = request;
     return answerCall(request, {
-      wake: () => this.#bell.wake(),
-      next: (timeoutMs) => this.#bell.next(waitOf(timeoutMs), signal),
+      wake: () => this.#bells.ring(""),
+      next: (timeoutMs) => this.#bells.next("", waitOf(timeoutMs), signal),
       publish: (argument) => {
         const [tenant, name, messages] = argument as [string, string, unknown[]];
         for (const message of messages) this.#topics.publish(tenant, name, message);
@@ -43,8 +43,9 @@ export class ChangeHubDO {
   ): Promise<void> {
     const armed = new AbortController();
     const both = AbortSignal.any([signal, armed.signal]);
-    const woken = this.#topics.next(waitOf(timeoutMs), both);
-    const batch = await this.#topics.feed(tenant, name).changes({ after, limit: 1 });
+    const topic = this.#topics.follow(tenant, name);
+    const woken = topic.next(waitOf(timeoutMs), both);
+    const batch = await topic.changes({ after, limit: 1 });
     if (batch.changes.length === 0 && !batch.reset) await woken;
     armed.abort();
   }

@@ -92,15 +92,16 @@ function parseShards(text: string | undefined): number {
 }
 
 function changeHub(hubs: ObjectNamespace): ChangeHub {
-  const stub = (): ObjectStub => named(hubs, "changes");
+  const stub = (feed: string): ObjectStub => named(hubs, `feed:${feed}`);
   return {
-    wake(): void {
-      const work = callObject(stub(), "wake", null).catch(() => {});
-      currentScope()?.background(work);
+    wake(feeds): void {
+      for (const feed of feeds) {
+        currentScope()?.background(callObject(stub(feed), "wake", null).catch(() => {}));
+      }
     },
-    async next(timeoutMs, signal): Promise<void> {
+    async next(feed, timeoutMs, signal): Promise<void> {
       try {
-        await callObject(stub(), "next", timeoutMs, signal);
+        await callObject(stub(feed), "next", timeoutMs, signal);
       } catch {
         // Out of reach or aborted: whoever follows polls anyway, but not in a tight loop.
         await pause(signal.aborted ? 0 : Math.min(timeoutMs, 1_000), signal);
@@ -110,7 +111,7 @@ function changeHub(hubs: ObjectNamespace): ChangeHub {
 }
 
 function objectTopics(hubs: ObjectNamespace, log: Log): Topics {
-  // Another name than the bell's, and no two topics share one.
+  // Another name than a feed's, and no two topics share one.
   const stub = (tenant: string, name: string): ObjectStub =>
     named(hubs, `topic:${JSON.stringify([tenant, name])}`);
   return {

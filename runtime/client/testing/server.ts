@@ -197,7 +197,7 @@ export class TestServer {
         system: false,
         expiresAt: Infinity,
       },
-      changes: { wake: () => undefined, next: (ms, signal) => this.topics.next(ms, signal) },
+      changes: { wake: () => undefined, next: () => Promise.resolve() },
       topics: this.topics,
       mayFollow: () => Promise.resolve(Infinity),
       checkAlive: () => Promise.resolve(),
