@@ -23,12 +23,18 @@ let epoch = 0;
 /** The ASCII heap as one string, from `heapStart` to the end; Infinity where there is none. */
 let heap = "";
 let heapStart = Infinity;
+/** Lists of names of this message by position: objects that share theirs pay for it once. */
+const lists = new Map<number, readonly string[]>();
+let listAt = -1;
+let list: readonly string[] = [];
 // Fatal decoding is several times slower in some hosts: decode leniently, and again where it replaced.
 const lenient = new TextDecoder("utf-8", { ignoreBOM: true });
 const fatal = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const REPLACED = "\ufffd";
 /** Below this many bytes, of a string or a whole heap, a call into the decoder costs more than a loop. */
 const SMALL = 48;
+/** Names that are quicker compared with each other than put into a set. */
+const FEW = 8;
 
 /** Decodes one message: `read` gets the root table's position. Throws `RAY_DECODE`. */
 export function decodeWith<T>(read: (at: number) => T, message: Uint8Array): T {
@@ -50,6 +56,9 @@ export function decodeWith<T>(read: (at: number) => T, message: Uint8Array): T {
   } finally {
     bytes = EMPTY;
     heap = "";
+    listAt = -1;
+    list = [];
+    if (lists.size > 0) lists.clear();
   }
 }
 
@@ -138,6 +147,29 @@ export function vectorAt(at: number, size: number): number {
   const length = 4 + view.getUint32(v, true) * size;
   if (v + length > end || (budget -= length) < 0) bad("vector");
   return v;
+}
+
+/** Reads the names of an object: a vector of strings that differ, none of them `__proto__`. */
+export function getNames(at: number): readonly string[] {
+  const v = reference(at);
+  if (v === listAt) return list;
+  // One list alone needs no map.
+  if (listAt >= 0) lists.set(listAt, list);
+  list = lists.get(v) ?? readNames(vectorAt(at, 4));
+  listAt = v;
+  return list;
+}
+
+function readNames(v: number): readonly string[] {
+  const names: string[] = [];
+  const stop = v + 4 + 4 * lengthOf(v);
+  for (let i = v + 4; i < stop; i += 4) {
+    const name = getString(i);
+    if (name === "__proto__" || (names.length < FEW && names.includes(name))) bad("key");
+    names.push(name);
+  }
+  if (names.length > FEW && new Set(names).size < names.length) bad("key");
+  return names;
 }
 
 /** Length of the vector at `v`. */
@@ -308,7 +340,7 @@ export function toRecord<V>(pairs: readonly (readonly [string, V])[]): Record<st
 }
 
 /** Sets a key that is not there yet. */
-export function setKey<V>(record: Record<string, V>, key: string, value: V): void {
+function setKey<V>(record: Record<string, V>, key: string, value: V): void {
   if (key === "__proto__" || Object.hasOwn(record, key)) bad("key");
   record[key] = value;
 }

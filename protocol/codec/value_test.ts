@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import { Builder } from "flatbuffers";
 import { KontractError } from "../../_internal/errors.ts";
 import { mutate } from "../../_internal/testing/mutate.ts";
 import { Random } from "../../_internal/testing/random.ts";
 import { randomPlain } from "../../_internal/testing/random_shape.ts";
-import { decodeValue, encodeValue } from "./value.ts";
+import { no } from "./failure.ts";
+import { decodeValue, encodeValue, putValue } from "./value.ts";
+import { attempt, encodeWith } from "./writer.ts";
 
 const MUTATIONS = Deno.env.get("KONTRACT_LONG") === "1" ? 1_000_000 : 20_000;
 
@@ -166,4 +169,151 @@ Deno.test("short strings that are not ASCII are read like long ones", () => {
   const bytes = encodeValue("éé");
   bytes[bytes.indexOf(0xc3)] = 0xff;
   assert.throws(() => decodeValue(bytes), { code: "RAY_DECODE" });
+});
+
+/** A Value table as any writer may build it; vectors that are missing are left out. */
+interface Parts {
+  readonly kind: number;
+  readonly keys?: readonly string[];
+  readonly kinds?: readonly number[];
+  readonly texts?: readonly string[];
+  readonly numbers?: readonly number[];
+  readonly items?: readonly Parts[];
+}
+
+function built(parts: Parts): Uint8Array {
+  const builder = new Builder();
+  const write = ({ kind, keys, kinds, texts, numbers, items }: Parts): number => {
+    const offsets = (list: readonly number[] | undefined): number => {
+      if (list === undefined) return 0;
+      builder.startVector(4, list.length, 4);
+      for (const offset of list.toReversed()) builder.addOffset(offset);
+      return builder.endVector();
+    };
+    const places = [
+      [4, offsets(items?.map(write))],
+      [5, offsets(keys?.map((key) => builder.createString(key)))],
+      [6, kinds === undefined ? 0 : builder.createByteVector(new Uint8Array(kinds))],
+      [7, offsets(texts?.map((text) => builder.createString(text)))],
+    ];
+    if (numbers !== undefined) {
+      builder.startVector(8, numbers.length, 8);
+      for (const number of numbers.toReversed()) builder.addFloat64(number);
+      places.push([8, builder.endVector()]);
+    }
+    builder.startObject(9);
+    builder.addFieldInt8(0, kind, 0);
+    for (const [id, at] of places) if (at !== 0) builder.addFieldOffset(id!, at!, 0);
+    return builder.endObject();
+  };
+  builder.finish(write(parts));
+  return builder.asUint8Array().slice();
+}
+
+const [ARRAY, OBJECT, PACKED_ARRAY, PACKED_OBJECT] = [10, 11, 14, 15];
+
+Deno.test("packed and unpacked forms of another writer are read alike", () => {
+  const items = [{ kind: 2 }, { kind: 4 }];
+  const packed = { kinds: [6, 5, 0, 4, 1], texts: ["t"], numbers: [-0], items: [{ kind: 3 }] };
+  const keys = ["a", "b", "c", "d", "e"];
+  assert.deepStrictEqual(decodeValue(built({ kind: ARRAY, items })), [null, true]);
+  assert.deepStrictEqual(decodeValue(built({ kind: OBJECT, items, keys: ["x", "y"] })), {
+    x: null,
+    y: true,
+  });
+  const values = ["t", -0, false, true, undefined];
+  assert.deepStrictEqual(decodeValue(built({ kind: PACKED_ARRAY, ...packed })), values);
+  assert.deepStrictEqual(
+    decodeValue(built({ kind: PACKED_OBJECT, ...packed, keys })),
+    Object.fromEntries(keys.map((key, at) => [key, values[at]])),
+  );
+  const empty = { kinds: [], texts: [], numbers: [], items: [] };
+  assert.deepStrictEqual(decodeValue(built({ kind: PACKED_ARRAY, ...empty })), []);
+});
+
+Deno.test("a packed table whose vectors do not fit each other is RAY_DECODE", () => {
+  const wrong: readonly Parts[] = [
+    { kind: PACKED_ARRAY },
+    { kind: PACKED_ARRAY, kinds: [6] },
+    { kind: PACKED_ARRAY, kinds: [5], texts: ["a"] },
+    { kind: PACKED_ARRAY, kinds: [0], items: [] },
+    { kind: PACKED_ARRAY, kinds: [6], texts: ["a", "left over"] },
+    { kind: PACKED_ARRAY, kinds: [4], numbers: [1] },
+    { kind: PACKED_ARRAY, kinds: [4], items: [{ kind: 4 }] },
+    ...[7, 8, 9, 10, 14, 16, 255].map((kind) => ({ kind: PACKED_ARRAY, kinds: [kind] })),
+    { kind: PACKED_OBJECT, kinds: [4] },
+    { kind: PACKED_OBJECT, kinds: [4], keys: [] },
+    { kind: PACKED_OBJECT, kinds: [4], keys: ["a", "b"] },
+    { kind: PACKED_OBJECT, kinds: [4, 4], keys: ["a", "a"] },
+    { kind: PACKED_OBJECT, kinds: [4], keys: ["__proto__"] },
+    { kind: PACKED_OBJECT, kinds: Array(9).fill(4), keys: [..."abcdefgha"] },
+    { kind: OBJECT, keys: ["a"], items: [] },
+    { kind: 16 },
+  ];
+  for (const parts of wrong) {
+    assert.throws(() => decodeValue(built(parts)), { code: "RAY_DECODE" }, JSON.stringify(parts));
+  }
+});
+
+Deno.test("rows with the same keys name them once, and few of another kind between them change nothing", () => {
+  const row = (n: number): unknown => ({ identity: n, description: `row ${n}`, done: n % 2 === 0 });
+  const rows = Array.from({ length: 100 }, (_, n) => n % 7 === 3 ? { other: [n] } : row(n));
+  const bytes = encodeValue(rows);
+  assert.deepStrictEqual(decodeValue(bytes), rows);
+  const text = new TextDecoder("latin1").decode(bytes);
+  assert.equal(text.split("description").length, 2);
+  const long = ["a".repeat(100), "b".repeat(100)];
+  const turns = Array.from({ length: 1000 }, (_, n) => ({ [long[n % 2]!]: true }));
+  assert.deepStrictEqual(decodeValue(encodeValue(turns)), turns);
+  const many = Array.from({ length: 50 }, (_, n) => ({ [`key${n % 20}`]: n }));
+  assert.deepStrictEqual(decodeValue(encodeValue(many)), many);
+});
+
+Deno.test("a list of names that very many objects share costs a decoder its reading once", () => {
+  const names = Array.from({ length: 2000 }, (_, n) => `k${n}`);
+  const wide = Object.fromEntries(names.map((name) => [name, true]));
+  const bytes = encodeValue(Array(100).fill(wide));
+  assert.ok(bytes.length < 260_000);
+  assert.deepStrictEqual((decodeValue(bytes) as unknown[]).length, 100);
+  const fewer = bytes.slice();
+  const at = fewer.findIndex((_, i) =>
+    new DataView(fewer.buffer, i, 4).getUint32(0, true) === 2000
+  );
+  new DataView(fewer.buffer).setUint32(at, 1, true); // the kinds of the first row
+  assert.throws(() => decodeValue(fewer), { code: "RAY_DECODE" });
+});
+
+Deno.test("what a getter does while it is read is refused or does not matter", () => {
+  const list: unknown[] = [];
+  list.push({
+    get grow() {
+      list.push(1, "more");
+      return 1;
+    },
+  }, "x");
+  assert.deepStrictEqual(decodeValue(encodeValue(list)), [{ grow: 1 }, "x"]);
+  const shrinking: Record<string, unknown> = {
+    get a() {
+      delete shrinking.b;
+      return 1;
+    },
+    b: 2,
+  };
+  assert.equal(refusal(shrinking).code, "VALIDATION");
+});
+
+Deno.test("an attempt at a variant that failed leaves none of its names behind", () => {
+  const write = (value: unknown, slot: number): void => {
+    const variants = [(each: unknown, at: number): void => {
+      putValue(each, at);
+      no("another variant", each);
+    }, (each: unknown, at: number): void => putValue(["other", each], at)];
+    if (attempt(value, slot, variants) < 0) no("a variant", value);
+  };
+  const value = { name: "x", inner: { name: 1 } };
+  const bytes = encodeWith(write, value);
+  assert.deepStrictEqual(decodeValue(bytes), ["other", value]);
+  assert.deepStrictEqual(bytes, encodeValue(["other", value]));
+  const hostile = JSON.parse('{"__proto__": 1}');
+  assert.throws(() => encodeWith(write, hostile), { code: "VALIDATION" });
 });

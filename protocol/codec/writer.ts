@@ -32,6 +32,8 @@ const KEEP = 1 << 20;
 /** Strings shorter than this may live in the ASCII heap: the length's four bytes are ASCII too. */
 const SHORT = 128;
 const HEADER = 8;
+/** Lists of names that another object's are looked for among. */
+const KEPT_LISTS = 8;
 /** Results up to this length share a buffer of `POOL` bytes. */
 const POOLED = 256;
 const POOL = 2048;
@@ -42,9 +44,14 @@ let bytes = new Uint8Array(1 << 14);
 let view = new DataView(bytes.buffer);
 let pos = 0;
 let heap = new Uint8Array(1 << 14);
+let words = new Uint32Array(heap.buffer);
 let heapEnd = 0;
 let patches = new Int32Array(1 << 10);
 let patchEnd = 0;
+/** Lists of names of this message, each written once, and pairs of a slot and the number of its list. */
+let lists: (readonly string[])[] = [];
+let listSlots = new Int32Array(1 << 8);
+let listSlotsEnd = 0;
 let epoch = 0;
 let depth = 0;
 let tries = 0;
@@ -63,6 +70,7 @@ export function encodeWith(
   pos = HEADER;
   heapEnd =
     patchEnd =
+    listSlotsEnd =
     depth =
     tries =
       0;
@@ -79,6 +87,7 @@ export function encodeWith(
 }
 
 function finish(): Uint8Array<ArrayBuffer> {
+  if (listSlotsEnd > 0) writeLists();
   if (heapEnd > 0) view.setUint32(4, pos, true);
   for (let i = 0; i < patchEnd; i += 2) {
     const slot = patches[i]!;
@@ -88,6 +97,22 @@ function finish(): Uint8Array<ArrayBuffer> {
   copy(bytes, pos, out, 0);
   copy(heap, heapEnd, out, pos);
   return out;
+}
+
+/** Behind all tables, since offsets point forward, and before the heap, which is ASCII. */
+function writeLists(): void {
+  const places = lists.map((names) => {
+    const v = pos;
+    need(v + 4 + 4 * names.length);
+    pos = v + 4 + 4 * names.length;
+    view.setUint32(v, names.length, true);
+    for (let i = 0; i < names.length; i++) putString(v + 4 + 4 * i, names[i]);
+    return v;
+  });
+  for (let i = 0; i < listSlotsEnd; i += 2) {
+    const slot = listSlots[i]!;
+    view.setUint32(slot, places[listSlots[i + 1]!]! - slot, true);
+  }
 }
 
 function allocate(length: number): Uint8Array<ArrayBuffer> {
@@ -114,8 +139,13 @@ function release(): void {
     bytes = new Uint8Array(1 << 14);
     view = new DataView(bytes.buffer);
   } else bytes.fill(0, 0, pos);
-  if (heap.length > KEEP) heap = new Uint8Array(1 << 14);
+  if (heap.length > KEEP) {
+    heap = new Uint8Array(1 << 14);
+    words = new Uint32Array(heap.buffer);
+  }
   if (patches.length > KEEP) patches = new Int32Array(1 << 10);
+  if (lists.length > 0) lists = [];
+  if (listSlots.length > KEEP) listSlots = new Int32Array(1 << 8);
 }
 
 /** Makes room up to `end`. */
@@ -210,19 +240,19 @@ export function putString(slot: number, value: unknown): void {
     if (at + length + 8 > heap.length) growHeap();
     const into = heap;
     const start = at + 4;
+    const last = (start + length) >> 2;
+    words[at >> 2] = length;
+    words[last] = 0; // the zero at its end and what fills the word
     let i = 0;
+    let all = 0;
     for (; i < length; i++) {
       const unit = value.charCodeAt(i);
-      if (unit > 127) break;
+      all |= unit;
       into[start + i] = unit;
     }
-    if (i === length) {
-      into[at] = length;
-      into[at + 1] = into[at + 2] = into[at + 3] = 0;
-      let end = start + length;
-      do into[end++] = 0; while (end & 3);
-      heapEnd = end;
-      if (patchEnd + 2 > patches.length) growPatches();
+    if (all < 128) {
+      heapEnd = (last + 1) << 2;
+      if (patchEnd + 2 > patches.length) patches = grown(patches);
       patches[patchEnd++] = slot;
       patches[patchEnd++] = at;
       return;
@@ -249,13 +279,40 @@ function growHeap(): void {
   if (heap.length >= MAX_BYTES) throw tooLarge();
   const old = heap;
   heap = new Uint8Array(old.length * 2);
+  words = new Uint32Array(heap.buffer);
   heap.set(old);
 }
 
-function growPatches(): void {
-  const old = patches;
-  patches = new Int32Array(old.length * 2);
-  patches.set(old);
+function grown(pairs: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
+  const more = new Int32Array(pairs.length * 2);
+  more.set(pairs);
+  return more;
+}
+
+/**
+ * Points `slot` to a vector of these strings, which slots with the same ones share. True where they are
+ * new in this message: the caller checks them then.
+ */
+export function putNames(slot: number, names: readonly string[]): boolean {
+  const known = findNames(names);
+  if (listSlotsEnd + 2 > listSlots.length) listSlots = grown(listSlots);
+  listSlots[listSlotsEnd++] = slot;
+  listSlots[listSlotsEnd++] = known < 0 ? lists.push(names) - 1 : known;
+  return known < 0;
+}
+
+/** Among the lists made last: rows of a list are alike, and what nobody shares must not cost a search. */
+function findNames(names: readonly string[]): number {
+  const { length } = names;
+  next: for (let i = lists.length - 1; i >= 0 && i >= lists.length - KEPT_LISTS; i--) {
+    const list = lists[i]!;
+    if (list.length !== length) continue;
+    for (let j = 0; j < length; j++) {
+      if (list[j] !== names[j]) continue next;
+    }
+    return i;
+  }
+  return -1;
 }
 
 /** Writes a string that matches `pattern`. */
@@ -426,7 +483,8 @@ export function attempt(
   slot: number,
   writers: readonly ((value: unknown, slot: number) => void)[],
 ): number {
-  const mark = [pos, heapEnd, patchEnd, depth] as const;
+  const mark = [pos, heapEnd, patchEnd, listSlotsEnd, depth] as const;
+  const known = lists.length;
   for (let i = 0; i < writers.length; i++) {
     if (++tries > MAX_TRIES) {
       throw new KontractError(
@@ -440,7 +498,8 @@ export function attempt(
     } catch (error) {
       if (!(error instanceof Broken)) throw error;
       bytes.fill(0, mark[0], pos);
-      [pos, heapEnd, patchEnd, depth] = mark;
+      [pos, heapEnd, patchEnd, listSlotsEnd, depth] = mark;
+      lists.length = known;
       epoch++; // vtables written during the attempt are gone
     }
   }

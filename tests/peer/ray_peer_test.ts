@@ -12,9 +12,10 @@ import { NOTES_APP } from "../../runtime/testing/notes_app.ts";
 import { withNotes } from "../../runtime/testing/notes_server.ts";
 import { HttpPeer, type Message, SocketPeer, type Target, Type } from "./ray_peer.ts";
 
-// The page's `Value`, by npm flatbuffers: kind, number, text, bytes, items, keys.
+// The page's `Value`, by npm flatbuffers: kind, number, text, bytes, items, keys, kinds, texts, numbers.
 const [UNDEFINED, NULL, FALSE, TRUE, NUMBER, TEXT] = [1, 2, 3, 4, 5, 6];
 const [ARRAY, OBJECT] = [10, 11];
+const [PACKED_ARRAY, PACKED_OBJECT] = [14, 15];
 
 function writeValue(builder: Builder, value: unknown): number {
   const items = Array.isArray(value)
@@ -82,6 +83,21 @@ function readValue(buffer: ByteBuffer, at: number): unknown {
     const bytes = buffer.__string(place, Encoding.UTF8_BYTES) as Uint8Array;
     return new TextDecoder().decode(bytes);
   };
+  const packed = (): unknown[] => {
+    const plain = [undefined, undefined, null, false, true];
+    const numbers = field(8) === 0 ? 0 : buffer.__vector(field(8));
+    const [texts, others] = [list(7, string), items()];
+    let taken = 0;
+    const kinds = field(6);
+    const start = buffer.__vector(kinds);
+    return Array.from({ length: buffer.__vector_len(kinds) }, (_, index) => {
+      const kind = buffer.readUint8(start + index);
+      if (kind === NUMBER) return buffer.readFloat64(numbers + 8 * taken++);
+      return kind === TEXT ? texts.shift() : kind === 0 ? others.shift() : plain[kind];
+    });
+  };
+  const object = (values: readonly unknown[]): unknown =>
+    Object.fromEntries(list(5, string).map((key, index) => [key, values[index]]));
   switch (buffer.readUint8(field(0))) {
     case UNDEFINED:
       return undefined;
@@ -97,10 +113,12 @@ function readValue(buffer: ByteBuffer, at: number): unknown {
       return string(field(2));
     case ARRAY:
       return items();
-    case OBJECT: {
-      const values = items();
-      return Object.fromEntries(list(5, string).map((key, index) => [key, values[index]]));
-    }
+    case OBJECT:
+      return object(items());
+    case PACKED_ARRAY:
+      return packed();
+    case PACKED_OBJECT:
+      return object(packed());
     default:
       throw new Error("a kind that this test has no use for");
   }
