@@ -35,9 +35,16 @@ const HIDDEN = /(?:^|\/)\.(?!well-known\/)/;
 interface Kept {
   readonly key: string;
   readonly graph: ModuleGraph;
-  /** What the files were that went in. */
+  /** What the files were that went in; the client module's are in the key. */
   readonly stamps: FileStamps;
-  readonly made: Bundle;
+  readonly files: readonly MarkedFile[];
+}
+
+/** An output, and where the build's hash belongs in it. */
+interface MarkedFile {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  readonly marks: readonly number[];
 }
 
 /** The front end of one app, made again and again; bundled only where something in it has changed. */
@@ -78,31 +85,33 @@ export class FrontEnd {
       [name, layout === "modules" ? text : hash(text)] as const
     );
     const made = await this.#current(input, webEntry, texts);
-    if (made === null || layout !== "modules") return made?.files ?? null;
+    if (made === null) return null;
     const { build } = analysis.manifest;
-    return new Map([...made.files].map(([name, bytes]) => [name, withHash(bytes, build)] as const));
+    return new Map(made.map((file) => [file.name, withHash(file, build)] as const));
   }
 
   async #current(
     input: FrontEndInput,
     webEntry: string,
     client: readonly (readonly [name: string, text: string])[],
-  ): Promise<Bundle | null> {
+  ): Promise<readonly MarkedFile[] | null> {
     const { analysis, outDir, minify } = input;
     const { root } = analysis.project;
     const guards = [...analysis.discovery.modules];
     const key = digest([JSON.stringify([root, outDir, minify, webEntry, client, guards])], 32);
     const kept = this.#kept;
     if (kept?.key === key && kept.graph === analysis.graph && kept.graph.holds(kept.stamps)) {
-      return kept.made;
+      return kept.files;
     }
     this.#kept = null;
     const made = await this.#make(input, webEntry, client);
-    if (made !== null) {
-      const stamps = analysis.graph.stamps(made.inputs);
-      this.#kept = { key, graph: analysis.graph, stamps, made };
-    }
-    return made;
+    if (made === null) return null;
+    const generated = new Set(client.map(([name]) => join(outDir, "client", name)));
+    const inputs = made.inputs.filter((file) => !generated.has(file));
+    const stamps = analysis.graph.stamps(inputs);
+    const files = [...made.files].map(([name, bytes]) => ({ name, bytes, marks: marksIn(bytes) }));
+    this.#kept = { key, graph: analysis.graph, stamps, files };
+    return files;
   }
 
   async #make(
@@ -140,12 +149,21 @@ export class FrontEnd {
   }
 }
 
+function marksIn(bytes: Uint8Array): readonly number[] {
+  // One character for a byte: a search in a text takes a fraction of one in bytes.
+  const text = new TextDecoder("latin1").decode(bytes);
+  const marks: number[] = [];
+  for (let at = text.indexOf(BUILD_MARK); at >= 0; at = text.indexOf(BUILD_MARK, at + 1)) {
+    marks.push(at);
+  }
+  return marks;
+}
+
 /** The bytes with the build's hash put in, which is as long as its mark. */
-function withHash(bytes: Uint8Array, build: string): Uint8Array {
+function withHash({ bytes, marks }: MarkedFile, build: string): Uint8Array {
+  if (marks.length === 0) return bytes;
   const out = Buffer.from(bytes);
-  let at = out.indexOf(BUILD_MARK);
-  if (at < 0) return bytes;
-  for (; at >= 0; at = out.indexOf(BUILD_MARK, at)) out.write(build, at);
+  for (const at of marks) out.write(build, at);
   return out;
 }
 

@@ -45,7 +45,7 @@ export class ManifestOutput {
     for (const [name, text] of Object.entries(kept.client)) {
       files.set(`client/${name}`, marked(text, manifest));
     }
-    files.set("manifest.json", `${JSON.stringify(manifest, null, 2)}\n`);
+    files.set("manifest.json", manifestText(manifest));
     return { client: kept.client, files };
   }
 }
@@ -62,4 +62,27 @@ function made(key: string, manifest: Manifest, pins: readonly string[]): Kept {
 /** The text with the build's hash put in. */
 export function marked(text: string, { build }: Pick<Manifest, "build">): string {
   return text.includes(BUILD_MARK) ? text.replaceAll(BUILD_MARK, build) : text;
+}
+
+/** Texts of a manifest's parts, which never change: of one that an edit has left as it was, most are known. */
+const texts: WeakMap<object, string> = new WeakMap();
+
+/** The manifest as JSON, indented by two. */
+export function manifestText(manifest: Manifest): string {
+  const entries = Object.entries(manifest).map(([key, value]: [string, unknown]) => {
+    const text = Array.isArray(value) && value.length > 0
+      ? `[\n    ${value.map((one: unknown) => partText(one, "    ")).join(",\n    ")}\n  ]`
+      : partText(value, "  ");
+    return `  ${JSON.stringify(key)}: ${text}`;
+  });
+  return `{\n${entries.join(",\n")}\n}\n`;
+}
+
+/** A part stands at one depth always. */
+function partText(part: unknown, indent: string): string {
+  const known = typeof part === "object" && part !== null ? texts.get(part) : undefined;
+  if (known !== undefined) return known;
+  const text = JSON.stringify(part, null, 2).replaceAll("\n", `\n${indent}`);
+  if (typeof part === "object" && part !== null) texts.set(part, text);
+  return text;
 }

@@ -1,0 +1,75 @@
+/** When the front end is bundled again. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { AnalysisCache, analyze } from "./analysis.ts";
+import { Diagnostics } from "./diagnostic.ts";
+import { FrontEnd } from "./front_end.ts";
+import { ManifestOutput } from "./manifest_output.ts";
+import { stopBundler } from "./mod.ts";
+import { OutputFolder } from "./output.ts";
+import { makeApp } from "./testing/app.ts";
+
+const ROUTES = `import { backend } from "@kontract/kontract";
+export const first = backend({}, async (n: number): Promise<number> => await Promise.resolve(n));
+`;
+
+Deno.test({
+  name:
+    "an edit that changes nothing of the front end but the build's hash does not bundle it again",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    await using app = await makeApp({
+      "src/routes.ts": ROUTES,
+      "web/main.ts":
+        `import { first } from "@/client";\nconsole.log(await first(1), import("./later.ts"));\n`,
+      "web/later.ts": "console.log(1);\n",
+      "web/index.html": `<script type="module" src="./main.ts"></script>\n`,
+    });
+    const cache = new AnalysisCache();
+    const output = new ManifestOutput(), front = new FrontEnd(), folder = new OutputFolder();
+    const outDir = join(app.root, "dist");
+    const make = async (): Promise<{ readonly main: string; readonly later: Uint8Array }> => {
+      const diagnostics = new Diagnostics();
+      const analysis = await analyze({
+        root: app.root,
+        hosts: ["deno"],
+        cache,
+        diagnostics,
+        checkWeb: false,
+        time: (_, work) => work(),
+      });
+      assert.ok(analysis !== null && !diagnostics.failed);
+      const layout = "modules";
+      const { client, files } = output.files(analysis, [], layout);
+      const made = await front.make({
+        analysis,
+        client,
+        outDir,
+        minify: false,
+        layout,
+        diagnostics,
+      });
+      assert.ok(made !== null);
+      // What a build leaves on the disk is the client module of that build.
+      await folder.update(outDir, files, () => Promise.resolve());
+      const main = new TextDecoder().decode(made.get("main.js"));
+      assert.ok(main.includes(analysis.manifest.build));
+      const [, later] = [...made].find(([name]) => /later.*\.js$/.test(name))!;
+      return { main, later };
+    };
+    const before = await make();
+    await app.write("src/routes.ts", ROUTES.replace("resolve(n)", "resolve(n + 1)"));
+    const same = await make();
+    assert.notEqual(same.main, before.main, "the hash is another");
+    assert.equal(same.later, before.later, "what has no hash is the same object");
+    await app.write("web/later.ts", "console.log(2);\n");
+    const other = await make();
+    assert.notEqual(other.later, before.later);
+    assert.match(new TextDecoder().decode(other.later), /console\.log\(2\)/);
+    await app.write("src/routes.ts", ROUTES.replaceAll("first", "second") + ROUTES.split("\n")[1]);
+    const changed = await make();
+    assert.notEqual(changed.later, other.later, "the client module is another");
+    await stopBundler();
+  },
+});
