@@ -1,9 +1,10 @@
 /**
  * Building a large app: `deno run -A bench/compiler.ts [routes] [files]`.
  *
- * Clean build, a leaf edit and a shared type's edit in one watch process, beside what TypeScript's own
- * language service needs for the same edits (answers for the edited file; for a shared type, for all
- * files). Prints medians, p95 and the process's memory.
+ * Clean build, a leaf edit and a shared type's edit in one watch process; then the same edits beside what
+ * TypeScript's own language service needs for them (answers for the edited file; for a shared type, for all
+ * files), round by round. Prints medians and p95 by the clock, processor time of this process (the bundler's is
+ * not in it), the ratio to TypeScript's, and the watch process's memory.
  *
  * @module
  */
@@ -11,7 +12,7 @@ import { join } from "node:path";
 import { createBuilder, formatDiagnostics, stopBundler } from "../compiler/mod.ts";
 import { makeApp } from "../compiler/testing/app.ts";
 import { largeApp, leafModule, sharedModule } from "../compiler/testing/large_app.ts";
-import { typescriptAlone } from "./typescript_alone.ts";
+import { processorTime, type Spent, typescriptAlone } from "./typescript_alone.ts";
 
 const routes = Number(Deno.args[0] ?? 1000);
 const files = Number(Deno.args[1] ?? 200);
@@ -21,53 +22,75 @@ const LEAF_EDITS = 21, SHARED_EDITS = 5;
 await using app = await makeApp(largeApp(routes, files));
 const builder = createBuilder({ root: app.root, hosts: ["deno"], layout: "modules" });
 
-async function timed(): Promise<
-  { readonly ms: number; readonly timings: Readonly<Record<string, number>> }
-> {
-  const start = performance.now();
+interface Built extends Spent {
+  readonly timings: Readonly<Record<string, number>>;
+}
+
+async function built(): Promise<Built> {
+  const start = performance.now(), spent = processorTime();
   const result = await builder.rebuild();
-  const ms = performance.now() - start;
+  const wall = performance.now() - start;
   if (!result.ok) throw new Error(formatDiagnostics(result.diagnostics));
-  return { ms, timings: result.timings };
+  return { wall, cpu: processorTime() - spent, timings: result.timings };
 }
 
-function line(title: string, times: readonly number[]): string {
-  const sorted = times.toSorted((a, b) => a - b);
-  const at = (part: number): string =>
-    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]!.toFixed(0).padStart(6);
-  return `${title.padEnd(40)} median ${at(0.5)} ms   p95 ${at(0.95)} ms`;
+let edits = 0;
+const leaf = (): string => leafModule(7, each, ` console.log(${edits++});`);
+const shared = (): string => sharedModule(`; extra${edits++}: number`);
+
+async function edited(path: string, text: string): Promise<Built> {
+  await app.write(path, text);
+  return await built();
 }
 
-console.log(`${routes} routes in ${files} files`);
-const clean = await timed();
-console.log(`clean build ${clean.ms.toFixed(0)} ms`, clean.timings);
-await timed();
-const leaf: number[] = [];
-let stages: Readonly<Record<string, number>> = {};
-for (let i = 0; i < LEAF_EDITS; i++) {
-  await app.write("src/part7.ts", leafModule(7, each, ` console.log(${i});`));
-  const { ms, timings } = await timed();
-  leaf.push(ms);
-  stages = timings;
+function part(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
 }
-console.log(line("leaf edit, rebuilt", leaf), stages);
-const shared: number[] = [];
-for (let i = 0; i < SHARED_EDITS; i++) {
-  await app.write("src/shared.ts", sharedModule(`; extra${i}: number`));
-  const { ms, timings } = await timed();
-  shared.push(ms);
-  stages = timings;
+
+function line(title: string, all: readonly Spent[]): string {
+  const [wall, cpu] = [all.map((one) => one.wall), all.map((one) => one.cpu)];
+  const ms = (value: number): string => `${value.toFixed(0).padStart(5)} ms`;
+  return `${title.padEnd(40)} median${ms(part(wall, 0.5))}  p95${ms(part(wall, 0.95))}  processor${
+    ms(part(cpu, 0.5))
+  }`;
 }
-console.log(line("shared type edit, rebuilt", shared), stages);
+
+async function series(count: number, one: () => Promise<Built>): Promise<readonly Built[]> {
+  const all: Built[] = [];
+  for (let i = 0; i < count; i++) all.push(await one());
+  return all;
+}
+
+console.log(`${routes} routes in ${files} files, load ${Deno.loadavg()[0]!.toFixed(1)}`);
+const clean = await built();
+console.log(line("clean build", [clean]), clean.timings);
+await built();
+const leaves = await series(LEAF_EDITS, () => edited("src/part7.ts", leaf()));
+console.log(line("leaf edit, rebuilt", leaves), leaves.at(-1)!.timings);
+const types = await series(SHARED_EDITS, () => edited("src/shared.ts", shared()));
+console.log(line("shared type edit, rebuilt", types), types.at(-1)!.timings);
 console.log(`memory ${(Deno.memoryUsage().rss / 1e6).toFixed(0)} MB`);
-await stopBundler();
 
-const own = typescriptAlone(join(app.root, "src"), {
-  leaf: (i) => ["part7.ts", leafModule(7, each, ` console.log(-${i});`)],
-  shared: (i) => ["shared.ts", sharedModule(`; other${i}: number`)],
-  leafEdits: LEAF_EDITS,
-  sharedEdits: SHARED_EDITS,
-});
-console.log(`TypeScript alone: first check ${own.first.toFixed(0)} ms`);
-console.log(line("TypeScript alone, leaf edit", own.leaf));
-console.log(line("TypeScript alone, shared type edit", own.shared));
+const own = typescriptAlone(join(app.root, "src"));
+console.log(line("TypeScript alone, first check", [own.first]));
+const rounds: { readonly ours: Built; readonly theirs: Spent }[][] = [[], []];
+for (let i = 0; i < LEAF_EDITS; i++) {
+  const theirs = own.leaf("part7.ts", leaf());
+  rounds[0]!.push({ theirs, ours: await edited("src/part7.ts", leaf()) });
+}
+for (let i = 0; i < SHARED_EDITS; i++) {
+  const theirs = own.shared("shared.ts", shared());
+  rounds[1]!.push({ theirs, ours: await edited("src/shared.ts", shared()) });
+}
+for (const [i, title] of ["leaf edit", "shared type edit"].entries()) {
+  console.log(line(`TypeScript alone, ${title}`, rounds[i]!.map(({ theirs }) => theirs)));
+  console.log(line(`beside it, ${title}, rebuilt`, rounds[i]!.map(({ ours }) => ours)));
+  const ratio = (of: "wall" | "cpu"): string =>
+    part(rounds[i]!.map(({ ours, theirs }) => ours[of] / theirs[of]), 0.5).toFixed(2);
+  console.log(
+    `  ratio, median of rounds: ${ratio("wall")} by the clock, ${ratio("cpu")} of processor`,
+  );
+}
+console.log(`load ${Deno.loadavg()[0]!.toFixed(1)}`);
+await stopBundler();

@@ -5,28 +5,36 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
 
-/** The edits to time: a file's name and its new text. */
-export interface Edits {
-  readonly leaf: (i: number) => readonly [file: string, text: string];
-  readonly shared: (i: number) => readonly [file: string, text: string];
-  readonly leafEdits: number;
-  readonly sharedEdits: number;
+/** A language service over an app's sources; each function gives what it took. */
+export interface TypescriptAlone {
+  /** The first check of all files. */
+  readonly first: Spent;
+  /** Changes a file and asks for its own problems. */
+  leaf(name: string, text: string): Spent;
+  /** Changes a file and asks for those of all files. */
+  shared(name: string, text: string): Spent;
 }
 
-/** Milliseconds by edit. */
-export interface Yardstick {
-  readonly first: number;
-  readonly leaf: readonly number[];
-  readonly shared: readonly number[];
+/** Milliseconds: by the clock, and of this process's processors. */
+export interface Spent {
+  readonly wall: number;
+  readonly cpu: number;
+}
+
+/** Milliseconds of processor time that this process has had. */
+export function processorTime(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
 const ENTRY = fileURLToPath(new URL("../mod.ts", import.meta.url));
 
-/** Times the diagnostics of a folder's files: the edited one for a leaf, all for a shared type. */
-export function typescriptAlone(folder: string, edits: Edits): Yardstick {
+/** Starts it over a folder's files. */
+export function typescriptAlone(folder: string): TypescriptAlone {
   const texts = new Map<string, { text: string; version: number }>();
   for (const name of readdirSync(folder)) {
     const file = join(folder, name);
@@ -71,25 +79,25 @@ export function typescriptAlone(folder: string, edits: Edits): Yardstick {
   const all = (): void => {
     for (const file of names) service.getSemanticDiagnostics(file);
   };
-  const timed = (work: () => void): number => {
-    const start = performance.now();
+  const timed = (work: () => void): Spent => {
+    const start = performance.now(), spent = processorTime();
     work();
-    return performance.now() - start;
+    return { wall: performance.now() - start, cpu: processorTime() - spent };
   };
-  const put = ([name, text]: readonly [string, string]): string => {
+  const put = (name: string, text: string): string => {
     const file = join(folder, name);
     texts.set(file, { text, version: (texts.get(file)?.version ?? 0) + 1 });
     return file;
   };
   return {
     first: timed(all),
-    leaf: Array.from({ length: edits.leafEdits }, (_, i) => {
-      const file = put(edits.leaf(i));
-      return timed(() => service.getSemanticDiagnostics(file));
-    }),
-    shared: Array.from({ length: edits.sharedEdits }, (_, i) => {
-      put(edits.shared(i));
+    leaf(name, text): Spent {
+      const file = put(name, text);
+      return timed(() => void service.getSemanticDiagnostics(file));
+    },
+    shared(name, text): Spent {
+      put(name, text);
       return timed(all);
-    }),
+    },
   };
 }

@@ -34,8 +34,10 @@ const HIDDEN = /(?:^|\/)\.(?!well-known\/)/;
 /** What one bundle was made from, and the bundle. */
 interface Kept {
   readonly key: string;
+  /** The client module: the same object as long as it is the same. */
+  readonly client: FrontEndInput["client"];
   readonly graph: ModuleGraph;
-  /** What the files were that went in; the client module's are in the key. */
+  /** What the other files were that went in. */
   readonly stamps: FileStamps;
   readonly files: readonly MarkedFile[];
 }
@@ -98,11 +100,14 @@ export class FrontEnd {
     const { analysis, outDir, minify } = input;
     const { root } = analysis.project;
     const guards = [...analysis.discovery.modules];
-    const key = digest([JSON.stringify([root, outDir, minify, webEntry, client, guards])], 32);
+    // What is made for one build has its hash in it.
+    const build = input.layout === "modules" ? null : analysis.manifest.build;
+    const key = digest([JSON.stringify([root, outDir, minify, webEntry, build, guards])], 32);
     const kept = this.#kept;
-    if (kept?.key === key && kept.graph === analysis.graph && kept.graph.holds(kept.stamps)) {
-      return kept.files;
-    }
+    if (
+      kept?.key === key && kept.client === input.client && kept.graph === analysis.graph &&
+      kept.graph.holds(kept.stamps)
+    ) return kept.files;
     this.#kept = null;
     const made = await this.#make(input, webEntry, client);
     if (made === null) return null;
@@ -110,7 +115,7 @@ export class FrontEnd {
     const inputs = made.inputs.filter((file) => !generated.has(file));
     const stamps = analysis.graph.stamps(inputs);
     const files = [...made.files].map(([name, bytes]) => ({ name, bytes, marks: marksIn(bytes) }));
-    this.#kept = { key, graph: analysis.graph, stamps, files };
+    this.#kept = { key, client: input.client, graph: analysis.graph, stamps, files };
     return files;
   }
 

@@ -63,7 +63,7 @@ export class OutputFolder {
       const changed = changedFiles(files, before);
       this.#written = fill(fresh, changed);
       await last();
-      for (const path of changed.keys()) move(fresh, folder, path);
+      move(fresh, folder, changed.keys());
       for (const [path, file] of before) {
         if (!files.has(path)) Deno.removeSync(join(folder, path));
         else if (!changed.has(path)) this.#written.set(path, file);
@@ -105,10 +105,21 @@ function changedFiles(files: FolderFiles, before: ReadonlyMap<string, Written>):
   );
 }
 
-function move(from: string, to: string, path: string): void {
-  const target = join(to, path);
-  Deno.mkdirSync(dirname(target), { recursive: true });
-  Deno.renameSync(join(from, path), target);
+function move(from: string, to: string, paths: Iterable<string>): void {
+  const made = new Set<string>();
+  for (const path of paths) {
+    const target = join(to, path);
+    makeParent(target, made);
+    Deno.renameSync(join(from, path), target);
+  }
+}
+
+/** Makes the folder of a file, once. */
+function makeParent(file: string, made: Set<string>): void {
+  const parent = dirname(file);
+  if (made.has(parent)) return;
+  Deno.mkdirSync(parent, { recursive: true });
+  made.add(parent);
 }
 
 /** Another build may swap its folder in between our two renames; then ours goes on top of that. */
@@ -138,11 +149,7 @@ function fill(fresh: string, files: FolderFiles): Map<string, Written> {
   const made = new Set<string>();
   for (const [path, contents] of files) {
     const target = join(fresh, path);
-    const parent = dirname(target);
-    if (!made.has(parent)) {
-      Deno.mkdirSync(parent, { recursive: true });
-      made.add(parent);
-    }
+    makeParent(target, made);
     if (typeof contents === "string") Deno.writeTextFileSync(target, contents);
     else Deno.writeFileSync(target, contents);
     written.set(path, { contents, stamp: stampOf(target) });
