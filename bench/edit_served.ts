@@ -1,42 +1,83 @@
 /**
  * From saving a file to the first answer of the new code, through the dev server:
- * `deno task bench edit_served [routes] [files] [host]`. Each edit is inside one function; the same
- * session asks all the time. Beside it what of that is the swap, as `dev` itself says, and as a floor the start of
- * a host with an empty program.
+ * `deno task bench edit_served [routes] [files] [host]`; both hosts where none is given. Each edit is inside one
+ * function and a second after the last; the same session asks all the time.
+ *
+ * Prints median and p95, and what of them the build and the swap take, as `dev` itself says. Beside it the floors:
+ * TypeScript's own time for such an edit, what the watcher waits for a file to be whole, and the start of the host
+ * with an empty program, which an edit does not wait for.
  *
  * @module
  */
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { denoHost } from "../cli/dev/deno_host.ts";
+import { HOST_NAMES, type HostName } from "../cli/dev/host.ts";
+import { SETTLE_MS } from "../cli/dev/watch.ts";
 import { DURABLE_OBJECTS } from "../cli/dev/worker_config.ts";
 import { workersHost } from "../cli/dev/workers_host.ts";
-import { makeApp } from "../compiler/testing/app.ts";
+import { makeApp, type TestApp } from "../compiler/testing/app.ts";
 import { largeApp, leafModule } from "../compiler/testing/large_app.ts";
+import { typescriptAlone } from "./typescript_alone.ts";
 
 const routes = Number(Deno.args[0] ?? 1000), files = Number(Deno.args[1] ?? 200);
-const host = Deno.args[2] ?? "workers";
-const EDITS = 15, POLL_MS = 5;
+const hosts = HOST_NAMES.filter((name) => Deno.args[2] === undefined || Deno.args[2] === name);
+const EDITS = 21, POLL_MS = 5, PAUSE_MS = 1000;
 
 const cli = fileURLToPath(new URL("../cli.ts", import.meta.url));
-await using app = await makeApp(largeApp(routes, files));
-const child = new Deno.Command(Deno.execPath(), {
-  args: ["run", "-A", cli, "dev", "--port", "0", "--host", host],
-  cwd: app.root,
-  stdin: "null",
-  stdout: "piped",
-  stderr: "inherit",
-}).spawn();
-const swaps: number[] = [];
-const reading = child.stdout.pipeThrough(new TextDecoderStream()).pipeTo(
-  new WritableStream({
-    write(text): void {
-      for (const [, ms] of text.matchAll(/\((\d+) ms of it to serve it\)/g)) swaps.push(Number(ms));
-    },
-  }),
-);
-try {
-  const url = await address();
+const each = Math.ceil(routes / files);
+
+for (const host of hosts) await measure(host);
+
+async function measure(host: HostName): Promise<void> {
+  await using app = await makeApp(largeApp(routes, files));
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", cli, "dev", "--port", "0", "--host", host],
+    cwd: app.root,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const said: { readonly all: number; readonly swap: number }[] = [];
+  const reading = child.stdout.pipeThrough(new TextDecoderStream()).pipeTo(
+    new WritableStream({
+      write(text): void {
+        const line = /rebuilt in (\d+) ms \((\d+) ms of it to serve it\)/g;
+        for (const [, all, swap] of text.matchAll(line)) {
+          said.push({ all: Number(all), swap: Number(swap) });
+        }
+      },
+    }),
+  );
+  console.log(
+    `${routes} routes in ${files} files on ${host}, ${EDITS} edits, load ${
+      Deno.loadavg()[0]!.toFixed(1)
+    }`,
+  );
+  try {
+    print("from edit to answer", await editsServed(app));
+  } finally {
+    child.kill("SIGTERM");
+    await child.status;
+    await reading;
+  }
+  print("  of it to build", said.map(({ all, swap }) => all - swap));
+  print("  of it to serve the build", said.map(({ swap }) => swap));
+  const own = typescriptAlone(join(app.root, "src"));
+  const edits = Array.from({ length: EDITS }, (_, i) => own.leaf("part7.ts", edited(-i)).wall);
+  print("floor: TypeScript alone", edits);
+  print("floor: a file is whole", [SETTLE_MS]);
+  print("beside it: start of an empty program", await emptyStarts(host));
+  console.log(`load ${Deno.loadavg()[0]!.toFixed(1)}\n`);
+}
+
+function edited(i: number): string {
+  return leafModule(7, each, "").replaceAll("total: n,", `total: n + ${i},`);
+}
+
+/** Milliseconds of each edit. */
+async function editsServed(app: TestApp): Promise<number[]> {
+  const url = await address(app);
   const { access } = await (await fetch(`${url}/auth/anonymous`, { method: "POST" })).json();
   const total = async (): Promise<number | undefined> => {
     const response = await fetch(`${url}/rpc/get7_0`, {
@@ -48,29 +89,24 @@ try {
   };
   const times: number[] = [];
   for (let i = 1; i <= EDITS; i++) {
-    const text = leafModule(7, Math.ceil(routes / files), "").replaceAll(
-      "total: n,",
-      `total: n + ${i},`,
-    );
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     const began = performance.now();
-    await app.write("src/part7.ts", text);
+    await app.write("src/part7.ts", edited(i));
     while (await total() !== i) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     times.push(performance.now() - began);
   }
-  const at = (part: number, values = times): string =>
-    values.toSorted((a, b) => a - b)[Math.floor(values.length * part)]!.toFixed(0);
-  console.log(`${routes} routes in ${files} files on ${host}: from edit to answer, ${EDITS} edits`);
-  console.log(`median ${at(0.5)} ms   p95 ${at(0.95)} ms   least ${at(0)} ms`);
-  console.log(`of it to serve the build: median ${at(0.5, swaps)} ms`);
-  console.log(`start of an empty program: median ${at(0.5, await emptyStarts())} ms`);
-} finally {
-  child.kill("SIGTERM");
-  await child.status;
-  await reading;
+  return times;
+}
+
+function print(title: string, values: readonly number[]): void {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (part: number): string =>
+    `${sorted[Math.floor(sorted.length * part)]!.toFixed(0).padStart(5)} ms`;
+  console.log(`${title.padEnd(38)} median${at(0.5)}  p95${at(0.95)}  least${at(0)}`);
 }
 
 /** What a host takes to start with nothing in it. */
-async function emptyStarts(): Promise<number[]> {
+async function emptyStarts(host: HostName): Promise<number[]> {
   const dist = await Deno.makeTempDir({ prefix: "kontract_empty_" });
   const classes = Object.values(DURABLE_OBJECTS).map((name) => `export class ${name} {}\n`).join(
     "",
@@ -101,7 +137,7 @@ async function emptyStarts(): Promise<number[]> {
 }
 
 /** Where the dev server listens, once it does. */
-async function address(): Promise<string> {
+async function address(app: TestApp): Promise<string> {
   for (;;) {
     const text = await Deno.readTextFile(join(app.root, ".kontract", "dev.json")).catch(() => "{}");
     const { url } = JSON.parse(text) as { readonly url?: string };

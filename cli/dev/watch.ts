@@ -8,7 +8,8 @@
  */
 import { relative, sep } from "node:path";
 
-const SETTLE_MS = 20;
+/** Milliseconds without a change after which a file counts as whole. */
+export const SETTLE_MS = 20;
 const IGNORED = new Set(["dist", "node_modules", "coverage", "kontract.lock.json"]);
 
 /** True for a path whose change may change the app. */

@@ -17,13 +17,13 @@ export default app;
 
 /** The app: tells its version, that of what it shares, the lazy module's, and how often its object was asked. */
 const app = (version: string): string =>
-  `import { shared } from "../vendor/shared.js";
+  `import { isWarm, shared } from "../vendor/shared.js";
 export default {
   async fetch(request, env) {
     const { lazy } = await import("../app/später geladen.js");
     const object = env.SESSION.get(env.SESSION.idFromName("one"));
     const asked = await (await object.fetch("http://object/")).json();
-    return Response.json({ version: "${version}", shared, lazy, asked });
+    return Response.json({ version: "${version}", shared, lazy, asked, warm: isWarm() });
   },
 };
 `;
@@ -32,6 +32,9 @@ export default {
 const shared = (version: string): string =>
   `export const shared = "${version}";
 console.log("loaded ${version}");
+let warm = false;
+export const warmUp = () => import("../vendor/late.js").then(() => (warm = true));
+export const isWarm = () => warm;
 export class SessionDO {
   constructor(state) {
     this.storage = state.storage;
@@ -70,6 +73,7 @@ Deno.test(
     await write("worker.js", ENTRY);
     await write("chunks/app.js", app("a"));
     await write("vendor/shared.js", shared("1"));
+    await write("vendor/late.js", "export {};\n");
     await write("app/später geladen.js", lazy("x"));
     const host = workersHost({
       dist: join(folder, "dist"),
@@ -91,20 +95,32 @@ Deno.test(
       await write("app/später geladen.js", lazy("y"));
       assert.deepEqual(
         await ask(first),
-        { version: "a", shared: "1", lazy: "x", asked: 1 },
+        { version: "a", shared: "1", lazy: "x", asked: 1, warm: false },
         "a module that is imported late is of the same build",
       );
 
       await until(() => loads("1") === 2);
       await write("chunks/app.js", app("b"));
       const second = await host.load();
-      assert.deepEqual(await ask(second), { version: "b", shared: "1", lazy: "y", asked: 2 });
+      assert.deepEqual(await ask(second), {
+        version: "b",
+        shared: "1",
+        lazy: "y",
+        asked: 2,
+        warm: true,
+      });
       await assert.rejects(fetch(first), "two processes have the same objects");
 
       await until(() => loads("1") === 3);
       await write("vendor/shared.js", shared("2"));
       const third = await host.load();
-      assert.deepEqual(await ask(third), { version: "b", shared: "2", lazy: "y", asked: 3 });
+      assert.deepEqual(await ask(third), {
+        version: "b",
+        shared: "2",
+        lazy: "y",
+        asked: 3,
+        warm: false,
+      });
 
       await until(() => loads("2") === 2);
       for (
@@ -123,7 +139,13 @@ Deno.test(
       await until(() => /Error: no good\n +at file:\S+\/chunks\/app\.js:1:7/.test(printed));
       await write("chunks/app.js", app("c"));
       const fourth = await host.load();
-      assert.deepEqual(await ask(fourth), { version: "c", shared: "2", lazy: "y", asked: 4 });
+      assert.deepEqual(await ask(fourth), {
+        version: "c",
+        shared: "2",
+        lazy: "y",
+        asked: 4,
+        warm: false,
+      });
       await host.stop();
       assert.equal(loads("1"), 3, "no process but those that waited, and the first");
       for (const origin of [third, fourth]) await assert.rejects(fetch(origin));

@@ -3,8 +3,8 @@
  * hundreds of modules: what it does not have, workerd asks for when something imports it.
  *
  * Its entry has the Durable Objects' classes, which are the package's, and imports the app when it is told to. It
- * has the package loaded as the last build had it. Where the next one has another, this process is of no use:
- * {@link WorkersStandby.fits} says so.
+ * has the package loaded, with what a first call needs of it, as the last build had it. Where the next one has
+ * another, this process is of no use: {@link WorkersStandby.fits} says so.
  *
  * @module
  */
@@ -20,6 +20,7 @@ import { type Miniflare, startWorkerd, workerFolder } from "./workerd.ts";
 
 const ENTRY = "./worker.js";
 const RUNNER = "kontract-runner.js";
+const WARM = "warm";
 
 /** What a process is started with. */
 export interface WorkersStandbyInput {
@@ -79,7 +80,9 @@ export class WorkersStandby implements Standby {
       }],
       later: (asked) => code.texts.get(asked),
     });
-    return new WorkersStandby((await miniflare.ready).origin, miniflare, path, input, code);
+    const { origin } = await miniflare.ready;
+    if (ahead) await posted(`${origin}${path}?${WARM}`);
+    return new WorkersStandby(origin, miniflare, path, input, code);
   }
 
   /** True where what it may have loaded already is what the build in `dist` would load; it takes that build then. */
@@ -98,11 +101,7 @@ export class WorkersStandby implements Standby {
    */
   async load(): Promise<void> {
     this.#input.lines.clear();
-    const signal = AbortSignal.timeout(START_TIMEOUT_MS);
-    const response = await fetch(`${this.origin}${this.#path}`, { method: "POST", signal })
-      .catch(() => null);
-    await response?.body?.cancel();
-    if (response?.status === 204) return;
+    if (await posted(`${this.origin}${this.#path}`) === 204) return;
     throw new KontractError("BUILD_FAILED", "workerd does not run this build; see above.");
   }
 
@@ -110,6 +109,14 @@ export class WorkersStandby implements Standby {
   stop(): Promise<void> {
     return this.#stopping ??= this.#miniflare.dispose();
   }
+}
+
+/** Status of the answer; null where there is none. */
+async function posted(url: string): Promise<number | null> {
+  const signal = AbortSignal.timeout(START_TIMEOUT_MS);
+  const response = await fetch(url, { method: "POST", signal }).catch(() => null);
+  await response?.body?.cancel();
+  return response?.status ?? null;
 }
 
 function sameTexts(a: ModuleTexts, b: ModuleTexts): boolean {
@@ -121,13 +128,15 @@ function vendorModules(texts: ModuleTexts): ModuleTexts {
   return new Map([...texts].filter(([path]) => path.startsWith("vendor/")));
 }
 
-/** Names the classes of Durable Objects and the module that has them, where none of it leads into the app. */
+/** Imports and exports what is shared, the Durable Objects' classes; null where any of it leads into the app. */
 function sharedModule(texts: ModuleTexts): string | null {
   for (const text of vendorModules(texts).values()) {
     if (/["']\.\.\/(?:app|chunks)\//.test(text)) return null;
   }
-  return /^export \{[^}]*\} from "\.\/vendor\/[^"]+";$/m.exec(texts.get("worker.js") ?? "")?.[0] ??
-    null;
+  const found = /^export (\{[^}]*\}) from ("\.\/vendor\/[^"]+");$/m.exec(
+    texts.get("worker.js") ?? "",
+  );
+  return found && `export ${found[1]} from ${found[2]};\nimport * as shared from ${found[2]};`;
 }
 
 /**
@@ -135,19 +144,20 @@ function sharedModule(texts: ModuleTexts): string | null {
  * not imported yet.
  */
 function runner(path: string, shared: string | null): string {
-  return `${shared ?? `export * from "${ENTRY}";`}
+  return `${shared ?? `export * from "${ENTRY}";\nconst shared = {};`}
 let app;
 async function load() {
   app ??= (await import("${ENTRY}")).default;
 }
 export default {
   async fetch(request, env, context) {
-    if (new URL(request.url).pathname !== "${path}") {
+    const url = new URL(request.url);
+    if (url.pathname !== "${path}") {
       await load();
       return await app.fetch(request, env, context);
     }
     try {
-      await load();
+      await (url.search === "?${WARM}" ? shared.warmUp?.() : load());
       return new Response(null, { status: 204 });
     } catch (error) {
       console.error(error?.stack ?? error);
