@@ -105,11 +105,15 @@ export const COLLECT_FUNCTIONS: readonly string[] = [
                where (st.owner, st.id) > (p_after::jsonb->>0, p_after::jsonb->>1)
                order by st.owner, st.id limit ${TABLES_PROBED} loop
        probed := probed + 1;
+       -- Taken back at once with its lock: who drops a tenant has the lock waited for below, and wants this table.
        begin
          execute format('select exists (select 1 from kontract_private.%I u where u._deleted_txid < $1)', t.ptr)
            into again using h;
-       exception when undefined_table then
-         again := false; -- its tenant was dropped meanwhile
+         raise exception using errcode = 'KT000';
+       exception
+         when sqlstate 'KT000' then null;
+         when undefined_table then again := false; -- its tenant was dropped meanwhile
+         when lock_not_available then again := false; -- a migration has it; the next run comes by
        end;
        place := json_build_array(t.owner, t.id)::text;
        if again and t.horizon < h then
@@ -123,11 +127,14 @@ export const COLLECT_FUNCTIONS: readonly string[] = [
          end;
        end if;
        if again then
-         execute format($q$ delete from kontract_private.%1$I u where u.ctid = any (array(
-             select o.ctid from kontract_private.%1$I o where o._deleted_txid < $1
-              order by o._deleted_txid limit $2 for update skip locked)) $q$, t.ptr)
-           using h, p_batch;
-         get diagnostics removed = row_count;
+         begin
+           execute format($q$ delete from kontract_private.%1$I u where u.ctid = any (array(
+               select o.ctid from kontract_private.%1$I o where o._deleted_txid < $1
+                order by o._deleted_txid limit $2 for update skip locked)) $q$, t.ptr)
+             using h, p_batch;
+           get diagnostics removed = row_count;
+         exception when undefined_table or lock_not_available then null; -- as above
+         end;
          if removed < p_batch then after := place; end if;
          perform note_collected(place);
          return;

@@ -14,7 +14,8 @@ import { addCheckTexts, tableCheck } from "./checks.ts";
 import { followGroups, followsGroups, USERS } from "./groups.ts";
 import { buildIndexes, indexNames, indexSteps, wantedIndexes } from "./indexes.ts";
 import type { Changes } from "./migration.ts";
-import { canonical, planTable, refusal, type StoredDef } from "./plan.ts";
+import { emptyTables, refuseNewRows } from "./empty_tables.ts";
+import { defHash, planTable, refusal, type StoredDef } from "./plan.ts";
 import type { TableSql } from "./read.sql.ts";
 import { dropPhysical, newPtr, type Rebuild } from "./rebuild.ts";
 import { tableLock } from "./lock_keys.ts";
@@ -64,11 +65,6 @@ export interface Applied {
   readonly freeze: readonly string[];
 }
 
-/** Identity of a declaration, whatever the order of its keys: jsonb has its own. */
-export function defHash({ table, types }: StoredDef): string {
-  return tableKey(canonical([table, types]));
-}
-
 /** Applies all tables of one tenant. */
 export async function applyTables(
   sql: postgres.TransactionSql,
@@ -86,7 +82,15 @@ export async function applyTables(
     return { steps, undo, freeze };
   }
   const before = await readStored(sql, tenant);
-  await lockTables(sql, tenant, [...rebuilds.values()].map(({ source }) => source.id));
+  // All at once, in the order of commits: a commit that has one and waits for another would wait for us both.
+  const empty = await emptyTables(sql, before, { tables, types }, prepared);
+  await lockTables(sql, tenant, [
+    ...[...rebuilds.values()].map(({ source }) => source.id),
+    ...changes.drops,
+    ...[...changes.renames].flat(),
+    ...empty.map(({ id }) => id),
+  ]);
+  await refuseNewRows(sql, empty, changes);
   for (const rebuild of rebuilds.values()) await rebuild.finish(sql);
   for (const name of changes.drops) steps.push(...await dropTable(sql, before, name));
   for (const [to, from] of changes.renames) steps.push(...await renameTable(sql, before, from, to));

@@ -17,7 +17,6 @@ import { DEFAULT_TENANT, liveRows, readStored, type StoredTable } from "./applie
 import { functionsDigest, grantFunctions, writeMeta } from "./bootstrap.ts";
 import {
   applyTable,
-  defHash,
   describeTable,
   installTable,
   lockTables,
@@ -31,6 +30,7 @@ import { finish, finishTenant } from "./finish.ts";
 import { asOwner } from "./indexes.ts";
 import { type AppliedFile, readLedger } from "./ledger.ts";
 import { type MigrationFile, recordChanges } from "./migration.ts";
+import { defHash } from "./plan.ts";
 import { freeze, FROZEN, Rebuild } from "./rebuild.ts";
 import type { Statements } from "./statements.ts";
 import { withMigrationLock, withTenantLock } from "./session_lock.ts";

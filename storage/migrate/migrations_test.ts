@@ -367,6 +367,50 @@ scenario(
   },
 );
 
+for (const change of ["owners", "rows"] as const) {
+  scenario(
+    `migrations: the first row of a table comes while the table gets other ${change}`,
+    [field("n", number)],
+    async ({ first, up, all, db }) => {
+      const [row] = await db
+        .admin`select ptr from kontract.storage where owner = ${tenant} and id = 'things'`;
+      const next = change === "owners" ? { ...first, rows: "owner" as const } : first;
+      const files = change === "owners" ? [] : [
+        file("0001_more", {
+          up: (m) => m.transform("things", (r) => ({ ...r, n: Number(r.n) + 10 })),
+        }),
+      ];
+      const [written, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      const commit = db.admin.begin(async (tx) => {
+        await tx.unsafe(
+          `select pg_advisory_xact_lock_shared(${tableLock(literal(tenant), "'things'")})`,
+        );
+        await tx.unsafe(`insert into kontract_private.${row!.ptr} (id, data, _owner, _order)
+          values ('a', '{"id":"a","n":1}', 'alice', 9)`);
+        written.resolve();
+        await release.promise;
+      });
+      await written.promise;
+      let ended = false;
+      const migrating = up([next], ...files).then(() => null, (error: unknown) => error)
+        .finally(() => ended = true);
+      for (let waits = false; !waits && !ended;) {
+        const found = await db.admin`select 1 from pg_stat_activity where wait_event_type = 'Lock'
+          and application_name like 'kontract migrate%' and datname = current_database()`;
+        waits = found.length > 0;
+      }
+      release.resolve();
+      const [, refused] = await Promise.all([commit, migrating]);
+      assert.ok(refused instanceof KontractError, String(refused));
+      assert.equal(refused.code, change === "owners" ? "MIGRATION_REFUSED" : "CONFLICT");
+      assert.deepEqual(await all(first), [{ id: "a", n: 1 }]);
+      if (change === "owners") return;
+      await up([next], ...files);
+      assert.deepEqual(await all(first), [{ id: "a", n: 11 }]);
+    },
+  );
+}
+
 scenario(
   "migrations: a commit under way is waited for, and its row is in the table that takes the place",
   [field("n", number)],

@@ -12,6 +12,7 @@
 import type { FieldDef, TableDef } from "../../_internal/manifest.ts";
 import type { ShapeTable } from "../../_internal/shape.ts";
 import { KontractError } from "../../_internal/errors.ts";
+import { tableKey } from "../table_key.ts";
 import { fits } from "./widening.ts";
 
 /** What is known of an applied table. */
@@ -145,6 +146,11 @@ function compareField(
   if (old.optional && !field.optional && field.default === undefined) return "required";
   if (!old.optional && field.optional && Object.hasOwn(lazy, field.name)) return "optional";
   return null;
+}
+
+/** Identity of a declaration, whatever the order of its keys: jsonb has its own. */
+export function defHash({ table, types }: StoredDef): string {
+  return tableKey(canonical([table, types]));
 }
 
 /** JSON with the keys of every object in order: what came out of a jsonb column has another order. */

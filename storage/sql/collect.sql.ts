@@ -6,5 +6,5 @@ export const COLLECT =
 /** Place before all tables, for `$4`. */
 export const FIRST_TABLE = '["", ""]';
 
-/** Tables that one call looks into: it holds a lock on each and on each of its indexes. */
+/** Tables that one call looks into, one after the other: it holds a lock on the one it removes from. */
 export const TABLES_PROBED = 100;

@@ -12,6 +12,7 @@ import { collectGarbage } from "../../storage/maintenance/garbage.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
 import { createTenant, dropTenant, listTenants } from "../../storage/tenants.ts";
 import { ACCOUNTS, call, NOTES, PEOPLE, run } from "../../storage/testing/tables.ts";
+import postgres from "postgres";
 import { AUTH_TABLES } from "../../auth/tables.ts";
 import { testDatabase } from "../postgres.ts";
 
@@ -403,6 +404,46 @@ Deno.test({
         assert.ok(report.removed >= 2, `${report.removed} removed`);
         const { value } = await run(engine, call(session), (s) => s.accounts!.get("g"));
         assert.equal(value!.balance, 2);
+      });
+
+      await test("a collector that waits for a tenant that is being dropped stands in nobody's way", async () => {
+        await createTenant(database, ours, "going");
+        const session = await login("going");
+        for (let i = 0; i < 3; i++) {
+          await run(engine, call(session), (s) => s.accounts!.set("g", { balance: i }));
+        }
+        await db
+          .admin`update kontract_private.markers set horizon = pg_snapshot_xmin(pg_current_snapshot())`;
+        await db.admin`delete from kontract_private.meta where name = 'collected'`;
+        /** Whether some statement waits for a lock of this kind. */
+        const waits = (kind: string) => async (): Promise<boolean> =>
+          (await db.admin`select 1 from pg_locks l where not l.granted and l.locktype = ${kind}
+              and l.pid in (select pid from pg_stat_activity where datname = current_database())`)
+            .length > 0;
+        // Somebody holds the drop up between its locks and the end of the tables.
+        const held = Promise.withResolvers<void>();
+        const release = Promise.withResolvers<void>();
+        const holder = db.admin.begin(async (tx) => {
+          await tx`insert into kontract_private.tombstones (tenant, family, until)
+            values ('going', '', now())`;
+          held.resolve();
+          await release.promise;
+          await tx`select 1 from pg_stat_activity`;
+        });
+        await held.promise;
+        const sql = postgres(db.adminUrl, { max: 1, onnotice: () => {} });
+        const dropping = sql`select kontract_private.remove_tenant('going') as done`;
+        dropping.catch(() => {});
+        await until(waits("transactionid"));
+        const collecting = collectGarbage(database, { session: system });
+        await until(waits("advisory"));
+        release.resolve();
+        await holder;
+        const [[row], report] = await Promise.all([dropping, collecting]);
+        await sql.end();
+        assert.equal(row!.done, true);
+        assert.equal(report.finished, true);
+        assert.deepEqual(await remains("going"), NOTHING);
       });
     } finally {
       await database.close();
