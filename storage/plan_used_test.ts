@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { testDatabase } from "../tests/postgres.ts";
+import type { MigrationRow } from "./migrate/migration.ts";
+import { migrateUp } from "./migrate/mod.ts";
 import { ACCOUNTS, field, index, number, string, table, THINGS } from "./testing/tables.ts";
 
 /** An index over two fields, one of them nested, of a table whose rows have owners. */
@@ -91,6 +93,62 @@ Deno.test({
       ) {
         const text = await plan("places", where);
         assert.match(text, condition, text);
+      }
+    } finally {
+      await db.close();
+    }
+  },
+});
+
+Deno.test({
+  name: "a read from before a swap finds its key by the index of the table before",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    const tables = [
+      table("things", [field("x", number)]),
+      table("own", [field("x", number)], {
+        rows: "owner",
+      }),
+    ];
+    const db = await testDatabase(tables);
+    const rows = 4_000;
+    try {
+      for (const { name } of tables) {
+        const [st] = await db.admin`select ptr from kontract.storage where id = ${name}`;
+        await db.admin.unsafe(`insert into kontract_private.${st!.ptr} (id, data, _owner, _order)
+          select 'r' || i, jsonb_build_object('id', 'r' || i, 'x', i), 'alice', i
+            from generate_series(1, ${rows}) i`);
+        await db.admin.unsafe(`analyze kontract_private.${st!.ptr}`);
+      }
+      const [old] = await db.admin`select pg_current_snapshot()::text as snap`;
+      const more = (row: MigrationRow): MigrationRow => ({ ...row, x: Number(row.x) + 1 });
+      await migrateUp({
+        adminUrl: db.adminUrl,
+        tables,
+        secrets: db.secrets,
+        gatewayRole: db.gatewayRole,
+        migrations: [{
+          name: "0001_more",
+          hash: "1",
+          load: () =>
+            Promise.resolve({ up: (m) => tables.forEach((t) => m.transform(t.name, more)) }),
+        }],
+      });
+      for (const { name } of tables) {
+        const text = `from kontract_private.before_swap('main', 'alice', '${name}', '{}',
+          '${old!.snap}', array['r7', 'r3999', 'none', 'r7'])`;
+        const found = await db.admin.unsafe(`select id, data->'x' as x ${text} order by id`);
+        assert.deepEqual([...found], [{ id: "r3999", x: 3999 }, { id: "r7", x: 7 }]);
+        let touched = 0;
+        for (let i = 0; i < 2; i++) {
+          const [row] = await db.admin.unsafe(
+            `explain (analyze, buffers, format json) select * ${text}`,
+          );
+          const { Plan } = row!["QUERY PLAN"][0];
+          touched = Plan["Shared Hit Blocks"] + Plan["Shared Read Blocks"];
+        }
+        assert.ok(touched < 40, `${name}: ${touched} blocks`);
       }
     } finally {
       await db.close();

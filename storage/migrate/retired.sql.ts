@@ -27,10 +27,16 @@ export const RETIRED_FUNCTIONS: readonly string[] = [
      if r is null or ${beforeKept("r->>'swap_txid'")} then
        raise exception 'snapshot' using errcode = '72000';
      end if;
+     -- Live and closed versions each have an index by key, none has both.
      return query execute format($q$
-       select u.id, ($4 || u.data) - $5, u._txid, u._owner, u._order from kontract_private.%I u
-        where u.id = any ($1) %s and pg_visible_in_snapshot(u._txid, $3)
-          and (u._deleted_txid is null or not pg_visible_in_snapshot(u._deleted_txid, $3)) $q$,
+       select u.id, ($4 || u.data) - $5, u._txid, u._owner, u._order
+         from (select distinct unnest($1) as id) k cross join lateral (
+           (select * from kontract_private.%1$I u where u.id = k.id and u._deleted_txid is null%2$s
+               and pg_visible_in_snapshot(u._txid, $3))
+           union all
+           (select * from kontract_private.%1$I u where u.id = k.id and u._deleted_txid is not null%2$s
+               and pg_visible_in_snapshot(u._txid, $3) order by u._deleted_txid desc limit 1)) u
+        where u._deleted_txid is null or not pg_visible_in_snapshot(u._deleted_txid, $3) $q$,
        r->>'ptr', case when (r->>'owned')::boolean then ' and u._owner = $2' else '' end)
      using p_ids, p_user, p_snap, r->'lazy', array(select f.key from jsonb_each_text(r->'bits') f
        where ((f.value::int | coalesce((p_grants->>f.key)::int, 0)) & 4) = 0);
