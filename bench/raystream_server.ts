@@ -8,7 +8,7 @@ import { createRaystreamServer, type Dispatch } from "../protocol/mod.ts";
 import { loadCodecs } from "../compiler/emit/testing/load_codec.ts";
 import { ENTRIES, TYPES } from "./codec_page.ts";
 import type { Page } from "./flatbuffers_page.ts";
-import { ECHO, openPieces, UPLOAD } from "./raystream_ops.ts";
+import { ECHO, PieceOpener, UPLOAD } from "./raystream_ops.ts";
 
 const { page } = await loadCodecs(TYPES, ENTRIES);
 const number = (value: number): Uint8Array => new TextEncoder().encode(String(value));
@@ -26,11 +26,30 @@ const ray = createRaystreamServer({
   limits: { message: 4 << 20 },
 });
 
-function echoSocket(request: Request): Response {
+/** What comes in binary messages after it was announced: raw, or in sealed pieces. */
+interface Upload {
+  readonly id: number;
+  left: number;
+  length: number;
+  readonly pieces: PieceOpener | null;
+}
+
+function plainSocket(request: Request): Response {
   const { socket, response } = Deno.upgradeWebSocket(request);
+  socket.binaryType = "arraybuffer";
+  let upload: Upload | undefined;
+  const answer = (id: number, result: unknown): void => socket.send(JSON.stringify({ id, result }));
   socket.onmessage = ({ data }) => {
-    const { id, args } = JSON.parse(data) as { id: number; args: Page };
-    socket.send(JSON.stringify({ id, result: args }));
+    if (typeof data === "string") {
+      const { id, args, messages, sealed } = JSON.parse(data);
+      if (messages === undefined) return answer(id, args as Page);
+      upload = { id, left: messages, length: 0, pieces: sealed ? new PieceOpener() : null };
+    } else if (upload !== undefined) {
+      upload.length += data.byteLength;
+      upload.pieces?.push(new Uint8Array(data));
+      if (--upload.left > 0) return;
+      answer(upload.id, upload.pieces?.end().length ?? upload.length);
+    }
   };
   return response;
 }
@@ -46,16 +65,22 @@ function sealedSocket(request: Request): Response {
 
 async function plain(request: Request, path: string): Promise<Response> {
   if (path === "/json") return Response.json(await request.json() as Page);
-  const bytes = await request.arrayBuffer();
-  if (path === "/pieces") return Response.json(openPieces(new Uint8Array(bytes)).length);
-  return Response.json(bytes.byteLength, { status: path === `/${UPLOAD}` ? 200 : 404 });
+  if (path === "/pieces") {
+    const opener = new PieceOpener();
+    if (request.headers.has("content-length")) {
+      opener.push(new Uint8Array(await request.arrayBuffer()));
+    } else for await (const chunk of request.body ?? []) opener.push(chunk);
+    return Response.json(opener.end().length);
+  }
+  const { byteLength } = await request.arrayBuffer();
+  return Response.json(byteLength, { status: path === `/${UPLOAD}` ? 200 : 404 });
 }
 
 const http = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
   const path = new URL(request.url).pathname;
   const socket = request.headers.get("upgrade") === "websocket";
   if (path === "/raystream") return socket ? sealedSocket(request) : ray.handle(request, dispatch);
-  return socket ? echoSocket(request) : plain(request, path);
+  return socket ? plainSocket(request) : plain(request, path);
 });
 const { pins } = await ray.keys();
 console.log(JSON.stringify({ url: `http://127.0.0.1:${http.addr.port}`, pins }));
