@@ -121,27 +121,20 @@ export class SocketLink {
     this.#waiting = [];
     this.#held = 0;
     try {
-      const sealed = this.#seal(messages);
-      this.#persist?.(this.positions);
-      for (const bytes of sealed) this.#socket.send(bytes);
+      const frames = framesOf(messages);
+      if (this.#persist === undefined) {
+        // One is under way while the next is sealed.
+        for (const frame of frames) this.#socket.send(this.#sealer.seal(frame));
+      } else {
+        const sealed = frames.map((frame) => this.#sealer.seal(frame));
+        this.#persist(this.positions);
+        for (const bytes of sealed) this.#socket.send(bytes);
+      }
     } catch {
       // Not stored or not sent: the peer must not be left waiting for it.
       return this.close(CloseCode.RENEW);
     }
     if ((this.#socket.bufferedAmount ?? 0) > MAX_BUFFERED) this.close(CloseCode.OVERLOADED);
-  }
-
-  /** One WebSocket message for all, or one for each frame of a large one. */
-  #seal(messages: readonly RayMessage[]): Bytes[] {
-    const [first] = messages;
-    if (messages.length === 1 && first) {
-      return fragments(first).map((frame) => this.#sealer.seal(frame));
-    }
-    if (messages.some(({ payload }) => payload.length > MAX_BATCHED)) {
-      return messages.flatMap((message) => this.#seal([message]));
-    }
-    const payload = encodeBatch(messages);
-    return [this.#sealer.seal({ type: FrameType.BATCH, flags: 0, stream: 0, op: 0, payload })];
   }
 
   /** Opens what one WebSocket message holds. Throws after having closed the link. */
@@ -191,4 +184,12 @@ export class SocketLink {
     this.#closed = true;
     this.#socket.close(code);
   }
+}
+
+/** One frame for all, or fragments where one is large; each is a WebSocket message. */
+function framesOf(messages: readonly RayMessage[]): InnerFrame[] {
+  const large = messages.some(({ payload }) => payload.length > MAX_BATCHED);
+  if (messages.length === 1 || large) return messages.flatMap(fragments);
+  const payload = encodeBatch(messages);
+  return [{ type: FrameType.BATCH, flags: 0, stream: 0, op: 0, payload }];
 }
