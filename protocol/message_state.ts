@@ -78,7 +78,7 @@ export class MessageSealer {
   }
 
   #sealTo(out: Bytes, start: number, message: RayMessage, end: boolean): number {
-    if (this.#ended) throw new KontractError("INTERNAL", "The body has its last frame already.");
+    if (this.#ended) throw new KontractError("INTERNAL"); // nothing may follow the last frame
     let at = start;
     for (const frame of fragments(message)) {
       if (this.#next >= MAX_FRAMES) throw new KontractError("RAY_PROTOCOL");

@@ -23,7 +23,7 @@ export function hkdfExpand(
   length: number = 32,
 ): Bytes {
   if (length > 255 * 32) {
-    throw new KontractError("INTERNAL", `HKDF gives at most 8160 bytes: ${length} were asked for.`);
+    throw new KontractError("INTERNAL");
   }
   // Nearly every key here is one block.
   if (length === 32) return crypto.hmac(prk, concat(info, FIRST));

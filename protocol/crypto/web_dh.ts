@@ -31,9 +31,7 @@ export const webDh: DiffieHellman = {
   },
 
   async fromPrivate(privateKey: Uint8Array): Promise<DhKeyPair> {
-    if (privateKey.length !== 32) {
-      throw new KontractError("RAY_PROTOCOL", "An X25519 private key must be 32 bytes.");
-    }
+    if (privateKey.length !== 32) throw new KontractError("RAY_PROTOCOL");
     const pkcs8 = concat(PKCS8_PREFIX, privateKey);
     const key = await crypto.subtle.importKey("pkcs8", pkcs8, X25519, false, ["deriveBits"]);
     pkcs8.fill(0);
@@ -47,7 +45,7 @@ async function agree(key: CryptoKey, peer: Uint8Array): Promise<Bytes> {
     const bits = await crypto.subtle.deriveBits({ name: "X25519", public: imported }, key, 256);
     return new Uint8Array(bits);
   } catch (cause) {
-    throw new KontractError("RAY_PROTOCOL", "The public key is not usable.", { cause });
+    throw new KontractError("RAY_PROTOCOL", undefined, { cause });
   }
 }
 

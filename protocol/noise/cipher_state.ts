@@ -30,7 +30,7 @@ export function rekeyed(crypto: Symmetric, key: Uint8Array): Bytes {
 /** A key, or none yet, and the number of the next message. */
 export class CipherState {
   readonly #crypto: Symmetric;
-  #key: Bytes | null;
+  readonly #key: Bytes | null;
   #next = 0;
 
   /** With `key` null, messages pass through in clear, as during a handshake before its first DH. */
@@ -55,21 +55,12 @@ export class CipherState {
     if (this.#key === null) return new Uint8Array(ciphertext);
     this.#checkExhausted();
     const plaintext = this.#crypto.open(this.#key, nonceOf(this.#next), ad, ciphertext);
-    if (plaintext === null) {
-      throw new KontractError("RAY_PROTOCOL", "A message is not authentic.");
-    }
+    if (plaintext === null) throw new KontractError("RAY_PROTOCOL");
     this.#next++;
     return plaintext;
   }
 
-  /** REKEY: a new key, the same counter. */
-  rekey(): void {
-    if (this.#key !== null) this.#key = rekeyed(this.#crypto, this.#key);
-  }
-
   #checkExhausted(): void {
-    if (this.#next >= Number.MAX_SAFE_INTEGER) {
-      throw new KontractError("RAY_PROTOCOL", "The key has sealed all messages it may.");
-    }
+    if (this.#next >= Number.MAX_SAFE_INTEGER) throw new KontractError("RAY_PROTOCOL");
   }
 }

@@ -131,9 +131,7 @@ export class HandshakeState {
   }
 
   #readEphemeral(key: Bytes): void {
-    if (key.length !== DH_LENGTH) {
-      throw new KontractError("RAY_PROTOCOL", "A handshake message is too short.");
-    }
+    if (key.length !== DH_LENGTH) throw new KontractError("RAY_PROTOCOL");
     this.#remoteEphemeral = key;
     this.#symmetric.mixHash(key);
   }

@@ -94,7 +94,7 @@ Deno.test("messages out of turn are refused", async () => {
   await assert.rejects(again.initiator.readMessage(message), isProtocol);
 });
 
-Deno.test("a cipher state never reuses a nonce, and REKEY changes the key alone", () => {
+Deno.test("a cipher state never reuses a nonce", () => {
   assert.ok(crypto !== undefined);
   const key = randomBytes(32);
   const [sender, receiver] = [new CipherState(crypto, key), new CipherState(crypto, key)];
@@ -105,9 +105,4 @@ Deno.test("a cipher state never reuses a nonce, and REKEY changes the key alone"
   assert.deepEqual(receiver.decryptWithAd(EMPTY, first), utf8("same"));
   assert.throws(() => receiver.decryptWithAd(EMPTY, first), isProtocol);
   assert.deepEqual(receiver.decryptWithAd(EMPTY, second), utf8("same"));
-  sender.rekey();
-  const third = sender.encryptWithAd(EMPTY, utf8("same"));
-  assert.throws(() => receiver.decryptWithAd(EMPTY, third), isProtocol);
-  receiver.rekey();
-  assert.deepEqual(receiver.decryptWithAd(EMPTY, third), utf8("same"));
 });
