@@ -20,6 +20,8 @@ const MORE_SUITES = [
   "storage/exec/exec_test.ts",
   "storage/migrate/exec/check_test.ts",
   "storage/plan_used_test.ts",
+  "storage/pages_test.ts",
+  "storage/maintenance/doctor/triggers_test.ts",
   "tests/isolation/anomalies_test.ts",
   "tests/tenants/provision_test.ts",
   "tests/tenants/migrations_test.ts",

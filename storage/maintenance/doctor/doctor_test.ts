@@ -151,6 +151,30 @@ Deno.test({
         assert.deepEqual(await problems(), []);
       });
 
+      await test("what keeps promises in Kontract's own tables", async () => {
+        await broken("alter table kontract_private.incarnation set logged", /is not UNLOGGED/);
+        const [salt] = await db
+          .admin`select value from kontract_private.meta where name = 'lock salt'`;
+        await broken(
+          "delete from kontract_private.meta where name = 'lock salt'",
+          /The secret of the tenants' locks is gone/,
+          `insert into kontract_private.meta (name, value) values ('lock salt', '${salt!.value}')`,
+        );
+        await db.admin`create table kept as select * from kontract_private.keys`;
+        await broken(
+          "delete from kontract_private.keys",
+          /No key is installed/,
+          "insert into kontract_private.keys select * from kept",
+        );
+        await db.admin`insert into kontract_private.rebuilds (ptr) values ('tbl_left')`;
+        const left = (await look()).find(({ message }) => message.includes("being rebuilt"));
+        assert.equal(left?.level, "warning");
+        await db.admin.unsafe("update kontract_private.meta set value = '' where name = 'state'");
+        await db.migrate([ACCOUNTS, NOTES]);
+        assert.ok(!(await look()).some(({ message }) => message.includes("being rebuilt")));
+        await db.admin`drop table kept`;
+      });
+
       await test("functions of another version, and functions somebody changed", async () => {
         await db.admin.unsafe(
           `create or replace function kontract_private.insist() returns void language sql as 'select'`,

@@ -14,6 +14,7 @@ import { OWNER_ROLE } from "../../migrate/definer.ts";
 import type { MigrationFile } from "../../migrate/migration.ts";
 import { lookAt } from "../../migrate/status.ts";
 import { type Finding, ok, trouble } from "./finding.ts";
+import { checkOwnTables } from "./own_table_checks.ts";
 import { judgePooler, poolerMode } from "./pooler_check.ts";
 import { checkPrivileges } from "./privilege_checks.ts";
 import {
@@ -90,6 +91,7 @@ async function inside(
   const status = await lookAt(tx, options);
   findings.push(
     await checkFunctions(tx, meta),
+    ...await checkOwnTables(tx),
     ...await checkSchema(tx, status),
     ...await checkQueries(tx, meta, options.execs ?? []),
     ...await checkTenants(tx, status),
