@@ -12,7 +12,11 @@ const SUITES = [
 ];
 
 if (Deno.env.get("KONTRACT_LONG") === "1") {
-  SUITES.push("../auth_service_test.ts", "../../storage/migrate/migrations_test.ts");
+  SUITES.push(
+    "../auth_service_test.ts",
+    "../../storage/pages_test.ts",
+    "../../storage/migrate/migrations_test.ts",
+  );
 }
 
 for (const suite of SUITES) await import(`${suite}?tenant=acme`);
