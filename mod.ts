@@ -18,6 +18,7 @@
 export * from "./runtime/registry.ts";
 export {
   backend,
+  type BackendContext,
   type BackendDecorator,
   type BackendFunction,
   type BackendOptions,
