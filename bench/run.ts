@@ -17,6 +17,7 @@ const BENCHES: Readonly<Record<string, readonly [file: string, summary: string]>
   password: ["password.ts", "password hashing"],
   storage: ["storage.ts", "storage against statements written by hand with the same driver"],
   tenants: ["tenants.ts", "a call in a tenant against one in main; memory of many tenants"],
+  types: ["types.ts", "TypeScript on an app of 3,000 routes, beside plain functions and tRPC"],
   peers: ["peers.ts", "whole calls beside Hono + postgres.js and tRPC + Drizzle"],
   raystream: ["raystream.ts", "sealed calls against plain JSON over the same transport"],
 };

@@ -3,8 +3,14 @@
  * each that must not is refused at its place. `kontract check` judges, and so are the three spellings.
  */
 import assert from "node:assert/strict";
+import { join } from "node:path";
+import { AnalysisCache, analyze } from "./analysis.ts";
+import { Diagnostics } from "./diagnostic.ts";
+import { clientTypes } from "./emit/client.ts";
 import { check, formatDiagnostics } from "./mod.ts";
+import { ProgramCache } from "./program.ts";
 import { makeApp } from "./testing/app.ts";
+import { largeApp } from "./testing/large_app.ts";
 
 const SERVER: Readonly<Record<string, string>> = {
   "src/schema.ts": `import { primkey, table } from "@kontract/kontract";
@@ -159,4 +165,35 @@ export async function three(): Promise<void> {}
     "src/function.ts",
     "src/method.ts",
   ]);
+});
+
+/** What TypeScript makes to check a front end that calls one of `routes` functions. */
+async function frontEndCost(routes: number): Promise<readonly [types: number, made: number]> {
+  await using app = await makeApp(largeApp(routes, routes / 5));
+  const diagnostics = new Diagnostics();
+  const found = await analyze({
+    root: app.root,
+    hosts: [],
+    cache: new AnalysisCache(),
+    diagnostics,
+    checkWeb: false,
+    time: (_stage, work) => work(),
+  });
+  assert.ok(found?.webEntry != null, formatDiagnostics(diagnostics.list()));
+  const { graph, graphFile, entry, webEntry, manifest } = found;
+  const client = join(app.root, ".kontract", "client.d.ts");
+  const program = await new ProgramCache().program({
+    graph,
+    graphFile,
+    roots: [webEntry],
+    overlay: new Map([[client, clientTypes(manifest)]]),
+    aliases: new Map([["@kontract/kontract", entry], ["@/client", client]]),
+    compilerOptions: {},
+  });
+  assert.deepEqual(program.getSemanticDiagnostics(program.getSourceFile(webEntry)), []);
+  return [program.getTypeCount(), program.getInstantiationCount()];
+}
+
+Deno.test("routes that a front end does not call cost its check nothing", async () => {
+  assert.deepEqual(await frontEndCost(400), await frontEndCost(20));
 });
