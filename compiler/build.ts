@@ -68,6 +68,10 @@ interface Memory {
   readonly front: FrontEnd;
   readonly hosts: Readonly<Record<Host, HostOutput>>;
   readonly folder: OutputFolder;
+  /** What the last build was made from, where it succeeded, with the front end's files. */
+  last: { readonly analysis: Analysis; readonly front: OutputFiles } | null;
+  /** Bundles for measuring; made where there is a budget. */
+  meter: HostOutput | null;
 }
 
 /** Builds and rebuilds one app; keeps what it parsed in between. */
@@ -80,6 +84,8 @@ export class Builder {
     front: new FrontEnd(),
     hosts: { workers: new HostOutput("workers"), deno: new HostOutput("deno") },
     folder: new OutputFolder(),
+    last: null,
+    meter: null,
   };
   #running: Promise<unknown> = Promise.resolve();
 
@@ -100,6 +106,31 @@ export class Builder {
       const found = await analysisOf(this.#options, this.#memory, diagnostics, timer, true);
       return result(diagnostics, found?.manifest, timer, !diagnostics.failed);
     });
+  }
+
+  /**
+   * Warnings of what the last build would load beyond the app's budget; empty without one. Bundles for
+   * that beside whatever is being rebuilt, and writes nothing.
+   */
+  async overBudget(): Promise<readonly Diagnostic[]> {
+    const { last } = this.#memory;
+    const diagnostics = new Diagnostics();
+    const budget = last?.analysis.project.budget ?? null;
+    if (last === null || budget === null) return [];
+    const { root, hosts = HOSTS, outDir = "dist" } = this.#options;
+    const meter = this.#memory.meter ??= new HostOutput(hosts[0]!);
+    const bundled = await meter.make({
+      analysis: last.analysis,
+      outDir: resolve(root, outDir),
+      minify: false,
+      layout: "bundle",
+      // A source may be another by now: the build that is under way says what is wrong with it.
+      diagnostics: new Diagnostics(),
+    });
+    if (bundled === null) return [];
+    const loads = await measured(new Map([...last.front, ...bundled.files]), bundled.routes);
+    checkBudget(budget, loads, diagnostics, "warning");
+    return diagnostics.list();
   }
 
   #queued(work: (timer: Timer) => Promise<BuildResult>): Promise<BuildResult> {
@@ -224,12 +255,14 @@ async function runBuild(
   for (const [name, bytes] of front ?? []) files.set(`public/${name}`, bytes);
   for (const one of chunks) for (const [name, bytes] of one?.files ?? []) files.set(name, bytes);
   if (diagnostics.failed) return result(diagnostics, manifest, timer, false);
+  const shown = [...files].filter(([name]) => name.startsWith("public/"));
+  memory.last = { analysis, front: new Map(shown) };
   const routes = chunks[0]?.routes ?? new Map<string, string>();
   const measure = options.sizes ?? (project.budget !== null && layout === "bundle");
   const loads = measure
     ? await timer.time("sizes", () => measured(files, routes))
     : { routes: [...routes].map(([name, file]) => ({ name, file, load: null })), frontEnd: null };
-  if (project.budget !== null && measure) checkBudget(project.budget, loads, diagnostics);
+  if (project.budget !== null && measure) checkBudget(project.budget, loads, diagnostics, "error");
   if (diagnostics.failed) return result(diagnostics, manifest, timer, false);
   // The lock before the swap: a number that is in an output must never be given away again.
   const lock = async (): Promise<void> => {

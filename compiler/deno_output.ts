@@ -14,8 +14,8 @@ import { dirname, join } from "node:path/posix";
 import type { OutputFiles } from "./size_report.ts";
 
 const IMPORT = /\bimport\((?=("\.{1,2}\/[^"\\]+")\))/g;
-const CALL = "$chunk(";
-const LOADER = "function $chunk(file) { return import(file); }\n";
+/** Names as long as `import`; the first that a script does not have is the function's in it. */
+const NAMES: readonly string[] = ["$chunk", ...Array.from("0123456789", (n) => `$chun${n}`)];
 const MAP_COMMENT = /\/\/# sourceMappingURL=.*\n?$/;
 
 /** What a script has become: a rebuild has most of them unchanged. */
@@ -25,11 +25,14 @@ const changed = new WeakMap<Uint8Array, string>();
 export function forDeno(files: OutputFiles, authored: (path: string) => boolean): OutputFiles {
   const scriptOf = (path: string, text: string): string => {
     const told = authored(path) ? text : text.replace(MAP_COMMENT, "");
+    const name = NAMES.find((one) => !told.includes(one));
+    if (name === undefined) return told;
     const lazy = told.replaceAll(
       IMPORT,
-      (call, literal: string) => files.has(join(dirname(path), JSON.parse(literal))) ? CALL : call,
+      (call, literal: string) =>
+        files.has(join(dirname(path), JSON.parse(literal))) ? `${name}(` : call,
     );
-    return lazy === told ? told : withLoader(lazy);
+    return lazy === told ? told : withLoader(lazy, name);
   };
   return new Map([...files].map(([path, contents]) => {
     if (!path.endsWith(".js")) return [path, contents];
@@ -44,8 +47,9 @@ export function forDeno(files: OutputFiles, authored: (path: string) => boolean)
 }
 
 /** A function declaration is there from the first line on; the comment stays the last line. */
-function withLoader(text: string): string {
+function withLoader(text: string, name: string): string {
+  const loader = `function ${name}(file) { return import(file); }\n`;
   const at = text.search(MAP_COMMENT);
   const end = at < 0 ? text.length : at;
-  return `${text.slice(0, end)}${LOADER}${text.slice(end)}`;
+  return `${text.slice(0, end)}${loader}${text.slice(end)}`;
 }

@@ -63,3 +63,12 @@ Deno.test("only imports of the bundle's own files are hidden, and no line change
   assert.doesNotMatch(String(made.get("chunks/a.js")), /sourceMapping|\$chunk/);
   assert.equal(made.get("x.map"), map);
 });
+
+Deno.test("a script with names of its own like the loader's gets another", () => {
+  const text = `const $chunk = 1, $chun0 = 2; import("./chunks/a.js");\n`;
+  const made = forDeno(new Map([["server.js", text], ["chunks/a.js", ""]]), () => false);
+  assert.equal(
+    made.get("server.js"),
+    text.replace("import(", "$chun1(") + "function $chun1(file) { return import(file); }\n",
+  );
+});

@@ -20,6 +20,8 @@ interface Kept {
   readonly key: string;
   /** Local modules with what their imports were. */
   readonly files: ReadonlyMap<string, Seen>;
+  /** Configuration files of modules outside of the app's folder, with their texts. */
+  readonly configs: ReadonlyMap<string, string | null>;
 }
 
 interface Seen {
@@ -38,7 +40,7 @@ export class GraphCache {
     const key = digest([rootFile, rootText, ...configTexts(cwd)], 32);
     const kept = this.#kept;
     this.#kept = null;
-    if (kept !== null && kept.key === key) {
+    if (kept !== null && kept.key === key && isUnchanged(kept.configs)) {
       const files = this.#unchanged(kept.files, cwd);
       if (files !== null) {
         this.#kept = { ...kept, files };
@@ -54,7 +56,7 @@ export class GraphCache {
         if (seen === null) return graph;
         files.set(file, seen);
       }
-      this.#kept = { graph, key, files };
+      this.#kept = { graph, key, files, configs: outerConfigs([...files.keys()], cwd) };
     }
     return graph;
   }
@@ -91,6 +93,38 @@ function importsOf(text: string): string {
   const notes = text.match(/@(?:deno-types|ts-types|ts-self-types|jsx\w*)\b.*|\bwith\s*\{.*/g) ??
     [];
   return digest([...names, "", ...notes], 32);
+}
+
+/**
+ * Of each module outside of `root`, such as one of another member of the workspace, the nearest
+ * configuration: its imports and exports count for the module.
+ */
+function outerConfigs(files: readonly string[], root: string): ReadonlyMap<string, string | null> {
+  const found = new Map<string, string | null>();
+  const seen = new Set<string>();
+  for (const file of files) {
+    if (file.startsWith(root + sep)) continue;
+    for (let folder = dirname(file); !seen.has(folder); folder = dirname(folder)) {
+      seen.add(folder);
+      const texts = ["deno.json", "deno.jsonc", "package.json"].map((name) => join(folder, name))
+        .map((path) => [path, textOf(path)] as const).filter(([, text]) => text !== null);
+      for (const [path, text] of texts) found.set(path, text);
+      if (texts.length > 0 || dirname(folder) === folder) break;
+    }
+  }
+  return found;
+}
+
+function isUnchanged(configs: ReadonlyMap<string, string | null>): boolean {
+  return [...configs].every(([path, text]) => textOf(path) === text);
+}
+
+function textOf(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return null;
+  }
 }
 
 /** Configuration files from the app's folder upwards. */

@@ -1,10 +1,10 @@
 /**
  * The budget of `kontract.json`: how many bytes a first call and the page may load. What is over it fails
- * the build.
+ * the build, and is a warning in `kontract dev`.
  *
  * @module
  */
-import type { Diagnostics } from "./diagnostic.ts";
+import type { Diagnostic, Diagnostics } from "./diagnostic.ts";
 import type { BuildReport, LoadSize } from "./size_report.ts";
 
 /** Bytes after gzip, as `"budget"` in `kontract.json` sets them. */
@@ -15,18 +15,19 @@ export interface SizeBudget {
   readonly frontEnd?: number;
 }
 
-/** Adds an error for whatever is over its budget. */
+/** Adds a problem for whatever is over its budget. */
 export function checkBudget(
   budget: SizeBudget,
   { routes, frontEnd }: Pick<BuildReport, "routes" | "frontEnd">,
   diagnostics: Diagnostics,
+  severity: Diagnostic["severity"],
 ): void {
   const over = (what: string, load: LoadSize | null, limit: number | undefined): void => {
     if (load === null || limit === undefined || load.gzip <= limit) return;
     const largest = load.files.slice(0, 3).map((one) => `${one.file}  ${bytes(one.gzip)}`);
     diagnostics.add({
       code: "KT7002",
-      severity: "error",
+      severity,
       message: `${what} ${bytes(load.gzip)} after gzip (${bytes(load.minified)} minified); ` +
         `the budget in kontract.json is ${bytes(limit)}.`,
       hint:

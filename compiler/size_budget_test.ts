@@ -1,7 +1,7 @@
 /** Sizes and their budget: what is measured, what fails a build, and with which words. */
 import assert from "node:assert/strict";
 import { Diagnostics } from "./diagnostic.ts";
-import { build, formatDiagnostics } from "./mod.ts";
+import { build, createBuilder, formatDiagnostics } from "./mod.ts";
 import { parseBudget } from "./size_budget.ts";
 import { makeApp } from "./testing/app.ts";
 
@@ -80,4 +80,27 @@ Deno.test("a budget that is none is told", () => {
       /KT1001 'budget' in kontract\.json must hold[^]*hint: "budget": \{ "route"/,
     );
   }
+});
+
+Deno.test("in watch mode what is over its budget is told beside the build, with the numbers of a build", async () => {
+  await using app = await makeApp(APP);
+  const builder = createBuilder({ root: app.root, hosts: ["deno"], layout: "modules" });
+  assert.deepEqual(await builder.overBudget(), [], "nothing is built yet");
+  assert.equal((await builder.rebuild()).ok, true);
+  assert.deepEqual(await builder.overBudget(), [], "there is no budget");
+  await app.write("kontract.json", `{ "budget": { "route": 12000, "frontEnd": 1000 } }`);
+  assert.equal((await builder.rebuild()).ok, true, "it fails no rebuild");
+  const before = await app.read("dist/manifest.json");
+  const warnings = await builder.overBudget();
+  assert.deepEqual(
+    warnings.map(({ code, severity }) => [code, severity]),
+    [["KT7002", "warning"], ["KT7002", "warning"]],
+  );
+  assert.equal(await app.read("dist/manifest.json"), before);
+  const failed = await build({ root: app.root, hosts: ["deno"] });
+  const plain = (text: string): string => text.replaceAll(/-[A-Z0-9]{8}\.js/g, "");
+  assert.deepEqual(
+    failed.diagnostics.map(({ message, hint }) => [message, plain(hint!)]),
+    warnings.map(({ message, hint }) => [message, plain(hint!)]),
+  );
 });
