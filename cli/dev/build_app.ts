@@ -30,6 +30,8 @@ export interface AppBuilder {
    * @throws {KontractError} `BUILD_FAILED`; the message holds every diagnostic with its code frame.
    */
   build(): Promise<BuiltApp>;
+  /** Formatted warnings of what the last build loads beyond the app's budget; empty for none. */
+  overBudget(): Promise<string>;
   /** Ends the bundler's process. */
   close(): Promise<void>;
 }
@@ -53,6 +55,10 @@ export function appBuilder(
     async build(): Promise<BuiltApp> {
       const { compiler, builder } = await (making ??= make());
       return outcome(compiler, await builder.rebuild());
+    },
+    async overBudget(): Promise<string> {
+      const { compiler, builder } = await (making ??= make());
+      return compiler.formatDiagnostics(await builder.overBudget(), { color: isColored() });
     },
     async close(): Promise<void> {
       await (await making)?.compiler.stopBundler();
@@ -85,8 +91,11 @@ function outcome(
   compiler: Compiler,
   result: BuildResult,
 ): BuiltApp {
-  const color = Deno.stderr.isTerminal() && !Deno.noColor;
-  const text = compiler.formatDiagnostics(result.diagnostics, { color });
+  const text = compiler.formatDiagnostics(result.diagnostics, { color: isColored() });
   if (!result.ok || result.manifest === undefined) throw new KontractError("BUILD_FAILED", text);
   return { manifest: result.manifest, warnings: text, report: result.report };
+}
+
+function isColored(): boolean {
+  return Deno.stderr.isTerminal() && !Deno.noColor;
 }

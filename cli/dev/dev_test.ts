@@ -102,3 +102,33 @@ for (const host of HOST_NAMES) {
     },
   );
 }
+
+Deno.test("dev warns of what is over the budget, and serves it", options, async () => {
+  await using app = await TemporaryApp.create([]);
+  const file = join(app.folder, "kontract.json");
+  const config = JSON.parse(await Deno.readTextFile(file).catch(() => "{}")) as object;
+  await Deno.writeTextFile(file, JSON.stringify({ ...config, budget: { route: 10 } }));
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", CLI, "dev", "--port", "0", "--host", "deno"],
+    cwd: app.folder,
+    env: app.env,
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  const { url } = await app.info(child);
+  await app.call(url, "writeNote", ["n1", "first"]);
+  let said = "";
+  for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
+    said += text;
+    if (said.includes("warning KT7002")) break;
+  }
+  assert.match(
+    said,
+    /warning KT7002 The first call of each of '\w+'.* the budget in kontract\.json is 10 bytes/,
+  );
+  assert.equal(await app.call(url, "readNote", ["n1"]), "first");
+  child.kill("SIGTERM");
+  assert.equal((await child.status).code, 0);
+  await app.quiet();
+});

@@ -92,6 +92,9 @@ async function serve(
   }
 }
 
+/** How long after a rebuild its sizes are held against the budget. */
+const MEASURED_AFTER_MS = 1500;
+
 /** One run: what is built again and again over one database and one host. */
 class Session {
   readonly #options: ServeOptions;
@@ -105,6 +108,10 @@ class Session {
   /** What the database was migrated to last. */
   #migrated = "";
   #stamping: Promise<void> = Promise.resolve();
+  /** Measures what a build loads, some time after the last one. */
+  #measuring: ReturnType<typeof setTimeout> | undefined;
+  #measured: Promise<void> = Promise.resolve();
+  #overBudget = "";
   /** The app's name, once a build has told it. */
   name = "The app";
 
@@ -133,6 +140,10 @@ class Session {
       sizes: false,
     });
     this.#running.defer(() => this.#builder.close());
+    this.#running.defer(() => {
+      clearTimeout(this.#measuring);
+      return this.#measured;
+    });
     const building = this.#firstBuild(secrets);
     building.catch(() => {});
     const interrupted = aborted(this.#options.signal).then(() => null);
@@ -182,6 +193,7 @@ class Session {
       await this.#migrate(built);
       await this.#front.hold();
       this.#front.serve(await this.#host.load());
+      if (this.#options.watch) this.#measureLater();
       return true;
     } catch (error) {
       if (!this.#options.watch) throw error;
@@ -193,6 +205,17 @@ class Session {
       this.#front.fail({ code, status: 500, title: "The app cannot be served", detail });
       return false;
     }
+  }
+
+  /** Bundling takes longer than a rebuild, so it waits until nobody is saving files. */
+  #measureLater(): void {
+    clearTimeout(this.#measuring);
+    this.#measuring = setTimeout(() => {
+      this.#measured = this.#builder.overBudget().then((text) => {
+        if (text !== "" && text !== this.#overBudget) console.error(text);
+        this.#overBudget = text;
+      }, () => {});
+    }, MEASURED_AFTER_MS);
   }
 
   /** Nothing to do where tables, queries and migration files are those of the last time. */
