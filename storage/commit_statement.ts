@@ -5,6 +5,7 @@
  * @module
  */
 import { errorFrom } from "../_internal/error_classes.ts";
+import type { KontractError } from "../_internal/errors.ts";
 import type { CallOptions } from "./contract.ts";
 import type { SqlParam } from "./database.ts";
 import { STORAGE_LIMITS } from "./limits.ts";
@@ -18,6 +19,8 @@ export type Statement = readonly [name: string, params: readonly SqlParam[]];
 
 /** Keys up to which single keys are locked; from here on the table is. */
 const FEW_KEYS = 64;
+/** In place of a version where there was no row. */
+const ABSENT = "0";
 
 /**
  * The statement.
@@ -49,7 +52,7 @@ export function commitStatement(
     }
     if (one !== null && part.plain) return ["tenant:put", [...inTenant, part.t, ...one]];
     if (own && part.plain && part.r.length + part.w.length <= FEW_KEYS) {
-      return [`put_many:${tableKey(part.t)}`, [...head, ...call, bounded(fewRows(part))]];
+      return [`put_many:${tableKey(part.t)}`, [...head, ...call, ...fewRows(part)]];
     }
   }
   const all = `[${ops.map(everything).join(",")}]`;
@@ -66,17 +69,35 @@ function oneRow(part: TableOps): readonly SqlParam[] | null {
   return [id, read !== undefined, read?.[1] ?? null, data === null ? null : row(part.t, id, data)];
 }
 
-/** `[[id, seen, operation, data], …]`, each key once; see `put_many`. */
-function fewRows(part: TableOps): string {
-  const seen = new Map(part.r.map(([id, txid]) => [id, JSON.stringify(txid ?? "")]));
-  const rows = part.w.map(([id, data]) => {
-    const known = seen.get(id) ?? "null";
+/**
+ * What is written with what was seen of it, what is deleted, and what was read beside; see `put_many`.
+ *
+ * @throws {KontractError} `TOO_LARGE`
+ */
+function fewRows(part: TableOps): readonly SqlParam[] {
+  const seen = new Map(part.r.map(([id, txid]) => [id, txid ?? ABSENT]));
+  const ids: string[] = [];
+  const rows: string[] = [];
+  const versions: (string | null)[] = [];
+  const gone: string[] = [];
+  let size = 0;
+  for (const [id, data] of part.w) {
+    if (data === null) {
+      gone.push(id);
+      continue;
+    }
+    const text = row(part.t, id, data);
+    size += text.length;
+    ids.push(id);
+    rows.push(text);
+    versions.push(seen.get(id) ?? null);
     seen.delete(id);
-    const operation = data === null ? "2" : `1,${row(part.t, id, data)}`;
-    return `[${JSON.stringify(id)},${known},${operation}]`;
-  });
-  for (const [id, known] of seen) rows.push(`[${JSON.stringify(id)},${known},0]`);
-  return `[${rows.join(",")}]`;
+  }
+  if (size > STORAGE_LIMITS.commitBytes) throw tooMuch();
+  const known = versions.some((version) => version !== null);
+  return [ids, known ? versions : [], rows, gone, [...seen.keys()], [...seen.values()]].map((
+    list,
+  ) => list.length === 0 ? null : list);
 }
 
 /** One table's part as `commit` takes it. */
@@ -99,8 +120,10 @@ function row(table: string, id: string, data: unknown): string {
 }
 
 function bounded(text: string): string {
-  if (text.length > STORAGE_LIMITS.commitBytes) {
-    throw errorFrom("TOO_LARGE", "The call writes too much at once.");
-  }
+  if (text.length > STORAGE_LIMITS.commitBytes) throw tooMuch();
   return text;
+}
+
+function tooMuch(): KontractError {
+  return errorFrom("TOO_LARGE", "The call writes too much at once.");
 }

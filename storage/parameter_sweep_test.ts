@@ -63,6 +63,23 @@ const ODD: Readonly<Record<string, readonly string[]>> = {
   ],
   pg_snapshot: ["'1:1:'", "'1:9223372036854775807:'", "'9223372036854775807:9223372036854775807:'"],
   xid8: ["'0'", "'18446744073709551615'"],
+  "text[]": [
+    "'{}'",
+    "array[null]::text[]",
+    "array['a', 'a']",
+    "array['a', 'b', null]",
+    "array[['a'], ['b']]",
+    "'[2:3]={a,b}'",
+  ],
+  "xid8[]": ["'{}'", "'{null}'", "'{0}'", "'{0,1,2}'", "'{18446744073709551615}'"],
+  "jsonb[]": [
+    "'{}'",
+    "'{null}'",
+    "array['null']::jsonb[]",
+    `array['{"id":"b","text":"x"}']::jsonb[]`,
+    `array[['{"id":"a","text":"x"}'], ['{}']]::jsonb[]`,
+    `('[0:0]=' || array['{"id":"a","text":"x"}']::jsonb[]::text)::jsonb[]`,
+  ],
   bytea: ["'\\x'", "'\\x00ff'"],
 };
 
@@ -81,7 +98,8 @@ function usual(sid: string, tenant: string, name: string): Readonly<Record<strin
     p_limit: "9",
     p_read: "false",
     p_data: `'{"id":"a","text":"mine"}'`,
-    p_rows: `'[["a",null,1,{"id":"a","text":"mine"}]]'`,
+    p_keys: "array['a']",
+    p_rows: `array['{"id":"a","text":"mine"}']::jsonb[]`,
     p_ops: `'[{"t":"${name}","g":null,"r":[],"q":[],"w":[["a",{"id":"a","text":"mine"}]]}]'`,
     p_name: "'made'",
     p_actor: "'mallory'",
@@ -94,8 +112,11 @@ function usual(sid: string, tenant: string, name: string): Readonly<Record<strin
   };
 }
 
-/** What a refusal may be; see `failure.ts`. Whatever else there is says that a function has broken. */
-const REFUSAL = /^(?:22...|23...|25001|28000|40001|42501|42P01|54...|55P03|72000)$/;
+/**
+ * What a refusal may be; see `failure.ts`. Whatever else there is says that a function has broken. 0A000 is
+ * PostgreSQL's for arrays of arrays.
+ */
+const REFUSAL = /^(?:0A000|22...|23...|25001|28000|40001|42501|42P01|54...|55P03|72000)$/;
 
 Deno.test({
   name: "parameters of every kind",

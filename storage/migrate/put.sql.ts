@@ -2,11 +2,11 @@
  * The commit of one row: what `commit` does (see there for the order and what it promises), written
  * out for one table and one key. Most calls that write change one row they have read, or write one blindly.
  *
- * Three statements: the effect record and then the locks; everything that is checked, with the live
- * version, in one fresh statement; the write. As for `get`, setting
- * statements and expressions up is most of the cost, so all is conditions of one search; why it found
- * nothing is asked by another, only then. Tenant and owner are compared in a form that no index serves:
- * only the session's id may choose how its row is found.
+ * The effect record and then the locks; everything that is checked, with the live version, in one fresh
+ * statement; the writes. As for `get`, setting statements and expressions up is most of the cost, so all is
+ * conditions of one search, with fewer of them where nothing was read; why it found nothing is asked by
+ * another, only then. Tenant and owner are compared in a form that no index serves: only the session's id may
+ * choose how its row is found.
  *
  * @module
  */
@@ -22,25 +22,19 @@ import { keepVersions } from "./table.sql.ts";
  */
 export function putFunction(table: TableSql, tenant: string): string {
   const ptr = `kontract_private.${identifier(table.ptr)}`;
-  const own = table.owned ? " and u._owner = x.owner" : "";
   const name = literal(table.name);
   const at = `${literal(tenant)} || chr(10) || ${name}`;
   const locks = `pg_advisory_xact_lock_shared(hashtextextended(${at}, 11)) is null,
               pg_advisory_xact_lock(hashtextextended(${at} || chr(10) || p_id, 12)) is null`;
-  const need = `(case when p_data is null then 1 else 2 end + case when p_read then 4 else 0 end)`;
   const fail = (errcode: string, message: string, detail: string) =>
     failure(table, errcode, message, detail);
-  const guarded = Object.keys(table.bits).length > 0;
-  const from =
-    `from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${INCARNATION}
-            left join ${ptr} u on u.id = p_id and u._deleted_txid is null${own}
-      where ${ALIVE_SID}`;
   return `create or replace function kontract.put_${table.key}(
      p_sid text, p_owner text, p_bits int, p_group text, p_grants jsonb, p_snap pg_snapshot, p_inc text,
      p_lane text, p_reqno numeric, p_answer bytea, p_id text, p_read boolean, p_seen xid8, p_data jsonb)
    returns text language plpgsql volatile ${DEFINER_HOT} as $f$
    #variable_conflict use_column
    declare
+     need int := case when p_data is null then 1 else 2 end + case when p_read then 4 else 0 end;
      v_one boolean; v_two boolean; v_wrong text; v_row tid; v_before jsonb; may int; broken text;
    begin
      if p_lane is null then
@@ -53,27 +47,100 @@ export function putFunction(table: TableSql, tenant: string): string {
          return stored_answer(p_sid, ${literal(tenant)}, p_owner, p_group, p_lane, p_reqno);
        end if;
      end if;
-     select u.ctid${guarded ? ", u.data" : ""} into v_row${guarded ? ", v_before" : ""} ${from}
-        and x.tenant is not distinct from ${
-    literal(tenant)
-  } and x.owner is not distinct from p_owner
-        and current_setting('transaction_isolation') = 'read committed'
-        and current_setting('synchronous_commit') <> 'off'
-        and st.permissions & p_bits & ${need} = ${need} and st.ptr = ${literal(table.ptr)}
-        and (p_group is null or p_group = any (x.ugroups))${
-    table.name.startsWith("_") ? " and x.system" : ""
-  } and i.value is not null
-        and (p_snap is null or not (${staleSnapshot("i.value", "st.epoch", "x.create_txid")})${
-    table.swap === undefined ? "" : ` and not (${beforeSwap(table.swap)})`
-  })
-        and (not p_read or pg_snapshot_xmin(p_snap) >= st.horizon and u._txid is not distinct from p_seen)
-        and (p_lane is null or u._txid is null or u._txid <= pg_current_xact_id());
+     ${look(table, tenant)}
      if not found then
-       select case
+       ${lookAgain(table, tenant)}
+     end if;
+     if v_row is null and p_lane is not null then
+       perform 1 from ${ptr} u where u.id = p_id and u._deleted_txid > pg_current_xact_id()${
+    table.owned ? " and u._owner = p_owner" : ""
+  } limit 1;
+       if found then ${fail("40001", "conflict", ", 'key', p_id")} end if;
+     end if;
+     if p_data is null then
+       update ${ptr} u set _deleted_txid = pg_current_xact_id() where u.ctid = v_row;
+       return '';
+     end if;
+     ${isGuarded(table) ? guard(table, fail) : ""}
+     ${
+    write(
+      table,
+      tenant,
+      `if v_row is null then
+         insert into ${ptr} (id, data, _owner, _order)
+           values (p_id, p_data, p_owner, nextval('kontract_private.${table.ptr}_seq'));
+       else
+         ${keepVersions(ptr, "u.ctid = v_row")};
+         update ${ptr} u set data = p_data, _txid = pg_current_xact_id() where u.ctid = v_row;
+       end if;`,
+    )
+  }
+     return '';
+   end $f$`;
+}
+
+/** True where fields have rights of their own; what may be written then depends on what was there. */
+function isGuarded(table: TableSql): boolean {
+  return Object.keys(table.bits).length > 0;
+}
+
+function guarded(table: TableSql, column: string): string {
+  return isGuarded(table) ? `, ${column}` : "";
+}
+
+/** Finds the live version, or that there is none, where nothing is out of the ordinary. */
+function look(table: TableSql, tenant: string): string {
+  // An id taken before waiting may be older than what it overwrites: as in commit.
+  const search = `select u.ctid${guarded(table, "u.data")} into v_row${guarded(table, "v_before")}
+         ${sessionAndRow(table)} and ${mayCommit(table, tenant, "need")}
+          and (u._txid <= pg_current_xact_id()) is not false`;
+  return `if p_snap is null and not p_read then
+       ${search};
+     else
+       ${search} and ${knownSnapshot(table)}
+          and (not p_read or pg_snapshot_xmin(p_snap) >= st.horizon and u._txid is not distinct from p_seen);
+     end if;`;
+}
+
+/** Session, table, incarnation and the live version, for the session alone. */
+function sessionAndRow(table: TableSql): string {
+  return `from trxs x join storage st on st.owner = x.tenant and st.id = ${
+    literal(table.name)
+  } ${INCARNATION}
+            left join kontract_private.${identifier(table.ptr)} u
+              on u.id = p_id and u._deleted_txid is null${
+    table.owned ? " and u._owner = x.owner" : ""
+  }
+        where ${ALIVE_SID}`;
+}
+
+/** Condition for whoever may commit with the bits `need`; no row where anything is out of the ordinary. */
+export function mayCommit(table: TableSql, tenant: string, need: string): string {
+  return `x.tenant is not distinct from ${literal(tenant)} and x.owner is not distinct from p_owner
+            and current_setting('transaction_isolation') = 'read committed'
+            and current_setting('synchronous_commit') <> 'off'
+            and st.permissions & p_bits & ${need} = ${need} and st.ptr = ${literal(table.ptr)}
+            and (p_group is null or p_group = any (x.ugroups))${
+    table.name.startsWith("_") ? " and x.system" : ""
+  } and i.value is not null`;
+}
+
+/** Condition under which what was read in the call's snapshot can be validated; not where it is null. */
+export function knownSnapshot(table: TableSql): string {
+  return `p_inc = i.value || '.' || st.epoch
+            and pg_snapshot_xmax(p_snap) <= pg_snapshot_xmax(pg_current_snapshot())
+            and pg_visible_in_snapshot(x.create_txid, p_snap)${
+    table.swap === undefined ? "" : ` and not (${beforeSwap(table.swap)})`
+  }`;
+}
+
+/** Finds out what is out of the ordinary and raises it, or finds the row, if any. */
+function lookAgain(table: TableSql, tenant: string): string {
+  return `select case
          when pg_is_in_recovery() or current_setting('transaction_isolation') <> 'read committed'
               or current_setting('synchronous_commit') = 'off' then 'insist'
          when x.tenant <> ${literal(tenant)} or x.owner is distinct from p_owner then 'nobody'
-         when (st.permissions & p_bits & ${need}) is distinct from ${need} or st.ptr <> ${
+         when (st.permissions & p_bits & need) is distinct from need or st.ptr <> ${
     literal(table.ptr)
   }
               or (p_group is not null and (p_group = any (x.ugroups)) is not true)${
@@ -89,39 +156,27 @@ export function putFunction(table: TableSql, tenant: string): string {
               or p_lane is not null and u._txid > pg_current_xact_id() then 'conflict'
          when i.value is null then 'incarnation'
          else 'nothing' end,
-         u.ctid${guarded ? ", u.data" : ""}
-       into v_wrong, v_row${guarded ? ", v_before" : ""}
-       ${from};
-       -- Not wrong any more where somebody else has just filled the incarnation.
-       if v_wrong is distinct from 'nothing' then
-         perform put_wrong(v_wrong, p_sid, p_bits, p_group, ${need}, ${name}, p_id);
-       end if;
-     end if;
-     if v_row is null and p_lane is not null then
-       perform 1 from ${ptr} u where u.id = p_id and u._deleted_txid > pg_current_xact_id()${
-    table.owned ? " and u._owner = p_owner" : ""
-  } limit 1;
-       if found then ${fail("40001", "conflict", ", 'key', p_id")} end if;
-     end if;
-     if p_data is null then
-       update ${ptr} u set _deleted_txid = pg_current_xact_id() where u.ctid = v_row;
-       return '';
-     end if;
-     ${guarded ? guard(table, fail) : ""}
-     begin
-       if v_row is null then
-         insert into ${ptr} (id, data, _owner, _order)
-           values (p_id, p_data, p_owner, nextval('kontract_private.${table.ptr}_seq'));
-       else
-         with kept as (${keepVersions(ptr, "u.ctid = v_row")})
-         update ${ptr} u set data = p_data, _txid = pg_current_xact_id() where u.ctid = v_row;
-       end if;
-     exception when unique_violation then
-       get stacked diagnostics broken = constraint_name;
-     end;
-     ${refuseDuplicate(table, literal(tenant))}
-     return '';
-   end $f$`;
+         u.ctid${guarded(table, "u.data")}
+       into v_wrong, v_row${guarded(table, "v_before")}
+       ${sessionAndRow(table)};
+     -- Not wrong any more where somebody else has just filled the incarnation.
+     if v_wrong is distinct from 'nothing' then
+       perform put_wrong(v_wrong, p_sid, p_bits, p_group, need, ${literal(table.name)}, p_id);
+     end if;`;
+}
+
+/**
+ * Statements that write. A subtransaction, which has a transaction id of its own, only where another row can
+ * have the same value: under its lock a key cannot.
+ */
+export function write(table: TableSql, tenant: string, statements: string): string {
+  if (!table.unique) return statements;
+  return `begin
+         ${statements}
+       exception when unique_violation then
+         get stacked diagnostics broken = constraint_name;
+       end;
+       ${refuseDuplicate(table, literal(tenant))}`;
 }
 
 /** Field rules for `p_data` over `v_before`, field by field; as in commit. */

@@ -119,29 +119,26 @@ export function readFunctions(table: TableSql): readonly string[] {
 }
 
 /**
- * Where a request may have been applied before, that comes first; `v_done` tells. Otherwise the first
- * statement is for a call's first read, without a snapshot, where the statement's own is the call's: what it
- * finds is what the call sees. The second is for later reads. Two of them, since a condition costs its
- * setting up even where nothing comes to be asked of it.
+ * The first two statements are for a call's first read, without a snapshot, where the statement's own is the
+ * call's: what they find is what the call sees; nothing where the request was applied before. The third is for
+ * later reads. Three of them, since a condition costs its setting up even where nothing comes to be asked of it.
  */
-function twoReads(table: TableSql, first: string, later: string): string {
+function threeReads(table: TableSql, first: string, later: string): string {
   return `
-       if p_lane is not null then
-         perform 1 from trxs x join effects e on e.tenant = x.tenant and e.owner = x.owner
-          where ${ALIVE_SID} and e.lane = p_lane and e.reqno = p_reqno;
-         v_done := found;
-       end if;
-       if v_done then
-         null;
-       elsif p_snap is null then
-         ${first};
-       else
-         ${later}
-            and p_inc = i.value || '.' || st.epoch and pg_snapshot_xmin(p_snap) >= st.horizon
-            and pg_snapshot_xmax(p_snap) <= pg_snapshot_xmax(pg_current_snapshot())
-            and pg_visible_in_snapshot(x.create_txid, p_snap)${
+       if p_snap is not null then
+         if p_lane is null then
+           ${later}
+              and p_inc = i.value || '.' || st.epoch and pg_snapshot_xmin(p_snap) >= st.horizon
+              and pg_snapshot_xmax(p_snap) <= pg_snapshot_xmax(pg_current_snapshot())
+              and pg_visible_in_snapshot(x.create_txid, p_snap)${
     table.swap === undefined ? "" : ` and not (${beforeSwap(table.swap)})`
   };
+         end if;
+       elsif p_lane is null then
+         ${first};
+       else
+         ${first} and not exists (select from effects e where e.tenant = x.tenant and e.owner = x.owner
+           and e.lane = p_lane and e.reqno = p_reqno);
        end if;`;
 }
 
@@ -206,9 +203,9 @@ function getManyFunctions(table: TableSql): readonly string[] {
     `create or replace function kontract.get_many_${table.key}(${parameters}) returns text
      language plpgsql stable ${DEFINER_HOT} as $f$
      #variable_conflict use_column
-     declare answer text; v_done boolean := false; ${hiddenVariable(table)}
+     declare answer text; ${hiddenVariable(table)}
      begin ${
-      twoReads(
+      threeReads(
         table,
         live("pg_current_snapshot()", ""),
         live(
@@ -328,9 +325,9 @@ function getFunctions(table: TableSql): readonly string[] {
     `create or replace function kontract.get_${table.key}(${parameters})
      returns text language plpgsql stable ${DEFINER_HOT} as $f$
      #variable_conflict use_column
-     declare answer text; v_done boolean := false; ${hidden}
+     declare answer text; ${hidden}
      begin ${
-      twoReads(
+      threeReads(
         table,
         live("pg_current_snapshot()"),
         live("p_snap") + " and pg_visible_in_snapshot(u._txid, p_snap)",

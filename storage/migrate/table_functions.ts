@@ -6,25 +6,28 @@
 import { applyFunction } from "./commit.sql.ts";
 import { literal } from "./definer.ts";
 import { putFunction } from "./put.sql.ts";
-import { putManyFunction } from "./put_many.sql.ts";
+import { PUT_MANY_PARAMETERS, putManyFunction } from "./put_many.sql.ts";
 import { readFunctions, type TableSql } from "./read.sql.ts";
 
 /** Statements that create them, or replace them by today's. */
 export function tableFunctions(table: TableSql, tenant: string): readonly string[] {
+  const many = Object.keys(table.bits).length === 0 && !table.unique;
   return [
     table.check.helper,
     ...readFunctions(table),
     applyFunction(table),
     putFunction(table, tenant),
-    // It knows no rights of single fields, so it must not outlive their declaration.
-    Object.keys(table.bits).length === 0 && !table.unique
-      ? putManyFunction(table, tenant)
-      : `do $do$ declare f regprocedure; begin
-           for f in select p.oid from pg_proc p where p.proname = ${
-        literal(`put_many_${table.key}`)
-      } and p.pronamespace = 'kontract'::regnamespace loop
-             execute format('drop function %s', f);
-           end loop; end $do$`,
+    // It knows no rights of single fields, so it must not outlive their declaration; nor may one of a build
+    // before, whose parameters were others.
+    `do $do$ declare f regprocedure; begin
+       for f in select p.oid from pg_proc p where p.proname = ${
+      literal(`put_many_${table.key}`)
+    } and p.pronamespace = 'kontract'::regnamespace${
+      many ? ` and p.pronargs <> ${PUT_MANY_PARAMETERS}` : ""
+    } loop
+         execute format('drop function %s', f);
+       end loop; end $do$`,
+    ...many ? [putManyFunction(table, tenant)] : [],
     `select kontract_private.make_dispatcher(${literal(tenant)})`,
   ];
 }

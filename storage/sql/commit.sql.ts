@@ -10,5 +10,6 @@ export function putStatement(key: string): string {
 
 /** As `put`, for some rows of the table with this key. */
 export function putManyStatement(key: string): string {
-  return `select kontract.put_many_${key}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text::jsonb) as r`;
+  return `select kontract.put_many_${key}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+    $15) as r`;
 }

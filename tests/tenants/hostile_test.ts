@@ -132,7 +132,7 @@ Deno.test({
           await attempt(`put:${key}`, [...head, "x", false, null, row]),
           await attempt(`put_many:${key}`, [
             ...[globex.sid, "same", 7, null, null, null, null, null, null],
-            `[["x",null,1,${row}]]`,
+            ...[["x"], null, [row], null, null, null],
           ]),
         ];
         for (const answer of answers) assert.match(answer, /^refused (72000|42P01|42883)$/);
