@@ -18,6 +18,7 @@ import { postgresDatabase } from "../storage/postgres_database.ts";
 import { gatewayUrl, migrateUp } from "../storage/migrate/mod.ts";
 import { type AnyStorage, call, field, number, string, table } from "../storage/testing/tables.ts";
 import { databaseToken } from "../tests/postgres.ts";
+import { bareTransfer } from "./bare_transfer.ts";
 import { compareRates, median, printGoal, printResults } from "./rounds.ts";
 
 const FULL = Deno.args.includes("--full");
@@ -251,6 +252,8 @@ async function transfer(hot: boolean, on: typeof engine): Promise<void> {
 
 async function benchTransfer(): Promise<void> {
   const rates: number[] = [];
+  const bare = await bareTransfer(plain, ACCOUNTS);
+  await plain.unsafe("vacuum analyze");
   for (const hot of [false, true]) {
     await once(async (s) => {
       for (let i = 0; i < ACCOUNTS; i++) {
@@ -264,6 +267,7 @@ async function benchTransfer(): Promise<void> {
         name: "two round trips, the default 10 connections",
         work: () => transfer(hot, smallEngine),
       },
+      { name: "two round trips without a single check", work: () => bare(...pair(hot)) },
     ], { clients: CLIENTS, turn: 800 });
     const of = hot
       ? `80 % of traffic on ${HOT} of ${ACCOUNTS} accounts`
