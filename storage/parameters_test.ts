@@ -146,11 +146,15 @@ Deno.test({
           const { names } = functions.find((each) => each.name === name)!;
           const params = usual(sids.main, "main", "kept", 7);
           const none = { p_keys: "null", p_rows: "null" };
-          for (
-            const odd of [{}, none, { p_gone: "array['none']" }, { p_gone: "'{}'" }, {
-              p_gone: "array[null]::text[]",
-            }, { ...none, p_gone: "null" }]
-          ) {
+          const odds: readonly Record<string, string>[] = [
+            {},
+            none,
+            { p_gone: "array['none']" },
+            { p_gone: "'{}'" },
+            { p_gone: "array[null]::text[]" },
+            { ...none, p_gone: "null" },
+          ];
+          for (const odd of odds) {
             const answer = await attempt(name, { ...params, ...odd }, names);
             assert.equal(answer, "42501", JSON.stringify(odd));
           }

@@ -305,17 +305,18 @@ export function applyFunction(table: TableSql): string {
       )
       : ""
   }
-     begin
-       insert into ${ptr} (id, data, _owner, _order) ${
-    newVersions("unnest(ids, rows)", "unnest(o_ids, o_owners, o_orders)", {
-      owner: "p_owner",
-      sequence: `kontract_private.${table.ptr}_seq`,
-    })
-  };
-     exception when unique_violation then
-       get stacked diagnostics broken = constraint_name;
-     end;
-     ${refuseDuplicate(table, "p_st.owner")}
+     ${
+    write(
+      table,
+      "p_st.owner",
+      `insert into ${ptr} (id, data, _owner, _order) ${
+        newVersions("unnest(ids, rows)", "unnest(o_ids, o_owners, o_orders)", {
+          owner: "p_owner",
+          sequence: `kontract_private.${table.ptr}_seq`,
+        })
+      };`,
+    )
+  }
    end $f$`;
 }
 
@@ -331,13 +332,22 @@ export function newerVersion(
   } limit 1`;
 }
 
-/** Refuses rows that share a value of the unique index whose name is in the variable `broken`. */
-export function refuseDuplicate(table: TableSql, tenant: string): string {
+/**
+ * Statements that write. A subtransaction, which has a transaction id of its own, only where another row can
+ * have the same value: under its lock a key cannot. `tenant` is a SQL expression.
+ */
+export function write(table: TableSql, tenant: string, statements: string): string {
+  if (!table.unique) return statements;
   const fields = `(select st.indexes->broken from storage st
              where st.owner = ${tenant} and st.id = ${literal(table.name)})`;
-  return `if broken is not null then
-       ${failure(table, "23505", "unique", `, 'fields', ${fields}`)}
-     end if;`;
+  return `begin
+         ${statements}
+       exception when unique_violation then
+         get stacked diagnostics broken = constraint_name;
+       end;
+       if broken is not null then
+         ${failure(table, "23505", "unique", `, 'fields', ${fields}`)}
+       end if;`;
 }
 
 /** Rows of new versions, after those they follow were closed, which come as `closed`. */

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { failure, refuseDuplicate, staleSnapshot } from "./commit.sql.ts";
+import { failure, staleSnapshot, write } from "./commit.sql.ts";
 import { DEFINER_HOT, identifier, literal } from "./definer.ts";
 import { ALIVE_SID, INCARNATION, type TableSql } from "./read.sql.ts";
 import { beforeSwap } from "./retired.sql.ts";
@@ -65,7 +65,7 @@ export function putFunction(table: TableSql, tenant: string): string {
      ${
     write(
       table,
-      tenant,
+      literal(tenant),
       `if v_row is null then
          insert into ${ptr} (id, data, _owner, _order)
            values (p_id, p_data, p_owner, nextval('kontract_private.${table.ptr}_seq'));
@@ -163,20 +163,6 @@ function lookAgain(table: TableSql, tenant: string): string {
      if v_wrong is distinct from 'nothing' then
        perform put_wrong(v_wrong, p_sid, p_bits, p_group, need, ${literal(table.name)}, p_id);
      end if;`;
-}
-
-/**
- * Statements that write. A subtransaction, which has a transaction id of its own, only where another row can
- * have the same value: under its lock a key cannot.
- */
-export function write(table: TableSql, tenant: string, statements: string): string {
-  if (!table.unique) return statements;
-  return `begin
-         ${statements}
-       exception when unique_violation then
-         get stacked diagnostics broken = constraint_name;
-       end;
-       ${refuseDuplicate(table, literal(tenant))}`;
 }
 
 /** Field rules for `p_data` over `v_before`, field by field; as in commit. */
