@@ -17,7 +17,7 @@ Deno.test("every Durable Object is bound, and created with SQLite", () => {
     tag: "kontract-1",
     new_sqlite_classes: ["SessionDO", "KvcDO", "ChangeHubDO", "DbPoolDO"],
   }]);
-  assert.deepEqual(config.compatibility_flags, ["nodejs_compat"]);
+  assert.deepEqual(config.compatibility_flags, ["nodejs_compat", "enable_request_signal"]);
   assert.deepEqual(config.assets, { directory: "./public" });
 });
 
@@ -37,7 +37,11 @@ Deno.test("an app's own settings are kept, and cannot take Kontract's away", () 
   assert.equal(config.no_bundle, true);
   assert.equal(config.assets, undefined);
   assert.deepEqual(config.routes, ["example.com/*"]);
-  assert.deepEqual(config.compatibility_flags, ["nodejs_compat", "global_fetch_strictly_public"]);
+  assert.deepEqual(config.compatibility_flags, [
+    "nodejs_compat",
+    "enable_request_signal",
+    "global_fetch_strictly_public",
+  ]);
   assert.equal((config.durable_objects as { bindings: unknown[] }).bindings.length, 5);
   assert.equal((config.migrations as unknown[]).length, 2);
 });

@@ -17,4 +17,4 @@ export const DURABLE_OBJECTS = {
 export const COMPATIBILITY_DATE = "2026-07-01";
 
 /** Node's modules, which the database driver needs. */
-export const COMPATIBILITY_FLAGS: readonly string[] = ["nodejs_compat"];
+export const COMPATIBILITY_FLAGS: readonly string[] = ["nodejs_compat", "enable_request_signal"];
