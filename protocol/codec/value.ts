@@ -9,8 +9,8 @@
  * }
  * ```
  *
- * Plain data only: undefined, null, booleans, numbers, strings, bigints, Date, Uint8Array, arrays, plain
- * objects, Map, Set.
+ * Plain data only: undefined, null, booleans, numbers, strings, bigints, Date, Uint8Array and other typed
+ * arrays, arrays, plain objects, Map, Set. A typed array has the name of its class in `text`.
  *
  * Arrays and objects are written packed, unless each element needs a table anyhow: one for every number
  * costs more than the number. `kinds` says for each element what it is; strings, numbers and the others

@@ -24,10 +24,10 @@ import {
   toSet,
   vectorAt,
 } from "./reader.ts";
-import { ITEM, KIND, SIZES } from "./value_kind.ts";
+import { ITEM, KIND, SIZES, TYPED } from "./value_kind.ts";
 
 /** Field that a kind needs beside `kind` itself; 0 for none. */
-const FIELD = [undefined, 0, 0, 0, 0, 1, 2, 3, 1, 3, 4, 4, 4, 4, 6, 6] as const;
+const FIELD = [undefined, 0, 0, 0, 0, 1, 2, 3, 1, 3, 4, 4, 4, 4, 6, 6, 3] as const;
 
 const READ = /* @__PURE__ */ new Layout([0, 0, 0, 0, 0, 0, 0, 0, 0], SIZES, [], 0, 4);
 
@@ -85,9 +85,18 @@ export function getValue(p: number): unknown {
       getPacked(p, o, record, o[5] === 0 ? missing() : getNames(p + o[5]!));
       return record;
     }
+    case KIND.typed:
+      return o[2] === 0 ? missing() : getTyped(getString(p + o[2]!), getBytes(at));
     default:
       return bad("kind");
   }
+}
+
+/** Hosts are little-endian, as the wire is. */
+function getTyped(name: string, { buffer, byteLength }: Uint8Array<ArrayBuffer>): unknown {
+  if (!Object.hasOwn(TYPED, name)) bad("kind");
+  const Typed = TYPED[name as keyof typeof TYPED];
+  return byteLength % Typed.BYTES_PER_ELEMENT === 0 ? new Typed(buffer) : bad("bytes");
 }
 
 /** Elements of the packed table at `p`, whose fields are at `o` until another table is read. */

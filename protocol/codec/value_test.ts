@@ -48,6 +48,11 @@ Deno.test("every kind of plain value comes back equal", () => {
     new Date(-8.64e15),
     new Uint8Array(0),
     Uint8Array.of(1, 255),
+    new Float64Array(0),
+    Float32Array.of(1.5, NaN, -0).subarray(1),
+    Int8Array.of(-1),
+    BigUint64Array.of(2n ** 64n - 1n),
+    [Uint16Array.of(1, 65535), { a: Float64Array.of(-0) }],
     [],
     [undefined, null, [1, [2]]],
     {},
@@ -76,9 +81,10 @@ Deno.test("what is not plain data is refused with its path", () => {
     [["ok", "\ud800"], "[1]"],
     [{ "\udfff": 1 }, '["\\udfff"]'],
     [new Date(NaN), ""],
+    [{ a: new DataView(new ArrayBuffer(8)) }, "a"],
+    [new Uint8ClampedArray(1), ""],
     [JSON.parse('{"x": {"__proto__": 1}}'), "x.__proto__"],
     [[new Error("x")], "[0]"],
-    [new Float64Array(1), ""],
   ];
   for (const [value, path] of cases) {
     const error = refusal(value);

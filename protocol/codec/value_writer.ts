@@ -5,7 +5,7 @@
  */
 import { atKey, Broken, no } from "./failure.ts";
 import { Layout } from "./layout.ts";
-import { KIND, SIZES } from "./value_kind.ts";
+import { KIND, SIZES, TYPED } from "./value_kind.ts";
 import {
   down,
   encodeWith,
@@ -27,6 +27,7 @@ const EMPTY = /* @__PURE__ */ new Layout([4], SIZES, [-1], 8, 4);
 const NUMBER = /* @__PURE__ */ new Layout([4, 8], SIZES, [-1, -1], 16, 8);
 const TEXT = /* @__PURE__ */ new Layout([8, 0, 4], SIZES, [-1, -1, -1], 12, 4);
 const BYTES = /* @__PURE__ */ new Layout([8, 0, 0, 4], SIZES, [-1, -1, -1, -1], 12, 4);
+const NAMED_BYTES = /* @__PURE__ */ new Layout([12, 0, 4, 8], SIZES, [-1, -1, -1, -1], 16, 4);
 const ITEMS = /* @__PURE__ */ new Layout([8, 0, 0, 0, 4], SIZES, [-1, -1, -1, -1, -1], 12, 4);
 const PACKED = /* @__PURE__ */ new Layout(
   [20, 0, 0, 0, 16, 0, 4, 8, 12],
@@ -101,11 +102,21 @@ function putObject(value: object, slot: number): void {
     putTag(p + 8, KIND.bytes);
     return putBytes(p + 4, value);
   }
+  if (ArrayBuffer.isView(value)) return putTyped(value, slot);
   down();
   if (value instanceof Set) putItems(value, value.size, KIND.set, slot);
   else if (value instanceof Map) putItems(flat(value), value.size * 2, KIND.map, slot);
   else throw new Broken("plain data", "an instance of a class");
   up();
+}
+
+function putTyped(value: ArrayBufferView, slot: number): void {
+  const name = (value as Float64Array)[Symbol.toStringTag];
+  if (!Object.hasOwn(TYPED, name)) throw new Broken("plain data", "an instance of a class");
+  const p = open(NAMED_BYTES, 0, slot);
+  putTag(p + 12, KIND.typed);
+  putString(p + 4, name);
+  putBytes(p + 8, new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
 }
 
 function* flat(map: ReadonlyMap<unknown, unknown>): Generator<unknown> {
