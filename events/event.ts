@@ -98,7 +98,7 @@ function parseFilter(value: unknown): Readonly<Record<string, unknown>> {
   if (jsonLength(value) > SUBSCRIBE_LIMITS.filter) {
     throw new KontractError(
       "VALIDATION",
-      `'filter' must be plain JSON of at most ${SUBSCRIBE_LIMITS.filter} characters.`,
+      `'filter' must be plain data of at most ${SUBSCRIBE_LIMITS.filter} characters.`,
     );
   }
   return value as Readonly<Record<string, unknown>>;
@@ -106,9 +106,10 @@ function parseFilter(value: unknown): Readonly<Record<string, unknown>> {
 
 function jsonLength(value: object): number {
   try {
-    return JSON.stringify(value).length;
+    return JSON.stringify(value, (_key, inner) => typeof inner === "bigint" ? `${inner}` : inner)
+      .length;
   } catch {
-    return Infinity; // cyclic, or a bigint
+    return Infinity; // cyclic
   }
 }
 

@@ -28,7 +28,7 @@ Deno.test("whatever is no subscription is refused with VALIDATION", () => {
     { source: "a", filter: [] },
     { source: "a", filter: "x" },
     { source: "a", filter: cyclic },
-    { source: "a", filter: { a: 1n } },
+    { source: "a", filter: { a: 10n ** 9000n } },
     { source: "a", filter: { a: "x".repeat(SUBSCRIBE_LIMITS.filter) } },
     { source: "a", resume: 1 },
     { source: "a", resume: "x".repeat(SUBSCRIBE_LIMITS.resume + 1) },

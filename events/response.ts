@@ -24,10 +24,20 @@ export interface SseResponseOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** One event as an SSE frame: `event` is its type, `id` its resume token, `data` the event as JSON. */
+/**
+ * One event as an SSE frame: `event` is its type, `id` its resume token, `data` the event as JSON, values
+ * that JSON has no word for as in results over plain HTTP.
+ */
 export function sseFrame(event: ServerEvent): string {
   const { id, type, source, key, data } = event;
-  return encodeSse({ event: type, id, data: JSON.stringify({ type, source, key, data }) });
+  return encodeSse({ event: type, id, data: JSON.stringify({ type, source, key, data }, asJson) });
+}
+
+function asJson(_key: string, value: unknown): unknown {
+  if (typeof value === "bigint") return `${value}`;
+  if (value instanceof Map || value instanceof Set) return [...value];
+  if (!ArrayBuffer.isView(value)) return value;
+  return new Uint8Array(value.buffer, value.byteOffset, value.byteLength).toBase64();
 }
 
 /**

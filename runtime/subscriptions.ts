@@ -146,7 +146,9 @@ function canonical(value: unknown): string {
   return JSON.stringify(
     value,
     (_key, inner: unknown) =>
-      typeof inner === "object" && inner !== null && !Array.isArray(inner)
+      typeof inner === "bigint"
+        ? `${inner}n`
+        : typeof inner === "object" && inner !== null && !Array.isArray(inner)
         ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => a < b ? -1 : 1))
         : inner,
   );

@@ -8,7 +8,7 @@
  * @module
  */
 import type { TableDef } from "../_internal/manifest.ts";
-import type { ShapeTable } from "../_internal/shape.ts";
+import type { Shape, ShapeTable } from "../_internal/shape.ts";
 import { PermissionError, ValidationError } from "../_internal/error_classes.ts";
 import { bareShape, type FieldKind, type ResolvedPath, resolvePath } from "./field_kind.ts";
 import { encodeValue, type Json, type JsonObject } from "./row_codec.ts";
@@ -125,10 +125,16 @@ function condition(
   const refuse = (): never => {
     throw new ValidationError(`Field '${dotted}': operator '${operator}' does not apply.`);
   };
-  const encode = (item: unknown): Json => encodeValue(shape, item, dotted, scope.types);
+  const encode = (item: unknown): Json =>
+    encodeValue(
+      shape,
+      typeof item === "string" ? fromText(shape, item) : item,
+      dotted,
+      scope.types,
+    );
   // A literal or enum is compared with any value of its kind; a pattern does not bind an operand.
   const loose = (item: unknown): Json =>
-    kind === "text" && typeof item === "string"
+    kind === "text" && typeof item === "string" && shape.kind !== "date"
       ? encodeValue({ kind: "string" }, item, dotted, scope.types)
       : encode(item);
   switch (operator) {
@@ -153,6 +159,14 @@ function condition(
       if (kind === "json" || kind === "boolean") return refuse();
       return [path, operator, kind, loose(value)];
   }
+}
+
+const ISO_DATE = /^(?:\d{4}|[+-]\d{6})-\d\d-\d\d(?:T[\d:.]+(?:Z|[+-]\d\d:\d\d))?$/;
+
+/** A date or bigint as JSON writes it: the filter of a plain `EventSource` has no other. */
+function fromText(shape: Shape, text: string): unknown {
+  if (shape.kind === "date" && ISO_DATE.test(text)) return new Date(text);
+  return shape.kind === "bigint" && /^-?\d{1,1000}$/.test(text) ? BigInt(text) : text;
 }
 
 /** Order by one field. @throws {KontractError} `VALIDATION`, `PERMISSION_DENIED` */
