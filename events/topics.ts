@@ -12,6 +12,7 @@
  */
 import { Bells } from "../_internal/bell.ts";
 import { KontractError } from "../_internal/errors.ts";
+import { plainJson } from "../_internal/plain_json.ts";
 import type { ChangeFeed, FeedBatch, FeedChange, FollowedFeed } from "./subscription.ts";
 
 /** Bounds of a hub; each says what it protects. */
@@ -46,7 +47,7 @@ export function checkMessage(
   checkName(name);
   let text: string | undefined;
   try {
-    text = JSON.stringify(data ?? null);
+    text = plainJson(data ?? null);
   } catch (cause) {
     throw new KontractError("VALIDATION", `The message to '${name}' is not plain JSON.`, { cause });
   }

@@ -7,6 +7,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
+import { plainJson } from "../_internal/plain_json.ts";
 import type { RateLimitResult, SharedSetOptions, SharedState } from "./ports.ts";
 
 export type { RateLimitResult, SharedSetOptions };
@@ -122,7 +123,7 @@ function checkOptions(options: SharedSetOptions): SharedSetOptions {
 function toText(value: unknown): string {
   let text: string | undefined;
   try {
-    text = JSON.stringify(value);
+    text = plainJson(value);
   } catch (cause) {
     throw new KontractError("VALIDATION", "A value of env.shared is plain JSON.", { cause });
   }
