@@ -11,6 +11,7 @@ import { type EnvAuth, envAuth } from "./env_auth.ts";
 import type { StorageOperations } from "../storage/types.ts";
 import { type EnvTenants, envTenants } from "./env_tenants.ts";
 import type { ContextAdditions, StorageRegistry } from "./registry.ts";
+import { isOwnName } from "./own_names.ts";
 import { checkHeader } from "./response.ts";
 import { type SharedStore, sharedStore } from "./shared_store.ts";
 import { unit } from "./unit.ts";
@@ -123,7 +124,11 @@ export const env: Env = {
  * @throws {KontractError} `CONFIG` where it is not set; the caller of the route sees `INTERNAL`
  */
 export function secret(name: string): string {
-  const value = currentCall("secret()").options.secret(name);
+  const { options } = currentCall("secret()");
+  if (isOwnName(name)) {
+    throw new KontractError("CONFIG", `'${name}' is Kontract's own and is given to no function.`);
+  }
+  const value = options.secret(name);
   if (value === undefined) {
     throw new KontractError(
       "CONFIG",

@@ -32,10 +32,19 @@ export function rayDispatch(services: Services, incoming: Incoming): Dispatch {
     try {
       return await dispatch(services, { ...incoming, requestId }, call);
     } catch (error) {
-      const { error: wire } = reportFailure(services.ports.log, error, requestId, { op: call.op });
+      const { error: wire } = reportFailure(services.ports.log, error, requestId, {
+        route: nameOf(services, call.op),
+      });
       return { kind: "error", error: wire };
     }
   };
+}
+
+/** What the log calls an operation. */
+function nameOf({ routes }: Services, op: number): string {
+  if (op === SYSTEM_OPS.AUTH) return "auth";
+  if (op === SYSTEM_OPS.SUBSCRIBE) return "subscribe";
+  return routes.nameOf(op) ?? `op ${op}`;
 }
 
 async function dispatch(services: Services, incoming: Incoming, call: RpcCall): Promise<RpcReply> {

@@ -38,6 +38,11 @@ export class RouteTable {
     return this.#byOp.get(op) ?? notFound();
   }
 
+  /** Name of a number's route, or null. */
+  nameOf(op: number): string | null {
+    return this.#byOp.get(op)?.name ?? null;
+  }
+
   /** Code of a route, its chunk loaded where it was not. */
   async code(route: RouteEntry): Promise<RouteCode> {
     const module = this.#loaded.get(route.module) ?? await this.#load(route.module);

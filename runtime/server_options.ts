@@ -14,6 +14,7 @@ import type { AuthMailer } from "../auth/mail.ts";
 import type { AuthLifetimes } from "../auth/options.ts";
 import type { PasswordScheme } from "../auth/password/mod.ts";
 import { checkOrigin, type OriginList } from "./origins.ts";
+import { isOwnName } from "./own_names.ts";
 
 /** Mail and the rules of sign-in. */
 export interface ServerAuthOptions {
@@ -131,7 +132,7 @@ export function serverOptions(
   if (definition === undefined) return {};
   const made: unknown = definition.make({
     secret(name): string {
-      const value = secret(name);
+      const value = isOwnName(name) ? undefined : secret(name);
       if (value !== undefined) return value;
       throw new KontractError("CONFIG", `The secret '${name}' is not set, which server.ts reads.`);
     },
