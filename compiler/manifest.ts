@@ -19,6 +19,7 @@ import { compareText } from "./diagnostic.ts";
 import { execDefs } from "./discover_execs.ts";
 import type { Discovery } from "./discover.ts";
 import type { Lock } from "./lock.ts";
+import { holdsFile } from "./emit/reachable.ts";
 import type { Lowering, Place } from "./lower/mod.ts";
 import { chainOf } from "./middleware.ts";
 import { appPath } from "./project.ts";
@@ -376,9 +377,18 @@ function fieldDef(field: FieldSource, table: TableSource, input: ManifestInput):
     depth: 0,
   };
   const type = input.lowering.checker.getTypeOfSymbol(field.symbol);
+  const shape = input.lowering.lowerMember(type, field.optional, place);
+  if (holdsFile(shape, input.lowering.names.table)) {
+    input.reporter.error(
+      "KT4001",
+      field.node,
+      `Table '${table.name}' cannot store the File or Blob of '${field.name}'.`,
+      "Store its bytes (a Uint8Array) and its name, or keep it elsewhere and store where.",
+    );
+  }
   return {
     name: field.name,
-    shape: input.lowering.lowerMember(type, field.optional, place),
+    shape,
     optional: field.optional,
     ...(field.default === undefined ? {} : { default: field.default }),
     perm: field.perm,
