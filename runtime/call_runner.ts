@@ -44,6 +44,8 @@ export interface Call {
   arguments(): unknown[];
   /** The answer (or one element of a stream) as bytes. */
   encode(value: unknown, context: CallContext): Uint8Array;
+  /** Hears what the function gave before the first element of a stream. */
+  opened?(value: unknown, context: CallContext): void;
 }
 
 /** What a {@link CallRunner} is made from. */
@@ -58,6 +60,9 @@ export interface CallRunnerParts {
 }
 
 const NOTHING = new Uint8Array(0);
+
+/** How long a host that ends with its requests is held for the `finally` of a stream that was left. */
+const LEAVING_MS = 5_000;
 
 /** Runs calls. */
 export class CallRunner {
@@ -80,7 +85,7 @@ export class CallRunner {
         const outcome = await bounds.race(run.start(async (context) => {
           const result = await context.run(() => call.code.invoke(args()));
           await call.code.readFiles?.(result);
-          const answer = call.encode(result, context);
+          const answer = encoded(call, result, context);
           return stamp === undefined ? answer : stamped(stamp, answer);
         }));
         run.settle(outcome);
@@ -125,19 +130,20 @@ export class CallRunner {
     const writer = pipe.writable.getWriter();
     writer.closed.catch(() => {}); // told by the reader's side
     const started = Promise.withResolvers<void>();
-    const work = bounds.race(run.start(async (context) => {
+    const body = run.start(async (context) => {
       const result = await context.run(() => call.code.invoke(args()));
       const elements = streamOf(context, result);
+      call.opened?.(result, context);
       started.resolve();
       for await (const element of elements) {
         bounds.check();
         await this.#parts.sessions.trusted(call.principal, TRUST_MS);
         await call.code.readFiles?.(element);
-        await writer.write(call.encode(element, context));
+        await writer.write(encoded(call, element, context));
       }
       return NOTHING;
-    }));
-    const ended = work.then(async (outcome) => {
+    });
+    const ended = bounds.race(body).then(async (outcome) => {
       run.settle(outcome);
       if (outcome.replayed) throw new KontractError("REPLAY", "A stream is given once.");
       started.resolve();
@@ -149,7 +155,7 @@ export class CallRunner {
     }).finally(() => {
       bounds.close();
       leave();
-    });
+    }).then(() => settledWithin(body, LEAVING_MS));
     this.#parts.ports.background(ended);
     await started.promise;
     return readAll(pipe.readable, () => gone.abort());
@@ -340,6 +346,30 @@ function freshArguments(call: Call): () => unknown[] {
     first = null;
     return args;
   };
+}
+
+/** A result that is not of its type is the function's fault, not the caller's. */
+function encoded(call: Call, value: unknown, context: CallContext): Uint8Array {
+  try {
+    return call.encode(value, context);
+  } catch (error) {
+    if (!(error instanceof KontractError && error.code === "VALIDATION")) throw error;
+    throw new KontractError(
+      "INTERNAL",
+      `'${call.route.name}' gave what its type does not allow: ${error.message}`,
+      { cause: error },
+    );
+  }
+}
+
+/** Waits for the end of `work`, well or not, but not for ever. */
+async function settledWithin(work: Promise<unknown>, ms: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const over = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work.then(() => {}, () => {}), over]);
+  clearTimeout(timer);
 }
 
 async function* readAll(

@@ -13,19 +13,26 @@ export interface JsonAnswer {
   readonly result: unknown;
 }
 
-/** Result → bytes; takes over what `HttpResp` said of exactly this value, and `ctx.setHeader`. */
+/** What `HttpResp` said of exactly this value, and `ctx.setHeader`. */
+export function answerHead(
+  value: unknown,
+  context: CallContext,
+): Pick<JsonAnswer, "status" | "headers"> {
+  const note = context.response;
+  const mine = note !== null && Object.is(note.value, value) ? note : null;
+  return {
+    status: mine?.status ?? 200,
+    headers: { ...Object.fromEntries(context.headers), ...mine?.headers },
+  };
+}
+
+/** Result → bytes, with its {@link answerHead}. */
 export function encodeJsonAnswer(
   value: unknown,
   json: unknown,
   context: CallContext,
 ): Uint8Array {
-  const note = context.response;
-  const mine = note !== null && Object.is(note.value, value) ? note : null;
-  const answer: JsonAnswer = {
-    status: mine?.status ?? 200,
-    headers: { ...Object.fromEntries(context.headers), ...mine?.headers },
-    result: json ?? null,
-  };
+  const answer: JsonAnswer = { ...answerHead(value, context), result: json ?? null };
   return new TextEncoder().encode(JSON.stringify(answer));
 }
 

@@ -15,7 +15,7 @@ import type { RouteCode, RouteEntry } from "./app.ts";
 import type { Call } from "./call_runner.ts";
 import { type Failure, methodNotAllowed, reportFailure } from "./failure.ts";
 import { effectOf } from "./idempotency.ts";
-import { decodeJsonAnswer, encodeJsonAnswer } from "./json_answer.ts";
+import { answerHead, decodeJsonAnswer, encodeJsonAnswer } from "./json_answer.ts";
 import { parseJson, readBytes } from "./json_body.ts";
 import { RequestStamp } from "./request_stamp.ts";
 import type { Incoming, Services } from "./services.ts";
@@ -74,6 +74,7 @@ export async function answerJson(
   const code = await routes.code(route);
   const gone = new AbortController();
   const unwatch = services.peers.add(request, () => gone.abort());
+  let head: StreamHead = { status: 200, headers: {} };
   const call: Call = {
     route,
     code,
@@ -87,8 +88,12 @@ export async function answerJson(
       route.stream
         ? line({ element: code.resultToJson(value) ?? null })
         : encodeJsonAnswer(value, code.resultToJson(value), context),
+    opened: (value, context) => head = answerHead(value, context),
   };
-  if (route.stream) return ndjson(services, incoming, await runner.stream(call));
+  if (route.stream) {
+    const elements = await runner.stream(call);
+    return ndjson(services, incoming, head, elements);
+  }
   const outcome = await runner.value(call).finally(unwatch);
   const { status, headers, result } = decodeJsonAnswer(outcome.answer);
   const bare = status === 204 || (status >= 300 && status < 400) || empty && status === 200;
@@ -144,6 +149,8 @@ export function failureResponse({ status, error }: Failure): Response {
   });
 }
 
+type StreamHead = ReturnType<typeof answerHead>;
+
 function line(value: unknown): Uint8Array {
   return new TextEncoder().encode(`${JSON.stringify(value)}\n`);
 }
@@ -151,6 +158,7 @@ function line(value: unknown): Uint8Array {
 function ndjson(
   { ports }: Services,
   { requestId }: Incoming,
+  { status, headers }: StreamHead,
   elements: AsyncIterable<Uint8Array>,
 ): Response {
   const iterator = elements[Symbol.asyncIterator]();
@@ -170,7 +178,9 @@ function ndjson(
     },
   });
   return new Response(body, {
+    status,
     headers: {
+      ...headers,
       "content-type": "application/x-ndjson; charset=utf-8",
       "cache-control": "no-store, no-transform",
       "x-content-type-options": "nosniff",

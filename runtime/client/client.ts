@@ -155,7 +155,11 @@ class AppClient implements Client {
     options: ClientCallOptions = this.#callOptions,
   ): AsyncGenerator<unknown, void, void> {
     const { results, errors } = this.#options;
+    let late: AbortSignal | undefined;
     try {
+      checkTimeout(options.timeout);
+      late = options.timeout === undefined ? undefined : AbortSignal.timeout(options.timeout);
+      const signal = eitherOf(options.signal, late);
       const route = this.#route(named);
       const plain = plainArguments(route, args);
       if (route.readFiles !== undefined) await route.readFiles(plain);
@@ -163,11 +167,18 @@ class AppClient implements Client {
       const kept = route.readOnly ? undefined : results;
       kept?.clear();
       try {
-        yield* this.#elements(route, payload, { ...options, inputs: inputsOf(route, args) });
+        yield* this.#elements(route, payload, {
+          ...options,
+          signal,
+          inputs: inputsOf(route, args),
+        });
       } finally {
         kept?.clear();
       }
     } catch (error) {
+      if (late?.aborted === true && hasCode(error, "CANCELLED")) {
+        throw new KontractError("DEADLINE_EXCEEDED");
+      }
       throw toClientError(error, errors);
     }
   }
@@ -374,6 +385,10 @@ function serialsIn(storage: ClientStorage): SerialMemory {
     get: async (pin) => Number(await storage.get(key(pin))) || 0,
     set: (pin, serial) => storage.set(key(pin), String(serial)),
   };
+}
+
+function eitherOf(a: AbortSignal | undefined, b: AbortSignal | undefined): AbortSignal | undefined {
+  return a === undefined || b === undefined ? a ?? b : AbortSignal.any([a, b]);
 }
 
 /** The arguments that travel as one value. */

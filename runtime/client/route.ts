@@ -44,7 +44,8 @@ export interface ClientCallOptions {
   readonly signal?: AbortSignal;
   /**
    * Milliseconds the caller is willing to wait, session included; 30,000 where not said. A call with a
-   * streamed argument waits as long as the server lets it.
+   * streamed argument, and one that answers with a stream, waits as long as the server lets it; where this is
+   * said, for a stream until its end.
    */
   readonly timeout?: number;
   /**

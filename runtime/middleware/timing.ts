@@ -6,6 +6,9 @@
 import { ctx } from "../env.ts";
 import type { MiddlewareHandler } from "../middleware.ts";
 
+/** What has been measured in a call, the outermost first. */
+const MEMO = "kontract.timing";
+
 /**
  * Measures `next`. On Workers the clock stands still while code computes: what is seen there is time
  * spent waiting.
@@ -19,7 +22,9 @@ export function timing(name = "app"): MiddlewareHandler {
       return await next();
     } finally {
       const duration = (performance.now() - start).toFixed(1);
-      ctx.setHeader("server-timing", `${name.replaceAll(/[^\w-]/g, "_")};dur=${duration}`);
+      const measured = ctx.memo(MEMO, (): string[] => []);
+      measured.unshift(`${name.replaceAll(/[^\w-]/g, "_")};dur=${duration}`);
+      ctx.setHeader("server-timing", measured.join(", "));
     }
   };
 }

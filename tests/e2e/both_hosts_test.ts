@@ -1,0 +1,247 @@
+/**
+ * What the guide promises of streams, events and answers, in one built app on both hosts, from the generated
+ * client and over plain HTTP: what units promise each for itself must hold from end to end.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { HOST_NAMES } from "../../cli/dev/host.ts";
+import { CLI, TemporaryApp } from "../../cli/testing/temporary_app.ts";
+
+const FILES: Readonly<Record<string, string>> = {
+  "kontract.json": `{ "name": "both" }\n`,
+  "src/app.ts":
+    `import { backend, ctx, defineMiddleware, env, HttpResp, perms, primkey, table, timing } from "@kontract/kontract";
+@table("samples", { perm: perms.RWX })
+export class Sample {
+  @primkey
+  id!: string;
+  count!: bigint;
+  at!: Date;
+  values!: Float64Array;
+  names!: Map<string, Set<number>>;
+}
+export const outer = defineMiddleware({ prefix: "timed" }, timing("outer"));
+export const inner = defineMiddleware({ prefix: "timed" }, timing("inner"));
+export const wrong = defineMiddleware({ endpoints: ["untrue"] }, async (next) => {
+  await next();
+  return { not: "a text" };
+});
+export const keep = backend({}, async (sample: Sample): Promise<void> => {
+  await env.storage.samples.set(sample.id, sample);
+});
+export const timed = backend({}, () => Promise.resolve(1));
+export const untrue = backend({}, () => Promise.resolve("a text"));
+export const bytes = backend(
+  { readOnly: true, http: { method: "GET", path: "/api/bytes" } },
+  (): ReadableStream<Uint8Array> => {
+    ctx.setHeader("x-early", "yes");
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        controller.enqueue(Uint8Array.of(1));
+        controller.close();
+      },
+    });
+    return HttpResp.created(body, { headers: { "x-kind": "bytes" } });
+  },
+);
+const left: string[] = [];
+/** Goes on until it is left. */
+export const ticks = backend({ readOnly: true }, async function* (name: string) {
+  try {
+    for (let i = 0;; i++) {
+      yield i;
+      await new Promise((done) => setTimeout(done, 10));
+    }
+  } finally {
+    left.push(name);
+  }
+});
+export const whoLeft = backend({ readOnly: true }, () => Promise.resolve(left));
+export const share = backend({}, async (kind: string): Promise<void> => {
+  await env.shared.set("odd", kind === "map" ? new Map([[1, 2]]) : NaN);
+});
+export const tell = backend({ readOnly: true }, async () => {
+  env.events.emit("odd", new Set([1]));
+  return await Promise.resolve(1);
+});
+`,
+  "web/index.html": `<!doctype html><script type="module" src="./main.ts"></script>`,
+  "web/main.ts": `import { client, keep, share, ticks, tell, untrue, whoLeft } from "@/client";
+export { client, keep, share, ticks, tell, untrue, whoLeft };
+`,
+};
+
+interface Sample {
+  readonly id: string;
+  readonly count: bigint;
+  readonly at: Date;
+  readonly values: Float64Array;
+  readonly names: Map<string, Set<number>>;
+}
+
+interface Page {
+  readonly client: {
+    configure(settings: { url?: string; webSocket?: null }): void;
+    with<T>(options: { timeout?: number }, calls: () => T): T;
+    subscribe(source: string, options: { filter: Readonly<Record<string, unknown>> }): {
+      [Symbol.asyncIterator](): AsyncIterator<{ type: string; key: string | null; data: unknown }>;
+      close(): void;
+    };
+    close(): void;
+  };
+  keep(sample: Sample): Promise<void>;
+  ticks(name: string): AsyncGenerator<number>;
+  whoLeft(): Promise<string[]>;
+  untrue(): Promise<string>;
+  share(kind: string): Promise<void>;
+  tell(): Promise<number>;
+}
+
+const sample = (id: string, count: bigint): Sample => ({
+  id,
+  count,
+  at: new Date(1000),
+  values: Float64Array.of(0.5, -1),
+  names: new Map([["a", new Set([1, 2])]]),
+});
+
+/** Asks until it is so. */
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  const end = AbortSignal.timeout(15_000);
+  while (!await holds()) {
+    if (end.aborted) throw new Error("It never came to be so.");
+    await new Promise((done) => setTimeout(done, 20));
+  }
+}
+
+for (const host of HOST_NAMES) {
+  Deno.test(
+    `the promises of the guide hold on ${host}`,
+    { sanitizeOps: false, sanitizeResources: false, ignore: Deno.build.os === "windows" },
+    async (t) => {
+      await using app = await TemporaryApp.create([]);
+      for (const [path, text] of Object.entries(FILES)) {
+        await Deno.writeTextFile(join(app.folder, path), text);
+      }
+      const child = new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", CLI, "start", "--port", "0", "--host", host],
+        cwd: app.folder,
+        env: app.env,
+        stdin: "null",
+        stdout: "null",
+        stderr: "inherit",
+      }).spawn();
+      const { url } = await app.info(child);
+      const page: Page = await import(`file://${join(app.folder, "dist/public/main.js")}`);
+      const { access } = await (await fetch(`${url}/auth/anonymous`, { method: "POST" })).json();
+      const headers = { authorization: `Bearer ${access}` };
+      const rpc = (name: string, args: readonly unknown[] = [], signal?: AbortSignal) =>
+        fetch(`${url}/rpc/${name}`, {
+          method: "POST",
+          headers,
+          body: JSON.stringify(args),
+          ...(signal === undefined ? {} : { signal }),
+        });
+
+      for (const over of ["WebSocket", "HTTP"]) {
+        page.client.configure({ url, ...(over === "HTTP" ? { webSocket: null } : {}) });
+
+        await t.step(`a stream that is left over ${over} ends on the server`, async () => {
+          for await (const tick of page.ticks(over)) if (tick === 2) break;
+          await until(async () => (await page.whoLeft()).includes(over));
+        });
+
+        await t.step(`a stream over ${over} ends by the caller's timeout`, async () => {
+          await assert.rejects(async () => {
+            for await (const _ of page.client.with({ timeout: 300 }, () => page.ticks("late")));
+          }, { code: "DEADLINE_EXCEEDED" });
+        });
+
+        await t.step(`rows of every kind are followed over ${over}, filtered by them`, async () => {
+          const filter = { count: { gt: 6n }, at: new Date(1000) };
+          const subscription = page.client.subscribe("samples", { filter });
+          const events = subscription[Symbol.asyncIterator]();
+          assert.equal((await events.next()).value.type, "ready");
+          await page.keep(sample(`less ${over}`, 6n));
+          await page.keep(sample(`more ${over}`, 2n ** 70n));
+          const { data } = (await events.next()).value;
+          assert.deepEqual(data, sample(`more ${over}`, 2n ** 70n));
+          subscription.close();
+        });
+      }
+
+      await t.step("a plain stream that is left ends on the server", async () => {
+        const leave = new AbortController();
+        const response = await rpc("ticks", ["plain"], leave.signal);
+        await response.body!.getReader().read();
+        leave.abort();
+        await until(async () => (await page.whoLeft()).includes("plain"));
+      });
+
+      await t.step("an EventSource gets rows as JSON, and filters by JSON", async () => {
+        const leave = new AbortController();
+        const filter = '{"count":{"gt":"80"},"at":"1970-01-01T00:00:01Z"}';
+        const query = `source=samples&filter=${encodeURIComponent(filter)}`;
+        const response = await fetch(`${url}/events?${query}`, { headers, signal: leave.signal });
+        const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+        let text = "";
+        const read = async (part: string): Promise<void> => {
+          while (!text.includes(part)) text += (await reader.read()).value ?? assert.fail(text);
+        };
+        await read("event: ready");
+        await page.keep(sample("plain", 81n));
+        await read('"count":');
+        await read("\n\n");
+        const line = text.split("\n").find((one) => one.includes('"count":'))!;
+        assert.deepEqual(JSON.parse(line.slice("data: ".length)).data, {
+          id: "plain",
+          count: "81",
+          at: "1970-01-01T00:00:01.000Z",
+          values: new Uint8Array(Float64Array.of(0.5, -1).buffer).toBase64(),
+          names: [["a", [1, 2]]],
+        });
+        leave.abort();
+        for (const wrong of ['{"at":"monday"}', '{"count":"1.5"}']) {
+          const refused = await fetch(
+            `${url}/events?source=samples&filter=${encodeURIComponent(wrong)}`,
+            { headers },
+          );
+          assert.equal((await refused.json()).error.code, "VALIDATION");
+        }
+      });
+
+      await t.step("a stream has the status and headers that its function says", async () => {
+        for (const response of [await rpc("bytes"), await fetch(`${url}/api/bytes`, { headers })]) {
+          assert.equal(response.status, 201);
+          assert.equal(response.headers.get("x-kind"), "bytes");
+          assert.equal(response.headers.get("x-early"), "yes");
+          assert.equal(await response.text(), '{"element":"AQ=="}\n{"end":true}\n');
+        }
+      });
+
+      await t.step("two timings stand in one header", async () => {
+        const response = await rpc("timed");
+        await response.body?.cancel();
+        assert.match(response.headers.get("server-timing") ?? "", /^outer;dur=.+, inner;dur=/);
+      });
+
+      await t.step("a result that is not of its type is the server's fault", async () => {
+        await assert.rejects(page.untrue(), { code: "INTERNAL" });
+        assert.equal((await (await rpc("untrue")).json()).error.code, "INTERNAL");
+      });
+
+      await t.step("what JSON would change is not kept and not sent", async () => {
+        await assert.rejects(page.share("map"), { code: "VALIDATION" });
+        await assert.rejects(page.share("number"), { code: "VALIDATION" });
+        await assert.rejects(page.tell(), { code: "VALIDATION" });
+      });
+
+      page.client.close();
+      child.kill("SIGTERM");
+      await child.status;
+      await app.quiet();
+    },
+  );
+}
