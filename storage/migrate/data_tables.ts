@@ -302,12 +302,12 @@ const VALUES: readonly string[] = [
   "literal",
 ];
 
-/** What `storage.fields` holds: the names a filter may use; `always` where each row has a value. */
-export function fieldSet(table: TableDef): Readonly<Record<string, true | "always">> {
+/** What `storage.fields` holds: the names a filter may use; of the key and of fields of which each row has a value. */
+export function fieldSet(table: TableDef): Readonly<Record<string, true | "always" | "key">> {
   return Object.fromEntries(
     table.fields.map(({ name, optional, shape }) => [
       name,
-      !optional && VALUES.includes(shape.kind) ? "always" : true,
+      name === table.primkey ? "key" : !optional && VALUES.includes(shape.kind) ? "always" : true,
     ]),
   );
 }

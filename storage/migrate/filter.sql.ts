@@ -36,6 +36,16 @@ export const FILTER_HELPERS: readonly string[] = [
        when 'json' then format('(%s)', j) end;
    end $f$`,
 
+  // A field of version u: the key is a column, which has the table's own indexes.
+  `create or replace function kontract_private.value_expr(p_fields jsonb, p_lazy jsonb, p_path jsonb, p_kind text)
+   returns text language plpgsql immutable ${HELPER} as $f$
+   begin
+     if p_kind = 'text' and jsonb_array_length(p_path) = 1 and p_fields->>(p_path->>0) = 'key' then
+       return 'u.id';
+     end if;
+     return field_expr(p_lazy, p_path, p_kind, 'u.data');
+   end $f$`,
+
   // Refuses a field that does not exist or that this call may not read.
   `create or replace function kontract_private.check_path(
      p_fields jsonb, p_bits jsonb, p_grants jsonb, p_path jsonb, p_kind text)
@@ -67,7 +77,7 @@ export const FILTER_HELPERS: readonly string[] = [
      for c in select jsonb_array_elements(p_where) loop
        op := c->>1; kind := c->>2;
        perform check_path(p_fields, p_bits, p_grants, c->0, kind);
-       e := field_expr(p_lazy, c->0, kind, 'u.data');
+       e := value_expr(p_fields, p_lazy, c->0, kind);
        cast_to := case kind when 'number' then '::numeric' when 'boolean' then '::boolean' else '' end;
        v := case kind when 'json' then format('($1->%s->3)', i) else format('($1->%s->>3)%s', i, cast_to) end;
        list := case kind
@@ -110,7 +120,7 @@ export const FILTER_HELPERS: readonly string[] = [
      for o in select jsonb_array_elements(p_order) loop
        perform check_path(p_fields, p_bits, p_grants, o->0, o->>2);
        if o->>2 = 'json' then raise exception 'order' using errcode = '22023'; end if;
-       sql := sql || field_expr(p_lazy, o->0, o->>2, 'u.data')
+       sql := sql || value_expr(p_fields, p_lazy, o->0, o->>2)
          || case when o->>1 = 'desc' then ' desc' else ' asc' end || ', ';
      end loop;
      return sql || 'u._order' || case when p_backward then ' desc' else '' end;
@@ -133,7 +143,7 @@ export const FILTER_HELPERS: readonly string[] = [
        raise exception 'cursor' using errcode = '22023';
      end if;
      for o in select jsonb_array_elements(p_order) loop
-       e := field_expr(p_lazy, o->0, o->>2, 'u.data');
+       e := value_expr(p_fields, p_lazy, o->0, o->>2);
        cast_to := case o->>2 when 'number' then '::numeric' when 'boolean' then '::boolean' else '' end;
        v := format('($3->>%s)%s', i, cast_to);
        later := case
@@ -143,7 +153,7 @@ export const FILTER_HELPERS: readonly string[] = [
          else format('(%s > %s or %s is null)', e, v, e) end;
        sql := sql || format('(%s%s) or ', ties, later);
        ties := ties || format('%s is not distinct from %s and ', e, v);
-       always := jsonb_array_length(o->0) = 1 and p_fields->>(o->0->>0) = 'always';
+       always := jsonb_array_length(o->0) = 1 and p_fields->>(o->0->>0) in ('always', 'key');
        if i = 0 then
          first := case when not always then e end;
          keys := array[e];

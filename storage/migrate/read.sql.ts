@@ -341,6 +341,13 @@ function getFunctions(table: TableSql): readonly string[] {
   ];
 }
 
+/**
+ * Version `u` was not closed yet in snapshot `$2`. Each side says which of the two indexes by key has it: neither
+ * has both, and a search by key takes both.
+ */
+const VISIBLE =
+  `(u._deleted_txid is null or u._deleted_txid is not null and not pg_visible_in_snapshot(u._deleted_txid, $2))`;
+
 /** Functions that serve every table. */
 export const READ_FUNCTIONS: readonly string[] = [
   // p_query: { where, order, after, exclude, limit, backward }
@@ -359,7 +366,7 @@ export const READ_FUNCTIONS: readonly string[] = [
                   order by r.n), '[]')
            from (select u.*, row_number() over () as n from (select * from kontract_private.%I u
              where pg_visible_in_snapshot(u._txid, $2)
-               and (u._deleted_txid is null or not pg_visible_in_snapshot(u._deleted_txid, $2))
+               and ${VISIBLE}
                %s %s %s %s order by %s limit $5) u) r $q$,
          s.ptr,
          case when s.owned then ' and u._owner = $4' else '' end,
@@ -386,7 +393,7 @@ export const READ_FUNCTIONS: readonly string[] = [
    begin ${enter("p_table", "p_table")}
      execute format($q$ select count(*) from kontract_private.%I u
          where pg_visible_in_snapshot(u._txid, $2)
-           and (u._deleted_txid is null or not pg_visible_in_snapshot(u._deleted_txid, $2)) %s %s %s $q$,
+           and ${VISIBLE} %s %s %s $q$,
        s.ptr,
        case when s.owned then ' and u._owner = $3' else '' end,
        where_sql(s.fields, s.bits, s.lazy, p_grants, p_query->'where'),
