@@ -8,8 +8,12 @@ import type { SessionTokens } from "../auth/contract.ts";
 import { AUTH_TABLES } from "../auth/tables.ts";
 import { stopBundler } from "../compiler/bundle.ts";
 import { SseParser } from "../events/mod.ts";
+import { openSocketTransport } from "../protocol/client.ts";
+import { encodeValue } from "../protocol/codec/mod.ts";
 import { loadProvider } from "../protocol/crypto/select.ts";
+import { DEFAULT_LIMITS } from "../protocol/limits.ts";
 import { deriveServerKeys } from "../protocol/server_keys.ts";
+import { subscriptionsEnd } from "../protocol/testing/round_trips.ts";
 import { createClient } from "../runtime/client/mod.ts";
 import { NOTES, NOTES_APP } from "../runtime/testing/notes_app.ts";
 import { type TestDatabase, testDatabase } from "./postgres.ts";
@@ -179,6 +183,17 @@ Deno.test("an app in workerd", options, async (t) => {
         client.close();
       },
     );
+
+    await step("a Durable Object holds one WebSocket to its limit of subscriptions", async () => {
+      const { pins } = await deriveServerKeys([database.secrets[0]!], await loadProvider());
+      const transport = await openSocketTransport({
+        ...{ url: workerd.url, app: NOTES_APP.app, pins },
+      });
+      const request = encodeValue({ source: "notes" });
+      const { subscriptions } = DEFAULT_LIMITS;
+      assert.ok(await subscriptionsEnd(transport, subscriptions, request, ann.access));
+      transport.close();
+    });
 
     await step("the cron trigger collects garbage: it leaves its marker", async () => {
       assert.equal(await workerd.scheduled(), "ok");

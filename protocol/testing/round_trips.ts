@@ -83,10 +83,15 @@ export async function roundTrips(transport: Transport): Promise<readonly string[
 }
 
 /** True where one connection has `most` subscriptions, no more, and room again for one that was left. */
-export async function subscriptionsEnd(transport: Transport, most: number): Promise<boolean> {
-  const options = { token: null, mutation: false };
+export async function subscriptionsEnd(
+  transport: Transport,
+  most: number,
+  request: Uint8Array = new Uint8Array(1),
+  token: string | null = null,
+): Promise<boolean> {
+  const options = { token, mutation: false };
   const open = async (): Promise<AsyncIterator<Uint8Array>> => {
-    const elements = transport.stream(SYSTEM_OPS.SUBSCRIBE, new Uint8Array(1), options);
+    const elements = transport.stream(SYSTEM_OPS.SUBSCRIBE, request, options);
     const iterator = elements[Symbol.asyncIterator]();
     await iterator.next();
     return iterator;
