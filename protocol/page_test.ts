@@ -164,7 +164,7 @@ Deno.test("the page's operations and kinds of values are those of the code", () 
   const samples: Record<string, unknown> = {
     ...{ undefined, null: null, false: false, true: true, number: 1, string: "s", bigint: 1n },
     ...{ date: new Date(0), bytes: EMPTY, array: [], object: {}, map: new Map(), set: new Set() },
-    ...{ "packed array": [1], "packed object": { a: 1 } },
+    ...{ "packed array": [1], "packed object": { a: 1 }, "typed array": new Float64Array(1) },
   };
   const written = Object.entries(samples).map(([name, value]) => {
     const bytes = encodeValue(value);

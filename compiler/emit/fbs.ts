@@ -171,8 +171,9 @@ class SchemaWriter {
   #value(table: PlanTable): string {
     const name = this.nameOf(table);
     return `/// Any plain value: kind 1 undefined, 2 null, 3 false, 4 true, 5 number, 6 string, 7 bigint,
-/// 8 date, 9 bytes, 10 array, 11 object, 12 map, 13 set, 14 packed array, 15 packed object: kinds holds one
-/// of each element, 1 to 6, or 0 for the next of items; texts and numbers hold those of kind 6 and 5.
+/// 8 date, 9 bytes, 10 array, 11 object, 12 map, 13 set, 14 packed array, 15 packed object, 16 typed
+/// array: its class in text. Of the packed ones kinds holds one of each element, 1 to 6, or 0 for the next of
+/// items; texts and numbers hold those of kind 6 and 5.
 table ${name} {
   kind: ubyte = null (id: 0);
   number: double = null (id: 1);
