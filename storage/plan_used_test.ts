@@ -1,8 +1,20 @@
 import assert from "node:assert/strict";
 import { testDatabase } from "../tests/postgres.ts";
+import { storageEngine } from "./engine.ts";
 import type { MigrationRow } from "./migrate/migration.ts";
 import { migrateUp } from "./migrate/mod.ts";
-import { ACCOUNTS, field, index, number, string, table, THINGS } from "./testing/tables.ts";
+import { postgresDatabase } from "./postgres_database.ts";
+import {
+  ACCOUNTS,
+  call,
+  field,
+  index,
+  number,
+  run,
+  string,
+  table,
+  THINGS,
+} from "./testing/tables.ts";
 
 /** An index over two fields, one of them nested, of a table whose rows have owners. */
 const PLACES = table("places", [
@@ -168,6 +180,86 @@ Deno.test({
         assert.ok(touched < 40, `${name}: ${touched} blocks`);
       }
     } finally {
+      await db.close();
+    }
+  },
+});
+
+Deno.test({
+  name: "plans made over empty tables find rows by index when the tables have grown",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    const plain = table("plain", [field("n", number)]);
+    const owned = table("owned", [field("n", number)], { rows: "owner" });
+    const db = await testDatabase([plain, owned]);
+    const places = await db.admin`
+      select ptr from kontract.storage where id in ('plain', 'owned')`;
+    // One connection: its plans are those of the first calls.
+    const database = postgresDatabase({ url: db.gatewayUrl, max: 1 });
+    const engine = storageEngine({ database, tables: [plain, owned] });
+    const session = await engine.openSession(await db.token());
+    const touch = async (): Promise<void> => {
+      for (const name of ["plain", "owned"]) {
+        await run(engine, call(session), (s) => s[name]!.set("r1", { n: 1 }));
+        await run(engine, call(session), async (s) => {
+          await s[name]!.get("r1");
+          await s[name]!.getMany(["r2", "r3", "none"]);
+          await s[name]!.set("r1", { n: 2 });
+        });
+        await run(engine, call(session), async (s) => {
+          await s[name]!.getMany(["r1", "r2", "none"]);
+          await s[name]!.set("r1", { n: 3 });
+          await s[name]!.set("r4", { n: 3 });
+          await s[name]!.set("new", { n: 3 });
+          await s[name]!.delete("r5");
+        });
+        await run(engine, call(session), async (s) => {
+          await s[name]!.delete("new");
+          await s[name]!.delete("r6");
+        });
+        await run(engine, call(session), (s) => s[name]!.delete("r7"));
+      }
+      await run(engine, call(session), async (s) => {
+        await s.plain!.set("r8", { n: 4 });
+        await s.owned!.set("r8", { n: 4 });
+      });
+    };
+    try {
+      for (const { ptr } of places) {
+        await db.admin.unsafe(
+          `alter table kontract_private.${ptr} set (autovacuum_enabled = false)`,
+        );
+      }
+      for (let i = 0; i < 2; i++) await touch();
+      const MANY = 20_000;
+      for (const { ptr } of places) {
+        for (const closed of ["null", "pg_current_xact_id()"]) {
+          await db.admin.unsafe(
+            `insert into kontract_private.${ptr} (id, data, _owner, _order, _deleted_txid)
+              select 'r' || i, jsonb_build_object('id', 'r' || i, 'n', i), 'alice', i, ${closed}
+                from generate_series(9, ${MANY}) i`,
+          );
+        }
+      }
+      await touch();
+      await database.close();
+      // The server counts what a connection read when it has ended.
+      for (let tries = 0; tries < 400; tries++) {
+        const [row] = await db.admin`
+          select count(*)::int as n from pg_stat_activity where usename = ${db.gatewayRole}`;
+        if (row!.n === 0) break;
+        await new Promise((done) => setTimeout(done, 25));
+      }
+      for (const { ptr } of places) {
+        const [read] = await db.admin`
+          select t.seq_tup_read::int as walked,
+                 (select sum(i.idx_tup_read)::int from pg_stat_all_indexes i where i.relid = t.relid) as found
+            from pg_stat_all_tables t where t.relid = ${`kontract_private.${ptr}`}::regclass`;
+        assert.ok(read!.found > 0 && read!.found + read!.walked < MANY / 20, JSON.stringify(read));
+      }
+    } finally {
+      await database.close();
       await db.close();
     }
   },
