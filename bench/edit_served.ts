@@ -1,11 +1,12 @@
 /**
  * From saving a file to the first answer of the new code, through the dev server:
  * `deno task bench edit_served [routes] [files] [host]`; both hosts where none is given. Each edit is inside one
- * function and a second after the last; the same session asks all the time.
+ * function and some time after the last; the same session asks all the time.
  *
  * Prints median and p95, and what of them the build and the swap take, as `dev` itself says. Beside it the floors:
  * TypeScript's own time for such an edit, what the watcher waits for a file to be whole, and the start of the host
- * with an empty program, which an edit does not wait for.
+ * with an empty program, which an edit does not wait for. Then edits of a type that all files share, and the memory
+ * of the process that watches (workerd or the app's Deno not in it).
  *
  * @module
  */
@@ -17,12 +18,12 @@ import { SETTLE_MS } from "../cli/dev/watch.ts";
 import { DURABLE_OBJECTS } from "../cli/dev/worker_config.ts";
 import { workersHost } from "../cli/dev/workers_host.ts";
 import { makeApp, type TestApp } from "../compiler/testing/app.ts";
-import { largeApp, leafModule } from "../compiler/testing/large_app.ts";
+import { largeApp, leafModule, sharedModule } from "../compiler/testing/large_app.ts";
 import { typescriptAlone } from "./typescript_alone.ts";
 
 const routes = Number(Deno.args[0] ?? 1000), files = Number(Deno.args[1] ?? 200);
 const hosts = HOST_NAMES.filter((name) => Deno.args[2] === undefined || Deno.args[2] === name);
-const EDITS = 21, POLL_MS = 5, PAUSE_MS = 1000;
+const EDITS = 21, SHARED_EDITS = 7, POLL_MS = 5, PAUSE_MS = 1500;
 
 const cli = fileURLToPath(new URL("../cli.ts", import.meta.url));
 const each = Math.ceil(routes / files);
@@ -54,21 +55,68 @@ async function measure(host: HostName): Promise<void> {
       Deno.loadavg()[0]!.toFixed(1)
     }`,
   );
+  let served: readonly number[];
+  let memory: string;
   try {
-    print("from edit to answer", await editsServed(app));
+    served = await editsServed(app);
+    for (let i = 0; i < SHARED_EDITS; i++) {
+      await pause();
+      await app.write("src/shared.ts", sharedModule(`; extra${i}: number`));
+      while (said.length <= EDITS + i) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+    await pause();
+    memory = await memoryOf(await watcher(child.pid));
   } finally {
     child.kill("SIGTERM");
     await child.status;
     await reading;
   }
-  print("  of it to build", said.map(({ all, swap }) => all - swap));
-  print("  of it to serve the build", said.map(({ swap }) => swap));
+  const leaves = said.slice(0, EDITS);
+  print("from edit to answer", served);
+  print("  of it to build", leaves.map(({ all, swap }) => all - swap));
+  print("  of it to serve the build", leaves.map(({ swap }) => swap));
   const own = typescriptAlone(join(app.root, "src"));
   const edits = Array.from({ length: EDITS }, (_, i) => own.leaf("part7.ts", edited(-i)).wall);
   print("floor: TypeScript alone", edits);
   print("floor: a file is whole", [SETTLE_MS]);
   print("beside it: start of an empty program", await emptyStarts(host));
-  console.log(`load ${Deno.loadavg()[0]!.toFixed(1)}\n`);
+  print("shared type, rebuilt and served", said.slice(EDITS).map(({ all }) => all));
+  const types = Array.from(
+    { length: SHARED_EDITS },
+    (_, i) => own.shared("shared.ts", sharedModule(`; other${i}: number`)).wall,
+  );
+  print("floor: TypeScript alone", types);
+  console.log(`memory: ${memory}; load ${Deno.loadavg()[0]!.toFixed(1)}\n`);
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+}
+
+/** The process below the one that was started, which does the work: the largest. */
+async function watcher(pid: number): Promise<number> {
+  const threads = await Array.fromAsync(Deno.readDir(`/proc/${pid}/task`)).catch(() => []);
+  const children = await Promise.all(
+    threads.map(({ name }) =>
+      Deno.readTextFile(`/proc/${pid}/task/${name}/children`).catch(() => "")
+    ),
+  );
+  const pids = children.join(" ").split(" ").filter(Boolean).map(Number);
+  const below = await Promise.all(pids.map(watcher));
+  const sizes = await Promise.all(
+    [pid, ...below].map(async (one) => [parseInt(await memoryOf(one)) || 0, one] as const),
+  );
+  return sizes.sort(([a], [b]) => b - a)[0]![1];
+}
+
+/** As Linux tells it. */
+async function memoryOf(pid: number): Promise<string> {
+  const text = await Deno.readTextFile(`/proc/${pid}/status`).catch(() => "");
+  const of = (name: string): string => {
+    const kilobytes = new RegExp(`^${name}:\\s*(\\d+) kB`, "m").exec(text)?.[1];
+    return kilobytes === undefined ? "?" : `${(Number(kilobytes) * 1.024e-3).toFixed(0)} MB`;
+  };
+  return `${of("VmRSS")}, at most ${of("VmHWM")}`;
 }
 
 function edited(i: number): string {
@@ -89,7 +137,7 @@ async function editsServed(app: TestApp): Promise<number[]> {
   };
   const times: number[] = [];
   for (let i = 1; i <= EDITS; i++) {
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    await pause();
     const began = performance.now();
     await app.write("src/part7.ts", edited(i));
     while (await total() !== i) await new Promise((resolve) => setTimeout(resolve, POLL_MS));

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { smallHeap } from "../cli/process/small_heap.ts";
+
 /** Benches by name: file and what it compares. */
 const BENCHES: Readonly<Record<string, readonly [file: string, summary: string]>> = {
   codec: ["codec.ts", "generated codecs against JSON and npm flatbuffers, in Deno"],
@@ -31,5 +33,8 @@ if (bench === undefined) {
   Deno.exit(name === "" ? 0 : 2);
 }
 const file = new URL(bench[0], import.meta.url).href;
-const child = new Deno.Command(Deno.execPath(), { args: ["run", "-A", file, ...rest] }).spawn();
+// As `kontract dev` runs: what builds again and again has a small heap.
+const flags = name === "compiler" ? smallHeap() : [];
+const args = ["run", "-A", ...flags, file, ...rest];
+const child = new Deno.Command(Deno.execPath(), { args }).spawn();
 Deno.exit((await child.status).code);

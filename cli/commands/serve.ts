@@ -10,6 +10,7 @@ import { type CommandInput, type CommandOption, folderOf, portOf, UsageError } f
 import { openAppFolder } from "../dev/app_folder.ts";
 import { HOST_NAMES, type HostName } from "../dev/host.ts";
 import { isKept, relay } from "../process/relay.ts";
+import { smallHeap } from "../process/small_heap.ts";
 
 const DEFAULT_PORT = 8787;
 
@@ -25,7 +26,10 @@ export async function runServer(input: CommandInput, watch: boolean): Promise<nu
   const port = portOf(input, DEFAULT_PORT);
   const host = hostOf(input);
   await openAppFolder(folder);
-  if (!isKept()) return await relay(new URL("../../cli.ts", import.meta.url).href, input.args);
+  if (!isKept()) {
+    const cli = new URL("../../cli.ts", import.meta.url).href;
+    return await relay(cli, input.args, watch ? smallHeap() : []);
+  }
   const ending = new AbortController();
   const signals: Deno.Signal[] = Deno.build.os === "windows"
     ? ["SIGINT", "SIGBREAK"]

@@ -22,14 +22,20 @@ export function isKept(): boolean {
   return Deno.build.os === "windows" || Deno.env.get(KEPT_VARIABLE) === "1";
 }
 
-/** Runs `deno run <module> <args>` kept; resolves with its exit code. A second signal kills at once. */
-export async function relay(module: string, args: readonly string[]): Promise<number> {
+/**
+ * Runs `deno run <flags> <module> <args>` kept; resolves with its exit code. A second signal kills at once.
+ */
+export async function relay(
+  module: string,
+  args: readonly string[],
+  flags: readonly string[] = [],
+): Promise<number> {
   const color: Record<string, string> = Deno.stdout.isTerminal() && !Deno.noColor
     ? { FORCE_COLOR: "1" }
     : {};
   const child = spawnKept({
     command: Deno.execPath(),
-    args: ["run", "--allow-all", "--quiet", module, ...args],
+    args: ["run", "--allow-all", "--quiet", ...flags, module, ...args],
     env: { [KEPT_VARIABLE]: "1", ...color },
     signal: "TERM",
   });
