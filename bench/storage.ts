@@ -1,6 +1,6 @@
 /**
  * Storage against what one would write by hand with the same driver, in one run:
- * `deno task bench storage [--full] [--durable] [--only=get,exec,commit,transfer,flat,iterate]`.
+ * `deno task bench storage [--full] [--durable] [--only=get,exec,feed,commit,transfer,flat,iterate]`.
  *
  * Goals are printed beside the figures; only ratios mean something, since the machine is not ours alone.
  * Both sides have the same rows under the same key, no other index, and the same durability: the plain
@@ -157,6 +157,42 @@ async function benchExec(): Promise<void> {
     ], { clients: 1 });
     printResults(`exec of ${what}, 1 client`, results);
   }
+}
+
+/** What a follower asks whenever it is woken, or every two seconds. */
+async function benchFeed(): Promise<void> {
+  const follow = (after: string | null, filter?: { readonly city: string }) =>
+    engine.changes({
+      session,
+      table: "accounts",
+      after,
+      limit: 256,
+      ...(filter === undefined ? {} : { filter }),
+    });
+  const change = (): Promise<void> =>
+    once((s) => s.accounts!.set("account1", { balance: 1000, city: "Ulm" }));
+  const quiet = (await follow(null)).position;
+  await once((s) => s.versions!.set("elsewhere", { n: 1 }));
+  const same = (await follow(null)).position;
+  const results = await compareRates([
+    {
+      name: "get, a call each",
+      work: () => once((s) => s.accounts!.get("account1"), { readOnly: true }),
+    },
+    { name: "nothing has happened", work: () => follow(same) },
+    { name: "something has happened in another table", work: () => follow(quiet) },
+  ], { clients: 1 });
+  await change();
+  const changed = await compareRates([
+    {
+      name: "get, a call each",
+      work: () => once((s) => s.accounts!.get("account1"), { readOnly: true }),
+    },
+    { name: "one row has changed", work: () => follow(quiet) },
+    { name: "one row has changed, with a filter", work: () => follow(quiet, { city: "Ulm" }) },
+  ], { clients: 1 });
+  printResults("a follower's question, 1 client", results);
+  printResults("a follower's question after a change, 1 client", changed);
 }
 
 async function benchCommit(): Promise<void> {
@@ -418,6 +454,7 @@ try {
   const benches = {
     get: benchGet,
     exec: benchExec,
+    feed: benchFeed,
     commit: benchCommit,
     transfer: benchTransfer,
     flat: benchFlat,

@@ -5,30 +5,135 @@
  * stays the same until it has been read to its end. Whole transactions only. Inside a batch the order by
  * transaction id respects overwrites, because a commit refuses to overwrite with an older id.
  *
+ * Most questions find nothing new: the same snapshot as before, or one that differs by what happened elsewhere.
+ * They end before versions are compared, which takes long to plan: a table of the default tenant has a function
+ * of its own for that; for others the statement is made in each call.
+ *
  * A change is told from the follower's side: a row that begins to match a filter is an insert, one that
  * stops matching a delete; a change in fields the session may not read is none.
  *
  * @module
  */
-import { DEFINER } from "./definer.ts";
-import { enter, HASHED_SID, HIDDEN } from "./read.sql.ts";
+import { DEFAULT_TENANT } from "../tenant_name.ts";
+import { DEFINER, HELPER, identifier, literal } from "./definer.ts";
+import { enter, HASHED_SID, HIDDEN, type TableSql } from "./read.sql.ts";
 import { outsideSnapshot } from "./table.sql.ts";
 
-/** One side of the difference: versions of `from` that were made (`_txid`) or closed (`_deleted_txid`) in between. */
-function side(column: string, from: string): string {
-  return `select u.id, ($6 || u.data) - $7 as data, u.${column} as xid, u._order,
-              coalesce(true %1$s, false) as hit
-         from ${from}
-        where not pg_visible_in_snapshot(u.${column}, $2) and pg_visible_in_snapshot(u.${column}, $3)
-          and u.${column} > $4`;
+/** What is asked about, as SQL: a table, a condition on `u` where rows are their owner's, and values. */
+interface Question {
+  readonly table: string;
+  readonly own: string;
+  readonly s0: string;
+  readonly s1: string;
+  readonly since: string;
 }
 
-const ANY_TABLE = "kontract_private.%2$I";
-const OUTSIDE = {
-  xmax: "pg_snapshot_xmax($2)",
-  xips: "array(select pg_snapshot_xip($2))",
-  more: "%3$s",
-};
+/** True where versions were closed, or rows inserted, outside `s0`. */
+function anythingNew({ table, s0 }: Pick<Question, "table" | "s0">): string {
+  const tests = [`>= pg_snapshot_xmax(${s0})`, `= any (array(select pg_snapshot_xip(${s0})))`];
+  const places = ["u._deleted_txid", "u._deleted_txid is null and u._born"];
+  return places.flatMap((place) =>
+    tests.map((test) => `exists (select from ${table} u where ${place} ${test})`)
+  ).join(" or ");
+}
+
+/**
+ * What each transaction after `since` between `s0` and `s1` made of a row, as five lists: key, transaction, order,
+ * data now and before (or null). Null where there is nothing.
+ */
+function versions({ table, own, s0, s1, since }: Question): string {
+  const outside = (column: "_deleted_txid" | "_born"): string =>
+    outsideSnapshot(table, column, {
+      xmax: `pg_snapshot_xmax(${s0})`,
+      xips: `array(select pg_snapshot_xip(${s0}))`,
+      more: own,
+    });
+  // Versions of `from` that were made (`_txid`) or closed (`_deleted_txid`) in between.
+  const side = (column: string, from: string): string =>
+    `select u.id, u.data, u.${column} as xid, u._order from ${from}
+        where not pg_visible_in_snapshot(u.${column}, ${s0}) and pg_visible_in_snapshot(u.${column}, ${s1})
+          and u.${column} > ${since}`;
+  return `
+       with closed as (${outside("_deleted_txid")}),
+            born as (${outside("_born")}),
+            -- A live row is newer than the snapshot if it follows a closed version or was inserted.
+            live as (select u.* from ${table} u where u._deleted_txid is null ${own}
+              and u.id = any (array(select c.id from closed c union select b.id from born b))),
+            n as (${side("_txid", "(select * from closed union all select * from live) u")}),
+            o as (${side("_deleted_txid", "closed u")})
+       select array_agg(coalesce(n.id, o.id)), array_agg(coalesce(n.xid, o.xid)),
+              array_agg(coalesce(n._order, o._order)), array_agg(n.data), array_agg(o.data)
+         from n full join o on n.id = o.id and n.xid = o.xid`;
+}
+
+/** `versions` of one table of the default tenant. */
+export function changesFunction(table: TableSql): string {
+  const name = `kontract_private.${identifier(table.ptr)}`;
+  const own = table.owned ? " and u._owner = p_owner" : "";
+  const question = { table: name, own, s0: "p_s0", s1: "p_s1", since: "p_since" };
+  return `create or replace function kontract_private.changes_${table.key}(
+     p_s0 pg_snapshot, p_s1 pg_snapshot, p_since xid8, p_owner text,
+     out ids text[], out xids xid8[], out ords bigint[], out nows jsonb[], out befores jsonb[])
+   language plpgsql stable ${HELPER} as $f$
+   #variable_conflict use_column
+   begin
+     if ${anythingNew(question)} then
+       ${intoLists(versions(question))};
+     end if;
+   end $f$`;
+}
+
+/** A query for five lists, their values into the variables of these names. */
+function intoLists(query: string): string {
+  return `select v.* into ids, xids, ords, nows, befores from (${query}) v`;
+}
+
+/** In `format`: the versions of any table. */
+const ANY_VERSIONS = versions({
+  table: "kontract_private.%1$I",
+  own: "%2$s",
+  s0: "$1",
+  s1: "$2",
+  since: "$3",
+});
+
+/**
+ * Of the five lists `lists`, the changes that a session sees through a filter (a condition on `u.data`), the last
+ * transaction, and how many are left.
+ */
+function seen(
+  filter: string,
+  { lists, lazy, hidden, limit }: Readonly<Record<"lists" | "lazy" | "hidden" | "limit", string>>,
+): string {
+  const hit = (data: string): string =>
+    filter === ""
+      ? `v.${data} is not null`
+      : `v.${data} is not null and (select coalesce(true ${filter}, false) from (select v.${data} as data) u)`;
+  return `
+       with v as (select * from unnest(${lists}) v(id, xid, ord, now, before)),
+            d as (select v.id, v.xid, v.ord, (${lazy} || v.now) - ${hidden} as data,
+                         ${hit("now")} as now_hit, ${hit("before")} as then_hit,
+                         (${lazy} || v.now) - ${hidden} is not distinct from (${lazy} || v.before) - ${hidden} as same
+                    from v),
+            c as (select d.* from d where (d.now_hit or d.then_hit)
+                     and not (d.now_hit and d.then_hit and d.same and cardinality(${hidden}) > 0)),
+            l as (select * from c order by c.xid fetch first (${limit}) rows with ties)
+       select coalesce(json_agg(json_build_array(
+                case when l.now_hit and l.then_hit then 'update' when l.now_hit then 'insert' else 'delete' end,
+                l.id, case when l.now_hit then l.data end) order by l.xid, l.ord), '[]'),
+              (array_agg(l.xid order by l.xid desc))[1],
+              (select count(*) from c) - count(*)
+         from l`;
+}
+
+/** In `format`: what a filter lets a session see. */
+const SEEN = seen("%1$s", { lists: "$4, $5, $6, $7, $8", lazy: "$2", hidden: "$3", limit: "$9" });
+const ALL_SEEN = seen("", {
+  lists: "ids, xids, ords, nows, befores",
+  lazy: "s.lazy",
+  hidden: "hidden",
+  limit: "p_limit",
+});
 
 /** Functions the gateway may call. */
 export const CHANGE_FUNCTIONS: readonly string[] = [
@@ -41,7 +146,9 @@ export const CHANGE_FUNCTIONS: readonly string[] = [
      ${HASHED_SID}
      p_bits int := 7; p_group text; p_grants jsonb; p_snap pg_snapshot; p_inc text;
      p_lane text; p_reqno numeric; snap pg_snapshot; inc text; replay bytea;
-     s record; hidden text[]; part text[]; s0 pg_snapshot; s1 pg_snapshot; since xid8; last xid8; total bigint;
+     s record; hidden text[]; part text[]; s0 pg_snapshot; s1 pg_snapshot; since xid8; last xid8;
+     total bigint := 0; news boolean; main text;
+     ids text[]; xids xid8[]; ords bigint[]; nows jsonb[]; befores jsonb[];
    begin ${enter("p_table", "p_table")}
      changes := '[]'; reset := false; more := false;
      place := inc || '|' || p_snap::text;
@@ -59,33 +166,36 @@ export const CHANGE_FUNCTIONS: readonly string[] = [
        reset := true;
        return;
      end if;
-     hidden := ${HIDDEN};
-     execute format($q$
-       with closed as (${outsideSnapshot(ANY_TABLE, "_deleted_txid", OUTSIDE)}),
-            born as (${outsideSnapshot(ANY_TABLE, "_born", OUTSIDE)}),
-            -- A live row is newer than the snapshot if it follows a closed version or was inserted.
-            live as (select u.* from ${ANY_TABLE} u where u._deleted_txid is null %3$s
-              and u.id = any (array(select c.id from closed c union select b.id from born b))),
-            n as (${side("_txid", "(select * from closed union all select * from live) u")}),
-            o as (${side("_deleted_txid", "closed u")}),
-            d as (select coalesce(n.id, o.id) as id, coalesce(n.xid, o.xid) as xid,
-                         coalesce(n._order, o._order) as ord, n.data,
-                         coalesce(n.hit, false) as now_hit, coalesce(o.hit, false) as then_hit,
-                         n.data is not distinct from o.data as same
-                    from n full join o on n.id = o.id and n.xid = o.xid),
-            c as (select d.* from d where (d.now_hit or d.then_hit)
-                     and not (d.now_hit and d.then_hit and d.same and cardinality($7) > 0)),
-            l as (select * from c order by c.xid fetch first $5 rows with ties)
-       select coalesce(json_agg(json_build_array(
-                case when l.now_hit and l.then_hit then 'update' when l.now_hit then 'insert' else 'delete' end,
-                l.id, case when l.now_hit then l.data end) order by l.xid, l.ord), '[]'),
-              (array_agg(l.xid order by l.xid desc))[1],
-              (select count(*) from c) - count(*)
-         from l $q$,
-       where_sql(s.fields, s.bits, s.lazy, p_grants, p_where), s.ptr,
-       case when s.owned then ' and u._owner = $8' else '' end)
-     into changes, last, total
-     using p_where, s0, s1, since, p_limit, s.lazy, hidden, s.owner;
+     if s0::text = p_snap::text then return; end if;
+     if s.tenant = ${literal(DEFAULT_TENANT)} then
+       select st.key into main from storage st
+        where st.owner = s.tenant and st.id = p_table and st.ptr = s.ptr
+          -- A table that is kept though nobody declares it any more has none of this build's.
+          and to_regproc('changes_' || st.key) is not null;
+     end if;
+     if main is not null then
+       execute format('select * from changes_%s($1, $2, $3, $4)', main)
+         into ids, xids, ords, nows, befores using s0, s1, since, s.owner;
+     else
+       execute format($q$ select ${
+    anythingNew({ table: "kontract_private.%1$I", s0: "$1" })
+  } $q$, s.ptr)
+         into news using s0;
+       if news then
+         execute format($q$ ${ANY_VERSIONS} $q$, s.ptr, case when s.owned then ' and u._owner = $4' else '' end)
+           into ids, xids, ords, nows, befores using s0, s1, since, s.owner;
+       end if;
+     end if;
+     if ids is not null then
+       hidden := ${HIDDEN};
+       if p_where = '[]' then
+         select r.* into changes, last, total from (${ALL_SEEN}) r;
+       else
+         execute format($q$ ${SEEN} $q$, where_sql(s.fields, s.bits, s.lazy, p_grants, p_where))
+           into changes, last, total
+           using p_where, s.lazy, hidden, ids, xids, ords, nows, befores, p_limit;
+       end if;
+     end if;
      if total > 0 then
        place := inc || '|' || s0::text || '|' || s1::text || '|' || last::text;
        more := true;

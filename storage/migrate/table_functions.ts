@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { changesFunction } from "./changes.sql.ts";
 import { applyFunction } from "./commit.sql.ts";
 import { literal } from "./definer.ts";
 import { putFunction } from "./put.sql.ts";
@@ -15,6 +16,7 @@ export function tableFunctions(table: TableSql, tenant: string): readonly string
   return [
     table.check.helper,
     ...readFunctions(table),
+    changesFunction(table),
     applyFunction(table),
     putFunction(table, tenant),
     // It knows no rights of single fields, so it must not outlive their declaration; nor may one of a build
