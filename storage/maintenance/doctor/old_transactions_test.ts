@@ -45,6 +45,16 @@ Deno.test({
         assert.deepEqual((await look(0)).map(({ level }) => level), ["ok"]);
       });
 
+      await t.step("a slot that nobody reads is told when it keeps much of the log", async () => {
+        await server.admin`select pg_create_physical_replication_slot('idle', true)`;
+        await server.admin.unsafe("create table written as select generate_series(1, 10000) as n");
+        assert.deepEqual((await look()).map(({ level }) => level), ["ok"], "it is little");
+        const found = await checkTransactions(server.admin, 10, 1000);
+        assert.match(found[0]!.message, /^Replication slot 'idle' is unused and keeps \d+ MiB of/);
+        await server.admin.unsafe(/, or: (.*)$/.exec(found[0]!.fix!)![1]!);
+        assert.equal((await checkTransactions(server.admin, 10, 1000))[0]!.level, "ok");
+      });
+
       await t.step(
         "a slot whose replica is gone is told, one that is followed is not",
         async () => {

@@ -12,6 +12,9 @@ const NOTED_SKEW_SECONDS = 5;
 /** Transactions of this age keep every dead row of the cluster from being removed. */
 const OLD_MINUTES = 10;
 
+/** A slot that nobody reads and that keeps this much of the log will fill the disk. */
+const LOG_KEPT_BYTES = 1024 ** 3;
+
 /** Settings that a promise rests on, for the gateway's role in this database. */
 export async function checkServer(sql: Statements, gateway: string): Promise<readonly Finding[]> {
   const [row] = await sql`
@@ -79,6 +82,7 @@ export async function checkClock(sql: Statements, now: () => number): Promise<Fi
 export async function checkTransactions(
   sql: Statements,
   minutes = OLD_MINUTES,
+  logKept = LOG_KEPT_BYTES,
 ): Promise<readonly Finding[]> {
   const open = await sql`
     select pid, datname, usename, state, application_name as app,
@@ -94,6 +98,11 @@ export async function checkTransactions(
   const slots = await sql`
     select slot_name as name, active from pg_replication_slots
      where greatest(age(xmin), age(catalog_xmin)) > 1000000 or (not active and xmin is not null) limit 20`;
+  const logs = await sql`
+    select l.slot_name as name, ceil(l.kept / 1048576)::int as mib from (
+        select slot_name, active, pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) as kept
+          from pg_replication_slots) l
+     where not l.active and l.kept > ${logKept} limit 20`;
   const findings = [
     ...open.map((row) =>
       warning(
@@ -119,6 +128,15 @@ export async function checkTransactions(
           row.active ? "active" : "unused"
         }) holds back old rows of the whole cluster.`,
         `Let its consumer catch up, or: select pg_drop_replication_slot('${
+          String(row.name).replaceAll("'", "''")
+        }')`,
+      )
+    ),
+    ...logs.map((row) =>
+      warning(
+        "transactions",
+        `Replication slot '${row.name}' is unused and keeps ${row.mib} MiB of the server's log: the disk will fill.`,
+        `Start its consumer again, or: select pg_drop_replication_slot('${
           String(row.name).replaceAll("'", "''")
         }')`,
       )
