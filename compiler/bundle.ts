@@ -67,10 +67,13 @@ export class Bundler {
   #context: esbuild.BuildContext<{ write: false; metafile: true }> | null = null;
   #input: BundleInput | null = null;
   #key = "";
+  /** What first imported each module in this bundle. */
+  readonly #importers: Importers = new Map();
 
   /** Makes the bundle; null where it failed, with the reasons in `diagnostics`. */
   async bundle(input: BundleInput, diagnostics: Diagnostics): Promise<Bundle | null> {
     this.#input = input;
+    this.#importers.clear();
     active.count++;
     try {
       const context = await this.#contextOf(input);
@@ -86,7 +89,7 @@ export class Bundler {
       );
       return { files, inputs, metafile: result.metafile };
     } catch (error) {
-      report(error, input, diagnostics);
+      report(error, input, diagnostics, this.#importers);
       return null;
     } finally {
       active.count--;
@@ -106,7 +109,7 @@ export class Bundler {
     this.#key = key;
     this.#context = await esbuild.context({
       ...buildSettings(input),
-      plugins: [graphPlugin(() => this.#input ?? input)],
+      plugins: [graphPlugin(() => this.#input ?? input, this.#importers)],
     });
     contexts.add(this.#context);
     return this.#context;
@@ -164,12 +167,22 @@ const ASSET_LOADERS: Record<string, esbuild.Loader> = Object.fromEntries(
 
 /** What a problem of a resolution has beside its text. */
 interface Detail {
+  /** The host's module that no browser has. */
+  readonly builtin?: string;
   readonly code?: DiagnosticCode;
   readonly hint?: string | undefined;
 }
 
+/** Absolute file name → the import that led there first. */
+type Importers = Map<string, Pick<esbuild.OnResolveArgs, "importer" | "path">>;
+
 /** Adds what the bundler said to the diagnostics. */
-export function report(error: unknown, input: BundleInput, diagnostics: Diagnostics): void {
+export function report(
+  error: unknown,
+  input: BundleInput,
+  diagnostics: Diagnostics,
+  importers: Importers = new Map(),
+): void {
   const errors = (error as { errors?: readonly esbuild.Message[] }).errors;
   if (!Array.isArray(errors)) {
     const why = error instanceof Error ? error.message : String(error);
@@ -178,13 +191,14 @@ export function report(error: unknown, input: BundleInput, diagnostics: Diagnost
   }
   for (const message of errors as readonly esbuild.Message[]) {
     const at = message.location;
+    if (reportPackage(message, input, diagnostics, importers)) continue;
     const { code = "KT7001", hint } = (message.detail ?? {}) as Detail;
     const file = at === null ? null : join(input.root, at.file);
     const text = file === null ? undefined : input.overlay.get(file) ?? input.graph.read(file);
     diagnostics.add({
       code,
       severity: "error",
-      message: message.text,
+      message: bundlerText(message.text),
       ...(hint === undefined ? {} : { hint }),
       ...(at === null || text === undefined ? {} : {
         span: { file: at.file, line: at.line, column: at.column + 1 },
@@ -194,11 +208,63 @@ export function report(error: unknown, input: BundleInput, diagnostics: Diagnost
   }
 }
 
-function graphPlugin(current: () => BundleInput): esbuild.Plugin {
+/** What the bundler says of a name that a module does not have, in an author's words. */
+function bundlerText(text: string): string {
+  const found = /^No matching export in "(?:kontract-stub:)?(.*)" for import "(.*)"$/.exec(text);
+  if (found === null) return text;
+  const [, file = "", name] = found;
+  return file.endsWith("/client/client.js")
+    ? `There is no '${name}' in '@/client': no backend function has this name.`
+    : `There is no '${name}' in '${file}'.`;
+}
+
+/**
+ * A package in the client that needs a module of a server's host: told once, where the author imports it.
+ * False for anything else.
+ */
+function reportPackage(
+  { location, detail }: esbuild.Message,
+  input: BundleInput,
+  diagnostics: Diagnostics,
+  importers: Importers,
+): boolean {
+  const { builtin } = (detail ?? {}) as Detail;
+  if (builtin === undefined || location === null) return false;
+  let file = join(input.root, location.file), specifier = "";
+  for (let i = 0; i < 100 && !isAuthored(file, input); i++) {
+    const by = importers.get(file);
+    if (by === undefined) return false;
+    [file, specifier] = [by.importer, by.path];
+  }
+  const text = input.graph.read(file);
+  const found = new RegExp(`["']${RegExp.escape(specifier)}["']`).exec(text ?? "");
+  if (specifier === "" || text === undefined || found === null) return false;
+  const before = text.slice(0, found.index).split("\n");
+  const line = before.length, column = before.at(-1)!.length + 1;
+  diagnostics.add({
+    code: "KT5001",
+    severity: "error",
+    message: `'${specifier}' is for servers: it needs modules that no browser has.`,
+    hint: "Use it in a backend function.",
+    span: { file: relative(input.root, file).split(sep).join("/"), line, column },
+    ...codeFrame(text, line, column, found[0].length),
+  });
+  return true;
+}
+
+function isAuthored(file: string, { root }: BundleInput): boolean {
+  return file.startsWith(root + sep) && !file.includes(`${sep}node_modules${sep}`);
+}
+
+function graphPlugin(current: () => BundleInput, importers: Importers): esbuild.Plugin {
   return {
     name: "kontract",
     setup(build) {
-      build.onResolve({ filter: /.*/ }, (args) => resolve(args, current()));
+      build.onResolve({ filter: /.*/ }, (args) => {
+        const found = resolve(args, current());
+        if (found.path !== undefined && !importers.has(found.path)) importers.set(found.path, args);
+        return found;
+      });
       build.onLoad({ filter: /.*/, namespace: "kontract" }, (args) => {
         return { contents: current().virtual.get(args.path) ?? "", loader: "ts" };
       });
@@ -261,14 +327,15 @@ export function resolve(
   const found = input.graph.resolve(args.path, importer, input.purpose);
   if (found.kind === "file") return loaded(found.file, input);
   if (found.kind === "missing") {
-    const isOwn = args.namespace === "file" && args.importer.startsWith(input.root + sep) &&
-      !args.importer.includes(`${sep}node_modules${sep}`);
-    if (!isOwn) return { errors: [{ text: found.message }] };
+    if (args.namespace !== "file" || !isAuthored(args.importer, input)) {
+      return { errors: [{ text: found.message }] };
+    }
     const { message, hint } = missingModule(input.root, args.importer, args.path, found.reason);
     return { errors: [{ text: message, detail: { code: "KT1002", hint } satisfies Detail }] };
   }
   if (input.purpose === "browser") {
-    return { errors: [{ text: `'${found.specifier}' does not exist in a browser.` }] };
+    const detail: Detail = { builtin: found.specifier };
+    return { errors: [{ text: `'${found.specifier}' does not exist in a browser.`, detail }] };
   }
   return { path: found.specifier, external: true };
 }

@@ -230,12 +230,17 @@ class ModuleScan {
 
   /** A lost decorator would turn a server function into an unprotected one: nothing may be undecided. */
   #openMembers(node: ts.ClassDeclaration): void {
+    // Of a function with overloads one has the decorator.
+    const marked = new Set(
+      node.members.filter((one) => this.#backendOf(one) !== null).map((one) => one.name?.getText()),
+    );
     for (const member of node.members) {
       const flags = ts.getCombinedModifierFlags(member);
       if (!(flags & ts.ModifierFlags.Static) || this.#backendOf(member) !== null) continue;
       if (flags & (ts.ModifierFlags.Private | ts.ModifierFlags.Protected)) continue;
       if (member.name === undefined || ts.isPrivateIdentifier(member.name)) continue;
       const name = member.name.getText();
+      if (marked.has(name)) continue;
       this.#refused.add(name);
       this.#reporter.error(
         "KT2006",
@@ -380,6 +385,8 @@ class ModuleScan {
     );
     const signatures = checker.getTypeAtLocation(found.declaration).getCallSignatures();
     if (signatures.length !== 1) {
+      this.#refused.add(name);
+      this.#reporter.explain(found.declaration);
       return this.#reporter.error(
         "KT2003",
         found.node,
@@ -453,6 +460,11 @@ function strayed(node: ts.Node): readonly [message: string, hint?: string] {
   const { parent } = node;
   if (ts.isDecorator(node) && ts.isClassDeclaration(parent)) {
     return ["@backend belongs on each static method that clients may call, not on their class."];
+  }
+  if (ts.isDecorator(node) && ts.isClassElement(parent) && ts.isSourceFile(parent.parent.parent)) {
+    return ts.isMethodDeclaration(parent)
+      ? ["A function has one @backend, and this is another.", "Put all options into one of them."]
+      : ["@backend belongs on a static method with a plain name."];
   }
   if (ts.isExportAssignment(parent)) {
     return [

@@ -140,6 +140,17 @@ function fieldsOf(
       );
       continue;
     }
+    const hidden = ts.getCombinedModifierFlags(declaration) &
+      (ts.ModifierFlags.Private | ts.ModifierFlags.Protected);
+    if (hidden !== 0 || ts.isPrivateIdentifier(declaration.name)) {
+      reporter.error(
+        "KT4001",
+        declaration.name,
+        `'${declaration.name.getText()}' is private: what a row has is stored, and read as an object.`,
+        "Make it public; @perm(perms.___) keeps a field from sessions.",
+      );
+      continue;
+    }
     fields.push(fieldOf(property, declaration, kontract, reporter));
   }
   return fields;

@@ -30,6 +30,13 @@ export function missingModule(
     message: `There is no module '${shown}'.`,
     hint: `Write "${other}".`,
   });
+  if (specifier === "@/client") {
+    return {
+      message: "'@/client' is for the front end, and this is server code.",
+      hint: "Import the backend function from its own module: on the server it is just a function.",
+    };
+  }
+  if (/^@?kontract(?:\/.*)?$/.test(specifier)) return write("@kontract/kontract");
   if (/^@\/client(?:\.|\/|$)/.test(specifier)) return write("@/client");
   if (NODE_MODULE.test(specifier)) return write(`node:${specifier}`);
   const scheme = /^(?:npm|jsr|https?|node|file|data|cloudflare):/.exec(specifier) !== null;

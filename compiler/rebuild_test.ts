@@ -75,7 +75,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "what only the bundler can know fails the build at its line: node's modules, imports of the front end",
+    "what only the bundler can know fails the build at its line: node's modules, packages that need them, imports and names of the front end",
   sanitizeOps: false,
   sanitizeResources: false,
   async fn() {
@@ -96,6 +96,37 @@ Deno.test({
     assert.deepEqual(
       again.diagnostics.map(({ code, span, hint }) => [code, span?.file, span?.line, hint]),
       [["KT1002", "web/main.ts", 1, 'Write "./part.ts".']],
+    );
+    await app.write(
+      "web/part.ts",
+      `import postgres from "postgres";\nexport const part = postgres;\n`,
+    );
+    await app.write(
+      "web/main.ts",
+      `import { part } from "./part.ts";\nimport { nobody } from "@/client";\nconsole.log(part, nobody);\n`,
+    );
+    const packages = await build({ root: app.root, hosts: ["deno"] });
+    assert.deepEqual(
+      packages.diagnostics.map((
+        { code, span, message },
+      ) => [code, span?.file, span?.line, message]),
+      [[
+        "KT5001",
+        "web/part.ts",
+        1,
+        "'postgres' is for servers: it needs modules that no browser has.",
+      ]],
+    );
+    await app.write("web/part.ts", "export const part = 1;\n");
+    const names = await build({ root: app.root, hosts: ["deno"] });
+    assert.deepEqual(
+      names.diagnostics.map(({ code, span, message }) => [code, span?.file, span?.line, message]),
+      [[
+        "KT7001",
+        "web/main.ts",
+        2,
+        "There is no 'nobody' in '@/client': no backend function has this name.",
+      ]],
     );
     await assert.rejects(app.read("dist/manifest.json"), Deno.errors.NotFound);
     await stopBundler();

@@ -105,6 +105,10 @@ function wordsFor(one: ts.Diagnostic, source: ts.SourceFile, check: TypeCheck): 
   if (hosts !== undefined && (one.code === 2580 || one.code === 2591)) {
     return { message: `Cannot find name '${node.getText(source)}'.`, hint: hosts };
   }
+  const name = ts.isIdentifier(node) ? node.text : "";
+  if ((one.code === 2304 || one.code === 2552) && KONTRACT.has(name)) {
+    return { hint: `import { ${name} } from "@kontract/kontract";` };
+  }
   if (one.code === 1016) {
     return {
       hint:
@@ -126,6 +130,11 @@ const HOST_GLOBALS: ReadonlyMap<string, string> = new Map([
   ["Buffer", 'import { Buffer } from "node:buffer";'],
   ["require", "Use import."],
 ]);
+
+/** What an author may have forgotten to import: a module that is not imported at all tells no names. */
+const KONTRACT: ReadonlySet<string> = new Set(
+  "backend ctx defineMiddleware defineServer env index perm perms primkey secret table".split(" "),
+);
 
 const AWAIT =
   "It is a promise: write 'await' before it, and parentheses around both to use what it gives.";

@@ -116,7 +116,9 @@ export class Lowering {
     if (flags & ts.TypeFlags.Null) return { kind: "null" };
     if (flags & (ts.TypeFlags.Undefined | ts.TypeFlags.Void)) return { kind: "undefined" };
     if (flags & ts.TypeFlags.ESSymbolLike) return this.refuse("symbol", place);
-    if (flags & ts.TypeFlags.Never) return this.refuse("never", place);
+    if (flags & ts.TypeFlags.Never) {
+      return this.refuse(place.path.endsWith("[]") ? "emptyArray" : "never", place);
+    }
     if (flags & ts.TypeFlags.TemplateLiteral) {
       return { kind: "string", pattern: `^${templatePattern(type as ts.TemplateLiteralType)}$` };
     }

@@ -32,6 +32,10 @@ export const REFUSALS = {
     reason: "'__proto__' is no field like others: setting it changes what an object is",
     hint: "Give the field another name.",
   },
+  emptyArray: {
+    reason: "an empty array does not say what its elements are",
+    hint: "Declare its type, such as string[].",
+  },
   never: { reason: "'never' has no values", hint: "Remove it, or make it optional." },
   object: {
     reason: "'object' does not say which fields it has",
