@@ -36,6 +36,7 @@ export const DIAGNOSTIC_CODES = {
   KT2012: "streamed parameter",
   KT2013: "circular import",
   KT2014: "result that nobody waits for",
+  KT2015: "call's own at the top of a module",
   KT3001: "type cannot cross",
   KT3002: "type beyond the limits of a message",
   KT4001: "table",

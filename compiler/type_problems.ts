@@ -14,6 +14,7 @@ import { lostPromises } from "./lost_promises.ts";
 import { meant } from "./meant.ts";
 import { missingModule } from "./missing_module.ts";
 import type { ModuleGraph } from "./resolve.ts";
+import { topLevelCalls } from "./top_level_calls.ts";
 import { placeOf } from "./source_place.ts";
 
 /** Errors of syntax in `sources`. */
@@ -67,7 +68,10 @@ function problemsOf(check: TypeCheck, source: ts.SourceFile): readonly Diagnosti
     ...found.filter((one) => !incomplete || !IMPLICIT_ANY.has(one.code))
       .map((one) => ({ ...diagnosticOf(check.root, one), ...wordsFor(one, source, check) })),
     ...source.fileName.startsWith(check.server)
-      ? lostPromises(check.root, source, check.kontract.checker, check.isKontract)
+      ? [
+        ...lostPromises(check.root, source, check.kontract.checker, check.isKontract),
+        ...topLevelCalls(check.root, source, check.kontract),
+      ]
       : [],
   ];
 }
