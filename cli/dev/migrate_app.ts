@@ -3,7 +3,10 @@
  *
  * @module
  */
+import type { Manifest } from "../../_internal/manifest.ts";
 import { AUTH_TABLES } from "../../auth/tables.ts";
+import { reachableTypes } from "../../compiler/emit/reachable.ts";
+import type { MigrationFile } from "../../storage/migrate/migration.ts";
 import { migrateUp } from "../../storage/migrate/mod.ts";
 import { readMigrationFiles } from "../migration_files.ts";
 import type { BuiltApp } from "./build_app.ts";
@@ -42,4 +45,21 @@ export async function migrateApp(
   });
   const notes = changed ? findings.map(({ message, fix }) => `${message} To mend it: ${fix}`) : [];
   return { steps, notes };
+}
+
+/**
+ * Equal as long as there is nothing to migrate: tables with the types that they reach, queries and files. Where they
+ * stand in the sources means nothing, nor does a type that no table has.
+ */
+export function migrationState(
+  { tables, types, execs }: Pick<Manifest, "tables" | "types" | "execs">,
+  files: readonly MigrationFile[],
+): string {
+  const shapes = tables.flatMap(({ fields }) => fields.map(({ shape }) => shape));
+  return JSON.stringify([
+    tables.map((table) => ({ ...table, source: null })),
+    reachableTypes(shapes, types),
+    execs.map(({ id }) => id),
+    files,
+  ]);
 }

@@ -23,7 +23,7 @@ import { DevFile } from "./dev_file.ts";
 import { Front } from "./front.ts";
 import type { DevHost, HostName } from "./host.ts";
 import { readMigrationFiles } from "../migration_files.ts";
-import { migrateApp } from "./migrate_app.ts";
+import { migrateApp, migrationState } from "./migrate_app.ts";
 import { loadSecret } from "./secret.ts";
 import { printOutput } from "../process/print_output.ts";
 import { watchSources } from "./watch.ts";
@@ -220,9 +220,7 @@ class Session {
 
   /** Nothing to do where tables, queries and migration files are those of the last time. */
   async #migrate(built: BuiltApp): Promise<void> {
-    const { tables, types, execs } = built.manifest;
-    const files = await readMigrationFiles(this.#app.root);
-    const state = JSON.stringify([tables, types, execs, files]);
+    const state = migrationState(built.manifest, await readMigrationFiles(this.#app.root));
     if (state === this.#migrated) return;
     this.#migrated = ""; // what fails may have got half way
     const secrets = parseSecrets(this.#secret);
