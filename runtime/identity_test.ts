@@ -60,7 +60,7 @@ function clientOf(notes: Notes) {
   };
   const session = new ClientSession("key", storage, (name, arg) => send(name, arg, null), false);
   return {
-    auth: createAuth(() => session, send),
+    auth: createAuth(() => session, send, (listener) => session.onChange(listener)),
     stored: (): { access: string } => JSON.parse(store.get("key")!),
     async age(): Promise<void> {
       const kept = JSON.parse(store.get("key")!);
@@ -178,7 +178,7 @@ Deno.test("every auth function works from the client, sealed", async () => {
         (name, arg) => send(name, arg, null),
         false,
       );
-      return createAuth(() => session, send);
+      return createAuth(() => session, send, (listener) => session.onChange(listener));
     };
     /** The token of the newest mail of a kind, which is sent behind the answer. */
     const mailed = async (kind: AuthMail["kind"]): Promise<string> => {

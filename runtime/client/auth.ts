@@ -101,7 +101,11 @@ export interface ClientAuth {
 type Send = (name: string, argument: unknown, token: string | null) => Promise<unknown>;
 
 /** Auth over `send`, keeping `session` up to date. */
-export function createAuth(session: () => ClientSession, send: Send): ClientAuth {
+export function createAuth(
+  session: () => ClientSession,
+  send: Send,
+  onChange: ClientAuth["onChange"],
+): ClientAuth {
   /** `first`: somebody without a session gets one, or calls without. */
   const call = async (
     name: string,
@@ -186,6 +190,6 @@ export function createAuth(session: () => ClientSession, send: Send): ClientAuth
     requestVerification: () => done("requestVerification"),
     verifyEmail: async (argument) => await adopt(await call("verifyEmail", argument, "none")),
     state: async () => toState(await session().current()),
-    onChange: (listener) => session().onChange(listener),
+    onChange,
   };
 }

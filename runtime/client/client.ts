@@ -17,7 +17,7 @@ import type { SessionCarrier } from "./cookie_session.ts";
 import { bounded, type ErrorClasses, hasCode, toClientError } from "./failure.ts";
 import type { ResultCache } from "./result_cache.ts";
 import type { ClientCallOptions, ClientRoute } from "./route.ts";
-import { ClientSession } from "./session.ts";
+import { changesOnly, ClientSession, type SessionState } from "./session.ts";
 import { type ClientStorage, defaultStorage } from "./session_storage.ts";
 import { checkSettings, checkTimeout, type ClientSettings, originOf } from "./settings.ts";
 import {
@@ -109,6 +109,12 @@ interface Line {
   readonly session: ClientSession;
 }
 
+/** Who listens to the session, and how it leaves the one it listens to now. */
+interface Hearer {
+  readonly hear: (state: SessionState) => void;
+  leave: () => void;
+}
+
 class AppClient implements Client {
   readonly app: string;
   readonly build: string;
@@ -117,6 +123,9 @@ class AppClient implements Client {
   readonly #ended = new AbortController();
   #settings: ClientSettings;
   #line: Line | null = null;
+  /** One for the client's life: where it is memory, the session must outlive a change of settings. */
+  #storage: ClientStorage | null = null;
+  readonly #hearers = new Set<Hearer>();
   #callOptions: ClientCallOptions = {};
 
   constructor(options: ClientOptions) {
@@ -125,9 +134,11 @@ class AppClient implements Client {
     this.build = options.build;
     this.#options = options;
     this.#settings = options;
-    this.auth = createAuth(() => this.#open().session, (name, argument, token) => {
-      return this.#authCall(name, argument, token);
-    });
+    this.auth = createAuth(
+      () => this.#open().session,
+      (name, argument, token) => this.#authCall(name, argument, token),
+      (listener) => this.#onSession(listener),
+    );
   }
 
   async call(
@@ -216,6 +227,11 @@ class AppClient implements Client {
     this.#settings = { ...this.#settings, ...settings };
     this.#line?.transport.close();
     this.#line = null;
+    if (this.#ended.signal.aborted) return;
+    for (const hearer of this.#hearers) {
+      hearer.leave();
+      hearer.leave = this.#open().session.onChange(hearer.hear);
+    }
   }
 
   close(): void {
@@ -224,10 +240,22 @@ class AppClient implements Client {
     this.#line = null;
   }
 
+  /** A listener hears of whichever session the settings lead to. */
+  #onSession(listener: (state: SessionState) => void): () => void {
+    const hear = changesOnly(listener);
+    const hearer = { hear, leave: this.#open().session.onChange(hear) };
+    this.#hearers.add(hearer);
+    return () => {
+      this.#hearers.delete(hearer);
+      hearer.leave();
+    };
+  }
+
   #open(): Line {
     if (this.#ended.signal.aborted) throw new KontractError("CANCELLED", "The client is closed.");
     if (this.#line !== null) return this.#line;
-    const { storage, tenant, session, timeout = TIMEOUT_MS, webSocket } = this.#settings;
+    const { tenant, session, timeout = TIMEOUT_MS, webSocket } = this.#settings;
+    const storage = this.#settings.storage ?? (this.#storage ??= defaultStorage());
     const url = originOf(this.#settings.url);
     const { app, pins } = this.#options;
     const given = this.#settings.fetch;
@@ -240,13 +268,13 @@ class AppClient implements Client {
       (carrier === null ? createTransport : createHttpTransport);
     this.#line = {
       transport: create({
-        ...{ url, app, pins, webSocket, serials: serialsIn(storage ?? defaultStorage()) },
+        ...{ url, app, pins, webSocket, serials: serialsIn(storage) },
         ...(fetch === undefined ? {} : { fetch }),
       }),
       carrier,
       session: new ClientSession(
         tenant === undefined ? `kontract/${app}/${url}` : `kontract/${app}/${url}/${tenant}`,
-        storage ?? defaultStorage(),
+        storage,
         (name, argument) => this.#authCall(name, argument, null),
         carrier !== null,
       ),

@@ -323,6 +323,28 @@ Deno.test("without an address the client says how to give one", async () => {
   await assert.rejects(client.call(echo, []), { code: "CANCELLED" });
 });
 
+Deno.test("a change of settings keeps the session and whoever listens to it", async () => {
+  const server = withEcho();
+  const client = await server.client();
+  const states: unknown[] = [];
+  const stop = client.auth.onChange((state) => states.push(state));
+  const owner = await client.call(read, []);
+  client.configure({ timeout: 5000 });
+  assert.equal(await client.call(read, []), owner);
+  assert.deepEqual(server.authCalls, ["anonymous"]);
+  await client.auth.register({ email: "a@b.c", password: "a long password" });
+  assert.deepEqual(states, [
+    { kind: "none" },
+    { kind: "active", owner, anonymous: true },
+    { kind: "active", owner, anonymous: false },
+  ]);
+  stop();
+  client.configure({ timeout: 6000 });
+  await client.auth.logout();
+  assert.equal(states.length, 3);
+  client.close();
+});
+
 Deno.test("a setting that cannot be is refused by name, and nothing is changed", async () => {
   const server = withEcho();
   const client = await server.client();

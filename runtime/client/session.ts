@@ -106,13 +106,7 @@ export class ClientSession {
 
   /** Tells `listener` the state now and whenever it changes, also from another tab. */
   onChange(listener: (state: SessionState) => void): () => void {
-    let told = "";
-    const tell = (state: SessionState): void => {
-      const text = JSON.stringify(state);
-      if (text === told) return;
-      told = text;
-      listener(state);
-    };
+    const tell = changesOnly(listener);
     const fromOtherTab = (event: StorageEvent): void => {
       if (event.key === this.#key || event.key === null) void this.current();
     };
@@ -166,6 +160,19 @@ export class ClientSession {
     this.#announced = text;
     for (const listener of [...this.#listeners]) listener(state);
   }
+}
+
+/** Tells `listener` each state once, until another one comes. */
+export function changesOnly(
+  listener: (state: SessionState) => void,
+): (state: SessionState) => void {
+  let told = "";
+  return (state) => {
+    const text = JSON.stringify(state);
+    if (text === told) return;
+    told = text;
+    listener(state);
+  };
 }
 
 /** The public part of a session. */
