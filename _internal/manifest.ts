@@ -200,3 +200,8 @@ export interface Manifest {
   /** Named types of parameters and results. */
   readonly types: ShapeTable;
 }
+
+/** The REST addresses of an app's functions, as in the source. */
+export function addressesOf({ routes }: Pick<Manifest, "routes">): readonly string[] {
+  return routes.flatMap(({ meta }) => meta.http === null ? [] : [meta.http.path]);
+}

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { workerFirst } from "../runtime/app_paths.ts";
 import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, DURABLE_OBJECTS } from "./dev/worker_config.ts";
 
 /** What the file is made from. */
@@ -17,6 +18,8 @@ export interface WranglerInput {
   readonly main: string;
   /** True where `dist/public` has files. */
   readonly assets: boolean;
+  /** Addresses of its functions, as in the source. */
+  readonly addresses: readonly string[];
   /** The app's own configuration, or an empty object. */
   readonly own: Readonly<Record<string, unknown>>;
 }
@@ -61,7 +64,17 @@ export function wranglerConfig(input: WranglerInput): Record<string, unknown> {
       { tag: "kontract-1", new_sqlite_classes: Object.values(DURABLE_OBJECTS) },
       ...ownMigrations,
     ],
-    ...(input.assets ? { assets: { directory: "./public" } } : {}),
+    ...(input.assets ? { assets: assetsOf(input) } : {}),
+  };
+}
+
+/** As the server on Deno has it: an address beats a file, and a page of no file is the front end's own. */
+function assetsOf({ addresses }: WranglerInput): Record<string, unknown> {
+  return {
+    directory: "./public",
+    binding: "ASSETS",
+    not_found_handling: "single-page-application",
+    run_worker_first: workerFirst(addresses),
   };
 }
 

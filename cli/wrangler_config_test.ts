@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { wranglerConfig, wranglerText } from "./wrangler_config.ts";
 
-const input = { app: "guestbook", main: "./worker/worker.js", assets: true, own: {} };
+const input = {
+  app: "guestbook",
+  main: "./worker/worker.js",
+  assets: true,
+  addresses: ["/api/{id}"],
+  own: {},
+};
 
 Deno.test("every Durable Object is bound, and created with SQLite", () => {
   const config = wranglerConfig(input);
@@ -18,7 +24,20 @@ Deno.test("every Durable Object is bound, and created with SQLite", () => {
     new_sqlite_classes: ["SessionDO", "KvcDO", "ChangeHubDO", "DbPoolDO"],
   }]);
   assert.deepEqual(config.compatibility_flags, ["nodejs_compat", "enable_request_signal"]);
-  assert.deepEqual(config.assets, { directory: "./public" });
+  assert.deepEqual(config.assets, {
+    directory: "./public",
+    binding: "ASSETS",
+    not_found_handling: "single-page-application",
+    run_worker_first: [
+      "/health",
+      "/raystream",
+      "/raystream/keys",
+      "/events",
+      "/rpc/*",
+      "/auth/*",
+      "/api/*",
+    ],
+  });
 });
 
 Deno.test("an app's own settings are kept, and cannot take Kontract's away", () => {

@@ -33,6 +33,7 @@ import type {
   SocketSession,
 } from "../protocol/mod.ts";
 import { KEY_SET_PATH, RAY_PATH } from "../protocol/paths.ts";
+import { isGatewayPath } from "./app_paths.ts";
 import { PeerWatch } from "../protocol/peer_watch.ts";
 import type { StorageEngine } from "../storage/contract.ts";
 import type { AppDefinition } from "./app.ts";
@@ -202,13 +203,6 @@ export function createGateway(
       return withHeaders(response, { "x-request-id": requestId, ...headers });
     },
   };
-}
-
-/** True for the fixed paths in the table above. */
-function isGatewayPath(pathname: string): boolean {
-  return pathname === "/health" || pathname === RAY_PATH || pathname === KEY_SET_PATH ||
-    pathname === "/events" ||
-    pathname.startsWith("/rpc/") || pathname.startsWith("/auth/");
 }
 
 async function answer(services: Services, incoming: Incoming, json: boolean): Promise<Response> {

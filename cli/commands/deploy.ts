@@ -10,6 +10,7 @@
 import { join } from "node:path";
 import { KontractError } from "../../_internal/errors.ts";
 import { parseSecrets } from "../../_internal/keys.ts";
+import { addressesOf, type Manifest } from "../../_internal/manifest.ts";
 import type { BuildReport, OutputSize } from "../../compiler/mod.ts";
 import { type Command, folderOf } from "../command.ts";
 import { type AppFolder, openAppFolder } from "../dev/app_folder.ts";
@@ -40,7 +41,7 @@ export const command: Command = {
     if (built.warnings !== "") console.error(built.warnings);
     console.log(workerSize(built.report));
     const own = await ownConfig(app);
-    const config = await writeConfig(app, built.manifest.app, own);
+    const config = await writeConfig(app, built.manifest, own);
     if (dryRun) return await wrangler(["--config", config, "--dry-run"]);
     const { steps, notes } = await migrateApp(environmentDatabase()!, built, secrets, app.root);
     for (const step of steps) console.log(`migrated: ${step}`);
@@ -89,13 +90,15 @@ function workerSecrets(own: Readonly<Record<string, unknown>>): string {
 
 async function writeConfig(
   app: AppFolder,
-  name: string,
+  manifest: Manifest,
   own: Readonly<Record<string, unknown>>,
 ): Promise<string> {
+  const name = manifest.app;
+  const addresses = addressesOf(manifest);
   const assets = await Deno.stat(join(app.dist, "public")).then(() => true, () => false);
   const path = join(app.dist, "wrangler.jsonc");
   const main = `./worker/${WORKER_ENTRY}`;
-  await Deno.writeTextFile(path, wranglerText({ app: name, main, assets, own }));
+  await Deno.writeTextFile(path, wranglerText({ app: name, main, assets, addresses, own }));
   return path;
 }
 

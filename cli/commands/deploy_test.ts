@@ -187,6 +187,7 @@ Deno.test({
           assert.ok(files.has(metadata.main_module));
           const bound = metadata.bindings.map(({ name, type }) => `${name} ${type}`).sort();
           assert.deepEqual(bound, [
+            "ASSETS assets",
             "CHANGE_HUB durable_object_namespace",
             "DATABASE_URL secret_text",
             "DB_POOL durable_object_namespace",

@@ -13,7 +13,7 @@ import { requestUrl } from "../../runtime/request_url.ts";
 import { type Problem, problemResponse } from "./problem_page.ts";
 import { isWebSocket, passOn, passOnWebSocket, type Upstream } from "./proxy.ts";
 import { RELOAD_PATH, ReloadFeed } from "./reload.ts";
-import { serveFile } from "./static_files.ts";
+import { servePage } from "./static_files.ts";
 
 /** How to listen. */
 export interface FrontOptions {
@@ -28,7 +28,11 @@ export interface FrontOptions {
 
 type State =
   | { readonly kind: "waiting"; readonly released: PromiseWithResolvers<void> }
-  | { readonly kind: "serving"; readonly upstream: Upstream }
+  | {
+    readonly kind: "serving";
+    readonly upstream: Upstream;
+    readonly isApp: (pathname: string) => boolean;
+  }
   | { readonly kind: "failed"; readonly problem: Problem };
 
 /** A request is held this long at most; then the visitor is told to come back. */
@@ -134,13 +138,13 @@ export class Front {
     this.#idle = null;
   }
 
-  /** Serves the app at `origin` from now on. */
-  serve(origin: string): void {
+  /** Serves the app at `origin` from now on; `isApp` tells its paths from the front end's pages. */
+  serve(origin: string, isApp: (pathname: string) => boolean): void {
     // Connections to a host that is gone must not be used again.
     const client = Deno.createHttpClient({ http2: false, allowHost: true });
     this.#client?.close();
     this.#client = client;
-    this.#enter({ kind: "serving", upstream: { origin, client } });
+    this.#enter({ kind: "serving", upstream: { origin, client }, isApp });
   }
 
   /** Shows a problem from now on. */
@@ -195,12 +199,14 @@ export class Front {
     info.completed.catch((reason) => gone.abort(reason));
     const visitor = { address: info.remoteAddr.hostname, gone: gone.signal };
     try {
-      const { upstream } = state;
+      const { upstream, isApp } = state;
       if (isWebSocket(request)) {
         return this.#leaving(await passOnWebSocket(upstream, request, visitor));
       }
       const rewrite = script === "" ? undefined : (html: string) => html + script;
-      const file = await serveFile(this.#folderOf(request), request, rewrite);
+      const file = isApp(new URL(request.url).pathname)
+        ? null
+        : await servePage(this.#folderOf(request), request, rewrite);
       const passed = file ?? await Promise.race([
         passOn(upstream, request, visitor),
         this.#ending.promise,

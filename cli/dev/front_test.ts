@@ -8,6 +8,9 @@ import { HeadedWebSocket } from "./proxy.ts";
 
 const options = { sanitizeOps: false, sanitizeResources: false };
 
+/** All but the front end's files. */
+const isApp = (pathname: string): boolean => pathname !== "/" && !/\.\w+$/.test(pathname);
+
 async function withFront(
   work: (front: Front, folder: string) => Promise<void>,
   reload = false,
@@ -52,7 +55,7 @@ Deno.test("requests that arrive during a swap are held, and none is lost", optio
       await new Promise((done) => setTimeout(done, 50));
       return new Response("old");
     });
-    front.serve(old.origin);
+    front.serve(old.origin, isApp);
     const running = Array.from({ length: 20 }, () => fetch(`${front.url}/call`));
     await fetch(`${front.url}/call`).then((response) => response.text());
     const drained = front.hold();
@@ -60,7 +63,7 @@ Deno.test("requests that arrive during a swap are held, and none is lost", optio
     await drained;
     await old.stop();
     const next = host(() => new Response("new"));
-    front.serve(next.origin);
+    front.serve(next.origin, isApp);
     const texts = async (all: Promise<Response>[]) =>
       new Set(await Promise.all(all.map(async (one) => await (await one).text())));
     assert.deepEqual(await texts(running), new Set(["old"]));
@@ -75,7 +78,7 @@ Deno.test("bodies stream both ways, and the host sees the visitor's address", op
       const headers = { "x-seen-host": request.headers.get("host") ?? "", "x-a": "1" };
       return new Response(request.body, { status: 201, headers });
     });
-    front.serve(echo.origin);
+    front.serve(echo.origin, isApp);
     const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
     const writer = writable.getWriter();
     const answering = fetch(`${front.url}/echo?q=1`, { method: "POST", body: readable });
@@ -106,7 +109,7 @@ Deno.test(
           event.data === "bye" ? socket.close(4001, "so") : socket.send(event.data);
         return response;
       });
-      front.serve(echo.origin);
+      front.serve(echo.origin, isApp);
       const socket = new WebSocket(front.url.replace("http", "ws"), ["ray", "other"]);
       socket.binaryType = "arraybuffer";
       const messages: unknown[] = [];
@@ -141,7 +144,7 @@ Deno.test(
         }
         return Deno.upgradeWebSocket(request).response;
       });
-      front.serve(app.origin);
+      front.serve(app.origin, isApp);
       const opens = (origin: string): Promise<boolean> => {
         const socket = new HeadedWebSocket(front.url.replace("http", "ws"), {
           headers: { origin },
@@ -160,7 +163,7 @@ Deno.test(
 Deno.test("files are served with their type, and nothing outside the folder", options, async () => {
   await withFront(async (front, folder) => {
     const app = host(() => new Response("app", { status: 404 }));
-    front.serve(app.origin);
+    front.serve(app.origin, isApp);
     await Deno.writeTextFile(join(folder, "secret.txt"), "secret");
     await Deno.writeTextFile(join(folder, "public", ".hidden"), "secret");
     await Deno.writeTextFile(join(folder, "public", "a b.css"), "a{}");
@@ -226,7 +229,7 @@ Deno.test(
     const never = host(() => new Promise(() => {}));
     const asked = Promise.withResolvers<Response>();
     await withFront(async (front) => {
-      front.serve(never.origin);
+      front.serve(never.origin, isApp);
       const { hostname, port } = new URL(front.url);
       const connection = await Deno.connect({ hostname, port: Number(port) });
       await connection.write(new TextEncoder().encode("TRACE / HTTP/1.1\r\nhost: a\r\n\r\n"));
@@ -247,7 +250,7 @@ Deno.test(
 Deno.test("a host that is gone is a 502 with a code, not a hang", options, async () => {
   await withFront(async (front) => {
     const app = host(() => new Response("app"));
-    front.serve(app.origin);
+    front.serve(app.origin, isApp);
     await app.stop();
     const response = await fetch(`${front.url}/x`);
     assert.equal(response.status, 502);
@@ -258,7 +261,7 @@ Deno.test("a host that is gone is a 502 with a code, not a hang", options, async
 Deno.test("an open page is told when something new is there", options, async () => {
   await withFront(async (front) => {
     const app = host(() => new Response("app"));
-    front.serve(app.origin);
+    front.serve(app.origin, isApp);
     const html = await (await fetch(front.url)).text();
     const known = /data!=="([^"]+)"/.exec(html)?.[1];
     const stream = await fetch(`${front.url}/__kontract/reload`);
@@ -267,7 +270,7 @@ Deno.test("an open page is told when something new is there", options, async () 
       /data: (\S+)/.exec(new TextDecoder().decode((await reader.read()).value))?.[1];
     assert.equal(await next(), known);
     await front.hold();
-    front.serve(app.origin);
+    front.serve(app.origin, isApp);
     assert.notEqual(await next(), known);
     await reader.cancel();
     await app.stop();
@@ -295,7 +298,7 @@ Deno.test(
       await Deno.writeTextFile(join(folder, "openapi.json"), `{"openapi":"3.1.0"}`);
       await Deno.writeTextFile(join(folder, "manifest.json"), "{}");
       const app = host(() => new Response("app", { status: 404 }));
-      front.serve(app.origin);
+      front.serve(app.origin, isApp);
       const shown = await fetch(`${front.url}/openapi.json`);
       assert.deepEqual(await shown.json(), { openapi: "3.1.0" });
       assert.equal(await (await fetch(`${front.url}/manifest.json`)).text(), "app");

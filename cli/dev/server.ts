@@ -12,6 +12,8 @@
 import { join } from "node:path";
 import { isErrorCode, KontractError } from "../../_internal/errors.ts";
 import { parseSecrets } from "../../_internal/keys.ts";
+import { addressesOf } from "../../_internal/manifest.ts";
+import { appPaths } from "../../runtime/app_paths.ts";
 import { clientPins } from "./client_pins.ts";
 import { type AppFolder, openAppFolder } from "./app_folder.ts";
 import { appEnvironment } from "./app_environment.ts";
@@ -192,7 +194,8 @@ class Session {
       this.name = built.manifest.app;
       await this.#migrate(built);
       await this.#front.hold();
-      this.#front.serve(await this.#host.load());
+      const isApp = appPaths(addressesOf(built.manifest));
+      this.#front.serve(await this.#host.load(), isApp);
       if (this.#options.watch) this.#measureLater();
       return true;
     } catch (error) {

@@ -55,6 +55,18 @@ export async function serveFile(
   return await respond(path, request, rewrite);
 }
 
+/** The same; a path of no file whose last segment has no ending is a page of a single-page app. */
+export async function servePage(
+  folder: string,
+  request: Request,
+  rewrite?: HtmlRewrite,
+): Promise<Response | null> {
+  const { pathname } = new URL(request.url);
+  const file = await serveFile(folder, request, rewrite);
+  if (file !== null || extname(pathname) !== "" || safeSegments(pathname) === null) return file;
+  return await serveFile(folder, new Request(new URL("/", request.url), request), rewrite);
+}
+
 /** Decoded path segments, or null for a path that no file of ours can have. */
 export function safeSegments(pathname: string): string[] | null {
   let decoded: string;

@@ -59,6 +59,10 @@ export const ticks = backend({ readOnly: true }, async function* (name: string) 
   }
 });
 export const whoLeft = backend({ readOnly: true }, () => Promise.resolve(left));
+export const plain = backend(
+  { readOnly: true, http: { method: "GET", path: "/api/plain.txt" } },
+  () => Promise.resolve("of the function"),
+);
 export const share = backend({}, async (kind: string): Promise<void> => {
   await env.shared.set("odd", kind === "map" ? new Map([[1, 2]]) : NaN);
 });
@@ -67,6 +71,8 @@ export const tell = backend({ readOnly: true }, async () => {
   return await Promise.resolve(1);
 });
 `,
+  "web/api/plain.txt": "of the file\n",
+  "web/api/other.txt": "of the file\n",
   "web/index.html": `<!doctype html><script type="module" src="./main.ts"></script>`,
   "web/main.ts": `import { client, keep, share, ticks, tell, untrue, whoLeft } from "@/client";
 export { client, keep, share, ticks, tell, untrue, whoLeft };
@@ -122,6 +128,7 @@ for (const host of HOST_NAMES) {
     { sanitizeOps: false, sanitizeResources: false, ignore: Deno.build.os === "windows" },
     async (t) => {
       await using app = await TemporaryApp.create([]);
+      await Deno.mkdir(join(app.folder, "web/api"));
       for (const [path, text] of Object.entries(FILES)) {
         await Deno.writeTextFile(join(app.folder, path), text);
       }
@@ -218,6 +225,20 @@ for (const host of HOST_NAMES) {
           assert.equal(response.headers.get("x-kind"), "bytes");
           assert.equal(response.headers.get("x-early"), "yes");
           assert.equal(await response.text(), '{"element":"AQ=="}\n{"end":true}\n');
+        }
+      });
+
+      await t.step("an address beats a file, and other paths are the page's", async () => {
+        const at = async (path: string): Promise<string> =>
+          (await (await fetch(url + path, { headers })).text()).trim();
+        assert.equal(await at("/api/plain.txt"), '"of the function"');
+        assert.equal(await at("/api/other.txt"), "of the file");
+        assert.equal(await at("/notes/7"), await at("/"));
+        assert.match(await at("/"), /^<!doctype html>/);
+        for (const path of ["/notes/7.png", "/.env", "/rpc/nope"]) {
+          const missing = await fetch(url + path, { headers });
+          await missing.body?.cancel();
+          assert.ok(missing.status >= 400, path);
         }
       });
 
