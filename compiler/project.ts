@@ -26,6 +26,8 @@ export interface Project {
   readonly compilerOptions: Readonly<Record<string, unknown>>;
 }
 
+/** What `kontract.json` may hold; the first is for editors. */
+const SETTINGS = ["$schema", "name", "source", "web", "budget"];
 const SOURCE_FILE = /\.(?:ts|tsx|mts)$/;
 const TEST_FILE = /(?:^|[._])test\.(?:ts|tsx|mts)$|\.bench\.ts$/;
 
@@ -48,6 +50,14 @@ export async function readProject(root: string, diagnostics: Diagnostics): Promi
     });
     return fallback;
   };
+  for (const key of Object.keys(own ?? {}).filter((key) => !SETTINGS.includes(key))) {
+    diagnostics.add({
+      code: "KT1001",
+      severity: "error",
+      message: `kontract.json knows no '${key.slice(0, 40)}'.`,
+      hint: `It has ${SETTINGS.map((one) => `"${one}"`).join(", ")}.`,
+    });
+  }
   const name = text("name", appName(basename(folder)));
   if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(name)) {
     diagnostics.add({

@@ -29,6 +29,7 @@ Deno.test("deno.jsonc with comments and commas is read, and what cannot be read 
     "one/kontract.json": `{ "name": "one", "source": "backend", "web": "pages" }`,
     "two/kontract.json/folder": "",
     "three/kontract.json": "[]",
+    "five/kontract.json": `{ "name": "five", "budgett": { "route": 1 } }`,
     "four/kontract.json": `{ "name": "Two Words", "source": "" }`,
   });
   const read = async (name: string) => {
@@ -42,6 +43,7 @@ Deno.test("deno.jsonc with comments and commas is read, and what cannot be read 
   assert.deepEqual([one.project.name, one.project.source], ["one", join(app.root, "one/backend")]);
   assert.deepEqual((await read("two")).messages, ["kontract.json cannot be read."]);
   assert.deepEqual((await read("three")).messages, ["kontract.json must be an object."]);
+  assert.deepEqual((await read("five")).messages, ["kontract.json knows no 'budgett'."]);
   const four = await read("four");
   assert.equal(four.messages.length, 2, four.messages.join());
   assert.equal(four.project.source, join(app.root, "four/src"));
