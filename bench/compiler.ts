@@ -50,7 +50,7 @@ function part(values: readonly number[], share: number): number {
 
 function line(title: string, all: readonly Spent[]): string {
   const [wall, cpu] = [all.map((one) => one.wall), all.map((one) => one.cpu)];
-  const ms = (value: number): string => `${value.toFixed(0).padStart(5)} ms`;
+  const ms = (value: number): string => `${value.toFixed(0).padStart(6)} ms`;
   return `${title.padEnd(40)} median${ms(part(wall, 0.5))}  p95${ms(part(wall, 0.95))}  processor${
     ms(part(cpu, 0.5))
   }`;

@@ -149,7 +149,7 @@ async function editsServed(app: TestApp): Promise<number[]> {
 function print(title: string, values: readonly number[]): void {
   const sorted = values.toSorted((a, b) => a - b);
   const at = (part: number): string =>
-    `${sorted[Math.floor(sorted.length * part)]!.toFixed(0).padStart(5)} ms`;
+    `${sorted[Math.floor(sorted.length * part)]!.toFixed(0).padStart(6)} ms`;
   console.log(`${title.padEnd(38)} median${at(0.5)}  p95${at(0.95)}  least${at(0)}`);
 }
 
