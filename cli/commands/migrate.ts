@@ -34,7 +34,10 @@ const ACTIONS: Readonly<Record<string, Action>> = { up, down, status, create, re
 export const command: Command = {
   usage: "migrate up|down|status|create <name>|rebase [folder]",
   summary: "Migrates an app's database (DATABASE_ADMIN_URL, or the embedded one), and back.",
-  options: { json: { type: "boolean", help: "With 'status': print JSON." } },
+  options: {
+    json: { type: "boolean", help: "With 'status': print JSON." },
+    force: { type: "boolean", help: "With 'rebase': also where none is needed." },
+  },
   positionals: 3,
   async run(input) {
     const [action = "", ...rest] = input.positionals;
@@ -106,11 +109,19 @@ async function create({ app, secrets, database }: Situation, name: string): Prom
   return 0;
 }
 
-async function rebaseData({ database }: Situation): Promise<number> {
-  const { steps } = await rebase({
+async function rebaseData({ database, input }: Situation): Promise<number> {
+  const { unneeded, steps } = await rebase({
     adminUrl: database.adminUrl,
     gatewayRole: database.gateway.role,
+    force: input.values.force === true,
   });
+  if (unneeded) {
+    console.error(
+      "Nothing was done: these data belong to this database, and a rebase ends every session, snapshot and " +
+        "resume token. Where an older dump was put back into the same database: 'kontract migrate rebase --force'.",
+    );
+    return 1;
+  }
   console.log(steps.length === 0 ? "There is nothing to rebase here." : steps.join("\n"));
   if (steps.length > 0) console.log("Now run 'kontract migrate up', which gives rights anew.");
   return 0;

@@ -117,8 +117,11 @@ Deno.test({
       await t.step(
         "rebase ends what was handed out before, and nothing goes without the admin's database",
         async () => {
+          const unneeded = await migrate("rebase");
+          assert.equal(unneeded.code, 1);
+          assert.match(unneeded.stderr, /Nothing was done: .*'kontract migrate rebase --force'/);
           assert.match(
-            (await migrate("rebase")).stdout,
+            (await migrate("rebase", "--force")).stdout,
             /^new epoch: .*\nNow run 'kontract migrate up'/,
           );
           const refused = await runCommand(["migrate", "up", app.root], {

@@ -12,7 +12,7 @@ import type postgres from "postgres";
 import { withAdmin } from "./admin.ts";
 import { readMeta, writeMeta } from "./bootstrap.ts";
 import { EXEC_ROLE, EXEC_SCHEMA, identifier, OWNER_ROLE } from "./definer.ts";
-import { databaseIdentity, IDENTITY_NOTE, REBASING } from "./identity.ts";
+import { databaseIdentity, IDENTITY_NOTE, isDisowned, rebaseReason, REBASING } from "./identity.ts";
 import { tableLock } from "./lock_keys.ts";
 import { dropPhysical } from "./rebuild.ts";
 import { ensureRoles } from "./roles.ts";
@@ -25,10 +25,14 @@ import { hasTenants } from "./tenant_rows.ts";
 export interface RebaseOptions {
   readonly adminUrl: string;
   readonly gatewayRole: string;
+  /** Also where the data are at home: what was handed out ends anyway. */
+  readonly force?: boolean;
 }
 
 /** What a rebase did. */
 export interface RebaseReport {
+  /** True where the data are at home and nothing was done. */
+  readonly unneeded: boolean;
   /** One sentence per table with a change, and one for the epoch. */
   readonly steps: readonly string[];
 }
@@ -44,6 +48,9 @@ export async function rebase(options: RebaseOptions): Promise<RebaseReport> {
   return await withAdmin(admin, (sql) =>
     withMigrationLock(sql, async () => {
       await ensureRoles(sql, { name: options.gatewayRole });
+      if (options.force !== true && await isAtHome(sql, options.adminUrl)) {
+        return { unneeded: true, steps: [] };
+      }
       const tenants = await sql.begin(begin) as readonly string[];
       const steps: string[] = [];
       // A connection remembers each table it has met: see `every_table.ts`.
@@ -52,8 +59,14 @@ export async function rebase(options: RebaseOptions): Promise<RebaseReport> {
         steps.push(...await withAdmin(admin, (other) => rewriteTenants(other, page)));
       }
       if (tenants.length > 0) await sql.begin((tx) => end(tx, steps));
-      return { steps };
+      return { unneeded: false, steps };
     }));
+}
+
+async function isAtHome(sql: postgres.Sql, adminUrl: string): Promise<boolean> {
+  if (await isDisowned(sql)) return false;
+  const meta = await sql.begin(readMeta) as ReadonlyMap<string, string>;
+  return meta.size > 0 && await rebaseReason(sql, adminUrl, meta.get(IDENTITY_NOTE)) === null;
 }
 
 /** From here until the end no session opens and no migration runs. Answers with all tenants. */
