@@ -118,6 +118,27 @@ Deno.test({
         );
       });
 
+      await test("a filter on the key follows a row, some rows, or those of a prefix", async () => {
+        const after = await start();
+        for (const id of ["k1", "k2", "m"]) {
+          await run(engine, call(session), (s) => s.accounts!.set(id, { balance: 1 }));
+          await run(engine, call(session), (s) => s.accounts!.update(id, { balance: 2 }));
+        }
+        await run(engine, call(session), (s) => s.accounts!.delete("k1"));
+        const told = async (filter: Readonly<Record<string, unknown>>): Promise<string[]> => {
+          const table = "accounts";
+          return brief(
+            (await engine.changes({ session, table, filter, after, limit: 99 })).changes,
+          );
+        };
+        const first = ["insert k1", "update k1"];
+        const second = ["insert k2", "update k2"];
+        assert.deepEqual(await told({ id: "k1" }), [...first, "delete k1"]);
+        assert.deepEqual(await told({ id: { in: ["k2", "none"] } }), second);
+        assert.deepEqual(await told({ id: { prefix: "k" } }), [...first, ...second, "delete k1"]);
+        assert.deepEqual(await told({ id: "k2", balance: 2 }), ["insert k2"]);
+      });
+
       await test("an owner hears of its own rows only; hidden fields fire nothing", async () => {
         const bob = await engine.openSession(await db.token({ owner: "bob" }));
         const notes = await start("notes");

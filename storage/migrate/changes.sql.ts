@@ -98,8 +98,8 @@ const ANY_VERSIONS = versions({
 });
 
 /**
- * Of the five lists `lists`, the changes that a session sees through a filter (a condition on `u.data`), the last
- * transaction, and how many are left.
+ * Of the five lists `lists`, the changes that a session sees through a filter (a condition on `u.id` and `u.data`),
+ * the last transaction, and how many are left.
  */
 function seen(
   filter: string,
@@ -108,7 +108,7 @@ function seen(
   const hit = (data: string): string =>
     filter === ""
       ? `v.${data} is not null`
-      : `v.${data} is not null and (select coalesce(true ${filter}, false) from (select v.${data} as data) u)`;
+      : `v.${data} is not null and (select coalesce(true ${filter}, false) from (select v.id, v.${data} as data) u)`;
   return `
        with v as (select * from unnest(${lists}) v(id, xid, ord, now, before)),
             d as (select v.id, v.xid, v.ord, (${lazy} || v.now) - ${hidden} as data,
