@@ -28,11 +28,16 @@ Deno.test("handshakes are limited by address, over HTTP and WebSocket together",
         from(hostname),
       );
     const seen: number[] = [];
-    for (let i = 0; i < 700 && !seen.includes(429); i++) seen.push(await handshake("192.0.2.1"));
+    // Ten a second come back meanwhile, on a slow machine many.
+    for (let i = 0; i < 5000 && !seen.includes(429); i++) seen.push(await handshake("192.0.2.1"));
     assert.ok(seen.length > 600, `refused after ${seen.length}`);
     assert.deepEqual([...new Set(seen)], [400, 429]);
-    while (await handshake("2001:db8::1") !== 429);
-    assert.equal((await upgrade("2001:db8::2")).status, 429, "the same /64");
+    let sameNetwork = 0;
+    for (let i = 0; i < 50 && sameNetwork !== 429; i++) {
+      while (await handshake("2001:db8::1") !== 429);
+      sameNetwork = (await upgrade("2001:db8::2")).status;
+    }
+    assert.equal(sameNetwork, 429, "the same /64");
     assert.equal(await handshake("192.0.2.2"), 400, "another address is another's");
   });
 });
