@@ -22,7 +22,7 @@ import { tableOf } from "./discover_tables.ts";
 import { clientTypes } from "./emit/client.ts";
 import { emitStorageTypes } from "./emit/storage_types.ts";
 import { ErasedExports, type TextRange } from "./erased_exports.ts";
-import { fileKeys } from "./file_keys.ts";
+import { fileKeys, type ImportTable, reachedFrom } from "./file_keys.ts";
 import { KontractSymbols } from "./kontract_symbols.ts";
 import { LOCK_NAME } from "./lock.ts";
 import { isStackOverflow, reportNesting } from "./nesting.ts";
@@ -88,9 +88,10 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
   if (syntax.length > 0) return null;
   const keys = time("keys", () => fileKeys(program, own, cache.programs));
   await cache.checks.load(root);
-  const inSource = own.filter((one) => one.fileName.startsWith(project.source + sep));
-  const check = typeCheck(app, program, keys, cache.checks);
-  diagnostics.addAll(time("check", () => typeProblems(check, inSource)));
+  const server = serverFiles(app, own, cache.programs);
+  const check = typeCheck(app, program, server, keys, cache.checks);
+  const checked = own.filter((one) => server.has(one.fileName));
+  diagnostics.addAll(time("check", () => typeProblems(check, checked)));
   await cache.checks.save((file) => program.getSourceFile(file) !== undefined);
   const lockText = await Deno.readTextFile(join(root, LOCK_NAME)).catch(() => null);
   const { freshRoutes } = options;
@@ -99,11 +100,11 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
     () => cache.declarations.of({ app, program, own, lockText, freshRoutes, diagnostics, time }),
   );
   const reporter = new Reporter(root, diagnostics);
-  const { modules, middleware, server } = found.discovery;
+  const { modules, middleware, server: settings } = found.discovery;
   const entries = new Set([
     ...[...modules].flatMap(([file, { kind }]) => kind === "boundary" ? [file] : []),
     ...middleware.map((one) => one.file),
-    ...[server, app.webEntry].filter((file) => file !== null),
+    ...[settings, app.webEntry].filter((file) => file !== null),
   ]);
   for (const source of own) {
     if (found.client.has(source.fileName)) {
@@ -114,7 +115,7 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
   time("cycles", () => checkCycles({ program, graph, own, imports, entries, reporter }));
   const build = time("hash", () => buildHash(app, found.meaning, own));
   const manifest: Manifest = { ...declared, build };
-  if (options.checkWeb) await checkWeb(app, manifest, new Set(inSource), options);
+  if (options.checkWeb) await checkWeb(app, manifest, server, options);
   const erased = options.modules === true
     ? time("erase", () => cache.erased.of(program, own, keys))
     : new Map<string, readonly TextRange[]>();
@@ -187,13 +188,14 @@ function kontractOf({ entry }: AppGraph, program: ts.Program): KontractSymbols {
 function typeCheck(
   app: AppGraph,
   program: ts.Program,
+  server: ReadonlySet<string>,
   keys: ReadonlyMap<string, string>,
   checks: CheckCache,
 ): TypeCheck {
-  const { root, source } = app.project;
+  const { root } = app.project;
   return {
     root,
-    server: source + sep,
+    server,
     program,
     graph: app.graph,
     kontract: kontractOf(app, program),
@@ -216,11 +218,24 @@ function ownFiles(
   );
 }
 
+/** The backend's sources, and what of the app they import, wherever it lies beside the front end. */
+function serverFiles(
+  { project }: AppGraph,
+  own: readonly ts.SourceFile[],
+  imports: ImportTable,
+): ReadonlySet<string> {
+  const mayBe = new Set(
+    own.map((one) => one.fileName).filter((file) => !file.startsWith(project.web + sep)),
+  );
+  const inSource = [...mayBe].filter((file) => file.startsWith(project.source + sep));
+  return reachedFrom(inSource, mayBe, imports);
+}
+
 /** Adds problems of types in the front end, which needs those of the client module. */
 async function checkWeb(
   app: AppGraph,
   manifest: Manifest,
-  checked: ReadonlySet<ts.SourceFile>,
+  server: ReadonlySet<string>,
   { cache, diagnostics }: AnalyzeOptions,
 ): Promise<void> {
   const { root } = app.project;
@@ -232,8 +247,8 @@ async function checkWeb(
   const program = await programOf(app, cache.programs, generated);
   const own = ownFiles(app, program);
   const keys = fileKeys(program, own, cache.programs);
-  const rest = own.filter((source) => !checked.has(source));
-  diagnostics.addAll(typeProblems(typeCheck(app, program, keys, cache.checks), rest));
+  const rest = own.filter((source) => !server.has(source.fileName));
+  diagnostics.addAll(typeProblems(typeCheck(app, program, server, keys, cache.checks), rest));
   await cache.checks.save((name) => program.getSourceFile(name) !== undefined);
 }
 

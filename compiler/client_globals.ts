@@ -2,7 +2,7 @@
  * Names of the server's hosts in client code: `Deno`, `process`, `Buffer`. No browser has them, and to
  * TypeScript they are there, since one program checks both sides.
  *
- * A module that asks first (`typeof Deno`) may be on both sides and is let through.
+ * A module that asks first (`typeof Deno`, `typeof document`) may be on both sides and is let through.
  *
  * @module
  */
@@ -54,14 +54,29 @@ function isUse(node: ts.Identifier, checker: ts.TypeChecker): boolean {
       ts.isPropertyAccessExpression(whole) && whole.expression === parent &&
       whole.questionDotToken === undefined;
   }
-  // The bundler puts the value in its place.
-  if (/^process\.env\.NODE_ENV\b/.test(parent.parent.getText())) return false;
+  if (isNameOfAnother(node) || isNodeEnv(node)) return false;
   const symbol = checker.getSymbolAtLocation(node);
   return symbol === undefined ||
     (symbol.declarations ?? []).every((one) => one.getSourceFile().isDeclarationFile);
 }
 
+/** True for a name that something of a library has: `import { Buffer as Bytes }`, `{ process: own }`. */
+function isNameOfAnother(node: ts.Identifier): boolean {
+  const { parent } = node;
+  return ts.isImportSpecifier(parent) || ts.isExportSpecifier(parent) ||
+    ts.isBindingElement(parent) && parent.initializer !== node || ts.isJsxAttribute(parent) ||
+    ts.isPropertyAssignment(parent) && parent.name === node;
+}
+
+/** True for `process` in `process.env.NODE_ENV`: the bundler puts the value in its place. */
+export function isNodeEnv(node: ts.Node): boolean {
+  return /^process(?:\?\.|\.)env(?:\??\.NODE_ENV\b|(?:\?\.)?\[["']NODE_ENV["']\])/
+    .test(node.parent.parent.getText());
+}
+
+/** Code that asks for a page (`typeof document`) runs on both sides too. */
 function asksFor(name: string, source: ts.SourceFile): boolean {
-  return new RegExp(`\\btypeof\\s+(?:globalThis\\.)?${name}\\b|["']${name}["']\\s+in\\b`)
-    .test(source.text);
+  return new RegExp(
+    `\\btypeof\\s+(?:globalThis\\.)?(?:${name}|window|document)\\b|["']${name}["']\\s+in\\b`,
+  ).test(source.text);
 }

@@ -29,7 +29,7 @@ export function checkStubUses(
   );
   if (!isNamespace && members.size === 0) return;
   for (const use of usesOf(name, symbol, checker)) {
-    if (fits(use, members, checker)) continue;
+    if (fits(use, members, checker) || !isNamespace && isPassedOn(use)) continue;
     const list = [...members].map((one) => `${name.text}.${one}`).join(", ");
     reporter.error(
       "KT5001",
@@ -46,11 +46,31 @@ function fits(use: ts.Identifier, members: ReadonlySet<string>, checker: ts.Type
   if (ts.isPropertyAccessExpression(parent) && parent.expression === use) {
     return members.has(parent.name.text) || !isValue(parent.name, checker);
   }
-  return ts.isVariableDeclaration(parent) && parent.initializer === use &&
-    ts.isObjectBindingPattern(parent.name) &&
-    parent.name.elements.every((one) =>
+  if (ts.isElementAccessExpression(parent) && parent.expression === use) {
+    const { argumentExpression: key } = parent;
+    return ts.isStringLiteralLike(key) && members.has(key.text);
+  }
+  if (
+    ts.isVariableDeclaration(parent) && parent.initializer === use &&
+    ts.isObjectBindingPattern(parent.name)
+  ) {
+    return parent.name.elements.every((one) =>
       one.dotDotDotToken === undefined && members.has((one.propertyName ?? one.name).getText())
     );
+  }
+  return false;
+}
+
+/**
+ * True for a class that is put somewhere, as in `{ users: Users }`: it has its functions wherever it goes,
+ * and no public static member beside them.
+ */
+function isPassedOn(use: ts.Identifier): boolean {
+  const { parent } = use;
+  return ts.isPropertyAssignment(parent) || ts.isShorthandPropertyAssignment(parent) ||
+    ts.isArrayLiteralExpression(parent) ||
+    ts.isVariableDeclaration(parent) && ts.isIdentifier(parent.name) ||
+    ts.isCallExpression(parent) && parent.expression !== use;
 }
 
 function isValue(node: ts.Node, checker: ts.TypeChecker): boolean {

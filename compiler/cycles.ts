@@ -3,8 +3,8 @@
  *
  * Such a read throws, or gives `undefined` where a bundler has made a `var` of a `const`. A circle in
  * which imported values are read inside functions only is fine, and so is one that always begins at the
- * right end: for each module that may be loaded first, the modules are gone through in the order in which
- * JavaScript runs them.
+ * right end: from each module that is loaded by itself (what has a route, the front end's script, what
+ * nobody imports, what `import()` names) all are gone through in the order in which JavaScript runs them.
  *
  * What counts as a read: what a module's own statements do, static parts of classes and decorators
  * included, and what functions of the app do that are called there. A function declaration itself is
@@ -65,16 +65,57 @@ function checkCircle(
     for (const one of targets(file, staticImports(source, checker))) loaded.add(one);
   }
   const reads = new Map([...circle].map((file) => [file, earlyReads(own.get(file)!, checker)]));
-  for (const first of loaded) {
+  const early = (first: string, edgesOf: (file: string) => readonly string[]): readonly Early[] => {
     const done = new Set<string>();
-    for (const file of runOrder(first, next)) {
-      for (const read of reads.get(file) ?? []) {
-        const late = circles.some((one) => one.has(file) && one.has(read.module));
-        if (late && !done.has(read.module)) report(read, file, next, input.reporter);
-      }
+    return runOrder(first, edgesOf).flatMap((file) => {
+      const found = (reads.get(file) ?? []).filter(({ module }) =>
+        circles.some((one) => one.has(file) && one.has(module)) && !done.has(module)
+      ).map((read) => ({ file, read }));
       done.add(file);
+      return found;
+    });
+  };
+  // What imports a circle may have loaded another end of it before, which takes more to find out.
+  if ([...loaded].every((first) => early(first, next).length === 0)) return;
+  const reported = new Set<Read>();
+  for (const root of rootsOf(own, input, checker)) {
+    for (const { file, read } of early(root.file, root.next)) {
+      if (!reported.has(read)) report(read, file, next, input.reporter);
+      reported.add(read);
     }
   }
+}
+
+/** A read, and the module that is loaded when it comes too early. */
+interface Early {
+  readonly file: string;
+  readonly read: Read;
+}
+
+/** Modules that are loaded by themselves, and what each module imports as a value. */
+function* rootsOf(
+  own: ReadonlyMap<string, ts.SourceFile>,
+  { graph, entries, imports }: CycleInput,
+  checker: ts.TypeChecker,
+): Generator<{ readonly file: string; readonly next: (file: string) => readonly string[] }> {
+  const targets = (file: string, found: Iterable<{ readonly specifier: ts.StringLiteralLike }>) =>
+    [...found].flatMap(({ specifier }) => {
+      const target = graph.resolve(specifier.text, file, "types");
+      return target.kind === "file" && own.has(target.file) ? [target.file] : [];
+    });
+  const known = new Map<string, readonly string[]>();
+  const next = (file: string): readonly string[] => {
+    const edges = known.get(file) ?? targets(file, staticImports(own.get(file)!, checker));
+    known.set(file, edges);
+    return edges;
+  };
+  const imported = new Set([...own.keys()].flatMap((file) => imports.importsOf(file)));
+  const roots = new Set([
+    ...[...entries].filter((file) => own.has(file)),
+    ...[...own.keys()].filter((file) => !imported.has(file)),
+    ...[...own].flatMap(([file, source]) => targets(file, dynamicImports(source))),
+  ]);
+  for (const file of roots) yield { file, next };
 }
 
 function report(
@@ -184,7 +225,7 @@ function isStatic(member: ts.ClassElement): boolean {
 }
 
 /** Bodies of what a call runs, where it is written in the app. */
-function bodiesOf(
+export function bodiesOf(
   call: ts.CallExpression | ts.NewExpression,
   checker: ts.TypeChecker,
 ): readonly ts.Node[] {

@@ -23,13 +23,17 @@ export function fileKeys(
   own: readonly ts.SourceFile[],
   imports: ImportTable,
 ): ReadonlyMap<string, string> {
-  const versions = new Map(own.map((source) => [source.fileName, versionOf(source)]));
+  // With what its imports lead to: `deno.json` may lead the same text elsewhere.
+  const versions = new Map(own.map((source) => {
+    const { fileName } = source;
+    return [fileName, [versionOf(source), ...imports.importsOf(fileName)].join("\n")];
+  }));
   const ambient = own.filter((source) =>
     /\bdeclare\s+(?:global|module|namespace)\b/.test(source.text)
   );
   const global = globalStamp(program, versions, ambient, imports);
   return new Map(own.map(({ fileName }) => {
-    const reached = closure([fileName], versions, imports);
+    const reached = reachedFrom([fileName], versions, imports);
     const texts = [...reached].sort(compareText).flatMap((
       file,
     ) => [file, versions.get(file) ?? ""]);
@@ -52,15 +56,16 @@ function globalStamp(
     // What a generated declaration or a package takes from the app reaches all of the app.
     roots.push(...imports.importsOf(source.fileName).filter((file) => own.has(file)));
   }
-  for (const file of [...closure(roots, own, imports)].sort(compareText)) {
+  for (const file of [...reachedFrom(roots, own, imports)].sort(compareText)) {
     hash.update(`${file}\n${own.get(file) ?? ""}\n`);
   }
   return hash.digest("hex");
 }
 
-function closure(
+/** `roots`, and every file of `own` that imports lead to from there. */
+export function reachedFrom(
   roots: readonly string[],
-  own: ReadonlyMap<string, string>,
+  own: { has(file: string): boolean },
   imports: ImportTable,
 ): ReadonlySet<string> {
   const seen = new Set(roots);

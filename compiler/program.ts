@@ -45,7 +45,7 @@ export class ProgramCache {
   #parsed: Map<string, { readonly text: string; readonly source: ts.SourceFile }> = new Map();
   #last: ts.Program | undefined;
   #graph: ModuleGraph | undefined;
-  /** Importer → files that its imports lead to, as the last program resolved them. */
+  /** Importer → files that its imports lead to, as the last program resolved them; "" for nowhere. */
   readonly #imports: Map<string, readonly string[]> = new Map();
   #denoLib: string | null = null;
 
@@ -70,7 +70,7 @@ export class ProgramCache {
     });
   }
 
-  /** Files that a file of the last program imports. */
+  /** What the imports of a file of the last program lead to, in their order; "" for nowhere. */
   importsOf(file: string): readonly string[] {
     return this.#imports.get(file) ?? [];
   }
@@ -100,7 +100,7 @@ export class ProgramCache {
         const found = literals.map((literal) => ({
           resolvedModule: resolveTypes(literal.text, importer, input),
         }));
-        const files = found.flatMap((one) => one.resolvedModule?.resolvedFileName ?? []);
+        const files = found.map((one) => one.resolvedModule?.resolvedFileName ?? "");
         this.#imports.set(importer, files);
         return found;
       },

@@ -7,6 +7,7 @@
  * @module
  */
 import ts from "typescript";
+import { isNodeEnv } from "./client_globals.ts";
 import type { CheckCache } from "./check_cache.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 import type { KontractSymbols } from "./kontract_symbols.ts";
@@ -33,8 +34,8 @@ export interface TypeCheck {
   readonly program: ts.Program;
   readonly graph: ModuleGraph;
   readonly kontract: KontractSymbols;
-  /** Folder of the server's sources, with a separator at its end. */
-  readonly server: string;
+  /** Files that run on the server. */
+  readonly server: ReadonlySet<string>;
   /** True for a file of the package. */
   readonly isKontract: (file: string) => boolean;
   /** Of what each file means (`file_keys.ts`). */
@@ -47,11 +48,11 @@ export function typeProblems(
   check: TypeCheck,
   sources: readonly ts.SourceFile[],
 ): readonly Diagnostic[] {
-  const { keys, checks } = check;
+  const { keys, checks, server } = check;
   return sources.flatMap((source) =>
     checks.problems(
       source.fileName,
-      keys.get(source.fileName) ?? "",
+      `${keys.get(source.fileName) ?? ""}${server.has(source.fileName) ? "s" : ""}`,
       () => problemsOf(check, source),
     )
   );
@@ -66,11 +67,12 @@ function problemsOf(check: TypeCheck, source: ts.SourceFile): readonly Diagnosti
   const incomplete = found.some((one) => MISSING_MODULE.has(one.code));
   return [
     ...found.filter((one) => !incomplete || !IMPLICIT_ANY.has(one.code))
+      .filter((one) => !NO_HOST.has(one.code) || !isBundled(one, source, check))
       .map((one) => ({ ...diagnosticOf(check.root, one), ...wordsFor(one, source, check) })),
-    ...source.fileName.startsWith(check.server)
+    ...check.server.has(source.fileName)
       ? [
         ...lostPromises(check.root, source, check.kontract.checker, check.isKontract),
-        ...topLevelCalls(check.root, source, check.kontract),
+        ...topLevelCalls(check.root, source, check.kontract, check.isKontract),
       ]
       : [],
   ];
@@ -106,7 +108,7 @@ function wordsFor(one: ts.Diagnostic, source: ts.SourceFile, check: TypeCheck): 
     if (words !== null) return words;
   }
   const hosts = HOST_GLOBALS.get(node.getText(source));
-  if (hosts !== undefined && (one.code === 2580 || one.code === 2591)) {
+  if (hosts !== undefined && NO_HOST.has(one.code)) {
     return { message: `Cannot find name '${node.getText(source)}'.`, hint: hosts };
   }
   const name = ts.isIdentifier(node) ? node.text : "";
@@ -124,6 +126,15 @@ function wordsFor(one: ts.Diagnostic, source: ts.SourceFile, check: TypeCheck): 
     member !== null && isPromiseOf(member, check.kontract.checker);
   return awaits ? { hint: AWAIT } : {};
 }
+
+/** True for `process.env.NODE_ENV` in the front end. */
+function isBundled(one: ts.Diagnostic, source: ts.SourceFile, check: TypeCheck): boolean {
+  return one.start !== undefined && !check.server.has(source.fileName) &&
+    isNodeEnv(nodeAt(source, one.start));
+}
+
+/** Codes of what is said of a name that Node's types would declare. */
+const NO_HOST: ReadonlySet<number> = new Set([2580, 2591]);
 
 /** Globals of Node's that a host may have, and where they are on both. */
 const HOST_GLOBALS: ReadonlyMap<string, string> = new Map([
