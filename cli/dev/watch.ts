@@ -2,7 +2,8 @@
  * Watches an app's sources and says when something has settled.
  *
  * What Kontract writes itself is not a change: `dist`, `.kontract`, and everything whose name starts with
- * a dot. Editors write a file in several steps, so changes are gathered until none has come for a moment.
+ * a dot but `.well-known`, which a front end publishes. Editors write a file in several steps, so changes
+ * are gathered until none has come for a moment.
  *
  * @module
  */
@@ -10,13 +11,16 @@ import { relative, sep } from "node:path";
 
 /** Milliseconds without a change after which a file counts as whole. */
 export const SETTLE_MS = 20;
-const IGNORED = new Set(["dist", "node_modules", "coverage", "kontract.lock.json"]);
+/** At the app's top; a folder of this name further inside is the author's. */
+const IGNORED = new Set(["dist", "coverage", "kontract.lock.json"]);
 
 /** True for a path whose change may change the app. */
 export function isSource(root: string, path: string): boolean {
   const parts = relative(root, path).split(sep);
-  return parts.every((part) => part !== ".." && !IGNORED.has(part) && !part.startsWith(".")) &&
-    !/(~|\.swp|\.tmp)$/.test(path);
+  return !IGNORED.has(parts[0]!) &&
+    parts.every((part) =>
+      part === ".well-known" || part !== "node_modules" && !part.startsWith(".")
+    ) && !/(~|\.swp|\.tmp)$/.test(path);
 }
 
 /** Calls `changed` after each burst of changes, one call at a time, until the signal is aborted. */
