@@ -201,7 +201,8 @@ export class Front {
     try {
       const { upstream, isApp } = state;
       if (isWebSocket(request)) {
-        return this.#leaving(await passOnWebSocket(upstream, request, visitor));
+        const response = await passOnWebSocket(upstream, request, visitor);
+        return this.#leaving(response, info.completed);
       }
       const rewrite = script === "" ? undefined : (html: string) => html + script;
       const file = isApp(new URL(request.url).pathname)
@@ -211,9 +212,9 @@ export class Front {
         passOn(upstream, request, visitor),
         this.#ending.promise,
       ]);
-      return this.#leaving(passed ?? problemResponse(ENDING, request));
+      return this.#leaving(passed ?? problemResponse(ENDING, request), info.completed);
     } catch {
-      return this.#leaving(problemResponse(UNREACHABLE, request, script));
+      return this.#leaving(problemResponse(UNREACHABLE, request, script), info.completed);
     }
   }
 
@@ -238,35 +239,15 @@ export class Front {
     return this.#state;
   }
 
-  /** Counts a request as finished when its answer has been read or dropped. */
-  #leaving(response: Response): Response {
+  /** Counts a request as finished when its answer has been taken, or nobody is there to take it any more. */
+  #leaving(response: Response, completed: Promise<void>): Response {
     const finished = (): void => {
       this.#running--;
       if (this.#running === 0) this.#idle?.();
     };
     const endless = response.headers.get("content-type")?.startsWith("text/event-stream") ?? false;
-    if (endless || response.status === 101 || response.body === null) {
-      finished();
-      return response;
-    }
-    const reader = response.body.getReader();
-    const body = new ReadableStream<Uint8Array>({
-      async pull(controller) {
-        try {
-          const { done, value } = await reader.read();
-          if (!done) return controller.enqueue(value);
-          controller.close();
-        } catch (error) {
-          controller.error(error);
-        }
-        finished();
-      },
-      async cancel(reason) {
-        finished();
-        await reader.cancel(reason);
-      },
-    }, { highWaterMark: 0 });
-    const { status, statusText, headers } = response;
-    return new Response(body, { status, statusText, headers });
+    if (endless || response.status === 101) finished();
+    else completed.then(finished, finished);
+    return response;
   }
 }

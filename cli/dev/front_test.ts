@@ -72,6 +72,45 @@ Deno.test("requests that arrive during a swap are held, and none is lost", optio
   });
 });
 
+Deno.test("a visitor who leaves in the middle of an answer counts once", options, async () => {
+  await withFront(async (front) => {
+    const left = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    const released = Promise.withResolvers<void>();
+    const app = host(async (request) => {
+      if (new URL(request.url).pathname === "/slow") {
+        asked.resolve();
+        await released.promise;
+        return new Response("slow");
+      }
+      return new Response(
+        new ReadableStream({
+          start: (controller) => controller.enqueue(new Uint8Array(1)),
+          cancel: () => left.resolve(),
+        }),
+      );
+    });
+    front.serve(app.origin, isApp);
+    const leaving = new AbortController();
+    const broken = await fetch(`${front.url}/endless`, { signal: leaving.signal });
+    await broken.body!.getReader().read();
+    leaving.abort();
+    await left.promise;
+
+    const slow = fetch(`${front.url}/slow`).then((response) => response.text());
+    await asked.promise;
+    const order: string[] = [];
+    const drained = front.hold().then(() => order.push("drained"));
+    await new Promise((done) => setTimeout(done));
+    order.push("released");
+    released.resolve();
+    await drained;
+    assert.deepEqual(order, ["released", "drained"]);
+    assert.equal(await slow, "slow");
+    await app.stop();
+  });
+});
+
 Deno.test("bodies stream both ways, and the host sees the visitor's address", options, async () => {
   await withFront(async (front) => {
     const echo = host((request) => {
