@@ -13,7 +13,7 @@ import { execsOf, type ExecSource } from "./discover_execs.ts";
 import { decoratorsOf, tableOf } from "./discover_tables.ts";
 import type { KontractSymbols } from "./kontract_symbols.ts";
 import { isUnresolved } from "./lower/mod.ts";
-import { middlewareOf, type MiddlewareSource } from "./middleware.ts";
+import { middlewareOf, type MiddlewareSource, warnOfIdle } from "./middleware.ts";
 import { BACKEND_OPTIONS, OptionReader, readOptions, routeMeta } from "./options.ts";
 import type { ModuleClass, RouteSource, TableSource } from "./route_source.ts";
 import { definesServer } from "./server_definition.ts";
@@ -47,7 +47,7 @@ export function discover(
   const routes: RouteSource[] = [];
   const tables: TableSource[] = [];
   const execs: ExecSource[] = [];
-  const middleware: MiddlewareSource[] = [];
+  const middleware = new Map<MiddlewareSource, ts.Node>();
   const errors: ErrorSource[] = [];
   const refused = new Set<string>();
   const modules = new Map<string, ModuleClass>();
@@ -58,12 +58,17 @@ export function discover(
     routes.push(...scan.routes);
     tables.push(...scan.tables);
     execs.push(...execsOf(source, kontract, reporter));
-    middleware.push(...scan.middleware);
+    for (const [one, node] of scan.middleware) middleware.set(one, node);
     errors.push(...errorClasses(source, kontract));
     modules.set(source.fileName, scan.routes.length > 0 ? { kind: "boundary" } : scan.classify());
     if (definesServer(source, serverModule, kontract, reporter)) server = source.fileName;
   }
-  return { routes, tables, execs, middleware, errors, refused, modules, server };
+  if (refused.size === 0 && routes.length > 0) {
+    const filtered = routes.map(({ name, meta }) => ({ name, egroup: meta.egroup }));
+    warnOfIdle(middleware, filtered, reporter);
+  }
+  const chains = [...middleware.keys()];
+  return { routes, tables, execs, middleware: chains, errors, refused, modules, server };
 }
 
 const SPELLING = `Put it on a static method, which every tool keeps:\n` +
@@ -77,7 +82,8 @@ const SPELLING = `Put it on a static method, which every tool keeps:\n` +
 class ModuleScan {
   readonly routes: RouteSource[] = [];
   readonly tables: TableSource[] = [];
-  readonly middleware: MiddlewareSource[] = [];
+  /** With the node of its filter. */
+  readonly middleware: Map<MiddlewareSource, ts.Node> = new Map();
   readonly #source: ts.SourceFile;
   readonly #kontract: KontractSymbols;
   readonly #reporter: Reporter;
@@ -267,7 +273,7 @@ class ModuleScan {
           this.#kontract.checker,
           (n) => this.#exportName(n),
         );
-        if (found !== null) this.middleware.push(found);
+        if (found !== null) this.middleware.set(found, call.arguments[0] ?? call);
       }
       if (name !== "backend") continue;
       this.#taken.add(call);

@@ -7,6 +7,7 @@
  */
 import ts from "typescript";
 import { type InlineHandler, inlineHandler } from "./inline_handler.ts";
+import { meant } from "./meant.ts";
 import { OptionReader, readOptions } from "./options.ts";
 import type { Reporter } from "./source_place.ts";
 
@@ -59,10 +60,65 @@ export function middlewareOf(
   };
 }
 
+/** What a filter is held against. */
+interface Filtered {
+  readonly name: string;
+  readonly egroup: string | null;
+}
+
+/**
+ * Warns of a filter that names what is not there: a misspelled group would leave its functions without the
+ * middleware that guards them, and nobody would see it. `all` has where each is.
+ */
+export function warnOfIdle(
+  all: ReadonlyMap<MiddlewareSource, ts.Node>,
+  routes: readonly Filtered[],
+  reporter: Reporter,
+): void {
+  const names = routes.map((route) => route.name);
+  for (const [one, node] of all) {
+    const missing = one.endpoints?.filter((name) => !names.includes(name)) ?? [];
+    for (const name of missing) {
+      const near = meant(name, names);
+      reporter.warning(
+        "KT6001",
+        node,
+        `Middleware '${one.name}' is for '${name}', but there is no such function.`,
+        near === null ? "Take the name out." : `Did you mean '${near}'?`,
+      );
+    }
+    if (missing.length > 0 || routes.some((route) => chainOf([one], route).length > 0)) continue;
+    reporter.warning(
+      "KT6001",
+      node,
+      `Middleware '${one.name}' applies to no function: ${unmet(one, routes)}.`,
+      groupsHint(one, routes),
+    );
+  }
+}
+
+function unmet(one: MiddlewareSource, routes: readonly Filtered[]): string {
+  if (one.egroup !== null && !routes.some((route) => route.egroup === one.egroup)) {
+    return `none has the egroup '${one.egroup}'`;
+  }
+  if (one.prefix !== null && !routes.some((route) => route.name.startsWith(one.prefix!))) {
+    return `no name begins with '${one.prefix}'`;
+  }
+  return "none meets all of its conditions";
+}
+
+function groupsHint(one: MiddlewareSource, routes: readonly Filtered[]): string {
+  const groups = [...new Set(routes.map((route) => route.egroup))].filter((name) => name !== null);
+  if (one.egroup === null || groups.includes(one.egroup)) return "Change the filter, or remove it.";
+  return groups.length === 0
+    ? `A function is in a group that its options name: { egroup: "${one.egroup}" }.`
+    : `Egroups of this app: ${groups.join(", ")}.`;
+}
+
 /** The middleware of one route, outermost first. All filters that a middleware has must hold. */
 export function chainOf(
   all: readonly MiddlewareSource[],
-  route: { readonly name: string; readonly egroup: string | null },
+  route: Filtered,
 ): readonly MiddlewareSource[] {
   return all.filter((one) =>
     (one.prefix === null || route.name.startsWith(one.prefix)) &&

@@ -26,6 +26,11 @@ export class Reporter {
     this.diagnostics.add(this.#errorAt(code, node, message, hint));
   }
 
+  /** Adds a warning at `node`. */
+  warning(code: DiagnosticCode, node: ts.Node, message: string, hint: string): void {
+    this.diagnostics.add({ ...this.#errorAt(code, node, message, hint), severity: "warning" });
+  }
+
   /** Adds an error that is of interest only where there is no other. */
   follows(code: DiagnosticCode, node: ts.Node, message: string, hint?: string): void {
     this.diagnostics.addFollowing(this.#errorAt(code, node, message, hint));
