@@ -28,7 +28,7 @@ import { accountSubject, addressSubject } from "./limits.ts";
 import { makeMailToken } from "./mail_tokens.ts";
 import type { AuthParts } from "./options.ts";
 import { invalidField, parseArgument } from "./parse.ts";
-import { judgePassword, PASSWORD_FAULTS } from "./password/mod.ts";
+import { describeFault, judgePassword } from "./password/mod.ts";
 import { reissue } from "./refresh.ts";
 import { passwordCredentialId } from "./rows.ts";
 import type { CredentialRow, SessionRow, UserRow } from "./rows.ts";
@@ -48,7 +48,7 @@ export function checkNewPassword(
   field = "password",
 ): void {
   const fault = judgePassword(password, parts.policy, email);
-  if (fault !== null) throw invalidField(field, fault, PASSWORD_FAULTS[fault]);
+  if (fault !== null) throw invalidField(field, fault, describeFault(fault, parts.policy));
 }
 
 /** A new account, or a password for the anonymous caller. */

@@ -5,7 +5,7 @@
  */
 export { MAX_PASSWORD_BYTES, normalizePassword, PasswordHasher } from "./hasher.ts";
 export type { PasswordScheme, PasswordVerdict } from "./hasher.ts";
-export { judgePassword, PASSWORD_FAULTS } from "./policy.ts";
+export { describeFault, judgePassword } from "./policy.ts";
 export type { PasswordFault, PasswordPolicy } from "./policy.ts";
 export { formatPasswordHash, parsePasswordHash } from "./format.ts";
 export type { PasswordHash } from "./format.ts";

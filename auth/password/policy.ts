@@ -29,9 +29,7 @@ export interface PasswordPolicy {
   readonly appName?: string;
 }
 
-/** Sentence for a person. */
-export const PASSWORD_FAULTS: Readonly<Record<PasswordFault, string>> = {
-  too_short: "The password is too short.",
+const FAULTS: Readonly<Record<Exclude<PasswordFault, "too_short">, string>> = {
   too_long: "The password is longer than 1024 bytes.",
   not_text: "The password holds characters that cannot be typed again reliably.",
   common: "This password is one of the first that anyone would try.",
@@ -39,6 +37,17 @@ export const PASSWORD_FAULTS: Readonly<Record<PasswordFault, string>> = {
   sequential: "The password is a run of neighbouring characters.",
   contains_identity: "The password is built around the e-mail address or the name of the app.",
 };
+
+/** Sentence for a person. */
+export function describeFault(fault: PasswordFault, policy: PasswordPolicy = {}): string {
+  return fault === "too_short"
+    ? `The password has fewer than ${minLength(policy)} characters.`
+    : FAULTS[fault];
+}
+
+function minLength(policy: PasswordPolicy): number {
+  return Math.max(8, policy.minLength ?? 8);
+}
 
 /** Null where the password may be used. */
 export function judgePassword(
@@ -50,7 +59,7 @@ export function judgePassword(
   if (!normal.isWellFormed() || normal.includes("\0")) return "not_text";
   if (utf8(normal).length > MAX_PASSWORD_BYTES) return "too_long";
   const chars = [...normal];
-  if (chars.length < Math.max(8, policy.minLength ?? 8)) return "too_short";
+  if (chars.length < minLength(policy)) return "too_short";
   if (isRepetitive(normal)) return "repetitive";
   if (isSequential(chars)) return "sequential";
   if (isCommonPassword(normal)) return "common";

@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { isCommonPassword } from "./common.ts";
-import { judgePassword } from "./policy.ts";
+import { describeFault, judgePassword } from "./policy.ts";
 import type { PasswordFault } from "./policy.ts";
 
 const email = "alice.miller@wonderco.example";
@@ -34,6 +34,8 @@ Deno.test("length counts characters below and bytes above", () => {
   assert.equal(judge("ab cd ef gh ij kl".repeat(70)), "too_long");
   assert.equal(judgePassword("a9!kd02m", { minLength: 12 }), "too_short");
   assert.equal(judgePassword("a9!kd", { minLength: 2 }), "too_short", "never below 8");
+  assert.match(describeFault("too_short"), /fewer than 8 characters/);
+  assert.match(describeFault("too_short", { minLength: 12 }), /fewer than 12 characters/);
 });
 
 Deno.test("well-known passwords are refused with their usual ornaments", () => {
