@@ -14,7 +14,7 @@ import type { collectInputs } from "./collected_inputs.ts";
 import { readAnswer, readWholeAnswer, streamOf } from "./client_body.ts";
 import { FrameType } from "./frames.ts";
 import { HttpChannel, PostError } from "./http_channel.ts";
-import type { RayLimits } from "./limits.ts";
+import { callTooLarge, type RayLimits } from "./limits.ts";
 import { LANE_LENGTH } from "./message_keys.ts";
 import type { RayMessage } from "./message_state.ts";
 import { failureOf, PendingCall, watchCall } from "./pending_call.ts";
@@ -67,7 +67,7 @@ class HttpTransport implements Transport {
     const stopWatching = watchCall(this.#clock, { timeout, signal }, (error) => abort.abort(error));
     try {
       const { limits } = await this.#channel.session(abort.signal);
-      if (payload.length > limits.message) throw tooLarge(limits.message);
+      if (payload.length > limits.message) throw callTooLarge(limits.message);
       const fail = (error: unknown): void => abort.abort(error);
       const collected = options.inputs &&
         await collect(options, { limits, payload, signal: abort.signal, fail }).catch(fail);
@@ -213,7 +213,7 @@ function batches(waiting: readonly PendingCall[], limits: RayLimits): PendingCal
   for (const pending of waiting) {
     const bytes = pending.payload.length;
     if (bytes > limits.message) {
-      pending.reject(tooLarge(limits.message));
+      pending.reject(callTooLarge(limits.message));
       continue;
     }
     const { token } = pending.options;
@@ -244,11 +244,4 @@ function endStream(message: RayMessage): true {
     throw new KontractError("RAY_PROTOCOL");
   }
   return true;
-}
-
-function tooLarge(limit: number): KontractError {
-  return new KontractError(
-    "TOO_LARGE",
-    `The call is larger than the gateway takes: ${limit} bytes.`,
-  );
 }

@@ -85,3 +85,12 @@ function check(name: string, value: number, low: number, high: number): void {
     `raystream limit '${name}' must be a whole number from ${low} to ${high}: it is ${value}.`,
   );
 }
+
+/** What the client says of a call that the gateway would refuse. */
+export function callTooLarge(limit: number): KontractError {
+  return new KontractError(
+    "TOO_LARGE",
+    `The call is larger than the gateway takes: ${limit} bytes. ` +
+      "Larger files go up as a parameter that is a ReadableStream.",
+  );
+}

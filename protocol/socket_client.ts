@@ -10,7 +10,7 @@ import { initiate, type Initiated, type Pin } from "./client_handshake.ts";
 import type { CryptoProvider } from "./crypto/provider.ts";
 import { FrameSplitter, FrameType } from "./frames.ts";
 import { RayTransport } from "./hello.ts";
-import { MAX_MESSAGE, type RayLimits } from "./limits.ts";
+import { callTooLarge, MAX_MESSAGE, type RayLimits } from "./limits.ts";
 import type { RayMessage } from "./message_state.ts";
 import { ControlOp, decodeCredit, encodeCredit, encodeNumber } from "./socket_control.ts";
 import { CloseCode, type RaySocket, SocketLink } from "./socket_link.ts";
@@ -117,12 +117,7 @@ export class SocketClient {
       throw new KontractError("NETWORK");
     }
     const { op, payload, token } = call;
-    if (payload.length > limits.message) {
-      throw new KontractError(
-        "TOO_LARGE",
-        `The call is larger than the gateway takes: ${limits.message} bytes.`,
-      );
-    }
+    if (payload.length > limits.message) throw callTooLarge(limits.message);
     if (this.#calls.size >= limits.streams) {
       throw new KontractError("OVERLOADED", `More than ${limits.streams} calls are open at once.`);
     }
