@@ -48,12 +48,7 @@ deno task deploy
 
 A deploy needs three settings in the environment: \`KONTRACT_SECRET\`,
 \`DATABASE_URL\` (the role the app runs as) and \`DATABASE_ADMIN_URL\` (for
-migrations only). The Worker must be given the first two once:
-
-\`\`\`sh
-deno run -A npm:wrangler secret put KONTRACT_SECRET --name ${name}
-deno run -A npm:wrangler secret put DATABASE_URL --name ${name}
-\`\`\`
+migrations only). It gives the Worker the first two.
 
 \`deno task migrate\` brings a database up to date without a deploy.
 `;
