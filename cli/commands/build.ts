@@ -34,10 +34,15 @@ export const command: Command = {
     if (sizes && report !== null) console.log(sizeTable(report));
     const { routes, tables } = manifest;
     const time = (performance.now() - began).toFixed(0);
-    console.log(`${manifest.app}: ${routes.length} functions, ${tables.length} tables, ${time} ms`);
+    const counts = `${counted(routes.length, "function")}, ${counted(tables.length, "table")}`;
+    console.log(`${manifest.app}: ${counts}, ${time} ms`);
     return 0;
   },
 };
+
+function counted(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? "" : "s"}`;
+}
 
 /** Bytes of minified code, and after gzip, that a first call and the page load; the largest first. */
 function sizeTable({ routes, frontEnd }: BuildReport): string {

@@ -47,7 +47,7 @@ Deno.test({
     for (const name of ["double", "\\(front end\\)"]) {
       assert.match(built.out, new RegExp(`^${name} +\\d+ +\\d+$`, "m"));
     }
-    assert.match(built.out, /^app: 1 functions, 0 tables, \d+ ms$/m);
+    assert.match(built.out, /^app: 1 function, 0 tables, \d+ ms$/m);
 
     await app.write("web/main.ts", `import { double } from "@/client";\nawait double("2");\n`);
     await app.write("src/numbers.ts", SOURCE.replace("n: number", "n: any"));

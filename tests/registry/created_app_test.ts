@@ -70,7 +70,7 @@ async function exercise(t: Deno.TestContext, app: CreatedApp): Promise<void> {
     assert.match(await app.task("check"), /my-app: no errors/);
   });
   await t.step("'deno task build' builds for both hosts", async () => {
-    assert.match(await app.task("build"), /my-app: 3 functions, 1 tables/);
+    assert.match(await app.task("build"), /my-app: 3 functions, 1 table/);
     for (const file of ["worker/worker.js", "deno/server.js", "public/index.html"]) {
       assert.ok((await Deno.stat(join(app.folder, "dist", file))).isFile, file);
     }
