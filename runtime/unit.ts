@@ -102,7 +102,7 @@ export interface UnitRunnerParts {
   readonly retry: number;
   /** What the request's identity stands for; null where it has none. */
   readonly stamp: RequestStamp | null;
-  /** Called after a commit, with the change feeds and messages that belong to it. */
+  /** Called after a unit, with the change feeds and messages that belong to its commit; none where it had none. */
   readonly onCommit: (feeds: readonly string[], emitted: readonly Emitted[]) => void;
 }
 
@@ -128,7 +128,7 @@ export function unitRunner(
         return mark === null ? result.answer : stamped(mark, result.answer);
       },
     );
-    if (outcome.wrote) onCommit(outcome.feeds, emitted);
+    onCommit(outcome.feeds, outcome.wrote ? emitted : []);
     return {
       answer: mark === null ? outcome.answer : unstamped(mark, outcome.answer),
       emitted: outcome.wrote || outcome.replayed ? [] : emitted,

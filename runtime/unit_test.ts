@@ -6,9 +6,11 @@ import { postgresDatabase } from "../storage/postgres_database.ts";
 import { testDatabase } from "../tests/postgres.ts";
 import { denoPorts } from "./deno/ports.ts";
 import { KontractError } from "../_internal/errors.ts";
+import type { CallOptions } from "../storage/contract.ts";
 import { env } from "./env.ts";
 import { createGateway } from "./gateway.ts";
 import { NOTES, notesApp } from "./testing/notes_app.ts";
+import { unitRunner } from "./unit.ts";
 
 interface Note {
   id: string;
@@ -334,4 +336,29 @@ Deno.test({
       await database.close();
     }
   },
+});
+
+Deno.test("a part whose commit was answered by an earlier run wakes followers and says nothing again", async () => {
+  const told: unknown[] = [];
+  const engine = {
+    async run(
+      _: CallOptions,
+      body: (transaction: { storage: Record<string, unknown> }) => Promise<Uint8Array>,
+    ) {
+      const answer = await body({ storage: {} });
+      const feeds = ["notes"];
+      return { answer, replayed: true, wrote: false, feeds, vouched: true, attempts: 1 };
+    },
+  };
+  const runUnit = unitRunner(engine, { effect: null, readOnly: false } as CallOptions, {
+    retry: 0,
+    stamp: null,
+    onCommit: (...all) => told.push(all),
+  });
+  await runUnit(
+    1,
+    () =>
+      Promise.resolve({ answer: new Uint8Array(), emitted: [{ topic: "t", data: "said before" }] }),
+  );
+  assert.deepEqual(told, [[["notes"], []]]);
 });

@@ -46,7 +46,7 @@ export interface CallOutcome {
   readonly replayed: boolean;
   /** True where this run committed writes. */
   readonly wrote: boolean;
-  /** Change feeds that have something new by this run: wake who follows them. */
+  /** Change feeds that have something new by this run, or may have: wake who follows them. */
   readonly feeds: readonly string[];
   /** True where the database found the session alive while the call ran. */
   readonly vouched: boolean;

@@ -139,11 +139,11 @@ class Engine implements StorageEngine {
       call: options,
       now: this.#now,
     });
-    const stored = (answer: Uint8Array): CallOutcome => ({
+    const stored = (answer: Uint8Array, feeds: readonly string[] = []): CallOutcome => ({
       answer,
       replayed: true,
       wrote: false,
-      feeds: [],
+      feeds,
       vouched: true,
       attempts,
     });
@@ -160,8 +160,9 @@ class Engine implements StorageEngine {
       }
       const ops = attempt.ops();
       const before = await this.#commit(ops, attempt.reads.snapshot, options, answer);
-      if (before !== null) return stored(before);
       const feeds = this.#feeds(ops, options.session);
+      // It may have been this run that applied it, by a commit whose answer was lost; nobody was woken then.
+      if (before !== null) return stored(before, feeds);
       return { answer, replayed: false, wrote: true, feeds, vouched: true, attempts };
     } catch (error) {
       const { replayed, failure } = attempt.reads;

@@ -297,6 +297,28 @@ Deno.test({
         assert.deepEqual(value, [null, null]);
       });
 
+      await test("a commit whose answer was lost wakes followers all the same", async () => {
+        let lost = 0;
+        const shaky = storageEngine({
+          tables,
+          database: {
+            async execute(...sent) {
+              const rows = await database.execute(...sent);
+              if (sent[0] !== PUT || lost++ > 0) return rows;
+              throw new SqlError({ sqlstate: "08006", message: "lost", notSent: false });
+            },
+            close: () => Promise.resolve(),
+          },
+        });
+        const { outcome } = await run(
+          shaky,
+          call(alice),
+          (s) => s.accounts!.set("shaky", { balance: 1 }),
+        );
+        assert.deepEqual([lost, outcome.replayed], [2, true]);
+        assert.deepEqual(outcome.feeds, [JSON.stringify([tenant, "accounts"])]);
+      });
+
       await test("a unique violation names the fields and no value", async () => {
         await run(engine, call(alice), (s) => s.accounts!.set("a1", { balance: 1, email: "a@x" }));
         await assert.rejects(
