@@ -22,7 +22,14 @@ import { DEFAULT_TENANT } from "../tenant_name.ts";
 import { keyLock, tableLock } from "./lock_keys.ts";
 import { beforeSwap } from "./retired.sql.ts";
 import { outsideSnapshot } from "./table.sql.ts";
-import { ALIVE, ALIVE_SID, HASHED_SID, INCARNATION, type TableSql } from "./read.sql.ts";
+import {
+  ALIVE,
+  ALIVE_SID,
+  HASHED_SID,
+  INCARNATION,
+  incarnationText,
+  type TableSql,
+} from "./read.sql.ts";
 
 /** Refuses to run where the promise would not hold: not a primary, another isolation, not durable. */
 export const INSIST = `
@@ -50,7 +57,7 @@ export function recordEffect(tenant: string, owner: string): string {
 
 /** Condition under which the call's snapshot cannot be validated any more. */
 export function staleSnapshot(known: string, epoch: string, created: string): string {
-  return `p_inc is distinct from coalesce(${known}, '') || '.' || ${epoch}
+  return `p_inc is distinct from ${known} || '.' || ${epoch}
           or pg_snapshot_xmax(p_snap) > pg_snapshot_xmax(pg_current_snapshot())
           or not pg_visible_in_snapshot(${created}, p_snap)`;
 }
@@ -196,7 +203,9 @@ export const COMMIT_FUNCTIONS: readonly string[] = [
          perform deny(p_group, s.ugroups, s.may, case when reads then 4 else 0 end, s.system, st.id);
        end if;
        if n = 1 then
-         if p_snap is not null and (${staleSnapshot("s.known", "st.epoch", "s.create_txid")}) then
+         if p_snap is not null and (${
+    staleSnapshot(incarnationText("s.known"), "st.epoch", "s.create_txid")
+  }) then
            raise exception 'snapshot' using errcode = '72000';
          end if;
          if s.known is null then perform fill_incarnation(); end if;

@@ -12,7 +12,7 @@
  */
 import { failure, staleSnapshot, write } from "./commit.sql.ts";
 import { DEFINER_HOT, identifier, literal } from "./definer.ts";
-import { ALIVE_SID, INCARNATION, type TableSql } from "./read.sql.ts";
+import { ALIVE_SID, INCARNATION, incarnationText, type TableSql } from "./read.sql.ts";
 import { beforeSwap } from "./retired.sql.ts";
 import { keepVersions } from "./table.sql.ts";
 
@@ -146,7 +146,9 @@ function lookAgain(table: TableSql, tenant: string): string {
               or (p_group is not null and (p_group = any (x.ugroups)) is not true)${
     table.name.startsWith("_") ? " or not x.system" : ""
   } then 'deny'
-         when p_snap is not null and (${staleSnapshot("i.value", "st.epoch", "x.create_txid")})
+         when p_snap is not null and (${
+    staleSnapshot(incarnationText("i.value"), "st.epoch", "x.create_txid")
+  })
               or p_read and (p_snap is null or pg_snapshot_xmin(p_snap) < st.horizon) then 'snapshot'
          -- As in commit: an id taken before waiting may be older than what it overwrites.
          when p_read and u._txid is distinct from p_seen${

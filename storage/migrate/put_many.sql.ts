@@ -11,7 +11,7 @@
 import { failure, staleSnapshot } from "./commit.sql.ts";
 import { DEFINER_HOT, identifier, literal } from "./definer.ts";
 import { knownSnapshot, mayCommit } from "./put.sql.ts";
-import { ALIVE_SID, INCARNATION, type TableSql } from "./read.sql.ts";
+import { ALIVE_SID, INCARNATION, incarnationText, type TableSql } from "./read.sql.ts";
 import { beforeSwap } from "./retired.sql.ts";
 import { keepVersions } from "./table.sql.ts";
 
@@ -78,7 +78,9 @@ export function putManyFunction(table: TableSql, tenant: string): string {
               or (p_group is not null and (p_group = any (x.ugroups)) is not true)${
     table.name.startsWith("_") ? " or not x.system" : ""
   } then 'deny'
-         when p_snap is not null and (${staleSnapshot("i.value", "st.epoch", "x.create_txid")})
+         when p_snap is not null and (${
+    staleSnapshot(incarnationText("i.value"), "st.epoch", "x.create_txid")
+  })
               or need & 4 = 4 and (p_snap is null or pg_snapshot_xmin(p_snap) < st.horizon) then 'snapshot'
          when r.hit is not null${
     table.swap === undefined ? "" : ` or p_snap is not null and ${beforeSwap(table.swap)}`

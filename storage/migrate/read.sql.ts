@@ -53,8 +53,16 @@ export const ALIVE_SID =
 /** Declares `v_sid`: the id is hashed once, not per row looked at. */
 export const HASHED_SID = `v_sid bytea := sha256(convert_to(p_sid, 'UTF8'));`;
 
-/** Joins the incarnation as `i`; no row where it is unknown. */
-export const INCARNATION = `left join incarnation i on i.one and i.xmin = i.filled_by`;
+/** Joins the incarnation as `i`: no row of the query where it is unknown. */
+export const KNOWN_INCARNATION = `join incarnation i on i.one and i.xmin = i.filled_by`;
+
+/** Joins the incarnation as `i`, whose columns are null where it is unknown. */
+export const INCARNATION = `left ${KNOWN_INCARNATION}`;
+
+/** The incarnation for comparison, `value` from the join. */
+export function incarnationText(value: string): string {
+  return `coalesce(${value}, unfilled())`;
+}
 
 /**
  * Session, rights, incarnation and snapshot checks of one read, in the caller's statement. Where the request
@@ -65,7 +73,7 @@ export function enter(tableMatch: string, tableText: string, replayed = "return;
      if pg_is_in_recovery() then raise exception 'standby' using errcode = '25006'; end if;
      select x.owner, x.tenant, x.system, x.ugroups, x.create_txid, st.ptr, st.owned, st.fields, st.bits,
             st.lazy, st.horizon, st.swap_txid, st.permissions & p_bits as may,
-            coalesce(i.value, '') || '.' || st.epoch as inc
+            ${incarnationText("i.value")} || '.' || st.epoch as inc
        into s
        from trxs x join storage st on st.owner = x.tenant and st.id = ${tableMatch} ${INCARNATION}
       where ${ALIVE};
@@ -171,8 +179,8 @@ function getManyFunctions(table: TableSql): readonly string[] {
      ${hasHidden(table) ? `hidden := ${HIDDEN};` : ""}`;
   const data = visibleData(table);
   const live = (snapshot: string, seen: string): string =>
-    `select concat_ws('|', ${snapshot}, coalesce(i.value, ''), st.epoch, r.rows) into answer
-           from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${INCARNATION}
+    `select concat_ws('|', ${snapshot}, i.value, st.epoch, r.rows) into answer
+           from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${KNOWN_INCARNATION}
                 cross join lateral (
                   select coalesce(json_agg(json_build_array(u.id, ${data}, u._txid::text, u._owner, u._order))
                            filter (where u.id is not null), '[]') as rows${seen}
@@ -259,12 +267,10 @@ function getFunctions(table: TableSql): readonly string[] {
   const system = table.name.startsWith("_") ? " and x.system" : "";
   const parameters = `${READ_PARAMETERS}, p_id text`;
   const answer = (snapshot: string): string =>
-    `concat_ws('|', ${snapshot}, coalesce(i.value, ''), st.epoch, u._txid, u._order, ${
-      visibleData(table)
-    })`;
+    `concat_ws('|', ${snapshot}, i.value, st.epoch, u._txid, u._order, ${visibleData(table)})`;
   const live = (snapshot: string): string =>
     `select ${answer(snapshot)} into answer
-           from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${INCARNATION}
+           from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${KNOWN_INCARNATION}
                 left join ${ptr} u on u.id = p_id and u._deleted_txid is null${own}
           where ${mayRead(table)}`;
   return [
@@ -275,7 +281,7 @@ function getFunctions(table: TableSql): readonly string[] {
        s record; v record; v_inc text; v_answer bytea; v_first boolean := p_snap is null;
      begin
        select x.owner, x.tenant, x.system, x.ugroups, x.create_txid, st.ptr, st.horizon, st.epoch,
-              st.permissions & p_bits as may, coalesce(i.value, '') as known
+              st.permissions & p_bits as may, ${incarnationText("i.value")} as known
          into s
          from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${INCARNATION}
         where ${ALIVE};

@@ -96,6 +96,16 @@ export const SESSION_HELPERS: readonly string[] = [
      raise exception 'moved' using errcode = '72000';
    end $f$`,
 
+  // Stands for the incarnation after a crash, before the first writer makes one: the checkpoint that each
+  // recovery ends with, so that what was read after one crash is not taken for read after the next.
+  `create or replace function kontract_private.unfilled() returns text
+   language plpgsql stable ${SETTINGS} as $f$
+   begin
+     if not has_function_privilege('pg_control_checkpoint()', 'execute') then return ''; end if;
+     return (select format('@%s@%s@%s', c.timeline_id, c.redo_lsn, extract(epoch from c.checkpoint_time)::bigint)
+               from pg_control_checkpoint() c);
+   end $f$`,
+
   `create or replace function kontract_private.fill_incarnation() returns void
    language plpgsql volatile ${SETTINGS} as $f$
    begin

@@ -6,7 +6,14 @@
  * @module
  */
 import { DEFINER, HELPER } from "./definer.ts";
-import { ALIVE_SID, enter, HASHED_SID, HIDDEN, INCARNATION, READ_PARAMETERS } from "./read.sql.ts";
+import {
+  ALIVE_SID,
+  enter,
+  HASHED_SID,
+  HIDDEN,
+  KNOWN_INCARNATION,
+  READ_PARAMETERS,
+} from "./read.sql.ts";
 
 /** Functions in the private schema. */
 export const TENANT_READ_HELPERS: readonly string[] = [
@@ -48,9 +55,9 @@ export const TENANT_READ_FUNCTIONS: readonly string[] = [
      end if;
      if not v_done then
        select st.ptr, st.owned, st.lazy, x.owner,
-              concat_ws('|', coalesce(p_snap, pg_current_snapshot()), coalesce(i.value, ''), st.epoch) as head
+              concat_ws('|', coalesce(p_snap, pg_current_snapshot()), i.value, st.epoch) as head
          into s
-         from trxs x join storage st on st.owner = x.tenant and st.id = p_table ${INCARNATION}
+         from trxs x join storage st on st.owner = x.tenant and st.id = p_table ${KNOWN_INCARNATION}
         where ${ALIVE_SID} and st.permissions & p_bits & 4 = 4 and st.bits = '{}' and not pg_is_in_recovery()
           and (p_group is null or p_group = any (x.ugroups)) and (x.system or not starts_with(p_table, '_'))
           and (p_snap is null or p_inc = i.value || '.' || st.epoch and pg_snapshot_xmin(p_snap) >= st.horizon

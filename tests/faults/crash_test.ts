@@ -109,6 +109,37 @@ Deno.test({
         assert.equal(value!.value, 2);
       });
 
+      await t.step(
+        "what was read before anybody wrote since a crash is refused after another",
+        async () => {
+          await run(engine, call(session), write(1, 1));
+          await server.crash();
+          await answers(engine, session);
+          await loseIds();
+          let runs = 0;
+          const { outcome } = await run(engine, call(session), async (s) => {
+            const rows = await s.cells!.query({ value: 1 });
+            if (++runs === 1) {
+              const before = await xmax();
+              await server.crash();
+              await answers(engine, session);
+              // A writer that makes no incarnation, as a migration is.
+              const [key] = await server.admin`select ptr from kontract.storage where id = 'cells'`;
+              const ptr = `kontract_private.${key!.ptr}`;
+              const [row] = await server.admin.unsafe(`insert into ${ptr} (id, data, _owner, _order)
+              values ('z', '{"id":"z","value":1}', 'x', nextval('${ptr}_seq')) returning _txid::text as txid`);
+              assert.ok(BigInt(row!.txid) < before);
+              await loseIds();
+              assert.ok(await xmax() >= before);
+            }
+            await s.cells!.set("count", { value: -rows.length });
+          });
+          assert.deepEqual([runs, outcome.attempts], [2, 2]);
+          const { value } = await run(engine, call(session), (s) => s.cells!.get("count"));
+          assert.equal(value!.value, -3);
+        },
+      );
+
       for (const how of ["crash", "crashBackend"] as const) {
         await t.step(`${how}: under load every acknowledged transfer is there, once`, async () => {
           const workload = bank(how === "crash" ? "uniform" : "skewed");
