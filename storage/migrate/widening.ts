@@ -48,13 +48,15 @@ class Widening {
       return target !== undefined && this.#named(old, target);
     }
     if (old.kind === "union") return this.#fromUnion(old, next);
+    // Both are stored as null, which is read as null where the type has it.
     if (old.kind === "nullable") {
-      return next.kind === "nullable" && (!old.null || next.null) &&
+      return next.kind === "nullable" && old.null === next.null &&
         this.holds(old.inner, next.inner);
     }
     if (next.kind === "nullable") {
-      return old.kind === "null" && next.null || old.kind === "undefined" && next.undefined ||
-        this.holds(old, next.inner);
+      if (old.kind === "undefined") return next.undefined && !next.null;
+      if (old.kind === "null") return next.null;
+      return (next.null || old.kind !== "unknown") && this.holds(old, next.inner);
     }
     if (old.kind === "literal") return this.#encodes(next, [old.value]);
     if (old.kind === "enum") return this.#encodes(next, old.values);
@@ -124,13 +126,28 @@ class Widening {
     }
     const known = old.elements.every((element, i) => {
       const match = next.elements[i];
-      // One that was left out before others is null.
-      if (element.optional && match?.optional !== true) return false;
+      // One that was left out before others is null, and null one that was left out.
+      if (element.optional) {
+        return match?.optional === true && this.holds(element.shape, match.shape);
+      }
+      if (match?.optional === true && this.#hasNull(element.shape)) return false;
       return this.holds(element.shape, match?.shape ?? next.rest!);
     });
     if (!known || old.rest === undefined) return known;
-    const further = next.elements.slice(old.elements.length).map(({ shape }) => shape);
-    return [...further, next.rest!].every((shape) => this.holds(old.rest!, shape));
+    const further = next.elements.slice(old.elements.length);
+    if (further.some(({ optional }) => optional) && this.#hasNull(old.rest)) return false;
+    return [...further.map(({ shape }) => shape), next.rest!]
+      .every((shape) => this.holds(old.rest!, shape));
+  }
+
+  /** Whether null is one of its values. */
+  #hasNull(old: Shape): boolean {
+    if (old.kind === "nullable") return old.null || this.#hasNull(old.inner);
+    if (old.kind === "ref") {
+      const target = this.#oldTypes[old.name];
+      return target === undefined || this.#hasNull(target);
+    }
+    return old.kind === "null" || old.kind === "unknown";
   }
 
   /** By the id that is stored where there is one, else each variant as what it is. */

@@ -15,6 +15,9 @@ const number: Shape = { kind: "number", width: "float64" };
 const boolean: Shape = { kind: "boolean" };
 const date: Shape = { kind: "date" };
 const orNull = (inner: Shape): Shape => ({ kind: "nullable", inner, null: true, undefined: false });
+const orMissing = (inner: Shape): Shape => (
+  { kind: "nullable", inner, null: false, undefined: true }
+);
 const oneOf = (...values: string[]): Shape => ({
   kind: "enum",
   values,
@@ -113,7 +116,12 @@ Deno.test("a type that is stored in another form does not fit, however much it a
       [{ kind: "literal", value: "x" }, { kind: "string", pattern: "^id_" }],
       [tuple([string], [number]), tuple([string], [], number)],
       [tuple([string], [], number), tuple([string], [string])],
-      [orNull(string), { kind: "nullable", inner: string, null: false, undefined: true }],
+      [orNull(string), orMissing(string)],
+      [orMissing(string), orNull(string)],
+      [orMissing(string), { kind: "nullable", inner: string, null: true, undefined: true }],
+      [{ kind: "undefined" }, { kind: "nullable", inner: string, null: true, undefined: true }],
+      [tuple([orNull(string)]), tuple([], [orNull(string)])],
+      [tuple([], [], orNull(string)), tuple([], [orNull(string)], orNull(string))],
       [ref("Gone"), ref("Other")],
     ] as [Shape, Shape][]
   ) assert.ok(!fits(old, next, {}, {}), JSON.stringify([old, next]));
@@ -217,6 +225,7 @@ Deno.test("what fits is read, kept by a rewrite and let pass by the database, fo
         continue; // text that PostgreSQL cannot hold, an error: nothing is stored
       }
       const value = decodeValue(next, stored, RANDOM_TYPES);
+      assert.deepEqual(value, decodeValue(old, stored, RANDOM_TYPES), JSON.stringify([old, next]));
       const again = encodeValue(next, value, "v", RANDOM_TYPES);
       assert.deepEqual(again, stored, JSON.stringify([old, next]));
       sentences.push(
