@@ -36,6 +36,8 @@ export class OutputFolder {
   #written: Map<string, Written> = new Map();
   /** Folder that was written last; empty where that failed. */
   #folder = "";
+  /** Removes the empty folders that an update leaves: nobody waits for that but the next one. */
+  #removing: Promise<void> = Promise.resolve();
 
   /**
    * Replaces the folder by `files`.
@@ -59,16 +61,22 @@ export class OutputFolder {
       return await this.write(folder, files, last);
     }
     this.#folder = "";
-    await withFresh(folder, async (fresh) => {
+    await this.#removing;
+    const fresh = await freshName(folder);
+    try {
       const changed = changedFiles(files, before);
       this.#written = fill(fresh, changed);
       await last();
-      move(fresh, folder, changed.keys());
+      move(fresh, folder, changed.keys(), before);
       for (const [path, file] of before) {
         if (!files.has(path)) Deno.removeSync(join(folder, path));
         else if (!changed.has(path)) this.#written.set(path, file);
       }
-    });
+    } catch (error) {
+      await removed(fresh);
+      throw error;
+    }
+    this.#removing = removed(fresh).catch(() => {});
     this.#folder = folder;
   }
 }
@@ -81,14 +89,19 @@ function nothing(): Promise<void> {
 
 /** Gives `work` a name beside `folder` for a new one; what is left of it afterwards is removed. */
 async function withFresh(folder: string, work: (fresh: string) => Promise<void>): Promise<void> {
-  await Deno.mkdir(dirname(folder), { recursive: true });
-  await removeLeftovers(folder);
-  const fresh = beside(folder, "new");
+  const fresh = await freshName(folder);
   try {
     await work(fresh);
   } finally {
     await removed(fresh);
   }
+}
+
+/** A name beside `folder`, where builds that were cut off have left nothing. */
+async function freshName(folder: string): Promise<string> {
+  await Deno.mkdir(dirname(folder), { recursive: true });
+  await removeLeftovers(folder);
+  return beside(folder, "new");
 }
 
 /** True where each file is the one that was written. */
@@ -105,11 +118,21 @@ function changedFiles(files: FolderFiles, before: ReadonlyMap<string, Written>):
   );
 }
 
-function move(from: string, to: string, paths: Iterable<string>): void {
+/**
+ * Moves files to where others may be. These are removed first: a file that is renamed onto another is written to the
+ * disk there and then by some file systems (ext4), which takes longer than all the rest of an update.
+ */
+function move(
+  from: string,
+  to: string,
+  paths: Iterable<string>,
+  old: ReadonlyMap<string, Written>,
+): void {
   const made = new Set<string>();
   for (const path of paths) {
     const target = join(to, path);
-    makeParent(target, made);
+    if (old.has(path)) Deno.removeSync(target);
+    else makeParent(target, made);
     Deno.renameSync(join(from, path), target);
   }
 }

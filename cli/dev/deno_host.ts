@@ -38,6 +38,7 @@ function serveHost(options: HostOptions): DevHost {
       await answering(running, port);
       return `http://127.0.0.1:${port}`;
     },
+    expect: () => Promise.resolve(),
     stop: () => running?.stop() ?? Promise.resolve(),
   };
 }

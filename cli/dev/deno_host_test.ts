@@ -19,7 +19,9 @@ export default { fetch: () => Response.json({ version: "${version}", shared, pid
 /** What builds share; a process that waits for one notes itself. */
 const shared = (version: string): string =>
   `export const shared = "${version}";
-export const warmUp = () => Deno.writeTextFile(Deno.env.get("NOTES"), Deno.pid + "\\n", { append: true });
+export const warmUp = (env) => env === undefined
+  ? Deno.writeTextFile(Deno.env.get("NOTES"), Deno.pid + "\\n", { append: true })
+  : Deno.writeTextFile(env("NOTES") + "_expected", String(Deno.pid));
 `;
 
 Deno.test(
@@ -59,6 +61,8 @@ Deno.test(
 
       const next = await waiting(0);
       assert.notEqual(next, pid);
+      await host.expect();
+      assert.equal(await Deno.readTextFile(`${notes}_expected`), `${next}`);
       await write("server.js", entry("b"));
       const second = await host.load();
       assert.deepEqual(await ask(second), { version: "b", shared: "1", pid: next });

@@ -13,12 +13,17 @@ interface Served {
   fetch(request: Request, info: Deno.ServeHandlerInfo): Response | Promise<Response>;
 }
 
+/** Loads what a first call needs; with the environment it also connects. */
+type WarmUp = (env?: (name: string) => string | undefined) => Promise<void>;
+
 const [port, path, entry = "", ...modules] = Deno.args;
 let served: Served | null = null;
+const warmUps: WarmUp[] = [];
 
 try {
   for (const url of modules) {
-    const { warmUp } = await import(url) as { readonly warmUp?: () => Promise<void> };
+    const { warmUp } = await import(url) as { readonly warmUp?: WarmUp };
+    if (warmUp !== undefined) warmUps.push(warmUp);
     await warmUp?.();
   }
 } catch {
@@ -28,8 +33,15 @@ try {
 
 Deno.serve({ hostname: "127.0.0.1", port: Number(port), onListen: () => {} }, (request, info) => {
   if (served !== null) return served.fetch(request, info);
-  return new URL(request.url).pathname === path ? load() : new Response(null, { status: 503 });
+  const url = new URL(request.url);
+  if (url.pathname !== path) return new Response(null, { status: 503 });
+  return url.search === "?expect" ? expect() : load();
 });
+
+async function expect(): Promise<Response> {
+  for (const warmUp of warmUps) await warmUp((name) => Deno.env.get(name));
+  return new Response(null, { status: 204 });
+}
 
 async function load(): Promise<Response> {
   try {

@@ -60,6 +60,11 @@ export class DenoStandby implements Standby {
     return new DenoStandby(options, vendor, runner, ahead ? await sharedModules(folder) : []);
   }
 
+  /** Lets the package ask the database something. */
+  async expect(): Promise<void> {
+    await (await this.#post("?expect"))?.body?.cancel();
+  }
+
   /** True where it is up, and what it has loaded is what the build in `dist` would load. */
   async fits(): Promise<boolean> {
     if (this.#vendor !== await vendorStamp(join(this.#options.dist, "deno"))) return false;
@@ -73,12 +78,15 @@ export class DenoStandby implements Standby {
    */
   async load(): Promise<void> {
     await answering(this.#process, this.#port);
-    const signal = AbortSignal.timeout(START_TIMEOUT_MS);
-    // No answer: the build ended the process, or waits for something before it can serve.
-    const response = await fetch(`${this.origin}${this.#path}`, { method: "POST", signal })
-      .catch(() => null);
-    if (response?.status === 204) return;
+    if ((await this.#post(""))?.status === 204) return;
     throw new KontractError("BUILD_FAILED", "Deno does not run this build; see above.");
+  }
+
+  /** Null without an answer: the build ended the process, or waits for something before it can serve. */
+  async #post(search: string): Promise<Response | null> {
+    const signal = AbortSignal.timeout(START_TIMEOUT_MS);
+    return await fetch(`${this.origin}${this.#path}${search}`, { method: "POST", signal })
+      .catch(() => null);
   }
 
   /** Ends the process. */

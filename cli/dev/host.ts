@@ -30,6 +30,8 @@ export interface HostOptions {
 export interface DevHost {
   /** Runs the build that is in `dist` now; resolves with its origin when it accepts connections. */
   load(): Promise<string>;
+  /** Says that a build may come soon. Never rejects. */
+  expect(): Promise<void>;
   /** Ends it and everything it started. */
   stop(): Promise<void>;
 }

@@ -83,7 +83,10 @@ async function serve(
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   console.log(`\n  ${session.name} is at ${front.url}  (ready in ${seconds} s; Ctrl-C stops it)\n`);
   const serving = options.watch
-    ? watchSources(session.root, () => session.rebuild(), options.signal)
+    ? watchSources(session.root, {
+      begun: () => session.expect(),
+      changed: () => session.rebuild(),
+    }, options.signal)
     : aborted(options.signal);
   await Promise.race([serving, database.ended]);
   if (!options.signal.aborted) {
@@ -173,6 +176,11 @@ class Session {
     this.#stamping = stampBuild(this.#app, purpose, began).catch(() => {});
     this.#running.defer(() => this.#stamping);
     return built;
+  }
+
+  /** A change is being written. */
+  expect(): void {
+    void this.#host.expect();
   }
 
   /** Builds, migrates and swaps; a problem is shown, and what ran before is not touched. */

@@ -13,6 +13,8 @@ const STANDBY_MS = 200;
 export interface Standby {
   /** Where it listens, once {@link Standby.load} has resolved. */
   readonly origin: string;
+  /** Gets ready, since a build may come soon. Never rejects. */
+  expect(): Promise<void>;
   /** True where it is up, and what it has loaded is what the build in `dist` would load. */
   fits(): Promise<boolean>;
   /**
@@ -48,6 +50,8 @@ export class StandbyHost implements DevHost {
 
   /** Loads the build in `dist` into the process that waits. */
   async load(): Promise<string> {
+    // Nobody is served until this has resolved, and nobody by the process before if it rejects.
+    if (this.#options.alone) this.#endRunning();
     const next = await this.#take();
     try {
       await next.load();
@@ -55,7 +59,7 @@ export class StandbyHost implements DevHost {
       await next.stop();
       throw error;
     }
-    this.#end(this.#running);
+    this.#endRunning();
     this.#running = next;
     if (this.#options.alone) await this.#ending;
     this.#timer = setTimeout(() => {
@@ -63,6 +67,13 @@ export class StandbyHost implements DevHost {
       this.#next.catch(() => {});
     }, STANDBY_MS);
     return next.origin;
+  }
+
+  /** The process that waits connects to the database while the build is made. */
+  async expect(): Promise<void> {
+    const next = this.#next;
+    const waiting = await next?.catch(() => null);
+    if (this.#next === next) await waiting?.expect();
   }
 
   /** Ends all processes. */
@@ -84,6 +95,11 @@ export class StandbyHost implements DevHost {
       throw new Error("Invariant: a process for a build that is there was not started.");
     }
     return fresh;
+  }
+
+  #endRunning(): void {
+    this.#end(this.#running);
+    this.#running = null;
   }
 
   #end(standby: Standby | null): void {

@@ -15,6 +15,7 @@ for (const alone of [true, false]) {
         const name = `${count++}`;
         return Promise.resolve({
           origin: name,
+          expect: () => Promise.resolve(),
           fits: () => Promise.resolve(true),
           load: () => Promise.resolve(void events.push(`load ${name}`)),
           stop: () => {
@@ -30,9 +31,39 @@ for (const alone of [true, false]) {
       events.push("end 0");
       ending.resolve();
       await next;
-      const order = alone ? ["end 0", "serve 1"] : ["serve 1", "end 0"];
-      assert.deepEqual(events, ["load 0", "load 1", "stop 0", ...order]);
+      assert.deepEqual(
+        events,
+        alone
+          ? ["load 0", "stop 0", "load 1", "end 0", "serve 1"]
+          : ["load 0", "load 1", "stop 0", "serve 1", "end 0"],
+      );
       await host.stop();
     },
   );
 }
+
+Deno.test("the process that waits hears that a build may come, and no other does", async () => {
+  const events: string[] = [];
+  let count = 0;
+  const host = new StandbyHost({
+    alone: false,
+    start(): Promise<Standby> {
+      const name = `${count++}`;
+      return Promise.resolve({
+        origin: name,
+        expect: () => Promise.resolve(void events.push(`expect ${name}`)),
+        fits: () => Promise.resolve(true),
+        load: () => Promise.resolve(void events.push(`load ${name}`)),
+        stop: () => Promise.resolve(),
+      });
+    },
+  });
+  await host.expect();
+  await host.load();
+  await host.expect();
+  while (count < 2) await new Promise((resolve) => setTimeout(resolve, 20));
+  await host.expect();
+  await host.load();
+  assert.deepEqual(events, ["load 0", "expect 1", "load 1"]);
+  await host.stop();
+});

@@ -23,10 +23,18 @@ export function isSource(root: string, path: string): boolean {
     ) && !/(~|\.swp|\.tmp)$/.test(path);
 }
 
-/** Calls `changed` after each burst of changes, one call at a time, until the signal is aborted. */
+/** Who hears of changes. */
+export interface Watching {
+  /** Called at the first sign of a burst. */
+  readonly begun: () => void;
+  /** Called after each burst, one call at a time. */
+  readonly changed: () => Promise<void>;
+}
+
+/** Tells of changes until the signal is aborted. */
 export async function watchSources(
   root: string,
-  changed: () => Promise<void>,
+  { begun, changed }: Watching,
   signal: AbortSignal,
 ): Promise<void> {
   const watcher = Deno.watchFs(root, { recursive: true });
@@ -43,6 +51,7 @@ export async function watchSources(
   };
   for await (const event of watcher) {
     if (event.kind === "access" || !event.paths.some((path) => isSource(root, path))) continue;
+    if (!dirty) begun();
     dirty = true;
     clearTimeout(timer);
     timer = setTimeout(() => running ??= run(), SETTLE_MS);

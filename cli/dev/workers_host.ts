@@ -40,6 +40,7 @@ export function workersHost(options: HostOptions): DevHost {
       });
       return (await running.ready).origin;
     },
+    expect: () => Promise.resolve(),
     async stop(): Promise<void> {
       await running?.dispose();
     },

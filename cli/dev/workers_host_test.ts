@@ -33,7 +33,7 @@ const shared = (version: string): string =>
   `export const shared = "${version}";
 console.log("loaded ${version}");
 let warm = false;
-export const warmUp = () => import("../vendor/late.js").then(() => (warm = true));
+export const warmUp = (env) => import("../vendor/late.js").then(() => (warm = env?.SESSION ? "asked" : true));
 export const isWarm = () => warm;
 export class SessionDO {
   constructor(state) {
@@ -101,13 +101,14 @@ Deno.test(
 
       await until(() => loads("1") === 2);
       await write("chunks/app.js", app("b"));
+      await host.expect();
       const second = await host.load();
       assert.deepEqual(await ask(second), {
         version: "b",
         shared: "1",
         lazy: "y",
         asked: 2,
-        warm: true,
+        warm: "asked",
       });
       await assert.rejects(fetch(first), "two processes have the same objects");
 

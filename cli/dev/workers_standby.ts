@@ -20,7 +20,7 @@ import { type Miniflare, startWorkerd, workerFolder } from "./workerd.ts";
 
 const ENTRY = "./worker.js";
 const RUNNER = "kontract-runner.js";
-const WARM = "warm";
+const WARM = "warm", EXPECT = "expect";
 
 /** What a process is started with. */
 export interface WorkersStandbyInput {
@@ -83,6 +83,11 @@ export class WorkersStandby implements Standby {
     const { origin } = await miniflare.ready;
     if (ahead) await posted(`${origin}${path}?${WARM}`);
     return new WorkersStandby(origin, miniflare, path, input, code);
+  }
+
+  /** Lets the package ask the database something. */
+  async expect(): Promise<void> {
+    await posted(`${this.origin}${this.#path}?${EXPECT}`);
   }
 
   /** True where what it may have loaded already is what the build in `dist` would load; it takes that build then. */
@@ -157,7 +162,9 @@ export default {
       return await app.fetch(request, env, context);
     }
     try {
-      await (url.search === "?${WARM}" ? shared.warmUp?.() : load());
+      if (url.search === "?${WARM}") await shared.warmUp?.();
+      else if (url.search === "?${EXPECT}") await shared.warmUp?.(env, context);
+      else await load();
       return new Response(null, { status: 204 });
     } catch (error) {
       console.error(error?.stack ?? error);

@@ -14,8 +14,14 @@
  */
 import { KontractError } from "../../_internal/errors.ts";
 import { parseSecrets } from "../../_internal/keys.ts";
-import { loadDriver, postgresDatabase } from "../../storage/postgres_database.ts";
+import type { Database } from "../../storage/database.ts";
+import {
+  loadDriver,
+  postgresDatabase,
+  type PostgresDatabaseOptions,
+} from "../../storage/postgres_database.ts";
 import type { AppDefinition } from "../app.ts";
+import { askAhead } from "../ask_ahead.ts";
 import { loadContext } from "../context.ts";
 import type { KontractAuth } from "../../auth/service.ts";
 import type { TenantAdmin } from "../env_tenants.ts";
@@ -110,11 +116,8 @@ export function createServer(app: AppDefinition, options: ServerOptions = {}): K
   const origins = options.origins ??
     [...defined.origins ?? [], ...parseOrigins(env("KONTRACT_ORIGINS"))];
   const ports = denoPorts({
-    database: postgresDatabase({
-      url: databaseUrl(env("DATABASE_URL")),
-      prepare: env("KONTRACT_DATABASE_POOLED") !== "1",
-      appName: `kontract ${app.app}`,
-    }),
+    database: takeConnected(databaseOptions(env)) ??
+      postgresDatabase({ ...databaseOptions(env), appName: `kontract ${app.app}` }),
     secrets,
     ...(stateDir === undefined || stateDir === "" ? {} : { stateDir }),
     secret,
@@ -153,9 +156,20 @@ export function createServer(app: AppDefinition, options: ServerOptions = {}): K
   };
 }
 
+/** A database that {@link warmUp} has asked something, until a server of the same settings takes it. */
+let connected: { readonly key: string; readonly database: Database } | null = null;
+
+function takeConnected(options: PostgresDatabaseOptions): Database | null {
+  if (connected?.key !== JSON.stringify(options)) return null;
+  const { database } = connected;
+  connected = null;
+  return database;
+}
+
 /**
  * Loads what the first call will need: driver, storage engine, context. A server does so by itself where its first
- * second brings no request; for whoever starts a process before it has an app. Never rejects: what is missing is for the call
+ * second brings no request; for whoever starts a process before it has an app. With the environment it also asks the
+ * database something, and the server that is made next is connected. Never rejects: what is missing is for the call
  * that needs it to say.
  *
  * @example
@@ -165,8 +179,31 @@ export function createServer(app: AppDefinition, options: ServerOptions = {}): K
  * await warmUp();
  * ```
  */
-export async function warmUp(): Promise<void> {
-  await Promise.allSettled([loadDriver(), import("../../storage/engine.ts"), loadContext()]);
+export async function warmUp(env?: (name: string) => string | undefined): Promise<void> {
+  await Promise.allSettled([
+    loadDriver(),
+    import("../../storage/engine.ts"),
+    import("../../auth/tables.ts"),
+    loadContext(),
+  ]);
+  if (env === undefined) return;
+  try {
+    const options = databaseOptions(env);
+    const key = JSON.stringify(options);
+    if (connected?.key !== key) connected = { key, database: postgresDatabase(options) };
+    const { database } = connected;
+    const secrets = parseSecrets(env("KONTRACT_SECRET"));
+    await askAhead(denoPorts({ database, secrets, secret: () => undefined }));
+  } catch {
+    // No database, or none that this build knows.
+  }
+}
+
+function databaseOptions(env: (name: string) => string | undefined): PostgresDatabaseOptions {
+  return {
+    url: databaseUrl(env("DATABASE_URL")),
+    prepare: env("KONTRACT_DATABASE_POOLED") !== "1",
+  };
 }
 
 function databaseUrl(text: string | undefined): string {

@@ -1,14 +1,19 @@
 /**
- * What a process of `dev` loads before it has an app.
+ * What a process of `dev` does before it has an app.
  *
  * @module
  */
 import { loadDriver } from "../../storage/postgres_database.ts";
+import { askAhead } from "../ask_ahead.ts";
 import { loadContext } from "../context.ts";
+import type { ExecutionContext, WorkerEnv } from "./platform.ts";
+import { workerPorts } from "./ports.ts";
+import { inScope, RequestScope } from "./request_scope.ts";
 
 /**
- * Loads what the first call will need: driver, storage engine, context. For whoever starts a process before it has
- * an app; a Worker does without. Never rejects: what is missing is for the call that needs it to say.
+ * Loads what the first call will need: driver, storage engine, context. With the Worker's bindings it also asks the
+ * database something, so that its pool is connected. For whoever starts a process before it has an app; a Worker does
+ * without. Never rejects: what is missing is for the call that needs it to say.
  *
  * @example
  * ```ts
@@ -17,11 +22,20 @@ import { loadContext } from "../context.ts";
  * await warmUp();
  * ```
  */
-export async function warmUp(): Promise<void> {
+export async function warmUp(env?: WorkerEnv, context?: ExecutionContext): Promise<void> {
   await Promise.allSettled([
     loadDriver(),
     import("../../storage/engine.ts"),
     import("../../auth/tables.ts"),
     loadContext(),
   ]);
+  if (env === undefined) return;
+  const scope = new RequestScope((work) => context?.waitUntil(work));
+  try {
+    await inScope(scope, () => askAhead(workerPorts(env)));
+  } catch {
+    // No database, or none that this build knows.
+  } finally {
+    scope.end();
+  }
 }
