@@ -97,7 +97,8 @@ export const SESSION_HELPERS: readonly string[] = [
    end $f$`,
 
   // Stands for the incarnation after a crash, before the first writer makes one: the checkpoint that each
-  // recovery ends with, so that what was read after one crash is not taken for read after the next.
+  // recovery ends with, so that what was read after one crash is not taken for read after the next. Nothing
+  // stands for it where the cluster hides that from the owner.
   `create or replace function kontract_private.unfilled() returns text
    language plpgsql stable ${SETTINGS} as $f$
    begin
