@@ -24,11 +24,7 @@ function serveHost(options: HostOptions): DevHost {
   return {
     async load(): Promise<string> {
       const port = freePort();
-      running = spawnKept(hostProcess(options, [
-        "serve",
-        "--allow-all",
-        "--no-lock",
-        "--quiet",
+      running = spawnKept(hostProcess(options, "serve", [
         "--host=127.0.0.1",
         `--port=${port}`,
         join(options.dist, "deno", "server.js"),

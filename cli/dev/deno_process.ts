@@ -10,11 +10,18 @@ import type { HostOptions } from "./host.ts";
 /** What a build may take until it serves. */
 export const START_TIMEOUT_MS = 30_000;
 
-/** Deno with `args` and the app's environment. */
-export function hostProcess(options: HostOptions, args: readonly string[]): KeptCommand {
+/** The last: without it Deno says on the first slow call what it thinks of signals, in the app's output. */
+const FLAGS = ["--allow-all", "--no-lock", "--quiet", "--unstable-no-legacy-abort"];
+
+/** `deno serve` or `deno run` with `args` and the app's environment. */
+export function hostProcess(
+  options: HostOptions,
+  subcommand: "serve" | "run",
+  args: readonly string[],
+): KeptCommand {
   return {
     command: Deno.execPath(),
-    args,
+    args: [subcommand, ...FLAGS, ...args],
     // The front is the one proxy before it.
     env: { ...options.env, KONTRACT_STATE_DIR: options.state, KONTRACT_PROXY_HOPS: "1" },
     // It waits for idle database connections; nothing is in flight, since the front has drained.

@@ -34,11 +34,7 @@ export class DenoStandby implements Standby {
     this.#path = `/${crypto.randomUUID()}`;
     this.origin = `http://127.0.0.1:${this.#port}`;
     const entry = pathToFileURL(join(options.dist, "deno", "server.js")).href;
-    this.#process = spawnKept(hostProcess(options, [
-      "run",
-      "--allow-all",
-      "--no-lock",
-      "--quiet",
+    this.#process = spawnKept(hostProcess(options, "run", [
       runner,
       `${this.#port}`,
       this.#path,

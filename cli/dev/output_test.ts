@@ -20,6 +20,12 @@ export const chatty = backend({ perm: perms.R__ }, (word: string): Promise<numbe
   }
   return Promise.resolve(${LINES});
 });
+
+/** Takes its time. */
+export const slow = backend({ perm: perms.R__ }, async (ms: number): Promise<number> => {
+  await new Promise((done) => setTimeout(done, ms));
+  return ms;
+});
 `;
 
 for (const host of HOST_NAMES) {
@@ -45,12 +51,14 @@ for (const host of HOST_NAMES) {
       for (const word of ["first", "second"]) {
         assert.equal(await app.call(url, "chatty", [word]), LINES);
       }
+      assert.equal(await app.call(url, "slow", [200]), 200);
       child.kill("SIGTERM");
       await app.quiet();
       const all = (await said).join("\n");
       for (const mark of ["first said", "first cried", "second said", "second cried"]) {
         assert.equal(all.split(mark).length - 1, LINES, mark);
       }
+      assert.doesNotMatch(all, /request\.signal/, "the host's own words");
     },
   );
 }
