@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { createBuilder, formatDiagnostics, stopBundler } from "../compiler/mod.ts";
 import { makeApp } from "../compiler/testing/app.ts";
 import { largeApp, leafModule, sharedModule } from "../compiler/testing/large_app.ts";
+import { goal } from "./goal.ts";
 import { processorTime, type Spent, typescriptAlone } from "./typescript_alone.ts";
 
 const routes = Number(Deno.args[0] ?? 1000);
@@ -65,12 +66,13 @@ async function series(count: number, one: () => Promise<Built>): Promise<readonl
 console.log(`${routes} routes in ${files} files, load ${Deno.loadavg()[0]!.toFixed(1)}`);
 const clean = await built();
 console.log(line("clean build", [clean]), clean.timings);
+console.log(`  ${goal("clean build", clean.wall, 4000, "ms")}`);
 await built();
 const leaves = await series(LEAF_EDITS, () => edited("src/part7.ts", leaf()));
 console.log(line("leaf edit, rebuilt", leaves), leaves.at(-1)!.timings);
 const types = await series(SHARED_EDITS, () => edited("src/shared.ts", shared()));
 console.log(line("shared type edit, rebuilt", types), types.at(-1)!.timings);
-console.log(`memory ${(Deno.memoryUsage().rss / 1e6).toFixed(0)} MB`);
+console.log(`  ${goal("memory", Deno.memoryUsage().rss / 1e6, 700, "MB")}`);
 
 const own = typescriptAlone(join(app.root, "src"));
 console.log(line("TypeScript alone, first check", [own.first]));
@@ -86,10 +88,13 @@ for (let i = 0; i < SHARED_EDITS; i++) {
 for (const [i, title] of ["leaf edit", "shared type edit"].entries()) {
   console.log(line(`TypeScript alone, ${title}`, rounds[i]!.map(({ theirs }) => theirs)));
   console.log(line(`beside it, ${title}, rebuilt`, rounds[i]!.map(({ ours }) => ours)));
-  const ratio = (of: "wall" | "cpu"): string =>
-    part(rounds[i]!.map(({ ours, theirs }) => ours[of] / theirs[of]), 0.5).toFixed(2);
+  const ratio = (of: "wall" | "cpu"): number =>
+    part(rounds[i]!.map(({ ours, theirs }) => ours[of] / theirs[of]), 0.5);
+  const processor = title === "shared type edit"
+    ? goal("of processor", ratio("cpu"), 1.5, "x")
+    : `of processor ${ratio("cpu").toFixed(2)} x`;
   console.log(
-    `  ratio, median of rounds: ${ratio("wall")} by the clock, ${ratio("cpu")} of processor`,
+    `  ratio, median of rounds: by the clock ${ratio("wall").toFixed(2)} x; ${processor}`,
   );
 }
 console.log(`load ${Deno.loadavg()[0]!.toFixed(1)}`);
