@@ -24,11 +24,38 @@ export function reachableTypes(shapes: readonly Shape[], types: ShapeTable): Sha
 
 /** True where a File or Blob may stand anywhere within a value: it is read before that is encoded. */
 export function holdsFile(shape: Shape, types: ShapeTable): boolean {
-  return isFile([shape, reachableTypes([shape], types)]);
+  const { file, refs } = partsOf(shape);
+  return file || refs.size > 0 && !refs.isDisjointFrom(fileHolders(types));
 }
 
-function isFile(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return (value as { readonly kind?: unknown }).kind === "file" ||
-    Object.values(value).some(isFile);
+/** What is asked for once per route is the same for all of them. */
+const known = new WeakMap<ShapeTable, ReadonlySet<string>>();
+
+/** The named types with files within. */
+function fileHolders(types: ShapeTable): ReadonlySet<string> {
+  const before = known.get(types);
+  if (before !== undefined) return before;
+  const parts = Object.entries(types).map(([name, shape]) => ({ name, ...partsOf(shape) }));
+  const holders = new Set(parts.filter(({ file }) => file).map(({ name }) => name));
+  for (let size = -1; holders.size > 0 && size < holders.size;) {
+    size = holders.size;
+    for (const { name, refs } of parts) if (!refs.isDisjointFrom(holders)) holders.add(name);
+  }
+  known.set(types, holders);
+  return holders;
+}
+
+/** Whether a file stands in a shape itself, and the names it refers to. */
+function partsOf(shape: Shape): { readonly file: boolean; readonly refs: Set<string> } {
+  let file = false;
+  const refs = new Set<string>();
+  const visit = (value: unknown): void => {
+    if (typeof value !== "object" || value === null) return;
+    const { kind, name } = value as { readonly kind?: unknown; readonly name?: unknown };
+    if (kind === "file") file = true;
+    else if (kind === "ref" && typeof name === "string") refs.add(name);
+    else Object.values(value).forEach(visit);
+  };
+  visit(shape);
+  return { file, refs };
 }
