@@ -58,17 +58,31 @@ export class ConnectionPool {
   }
 
   /** Runs `work` with a client that nobody else uses meanwhile. */
-  async use<T>(work: (client: postgres.Sql) => Promise<T>, { isBroken, tables }: Use): Promise<T> {
-    const client = await this.#take();
-    let spent = tables > 0 && this.#meets(client, tables);
+  use<T>(work: (client: postgres.Sql) => PromiseLike<T>, use: Use): PromiseLike<T> {
     try {
-      return await work(client);
+      const client = this.#take();
+      return client instanceof Promise
+        ? client.then((given) => this.#run(given, work, use))
+        : this.#run(client, work, use);
     } catch (error) {
-      spent ||= isBroken(error);
-      throw error;
-    } finally {
-      this.#give(client, spent);
+      return Promise.reject(error);
     }
+  }
+
+  /** Callbacks, not an async function: what every statement goes through has no more turns than it needs. */
+  #run<T>(
+    client: postgres.Sql,
+    work: (client: postgres.Sql) => PromiseLike<T>,
+    { isBroken, tables }: Use,
+  ): PromiseLike<T> {
+    const spent = tables > 0 && this.#meets(client, tables);
+    return work(client).then((value) => {
+      this.#give(client, spent);
+      return value;
+    }, (error) => {
+      this.#give(client, spent || isBroken(error));
+      throw error;
+    });
   }
 
   /** True where the client has met enough. */

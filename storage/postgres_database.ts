@@ -17,6 +17,7 @@ import {
   type SqlParam,
   type SqlRow,
 } from "./database.ts";
+import { bind } from "./sql/bind.ts";
 import { TABLES_PROBED } from "./sql/collect.sql.ts";
 import { statementText } from "./sql/registry.ts";
 import { TENANT_PREFIX } from "./tenant_name.ts";
@@ -60,6 +61,11 @@ const NOT_CONNECTED = new Set([
   "ENETUNREACH",
   "ENOTFOUND",
 ]);
+const NOT_REGISTERED: SqlFailure = {
+  sqlstate: "26000",
+  message: "The statement is not registered.",
+  notSent: true,
+};
 const CONNECTION_STATES = /^(08|57P0)/;
 
 let driver: typeof postgres | undefined;
@@ -92,26 +98,16 @@ export function postgresDatabase(options: PostgresDatabaseOptions): Database {
   });
   const alarms = new Alarms();
   return {
-    async execute(statement, params): Promise<readonly SqlRow[]> {
-      const text = statementText(statement);
-      if (text === null) {
-        throw new SqlError({
-          sqlstate: "26000",
-          message: "The statement is not registered.",
-          notSent: true,
-        });
-      }
-      const values = params.map(encodeParam) as postgres.ParameterOrJSON<never>[];
-      if (driver === undefined) await loadDriver();
-      try {
-        const rows = await pool.use(
-          (sql) => sql.unsafe(text, values, { prepare }),
-          { isBroken, tables: tablesMet(statement) },
-        );
-        return rows.map(decodeRow);
-      } catch (cause) {
-        throw new SqlError(describeFailure(cause), cause);
-      }
+    execute(statement, params): Promise<readonly SqlRow[]> {
+      const registered = statementText(statement);
+      if (registered === null) return Promise.reject(new SqlError(NOT_REGISTERED));
+      const [text, values] = bind(registered, params);
+      const encoded = values.map(encodeParam) as postgres.ParameterOrJSON<never>[];
+      const use = { isBroken, tables: tablesMet(statement) };
+      const run = (): PromiseLike<readonly SqlRow[]> =>
+        pool.use((sql) => sql.unsafe(text, encoded, { prepare }), use);
+      const rows = driver === undefined ? loadDriver().then(run) : run();
+      return rows.then(decodeRows, fail) as Promise<readonly SqlRow[]>;
     },
     alarm: alarms.set,
     async close(): Promise<void> {
@@ -147,6 +143,15 @@ function encodeElement(value: string | number | bigint | boolean | null | Uint8A
   if (value === null) return "null";
   const text = value instanceof Uint8Array ? `\\x${value.toHex()}` : String(value);
   return `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
+}
+
+function fail(cause: unknown): never {
+  throw new SqlError(describeFailure(cause), cause);
+}
+
+/** A plain list, without what the driver's has beside its rows. */
+function decodeRows(rows: readonly SqlRow[]): readonly SqlRow[] {
+  return rows.length === 1 ? [decodeRow(rows[0]!)] : Array.from(rows, decodeRow);
 }
 
 /** Own bytes in place of the driver's, which share a buffer. */

@@ -35,7 +35,7 @@ export class ReadContext {
   readonly #options: CallOptions;
   readonly #now: () => number;
   #snapshot: Snapshot | null = null;
-  #first: Promise<unknown> | null = null;
+  #first: Promise<SqlRow> | null = null;
   #replayed: Replayed | null = null;
   /** First failure that makes the attempt worthless, whatever the body made of it. */
   #failure: KontractError | null = null;
@@ -75,28 +75,31 @@ export class ReadContext {
   }
 
   /** One round trip. `rest` follows the parameters every read function has. */
-  async read(
+  read(
     statement: string,
     grants: string | null,
     rest: readonly SqlParam[],
   ): Promise<SqlRow> {
-    while (this.#snapshot === null && this.#first !== null) {
-      await this.#first.then(() => {}, () => {});
-    }
-    if (this.#replayed !== null) throw this.#replayed;
-    const run = this.#send(statement, grants, rest);
     if (this.#snapshot === null) {
-      this.#first = run;
-      try {
-        return await run;
-      } finally {
-        this.#first = null;
+      if (this.#first !== null) {
+        // Then again: another one that waits may be first now, where this one failed.
+        const again = (): Promise<SqlRow> => this.read(statement, grants, rest);
+        return this.#first.then(again, again);
       }
+      if (this.#replayed !== null) return Promise.reject(this.#replayed);
     }
-    return await run;
+    try {
+      checkAlive(this.#options, this.#now);
+      const run = this.#send(statement, grants, rest);
+      if (this.#snapshot === null) this.#first = run;
+      return run;
+    } catch (error) {
+      return Promise.reject(translateFailure(error));
+    }
   }
 
-  async #send(
+  /** Callbacks, not an async function: what every read goes through has no more turns than it needs. */
+  #send(
     statement: string,
     grants: string | null,
     rest: readonly SqlParam[],
@@ -104,30 +107,24 @@ export class ReadContext {
     const { session, perm, ugroup, effect, readOnly } = this.#options;
     const snapshot = this.#snapshot;
     const lane = snapshot === null && !readOnly ? effect : null;
-    let rows: readonly SqlRow[];
-    try {
-      checkAlive(this.#options, this.#now);
-      this.#stop ??= new Stop(this.#options, this.#now, this.#database.alarm);
-      rows = await this.#stop.race(
-        this.#database.execute(statement, [
-          session.sid,
-          perm,
-          ugroup,
-          grants,
-          snapshot?.snap ?? null,
-          snapshot?.incarnation ?? null,
-          lane?.lane ?? null,
-          lane?.reqno ?? null,
-          ...rest,
-        ]),
-      );
-    } catch (error) {
-      const failure = translateFailure(error);
-      if (failure.code === "SNAPSHOT_TOO_OLD" || failure.code === "CONFLICT") {
-        this.#failure ??= failure;
-      }
-      throw failure;
-    }
+    this.#stop ??= new Stop(this.#options, this.#now, this.#database.alarm);
+    return this.#stop.race(
+      this.#database.execute(statement, [
+        session.sid,
+        perm,
+        ugroup,
+        grants,
+        snapshot === null ? null : snapshot.snap,
+        snapshot === null ? null : snapshot.incarnation,
+        lane === null ? null : lane.lane,
+        lane === null ? null : lane.reqno,
+        ...rest,
+      ]),
+    ).then((rows) => this.#answered(rows), (error) => this.#failed(error));
+  }
+
+  #answered(rows: readonly SqlRow[]): SqlRow {
+    this.#first = null;
     if (rows[0] === undefined) throw new KontractError("INTERNAL");
     const row = readAnswer(rows[0]);
     if (row.replay instanceof Uint8Array) {
@@ -136,6 +133,15 @@ export class ReadContext {
     }
     this.#snapshot ??= { snap: String(row.snap), incarnation: String(row.inc) };
     return row;
+  }
+
+  #failed(error: unknown): never {
+    this.#first = null;
+    const failure = translateFailure(error);
+    if (failure.code === "SNAPSHOT_TOO_OLD" || failure.code === "CONFLICT") {
+      this.#failure ??= failure;
+    }
+    throw failure;
   }
 }
 
@@ -168,7 +174,13 @@ class Stop {
       if (this.#reason !== null) reject(this.#reason);
       this.#waiting.add(reject);
       // The work may still fail after we stopped waiting: that is nobody's unhandled rejection.
-      work.then(resolve, reject).finally(() => this.#waiting.delete(reject));
+      work.then((value) => {
+        this.#waiting.delete(reject);
+        resolve(value);
+      }, (error) => {
+        this.#waiting.delete(reject);
+        reject(error);
+      });
     });
   }
 

@@ -196,6 +196,19 @@ function encodeRecord(shape: Shape, value: unknown, walk: Walk): JsonObject {
   );
 }
 
+/** Makes an own property, whatever its name; without a list of pairs for each row that is read. */
+export function setOwn(object: Record<string, unknown>, name: string, value: unknown): void {
+  if (name !== "__proto__") object[name] = value;
+  else {
+    Object.defineProperty(object, name, {
+      value,
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
+  }
+}
+
 /** An object whose own properties are these, `__proto__` included. */
 export function fromPairs(pairs: readonly (readonly [string, Json])[]): JsonObject {
   return Object.fromEntries(pairs);

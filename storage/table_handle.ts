@@ -31,7 +31,7 @@ class Handle implements Table<AnyRow, TableMeta> {
   }
 
   get(id: string): Promise<AnyRow | null> {
-    return this.#owner.operate(async () => this.#decode(await this.#row(id)));
+    return this.#owner.operate(() => this.#row(id).then((row) => this.#decode(row)));
   }
 
   getMany(ids: readonly string[]): Promise<(AnyRow | null)[]> {
@@ -122,9 +122,9 @@ class Handle implements Table<AnyRow, TableMeta> {
     return this.#state.rules;
   }
 
-  async #row(id: string): Promise<Row | null> {
+  #row(id: string): Promise<Row | null> {
     this.#rules.demand(READ);
-    return await this.#state.get(this.#rules.key(id));
+    return this.#state.get(this.#rules.key(id));
   }
 
   #decode(row: Row | null): AnyRow | null {

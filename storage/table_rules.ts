@@ -14,6 +14,7 @@ import {
   isStorableText,
   type Json,
   type JsonObject,
+  setOwn,
 } from "./row_codec.ts";
 import { STORAGE_LIMITS } from "./limits.ts";
 
@@ -24,16 +25,13 @@ const WRITE = 2;
 export function rulesCache(
   types: ShapeTable,
 ): (table: TableDef, call: RouteRights) => TableRules {
-  const cache = new WeakMap<RouteRights["grants"], Map<string, TableRules>>();
+  const cache = new WeakMap<RouteRights["grants"], Map<TableDef, TableRules[]>>();
   return (table, { perm, grants }) => {
     let known = cache.get(grants);
     if (known === undefined) cache.set(grants, known = new Map());
-    const name = `${perm} ${table.name}`;
-    let rules = known.get(name);
-    if (rules === undefined) {
-      known.set(name, rules = new TableRules(table, types, perm, grants));
-    }
-    return rules;
+    let byBits = known.get(table);
+    if (byBits === undefined) known.set(table, byBits = []);
+    return byBits[perm] ??= new TableRules(table, types, perm, grants);
   };
 }
 
@@ -55,6 +53,8 @@ export class TableRules {
   /** True where the table declares neither rights of single fields nor a unique index. */
   readonly plain: boolean;
   readonly #fields: ReadonlyMap<string, { readonly def: FieldDef; readonly bits: number }>;
+  /** Those this call may read. */
+  readonly #shown: readonly FieldDef[];
 
   /** Rules for `table` under a route. */
   constructor(
@@ -75,6 +75,7 @@ export class TableRules {
       def,
       bits: def.name === table.primkey ? 7 : def.perm | (own[def.name] ?? 0),
     }]));
+    this.#shown = table.fields.filter(({ name }) => this.readable(name));
     this.guarded = [...this.#fields.values()].some(({ bits }) => (bits & 6) !== 6);
     this.plain = table.fields.every((def) => def.perm === 7 || def.name === table.primkey) &&
       !table.indexes.some(({ unique }) => unique);
@@ -139,12 +140,11 @@ export class TableRules {
 
   /** A row as the author gets it. */
   decodeRow(data: JsonObject): Record<string, unknown> {
-    const pairs: [string, unknown][] = [];
-    for (const [name, { def }] of this.#fields) {
-      if (!Object.hasOwn(data, name) || !this.readable(name)) continue;
-      pairs.push([name, decodeValue(def.shape, data[name]!, this.types)]);
+    const row: Record<string, unknown> = {};
+    for (const { name, shape } of this.#shown) {
+      if (Object.hasOwn(data, name)) setOwn(row, name, decodeValue(shape, data[name]!, this.types));
     }
-    return Object.fromEntries(pairs);
+    return row;
   }
 
   #given(value: unknown): Map<string, unknown> {

@@ -115,28 +115,28 @@ export class TableState {
   }
 
   /** The row as this call sees it. */
-  async get(id: string): Promise<Row | null> {
+  get(id: string): Promise<Row | null> {
     const write = this.#writes.get(id);
-    if (write !== undefined) return this.#buffered(id, write);
-    return await this.stored(id);
+    return write === undefined ? this.stored(id) : Promise.resolve(this.#buffered(id, write));
   }
 
   /** The stored row in the call's snapshot, read at most once. */
-  async stored(id: string): Promise<Row | null> {
+  stored(id: string): Promise<Row | null> {
     const known = this.#versions.get(id);
-    if (known !== undefined) return known;
+    if (known !== undefined) return Promise.resolve(known);
     this.#demandRoom(1);
     const [statement, rest] = getStatement(this.#reads.tenant, this.rules.table.name, id);
-    const row = await this.#reads.read(statement, this.rules.grants, rest);
-    const version = row.txid === null ? null : {
-      id,
-      data: row.data as JsonObject,
-      txid: String(row.txid),
-      owner: null,
-      order: Number(row.ord),
-    };
-    this.#points.add(id);
-    return this.#remember(id, version);
+    return this.#reads.read(statement, this.rules.grants, rest).then((row) => {
+      const version = row.txid === null ? null : {
+        id,
+        data: row.data as JsonObject,
+        txid: String(row.txid),
+        owner: null,
+        order: Number(row.ord),
+      };
+      this.#points.add(id);
+      return this.#remember(id, version);
+    });
   }
 
   /** Who owns the row, or null where there is none: the stored owner, or this call's where it is new. */

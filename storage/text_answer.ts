@@ -57,5 +57,6 @@ function split(whole: string, count: number): readonly string[] {
     parts.push(whole.slice(from, bar));
     from = bar + 1;
   }
-  return [...parts, whole.slice(from)];
+  parts.push(whole.slice(from));
+  return parts;
 }

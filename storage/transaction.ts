@@ -16,6 +16,7 @@ import type { ExecStatements } from "./exec/statements.ts";
 import { STORAGE_LIMITS } from "./limits.ts";
 import { checkAlive, ReadContext } from "./read_context.ts";
 import { tableHandle } from "./table_handle.ts";
+import type { HandleOwner } from "./table_query.ts";
 import type { TableRules } from "./table_rules.ts";
 import { type TableOps, TableState } from "./table_state.ts";
 
@@ -30,24 +31,30 @@ export interface AttemptOptions {
 }
 
 /** One attempt. */
-export class Attempt implements Transaction {
+export class Attempt implements Transaction, HandleOwner {
   readonly storage: Readonly<Record<string, unknown>>;
   readonly reads: ReadContext;
   readonly #options: AttemptOptions;
   readonly #states = new Map<string, TableState>();
+  readonly #handles = new Map<string, unknown>();
   readonly #open = new Set<Promise<unknown>>();
+  #exec: ExecCall | null = null;
   #ended = false;
 
   /** Begins; no round trip. */
   constructor(options: AttemptOptions) {
     this.#options = options;
     this.reads = new ReadContext(options.database, options.call, options.now);
-    this.storage = this.#proxy();
+    this.storage = new Proxy<Transaction["storage"]>(
+      NOTHING,
+      new Properties((name) => this.#property(name)),
+    );
   }
 
   /** True where something is to be committed. */
   get dirty(): boolean {
-    return [...this.#states.values()].some((state) => state.dirty);
+    for (const state of this.#states.values()) if (state.dirty) return true;
+    return false;
   }
 
   /** Waits for operations the body did not await, then refuses new ones. Their failure is the call's. */
@@ -73,16 +80,28 @@ export class Attempt implements Transaction {
     return ops;
   }
 
-  #operate<T>(work: () => Promise<T>): Promise<T> {
+  /** As {@link HandleOwner} says. */
+  operate<T>(work: () => Promise<T>): Promise<T> {
     if (this.#ended) return Promise.reject(new KontractError("CONTEXT_ENDED"));
-    const run = (async () => {
+    let run: Promise<T>;
+    try {
       checkAlive(this.#options.call, this.#options.now);
-      return await work();
-    })();
+      run = work();
+    } catch (error) {
+      run = Promise.reject(error);
+    }
     this.#open.add(run);
     // What the body does not await must not end the process; a failure still fails the body that does.
-    run.then(() => this.#open.delete(run), () => this.#open.delete(run));
+    const closed = (): void => void this.#open.delete(run);
+    run.then(closed, closed);
     return run;
+  }
+
+  /** As {@link HandleOwner} says. */
+  demandWrite(): void {
+    if (this.#options.call.readOnly) {
+      throw new PermissionError("A read-only function cannot write.");
+    }
   }
 
   #state(table: TableDef): TableState {
@@ -95,44 +114,46 @@ export class Attempt implements Transaction {
     return state;
   }
 
-  #exec(): ExecCall {
+  #execCall(): ExecCall {
     const { call, execs, tables } = this.#options;
     return new ExecCall({
       statements: execs,
       reads: this.reads,
       grants: call.grants,
-      operate: (work) => this.#operate(work),
+      operate: (work) => this.operate(work),
       states: () => this.#states.values(),
       state: (name) => this.#state(tables.get(name)!),
     });
   }
 
-  #proxy(): Readonly<Record<string, unknown>> {
-    const handles = new Map<string, unknown>();
-    const exec = this.#exec();
-    const owner = {
-      operate: <T>(work: () => Promise<T>): Promise<T> => this.#operate(work),
-      demandWrite: (): void => {
-        if (this.#options.call.readOnly) {
-          throw new PermissionError("A read-only function cannot write.");
-        }
-      },
-    };
-    return new Proxy(Object.freeze(Object.create(null)), {
-      get: (_target, name): unknown => {
-        if (typeof name !== "string" || name === "then") return undefined;
-        if (name === "exec") return exec.tag;
-        const table = this.#options.tables.get(name);
-        if (table === undefined || (name.startsWith("_") && !this.#options.call.session.system)) {
-          throw new KontractError("SCHEMA_MISMATCH", `There is no table '${name}'.`);
-        }
-        let handle = handles.get(name);
-        if (handle === undefined) {
-          handle = tableHandle(this.#state(table), owner);
-          handles.set(name, handle);
-        }
-        return handle;
-      },
-    });
+  #property(name: string): unknown {
+    const known = this.#handles.get(name);
+    if (known !== undefined) return known;
+    if (name === "exec") return (this.#exec ??= this.#execCall()).tag;
+    const { tables, call } = this.#options;
+    const table = tables.get(name);
+    if (table === undefined || (name.startsWith("_") && !call.session.system)) {
+      throw new KontractError("SCHEMA_MISMATCH", `There is no table '${name}'.`);
+    }
+    const handle = tableHandle(this.#state(table), this);
+    this.#handles.set(name, handle);
+    return handle;
+  }
+}
+
+/** What a transaction's properties are looked up on; it has none itself. */
+const NOTHING: Transaction["storage"] = Object.freeze(Object.create(null));
+
+/** The handler of `env.storage`: one small object for each attempt. */
+class Properties implements ProxyHandler<Transaction["storage"]> {
+  readonly #property: (name: string) => unknown;
+
+  constructor(property: (name: string) => unknown) {
+    this.#property = property;
+  }
+
+  get(_target: unknown, name: string | symbol): unknown {
+    if (typeof name !== "string" || name === "then") return undefined;
+    return this.#property(name);
   }
 }
