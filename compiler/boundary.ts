@@ -4,17 +4,20 @@
  * From a module with routes: these routes, as stubs. From a module that uses `env`, `ctx`, `secret`,
  * `defineMiddleware`, `defineServer` or `table`: nothing. Imports of types are free, and so is what TypeScript drops
  * because only types are used; imports for effect, re-exports and dynamic imports count. This check
- * gives the messages; the bundler's load hook is the wall.
+ * gives the messages; the bundler's load hook is the wall. A module that is imported as the client runs is a
+ * value that can be passed on, so what is taken of it is found by types (`dynamic_uses.ts`).
  *
  * @module
  */
 import ts from "typescript";
 import type { RouteDef } from "../_internal/manifest.ts";
-import { checkStubUses } from "./client_uses.ts";
+import { checkStubUses, reportNoStub, SHARING_HINT } from "./client_uses.ts";
+import { checkDynamicUses, type Stubs } from "./dynamic_uses.ts";
 import type { ModuleGraph } from "./resolve.ts";
 import type { ModuleClass } from "./route_source.ts";
 import { appPath } from "./project.ts";
 import type { Reporter } from "./source_place.ts";
+import { type ValueImport, valueImports } from "./value_imports.ts";
 
 /** What the check looks at. */
 export interface BoundaryInput {
@@ -34,16 +37,24 @@ export function checkBoundary(entry: string, input: BoundaryInput): ReadonlySet<
   const own = input.modules.get(entry);
   const source = input.program.getSourceFile(entry);
   if (own?.kind === "server" && source !== undefined) {
-    input.reporter.error("KT5001", source.statements[0] ?? source, entryMessage(own.what), HINT);
+    input.reporter.error(
+      "KT5001",
+      source.statements[0] ?? source,
+      entryMessage(own.what),
+      SHARING_HINT,
+    );
   }
+  let importsAsItRuns = false;
   for (let file = pending.pop(); file !== undefined; file = pending.pop()) {
     const from = input.program.getSourceFile(file);
     if (from === undefined) continue;
+    checkLocated(from, input);
     for (const one of valueImports(from, input.program.getTypeChecker())) {
       const target = input.graph.resolve(one.specifier.text, file, "types");
       if (target.kind !== "file") continue;
       const verdict = input.modules.get(target.file);
       if (verdict === undefined) continue;
+      importsAsItRuns ||= one.isDynamic === true;
       judge(one, target.file, verdict, input);
       if (verdict.kind === "free" && !seen.has(target.file)) {
         seen.add(target.file);
@@ -51,24 +62,81 @@ export function checkBoundary(entry: string, input: BoundaryInput): ReadonlySet<
       }
     }
   }
+  if (importsAsItRuns) checkValues(seen, input);
   return seen;
 }
 
-const HINT =
-  "Import its types with 'import type', call backend functions from '@/client', or move what both sides " +
-  "need to a module of its own.";
+/** Reports `new URL("../src/users.ts", import.meta.url)`: bundlers publish such a file as it is. */
+function checkLocated(source: ts.SourceFile, { graph, modules, reporter }: BoundaryInput): void {
+  if (!source.text.includes("import.meta.url")) return;
+  const visit = (node: ts.Node): void => {
+    if (
+      ts.isNewExpression(node) && node.expression.getText(source) === "URL" &&
+      node.arguments?.[1]?.getText(source) === "import.meta.url"
+    ) {
+      const [at] = node.arguments;
+      if (at === undefined || !ts.isStringLiteralLike(at)) return;
+      const target = graph.resolve(at.text, source.fileName, "types");
+      const kind = target.kind === "file" ? modules.get(target.file)?.kind : undefined;
+      if (kind === "server" || kind === "boundary") {
+        reporter.error(
+          "KT5001",
+          at,
+          `'${at.text}' is server code, and a bundler publishes a file that client code locates, as it is.`,
+          SHARING_HINT,
+        );
+      }
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+}
+
+/** Any module of the client may have got another one as a value. */
+function checkValues(client: ReadonlySet<string>, input: BoundaryInput): void {
+  const { program, modules, reporter } = input;
+  const isBoundary = (file: string): boolean => modules.get(file)?.kind === "boundary";
+  const stubs: Stubs = {
+    names: stubNames(input, isBoundary),
+    isBoundary,
+    checker: program.getTypeChecker(),
+    reporter,
+  };
+  for (const file of client) {
+    const source = program.getSourceFile(file);
+    if (source !== undefined && !isBoundary(file)) checkDynamicUses(source, stubs);
+  }
+}
+
+function stubNames(
+  { program, modules, routes, reporter: { root } }: BoundaryInput,
+  isBoundary: (file: string) => boolean,
+): Stubs["names"] {
+  const checker = program.getTypeChecker();
+  const names = new Map<ts.Symbol, Set<string>>();
+  for (const file of [...modules.keys()].filter(isBoundary)) {
+    const source = program.getSourceFile(file);
+    const module = source === undefined ? undefined : checker.getSymbolAtLocation(source);
+    if (module === undefined) continue;
+    const exported = new Map(checker.getExportsOfModule(module).map((one) => [one.name, one]));
+    for (
+      const { export: { className, name } } of routes.filter((one) =>
+        one.module === appPath({ root }, file)
+      )
+    ) {
+      const found = exported.get(className ?? name);
+      if (found === undefined) continue;
+      const symbol = found.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(found) : found;
+      const own = names.get(symbol) ?? new Set();
+      if (className !== null) own.add(name);
+      names.set(symbol, own);
+    }
+  }
+  return names;
+}
 
 function entryMessage(what: string): string {
   return `This module uses '${what}' from Kontract, which exists on the server only, and it is the client's entry.`;
-}
-
-/** An import that is still there when types are gone. */
-export interface ValueImport {
-  readonly specifier: ts.StringLiteralLike;
-  /** Names taken, with their nodes; empty where all is taken or nothing (for effect). */
-  readonly names: readonly { readonly name: string; readonly node: ts.Node }[];
-  /** The name of `import * as name`. */
-  readonly namespace?: ts.Identifier;
 }
 
 function judge(
@@ -82,7 +150,7 @@ function judge(
       "KT5001",
       one.specifier,
       `'${one.specifier.text}' is server code (it uses '${verdict.what}'), and this module is part of the client.`,
-      HINT,
+      SHARING_HINT,
     );
   } else if (verdict.kind === "boundary") {
     const module = appPath({ root: input.reporter.root }, file);
@@ -97,12 +165,7 @@ function judge(
       }
       // Of a name that the module does not have TypeScript says so.
       if (isMissing(node, checker)) continue;
-      input.reporter.error(
-        "KT5001",
-        node,
-        `'${name}' stands in a module with backend functions and is none itself, so it exists on the server only.`,
-        HINT,
-      );
+      reportNoStub(name, node, input.reporter);
     }
   } else judgeErrors(one, input);
 }
@@ -127,111 +190,6 @@ function judgeErrors({ names }: ValueImport, { program, errors, reporter }: Boun
       `import { ${name} } from "@/client";`,
     );
   }
-}
-
-function* valueImports(source: ts.SourceFile, checker: ts.TypeChecker): Generator<ValueImport> {
-  yield* staticImports(source, checker);
-  yield* dynamicImports(source);
-}
-
-/** Imports that come before a module runs, in the order in which they do. */
-export function* staticImports(
-  source: ts.SourceFile,
-  checker: ts.TypeChecker,
-): Generator<ValueImport> {
-  for (const statement of source.statements) {
-    if (ts.isImportDeclaration(statement) && ts.isStringLiteralLike(statement.moduleSpecifier)) {
-      const found = importOf(statement, statement.moduleSpecifier, checker);
-      if (found !== null) yield found;
-    } else if (
-      ts.isExportDeclaration(statement) && !statement.isTypeOnly &&
-      statement.moduleSpecifier !== undefined && ts.isStringLiteralLike(statement.moduleSpecifier)
-    ) {
-      const clause = statement.exportClause;
-      const elements = clause !== undefined && ts.isNamedExports(clause) ? clause.elements : null;
-      const names = (elements ?? []).filter((e) => !e.isTypeOnly && isValue(e.name, checker))
-        .map((e) => ({ name: (e.propertyName ?? e.name).text, node: e }));
-      if (elements === null || names.length > 0) {
-        yield { specifier: statement.moduleSpecifier, names };
-      }
-    }
-  }
-}
-
-function importOf(
-  statement: ts.ImportDeclaration,
-  specifier: ts.StringLiteralLike,
-  checker: ts.TypeChecker,
-): ValueImport | null {
-  const clause = statement.importClause;
-  if (clause === undefined) return { specifier, names: [] };
-  if (clause.phaseModifier === ts.SyntaxKind.TypeKeyword) return null;
-  const names: { name: string; node: ts.Node }[] = [];
-  if (clause.name !== undefined && isValue(clause.name, checker)) {
-    names.push({ name: "default", node: clause.name });
-  }
-  const bindings = clause.namedBindings;
-  if (bindings !== undefined && ts.isNamespaceImport(bindings)) {
-    return { specifier, names, namespace: bindings.name };
-  }
-  for (const element of bindings?.elements ?? []) {
-    if (element.isTypeOnly || !isValue(element.name, checker)) continue;
-    names.push({ name: (element.propertyName ?? element.name).text, node: element });
-  }
-  return names.length === 0 ? null : { specifier, names };
-}
-
-/** True for a name that means a value and is used as one in its file. */
-function isValue(name: ts.Node, checker: ts.TypeChecker): boolean {
-  const symbol = checker.getSymbolAtLocation(name);
-  if (symbol === undefined || !(symbol.flags & ts.SymbolFlags.Alias)) return true;
-  const target = checker.getAliasedSymbol(symbol);
-  if (target.flags !== 0 && !(target.flags & ts.SymbolFlags.Value)) return false;
-  return ts.isExportSpecifier(name.parent) || usedAsValue(symbol, name, checker);
-}
-
-function usedAsValue(symbol: ts.Symbol, name: ts.Node, checker: ts.TypeChecker): boolean {
-  let used = false;
-  const visit = (node: ts.Node): void => {
-    if (used || ts.isImportDeclaration(node) || ts.isTypeNode(node) && !isExpressionType(node)) {
-      return;
-    }
-    if (ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node)) return;
-    if (ts.isIdentifier(node) && node.text === (name as ts.Identifier).text) {
-      const found = ts.isShorthandPropertyAssignment(node.parent)
-        ? checker.getShorthandAssignmentValueSymbol(node.parent)
-        : ts.isExportSpecifier(node.parent)
-        ? checker.getExportSpecifierLocalTargetSymbol(node.parent)
-        : checker.getSymbolAtLocation(node);
-      if (found === symbol) used = true;
-    }
-    ts.forEachChild(node, visit);
-  };
-  visit(name.getSourceFile());
-  return used;
-}
-
-/** `extends Base` parses as a type node, and is a value. */
-export function isExpressionType(node: ts.TypeNode): boolean {
-  return ts.isExpressionWithTypeArguments(node) && ts.isHeritageClause(node.parent) &&
-    node.parent.token === ts.SyntaxKind.ExtendsKeyword;
-}
-
-/** `import(…)` of a module that is named there. */
-export function* dynamicImports(source: ts.SourceFile): Generator<ValueImport> {
-  if (!/\bimport\s*\(/.test(source.text)) return;
-  const found: ValueImport[] = [];
-  const visit = (node: ts.Node): void => {
-    if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
-      const argument = node.arguments[0];
-      if (argument !== undefined && ts.isStringLiteralLike(argument)) {
-        found.push({ specifier: argument, names: [] });
-      }
-    }
-    ts.forEachChild(node, visit);
-  };
-  visit(source);
-  yield* found;
 }
 
 /** What the client gets of a module with routes: the same names, as stubs. */

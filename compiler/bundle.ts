@@ -50,7 +50,7 @@ export interface BundleInput {
 export interface Bundle {
   /** Path below `outdir` → bytes. */
   readonly files: ReadonlyMap<string, Uint8Array>;
-  /** Absolute names of the files that went in; virtual ones left out. */
+  /** Absolute names of the files that went in; virtual ones and those that a stub stands for left out. */
   readonly inputs: readonly string[];
   /** Output path below `outdir` → inputs as named by esbuild. */
   readonly metafile: esbuild.Metafile;
@@ -69,11 +69,14 @@ export class Bundler {
   #key = "";
   /** What first imported each module in this bundle. */
   readonly #importers: Importers = new Map();
+  /** Files of which this bundle has a stub and not the text. */
+  readonly #stubbed: Set<string> = new Set();
 
   /** Makes the bundle; null where it failed, with the reasons in `diagnostics`. */
   async bundle(input: BundleInput, diagnostics: Diagnostics): Promise<Bundle | null> {
     this.#input = input;
     this.#importers.clear();
+    this.#stubbed.clear();
     active.count++;
     try {
       const context = await this.#contextOf(input);
@@ -86,7 +89,7 @@ export class Bundler {
       );
       const inputs = Object.keys(result.metafile.inputs).flatMap((name) =>
         /^[\w-]+:/.test(name) ? [] : [join(input.root, name)]
-      );
+      ).filter((file) => !this.#stubbed.has(file));
       return { files, inputs, metafile: result.metafile };
     } catch (error) {
       report(error, input, diagnostics, this.#importers);
@@ -109,7 +112,7 @@ export class Bundler {
     this.#key = key;
     this.#context = await esbuild.context({
       ...buildSettings(input),
-      plugins: [graphPlugin(() => this.#input ?? input, this.#importers)],
+      plugins: [graphPlugin(() => this.#input ?? input, this.#importers, this.#stubbed)],
     });
     contexts.add(this.#context);
     return this.#context;
@@ -256,7 +259,11 @@ function isAuthored(file: string, { root }: BundleInput): boolean {
   return file.startsWith(root + sep) && !file.includes(`${sep}node_modules${sep}`);
 }
 
-function graphPlugin(current: () => BundleInput, importers: Importers): esbuild.Plugin {
+function graphPlugin(
+  current: () => BundleInput,
+  importers: Importers,
+  stubbed: Set<string>,
+): esbuild.Plugin {
   return {
     name: "kontract",
     setup(build) {
@@ -273,10 +280,24 @@ function graphPlugin(current: () => BundleInput, importers: Importers): esbuild.
       });
       build.onLoad(
         { filter: /\.(?:[cm]?[jt]sx?)$/, namespace: "file" },
-        (args) => loadText(args.path, current()),
+        (args) => {
+          // Modules of a name that is put together as the page runs were never resolved.
+          const verdict = current().guard?.(args.path) ?? null;
+          if (verdict === null) return loadText(args.path, current());
+          if ("refuse" in verdict) {
+            const name = relative(current().root, args.path).split(sep).join("/");
+            return { errors: [refusal(`'${name}': ${verdict.refuse}`)] };
+          }
+          stubbed.add(args.path);
+          return { contents: verdict.stub, loader: "js" };
+        },
       );
     },
   };
+}
+
+function refusal(text: string): esbuild.PartialMessage {
+  return { text, detail: { code: "KT5001" } satisfies Detail };
 }
 
 /** A module's text as the bundler takes it; null where there is none. */
@@ -362,7 +383,7 @@ function locate(specifier: string, input: BundleInput): string | undefined {
 function loaded(file: string, input: BundleInput): esbuild.OnResolveResult {
   const verdict = input.guard?.(file) ?? null;
   if (verdict !== null && "refuse" in verdict) {
-    return { errors: [{ text: verdict.refuse, detail: { code: "KT5001" } satisfies Detail }] };
+    return { errors: [refusal(verdict.refuse)] };
   }
   if (verdict !== null) {
     // The name stands in the output: no machine path in it.

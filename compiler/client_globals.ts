@@ -7,7 +7,7 @@
  * @module
  */
 import ts from "typescript";
-import { isExpressionType } from "./boundary.ts";
+import { isExpressionType } from "./value_imports.ts";
 import type { Reporter } from "./source_place.ts";
 
 const NAMES: ReadonlyMap<string, string> = new Map([

@@ -8,7 +8,7 @@
  */
 import ts from "typescript";
 import type { RouteDef } from "../_internal/manifest.ts";
-import { isExpressionType } from "./boundary.ts";
+import { isExpressionType } from "./value_imports.ts";
 import type { Reporter } from "./source_place.ts";
 
 /** Reports each use of an imported name that its stub does not have. */
@@ -30,15 +30,41 @@ export function checkStubUses(
   if (!isNamespace && members.size === 0) return;
   for (const use of usesOf(name, symbol, checker)) {
     if (fits(use, members, checker) || !isNamespace && isPassedOn(use)) continue;
-    const list = [...members].map((one) => `${name.text}.${one}`).join(", ");
-    reporter.error(
-      "KT5001",
-      ts.isPropertyAccessExpression(use.parent) && use.parent.expression === use ? use.parent : use,
-      `In the client '${name.text}' has its backend functions only: the rest of it exists on the server.`,
-      `There is: ${list}.`,
-    );
+    const { parent } = use;
+    const place = ts.isPropertyAccessExpression(parent) && parent.expression === use ? parent : use;
+    reportBeyondStub(name.text, members, place, reporter);
   }
 }
+
+/** Reports a use of what the stub `name` does not have; it has `members`. */
+export function reportBeyondStub(
+  name: string,
+  members: ReadonlySet<string>,
+  place: ts.Node,
+  reporter: Reporter,
+): void {
+  reporter.error(
+    "KT5001",
+    place,
+    `In the client '${name}' has its backend functions only: the rest of it exists on the server.`,
+    `There is: ${[...members].map((one) => `${name}.${one}`).join(", ")}.`,
+  );
+}
+
+/** Reports a name of a module with backend functions that has no stub. */
+export function reportNoStub(name: string, place: ts.Node, reporter: Reporter): void {
+  reporter.error(
+    "KT5001",
+    place,
+    `'${name}' stands in a module with backend functions and is none itself, so it exists on the server only.`,
+    SHARING_HINT,
+  );
+}
+
+/** What to do instead of taking something from the server's modules. */
+export const SHARING_HINT =
+  "Import its types with 'import type', call backend functions from '@/client', or move what both sides " +
+  "need to a module of its own.";
 
 /** True for `Users.createUser` and for `const { createUser } = Users`; types of a namespace are free. */
 function fits(use: ts.Identifier, members: ReadonlySet<string>, checker: ts.TypeChecker): boolean {

@@ -13,7 +13,7 @@
  * @module
  */
 import ts from "typescript";
-import { dynamicImports, isExpressionType, staticImports } from "./boundary.ts";
+import { dynamicImports, isExpressionType, staticImports } from "./value_imports.ts";
 import type { ImportTable } from "./file_keys.ts";
 import { appPath } from "./project.ts";
 import type { ModuleGraph } from "./resolve.ts";

@@ -43,6 +43,14 @@ export interface HotUpdate {
   readonly modules: HotModule[];
 }
 
+/** What the plugin reads of Vite's configuration. */
+export interface ViteConfig {
+  /** Vite's root. */
+  readonly root?: string;
+  /** Bundles of workers. */
+  readonly worker?: { readonly plugins?: () => unknown };
+}
+
 /** What a hook is called on. */
 export interface HookContext {
   /** Ends the build with a message. */
@@ -62,8 +70,11 @@ export interface KontractPlugin {
   readonly name: "kontract";
   /** Before other plugins: decorators of a backend module must not reach them. */
   readonly enforce: "pre";
-  /** Looks at the app; lets the dev server serve the package's own sources and Deno's packages. */
-  config(config: { readonly root?: string }): Promise<Record<string, unknown>>;
+  /**
+   * Looks at the app; lets the dev server serve the package's own sources and Deno's packages. Puts the
+   * plugin into the bundles of workers, which Vite makes without it.
+   */
+  config(config: ViteConfig): Promise<Record<string, unknown>>;
   /** Watches the backend sources: what a hook loads, and what lies outside its root, Vite does not. */
   configureServer(server: { readonly watcher: { add(path: string): unknown } }): void;
   /** Analyses the app; its problems end the build. */
@@ -83,16 +94,17 @@ const CLIENT = `${PREFIX}client.js`;
 /** Makes the plugin. */
 export function kontract(options: KontractPluginOptions = {}): KontractPlugin {
   const app = new ViteApp(options);
-  return {
+  const plugin: KontractPlugin = {
     name: "kontract",
     enforce: "pre",
-    async config({ root = "." }) {
+    async config({ root = ".", worker }) {
       app.setRoot(resolve(root));
       // Problems are reported where the build starts: the dev server shows them on the page.
       await app.refresh();
       return {
         server: { fs: { allow: [resolve(root), ...app.folders()] } },
         optimizeDeps: { exclude: ["@kontract/kontract", "@/client"], noDiscovery: true },
+        worker: { plugins: () => [forWorkers(plugin), worker?.plugins?.() ?? []] },
       };
     },
     configureServer: ({ watcher }) => {
@@ -121,6 +133,12 @@ export function kontract(options: KontractPluginOptions = {}): KontractPlugin {
       return [...update.modules, ...generated];
     },
   };
+  return plugin;
+}
+
+/** The plugin in a worker's bundle, where the app has been looked at already. */
+function forWorkers({ name, enforce, resolveId, load }: KontractPlugin): Partial<KontractPlugin> {
+  return { name, enforce, resolveId, load };
 }
 
 /** One app under Vite: its last good analysis. */
