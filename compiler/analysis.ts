@@ -25,6 +25,7 @@ import { ErasedExports, type TextRange } from "./erased_exports.ts";
 import { fileKeys, type ImportTable, reachedFrom } from "./file_keys.ts";
 import { KontractSymbols } from "./kontract_symbols.ts";
 import { LOCK_NAME } from "./lock.ts";
+import { LostPromises } from "./lost_promises.ts";
 import { isStackOverflow, reportNesting } from "./nesting.ts";
 import { writeFile } from "./output.ts";
 import { ProgramCache } from "./program.ts";
@@ -193,13 +194,16 @@ function typeCheck(
   checks: CheckCache,
 ): TypeCheck {
   const { root } = app.project;
+  const isKontract = (file: string): boolean =>
+    file.startsWith(app.packageFolder) && !file.startsWith(root + sep);
   return {
     root,
     server,
     program,
     graph: app.graph,
     kontract: kontractOf(app, program),
-    isKontract: (file) => file.startsWith(app.packageFolder) && !file.startsWith(root + sep),
+    isKontract,
+    lost: new LostPromises(root, program.getTypeChecker(), isKontract),
     keys,
     checks,
   };

@@ -16,7 +16,7 @@ import { writeFile } from "./output.ts";
 import { appPath } from "./project.ts";
 
 /** Raise it where a problem's text or place is made in another way. */
-const FORMAT = 4;
+const FORMAT = 5;
 const VERSION = `${FORMAT} ${ts.version} ${Deno.version.deno}`;
 
 interface Entry {

@@ -11,7 +11,7 @@ import { isNodeEnv } from "./client_globals.ts";
 import type { CheckCache } from "./check_cache.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 import type { KontractSymbols } from "./kontract_symbols.ts";
-import { lostPromises } from "./lost_promises.ts";
+import type { LostPromises } from "./lost_promises.ts";
 import { meant } from "./meant.ts";
 import { missingModule } from "./missing_module.ts";
 import type { ModuleGraph } from "./resolve.ts";
@@ -38,6 +38,7 @@ export interface TypeCheck {
   readonly server: ReadonlySet<string>;
   /** True for a file of the package. */
   readonly isKontract: (file: string) => boolean;
+  readonly lost: LostPromises;
   /** Of what each file means (`file_keys.ts`). */
   readonly keys: ReadonlyMap<string, string>;
   readonly checks: CheckCache;
@@ -71,7 +72,7 @@ function problemsOf(check: TypeCheck, source: ts.SourceFile): readonly Diagnosti
       .map((one) => ({ ...diagnosticOf(check.root, one), ...wordsFor(one, source, check) })),
     ...check.server.has(source.fileName)
       ? [
-        ...lostPromises(check.root, source, check.kontract.checker, check.isKontract),
+        ...check.lost.of(source),
         ...topLevelCalls(check.root, source, check.kontract, check.isKontract),
       ]
       : [],
