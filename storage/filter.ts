@@ -191,15 +191,28 @@ export function valueAt(data: JsonObject, path: readonly string[]): Json {
   return value;
 }
 
+/** The same as it compares: a later build may store a value of another kind there, which no value is like. */
+export function comparableAt(data: JsonObject, path: readonly string[], kind: FieldKind): Json {
+  const value = valueAt(data, path);
+  return isOfKind(value, kind) ? value : null;
+}
+
+/** Whether it compares as one of this kind; a bigint is stored as its digits. */
+export function isOfKind(value: unknown, kind: FieldKind): boolean {
+  if (kind === "boolean") return typeof value === "boolean";
+  if (kind !== "number") return true;
+  return typeof value === "number" || (typeof value === "string" && /^-?\d+$/.test(value));
+}
+
 /** True where a row's data fulfil all conditions. */
 export function matches(data: JsonObject, conditions: readonly Condition[]): boolean {
   return conditions.every(([path, operator, kind, operand]) => {
-    const value = valueAt(data, path);
+    const value = comparableAt(data, path, kind);
     switch (operator) {
       case "eq":
-        return operand === null ? value === null : equal(value, operand, kind);
+        return operand === null ? valueAt(data, path) === null : equal(value, operand, kind);
       case "ne":
-        return operand === null ? value !== null : !equal(value, operand, kind);
+        return operand === null ? valueAt(data, path) !== null : !equal(value, operand, kind);
       case "in":
         return value !== null &&
           (operand as readonly Json[]).some((item) => equal(value, item, kind));
@@ -285,8 +298,8 @@ export function compareRows(
   backward: boolean,
 ): number {
   for (const [path, direction, kind] of keys) {
-    const left = valueAt(a.data, path);
-    const right = valueAt(b.data, path);
+    const left = comparableAt(a.data, path, kind);
+    const right = comparableAt(b.data, path, kind);
     let order: number;
     if (left === null || right === null) order = Number(left === null) - Number(right === null);
     else order = compareValues(left, right, kind);

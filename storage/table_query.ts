@@ -4,7 +4,8 @@
  * @module
  */
 import { errorFrom, ValidationError } from "../_internal/error_classes.ts";
-import { type Condition, orderKey, parseFilter, valueAt } from "./filter.ts";
+import type { FieldKind } from "./field_kind.ts";
+import { comparableAt, type Condition, isOfKind, orderKey, parseFilter } from "./filter.ts";
 import { STORAGE_LIMITS } from "./limits.ts";
 import { isStorableText, type Json } from "./row_codec.ts";
 import { AFTER_STORED, type Row, type Selection, type TableState } from "./table_state.ts";
@@ -188,7 +189,10 @@ class Building implements Query<AnyRow> {
 
 /** Values of the order keys, then the insertion order. */
 function position(row: Row, selection: Selection): readonly Json[] {
-  return [...selection.order.map(([path]) => valueAt(row.data, path)), row.order];
+  return [
+    ...selection.order.map(([path, , kind]) => comparableAt(row.data, path, kind)),
+    row.order,
+  ];
 }
 
 /** The position, but with the key in place of an insertion order that is not known yet. */
@@ -223,12 +227,9 @@ function isKey(value: unknown): boolean {
     isStorableText(value);
 }
 
-function isOrderValue(value: unknown, kind: string): boolean {
+function isOrderValue(value: unknown, kind: FieldKind): boolean {
   if (value === null) return true;
-  if (kind === "number") {
-    return typeof value === "number" || (typeof value === "string" && /^-?\d+$/.test(value));
-  }
   return kind === "text"
     ? typeof value === "string" && isStorableText(value)
-    : typeof value === "boolean";
+    : isOfKind(value, kind);
 }

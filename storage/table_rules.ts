@@ -123,7 +123,7 @@ export class TableRules {
     return this.#assemble((name) => given.get(name), before, (name) => this.#absent(name, before));
   }
 
-  /** The row after a patch. */
+  /** The row after a patch; fields that only a later build knows stay as they are. */
   encodePatch(id: string, patch: unknown, before: JsonObject): JsonObject {
     const given = this.#given(patch);
     const { primkey } = this.table;
@@ -131,11 +131,13 @@ export class TableRules {
       throw new ValidationError(`'${this.table.name}.${primkey}' cannot change.`);
     }
     given.delete(primkey);
-    return this.#assemble(
+    const row = this.#assemble(
       (name) => given.get(name),
       before,
       (name) => given.has(name) ? this.#absent(name, null) : before[name],
     );
+    const unknown = Object.entries(before).filter(([name]) => !this.#fields.has(name));
+    return unknown.length === 0 ? row : fromPairs([...unknown, ...Object.entries(row)]);
   }
 
   /** A row as the author gets it. */

@@ -8,6 +8,7 @@
 import type postgres from "postgres";
 import type { TableDef } from "../../_internal/manifest.ts";
 import type { ShapeTable } from "../../_internal/shape.ts";
+import { type FieldKind, fieldKind } from "../field_kind.ts";
 import { tableKey } from "../table_key.ts";
 import { DEFAULT_TENANT, describeApplied, readStored, type StoredTable } from "./applied.ts";
 import { addCheckTexts, tableCheck } from "./checks.ts";
@@ -280,7 +281,7 @@ async function store(
       (owner, id, ptr, key, permissions, owned, fields, bits, lazy, defaults, indexes, def, epoch,
        swap_txid)
     values (${tenant}, ${table.name}, ${entry.ptr}, ${entry.key}, ${table.perm}, ${entry.owned},
-      ${json(fieldSet(table))}::text::jsonb, ${json(entry.bits)}::text::jsonb, ${
+      ${json(fieldSet(table, types))}::text::jsonb, ${json(entry.bits)}::text::jsonb, ${
     json(entry.lazy)
   }::text::jsonb,
       ${json(entry.defaults)}::text::jsonb, ${json(more.indexes)}::text::jsonb,
@@ -302,13 +303,20 @@ const VALUES: readonly string[] = [
   "literal",
 ];
 
-/** What `storage.fields` holds: the names a filter may use; of the key and of fields of which each row has a value. */
-export function fieldSet(table: TableDef): Readonly<Record<string, true | "always" | "key">> {
+/**
+ * What `storage.fields` holds: the names a filter may use. Of the key it says so, of others their kind, with `!`
+ * where each row has a value.
+ */
+export function fieldSet(
+  { fields, primkey }: TableDef,
+  types: ShapeTable,
+): Readonly<Record<string, "key" | FieldKind | `${FieldKind}!`>> {
   return Object.fromEntries(
-    table.fields.map(({ name, optional, shape }) => [
-      name,
-      name === table.primkey ? "key" : !optional && VALUES.includes(shape.kind) ? "always" : true,
-    ]),
+    fields.map(({ name, optional, shape }) => {
+      const kind = fieldKind(shape, types);
+      const always = !optional && VALUES.includes(shape.kind);
+      return [name, name === primkey ? "key" : always ? `${kind}!` : kind];
+    }),
   );
 }
 

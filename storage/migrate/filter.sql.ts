@@ -8,12 +8,17 @@
  *
  * Text compares by code point (collation C), as the gateway does for its buffered writes.
  *
+ * A caller may be of the build before, to which a field was a number that may be text now. So a cast is made
+ * only of what it can be made of where the field is declared as another kind, or nothing is known of it, as of
+ * what is inside a field; anything else is then like a value that is missing, but for the question whether it is.
+ *
  * @module
  */
 import { HELPER } from "./definer.ts";
 
 /** Functions in the private schema, in order of dependence. */
 export const FILTER_HELPERS: readonly string[] = [
+  // p_kind with a question mark: the value may be of another kind.
   `create or replace function kontract_private.field_expr(p_lazy jsonb, p_path jsonb, p_kind text, p_at text)
    returns text language plpgsql immutable ${HELPER} as $f$
    declare top text := p_path->>0; j text; t text; e text;
@@ -28,12 +33,26 @@ export const FILTER_HELPERS: readonly string[] = [
      else
        j := format('%s #> %L::text[]', p_at, array(select jsonb_array_elements_text(p_path)));
        t := format('%s #>> %L::text[]', p_at, array(select jsonb_array_elements_text(p_path)));
+       if p_kind in ('number', 'boolean') then p_kind := p_kind || '?'; end if;
      end if;
      return case p_kind
+       when 'number?' then format(
+         '(case when jsonb_typeof(%1$s) = ''number'' or (%2$s) ~ ''^-?[0-9]+$'' then (%2$s)::numeric end)', j, t)
+       when 'boolean?' then format('(case when jsonb_typeof(%1$s) = ''boolean'' then (%2$s)::boolean end)', j, t)
        when 'text' then format('((%s) collate "C")', t)
        when 'number' then format('((%s)::numeric)', t)
        when 'boolean' then format('((%s)::boolean)', t)
        when 'json' then format('(%s)', j) end;
+   end $f$`,
+
+  // Whether each value there can be cast. What is known of a field is 'key', or its kind with '!' where each row
+  // has one; a table that was swapped away before that was noted has something else.
+  `create or replace function kontract_private.is_sure(p_fields jsonb, p_path jsonb, p_kind text)
+   returns boolean language plpgsql immutable ${HELPER} as $f$
+   declare known text := rtrim(p_fields->>(p_path->>0), '!');
+   begin
+     return p_kind in ('text', 'json') or jsonb_array_length(p_path) = 1
+       and (known = p_kind or known not in ('text', 'number', 'boolean', 'json', 'key'));
    end $f$`,
 
   // A field of version u: the key is a column, which has the table's own indexes.
@@ -43,7 +62,8 @@ export const FILTER_HELPERS: readonly string[] = [
      if p_kind = 'text' and jsonb_array_length(p_path) = 1 and p_fields->>(p_path->>0) = 'key' then
        return 'u.id';
      end if;
-     return field_expr(p_lazy, p_path, p_kind, 'u.data');
+     return field_expr(p_lazy, p_path,
+       p_kind || case when is_sure(p_fields, p_path, p_kind) then '' else '?' end, 'u.data');
    end $f$`,
 
   // Refuses a field that does not exist or that this call may not read.
@@ -70,6 +90,7 @@ export const FILTER_HELPERS: readonly string[] = [
    returns text language plpgsql immutable ${HELPER} as $f$
    declare
      c jsonb; i int := 0; sql text := ''; e text; v text; list text; op text; kind text; cast_to text;
+     missing text;
    begin
      if jsonb_typeof(p_where) is distinct from 'array' or jsonb_array_length(p_where) > 64 then
        raise exception 'filter' using errcode = '22023';
@@ -83,11 +104,13 @@ export const FILTER_HELPERS: readonly string[] = [
        list := case kind
          when 'json' then format('array(select jsonb_array_elements($1->%s->3))', i)
          else format('array(select jsonb_array_elements_text($1->%s->3)%s)', i, cast_to) end;
+       missing := case
+         when kind = 'json' then format('coalesce(%s = ''null'', true)', e)
+         when is_sure(p_fields, c->0, kind) then format('%s is null', e)
+         else format('(%s is null and %s is null)', e, value_expr(p_fields, p_lazy, c->0, 'text')) end;
        sql := sql || ' and ' || case
-         when op = 'eq' and c->3 = 'null' then format('coalesce(%s %s, true)', e,
-           case kind when 'json' then '= ''null''' else 'is null' end)
-         when op = 'ne' and c->3 = 'null' then format('not coalesce(%s %s, true)', e,
-           case kind when 'json' then '= ''null''' else 'is null' end)
+         when op = 'eq' and c->3 = 'null' then missing
+         when op = 'ne' and c->3 = 'null' then format('not (%s)', missing)
          when op = 'eq' then format('%s = %s', e, v)
          when op = 'ne' then format('%s is distinct from %s', e, v)
          when op = 'gt' and kind <> 'json' then format('%s > %s', e, v)
@@ -153,7 +176,7 @@ export const FILTER_HELPERS: readonly string[] = [
          else format('(%s > %s or %s is null)', e, v, e) end;
        sql := sql || format('(%s%s) or ', ties, later);
        ties := ties || format('%s is not distinct from %s and ', e, v);
-       always := jsonb_array_length(o->0) = 1 and p_fields->>(o->0->>0) in ('always', 'key');
+       always := jsonb_array_length(o->0) = 1 and p_fields->>(o->0->>0) in ('key', (o->>2) || '!');
        if i = 0 then
          first := case when not always then e end;
          keys := array[e];

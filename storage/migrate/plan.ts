@@ -117,13 +117,16 @@ export function planTable(
     if (old === undefined) {
       steps.push(`add field '${table.name}.${field.name}'`);
       if (field.default !== undefined) {
-        if (!applied.empty) lazy[field.name] = field.default;
+        // Even where there is no row yet: a gateway of the build before may write the first.
+        lazy[field.name] = field.default;
       } else if (!field.optional) object("required", field.name);
       continue;
     }
     const kind = compareField(old, field, applied.def.types, types, lazy);
     if (kind !== null) object(kind, field.name);
-    else if (old.optional && !field.optional && !applied.empty) lazy[field.name] = field.default;
+    else if (old.optional && !field.optional && field.default !== undefined) {
+      lazy[field.name] = field.default;
+    }
   }
   for (const old of before.fields) {
     if (table.fields.some((field) => field.name === old.name)) continue;

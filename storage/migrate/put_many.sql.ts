@@ -1,7 +1,8 @@
 /**
  * The commit of some rows of one table: as `put.sql.ts`, for up to 64 keys that were read or are written.
  * Where fields have rights of their own, rows may have to swap unique values, or a predicate was evaluated,
- * `commit` does it.
+ * `commit` does it. A gateway of a build that knew of no such rights or values still calls this; on such a table
+ * it takes the steps of `commit`.
  *
  * Rows are found per key and written by their place: a join with the table could be planned as a walk over
  * it. What few calls have (rows that are new, deletes, keys that were only read) has statements of its own.
@@ -9,14 +10,42 @@
  * @module
  */
 import { failure, staleSnapshot } from "./commit.sql.ts";
-import { DEFINER_HOT, identifier, literal } from "./definer.ts";
+import { DEFINER, DEFINER_HOT, identifier, literal } from "./definer.ts";
 import { knownSnapshot, mayCommit } from "./put.sql.ts";
 import { ALIVE_SID, INCARNATION, incarnationText, type TableSql } from "./read.sql.ts";
 import { beforeSwap } from "./retired.sql.ts";
 import { keepVersions } from "./table.sql.ts";
 
+const PARAMETERS =
+  `p_sid text, p_owner text, p_bits int, p_group text, p_snap pg_snapshot, p_inc text,
+     p_lane text, p_reqno numeric, p_answer bytea,
+     p_keys text[], p_seen xid8[], p_rows jsonb[], p_gone text[], p_others text[], p_versions xid8[]`;
+
 /** How many parameters `put_many_<key>` has. */
 export const PUT_MANY_PARAMETERS = 15;
+
+/** The same for a table that only `commit` can write. */
+export function putManyByCommit(table: TableSql, tenant: string): string {
+  const seen = (keys: string, versions: string): string => `
+         select json_build_array(k.id, nullif(k.seen::text, '0')) as read
+           from unnest(${keys}, ${versions}) k(id, seen) where k.seen is not null`;
+  return `create or replace function kontract.put_many_${table.key}(${PARAMETERS})
+   returns text language plpgsql volatile ${DEFINER} as $f$
+   begin
+     return commit(p_sid, ${
+    literal(tenant)
+  }, p_owner, p_bits, p_group, p_snap, p_inc, p_lane, p_reqno, p_answer,
+       jsonb_build_array(jsonb_build_object('t', ${
+    literal(table.name)
+  }, 'g', null, 'q', '[]'::jsonb,
+         'r', (select coalesce(json_agg(r.read), '[]') from (${
+    seen("p_keys", "p_seen")
+  } union all ${seen("p_others", "p_versions")}) r),
+         'w', (select coalesce(json_agg(json_build_array(w.id, w.data)), '[]') from (
+             select * from unnest(p_keys, p_rows)
+             union all select g, null from unnest(p_gone) g) w(id, data)))));
+   end $f$`;
+}
 
 /**
  * `put_many_<key>`, each array null where it would be empty: `p_rows` is written under `p_keys`; `p_seen` holds
@@ -30,10 +59,7 @@ export function putManyFunction(table: TableSql, tenant: string): string {
   const ofKey = (id: string) => `hashtextextended(${at} || chr(10) || ${id}, 12)`;
   const tableLock = `pg_advisory_xact_lock_shared(hashtextextended(${at}, 11)) is null`;
   const conflict = failure(table, "40001", "conflict", ", 'key', v_hit");
-  return `create or replace function kontract.put_many_${table.key}(
-     p_sid text, p_owner text, p_bits int, p_group text, p_snap pg_snapshot, p_inc text,
-     p_lane text, p_reqno numeric, p_answer bytea,
-     p_keys text[], p_seen xid8[], p_rows jsonb[], p_gone text[], p_others text[], p_versions xid8[])
+  return `create or replace function kontract.put_many_${table.key}(${PARAMETERS})
    returns text language plpgsql volatile ${DEFINER_HOT} as $f$
    #variable_conflict use_column
    declare

@@ -7,7 +7,7 @@ import { changesFunction } from "./changes.sql.ts";
 import { applyFunction } from "./commit.sql.ts";
 import { literal } from "./definer.ts";
 import { putFunction } from "./put.sql.ts";
-import { PUT_MANY_PARAMETERS, putManyFunction } from "./put_many.sql.ts";
+import { PUT_MANY_PARAMETERS, putManyByCommit, putManyFunction } from "./put_many.sql.ts";
 import { readFunctions, type TableSql } from "./read.sql.ts";
 
 /** Statements that create them, or replace them by today's. */
@@ -19,17 +19,14 @@ export function tableFunctions(table: TableSql, tenant: string): readonly string
     changesFunction(table),
     applyFunction(table),
     putFunction(table, tenant),
-    // It knows no rights of single fields, so it must not outlive their declaration; nor may one of a build
-    // before, whose parameters were others.
+    // One of a build before had other parameters.
     `do $do$ declare f regprocedure; begin
        for f in select p.oid from pg_proc p where p.proname = ${
       literal(`put_many_${table.key}`)
-    } and p.pronamespace = 'kontract'::regnamespace${
-      many ? ` and p.pronargs <> ${PUT_MANY_PARAMETERS}` : ""
-    } loop
+    } and p.pronamespace = 'kontract'::regnamespace and p.pronargs <> ${PUT_MANY_PARAMETERS} loop
          execute format('drop function %s', f);
        end loop; end $do$`,
-    ...many ? [putManyFunction(table, tenant)] : [],
+    many ? putManyFunction(table, tenant) : putManyByCommit(table, tenant),
     `select kontract_private.make_dispatcher(${literal(tenant)})`,
   ];
 }

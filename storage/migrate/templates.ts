@@ -59,7 +59,7 @@ export function templateEntry(
     key,
     permissions: table.perm,
     owned,
-    fields: fieldSet(table),
+    fields: fieldSet(table, types),
     bits,
     lazy,
     defaults,

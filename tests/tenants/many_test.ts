@@ -65,8 +65,8 @@ Deno.test({
           const [waiting] = await db.admin`
             select (select count(*)::int from pg_locks l join pg_class c on c.oid = l.relation
                      where l.database = d.oid and c.relnamespace = 'kontract_private'::regnamespace
-                       and exists (select 1 from kontract.storage st
-                                    where st.owner <> 'main' and c.relname like st.ptr || '%')) as locks
+                       and exists (select 1 from kontract.storage st where st.owner <> 'main'
+                                      and st.ptr = substring(c.relname from '^tbl_[0-9a-f]{24}'))) as locks
               from pg_stat_activity a join pg_database d on d.oid = a.datid
              where d.datname = current_database() and a.wait_event_type = 'Lock'
                and a.application_name like 'kontract %'`;

@@ -45,7 +45,7 @@ export const EXEC_FUNCTIONS: readonly string[] = [
        end if;
        perform check_path(p_fields, p_bits, p_grants, jsonb_build_array(c->0), c->>1);
        list := concat_ws(', ', list, format('%s%s as %I',
-         field_expr(p_lazy, jsonb_build_array(c->0), c->>1, 'u.data'), c->>2, c->>0));
+         value_expr(p_fields, p_lazy, jsonb_build_array(c->0), c->>1), c->>2, c->>0));
      end loop;
      stored := format('${EXEC_SCHEMA}.%I u where pg_visible_in_snapshot(u._txid, $1)
        and (u._deleted_txid is null or not pg_visible_in_snapshot(u._deleted_txid, $1))', p_ptr);
