@@ -86,8 +86,7 @@ Deno.test({
           `get_${tableKey(name)}`,
           `get_many_${tableKey(name)}`,
           `put_${tableKey(name)}`,
-          // Not where single fields have rights, or an index is unique.
-          ...(["people", "accounts"].includes(name) ? [] : [`put_many_${tableKey(name)}`]),
+          `put_many_${tableKey(name)}`,
         ]);
         assert.deepEqual(
           may,

@@ -20,6 +20,7 @@ import { LEDGER_TABLES } from "./schema.sql.ts";
 import { DEFAULT_TENANT } from "../tenant_name.ts";
 import { withMigrationLock } from "./session_lock.ts";
 import { hasTenants } from "./tenant_rows.ts";
+import { TENANTS_LOCK } from "./tenants.sql.ts";
 
 /** What a rebase needs. */
 export interface RebaseOptions {
@@ -75,6 +76,8 @@ async function begin(tx: postgres.TransactionSql): Promise<readonly string[]> {
   if (found?.yes !== true) return [];
   await takeOwnership(tx);
   await readMeta(tx); // fails here, not half-way, where the owner may not read
+  // A tenant that is being made would have the old epoch.
+  await tx.unsafe(`select pg_advisory_xact_lock(${TENANTS_LOCK})`);
   await tx.unsafe(`set local role ${OWNER_ROLE}`);
   for (const statement of LEDGER_TABLES) await tx.unsafe(statement);
   await writeMeta(tx, { [IDENTITY_NOTE]: REBASING });

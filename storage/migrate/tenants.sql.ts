@@ -6,7 +6,8 @@
  * One call is one transaction: a tenant is there with all its tables or not at all. Locks, in this order:
  *
  * 1. `TENANTS_LOCK`, shared: the migration's own transaction, which replaces the templates, takes it
- *    exclusively, so that no tenant is made from what is about to change and then missed.
+ *    exclusively, as does a rebase for the epoch, so that no tenant is made from what is about to change and then
+ *    missed. So whatever a tenant is made from is read after it.
  * 2. the tenant's, exclusively: two calls about one tenant take turns, and a migration holds it while it
  *    works on the tenant.
  * 3. for a removal the lock of each table, which every commit shares, in hash order as a commit takes them.
@@ -74,7 +75,7 @@ export const TENANT_HELPERS: readonly string[] = [
   // False where the tenant was there.
   `create or replace function kontract_private.make_tenant(p_name text) returns boolean
    language plpgsql volatile ${SETTINGS} as $f$
-   declare t record; d text; v_ptr text; life text := (select min(st.epoch) from storage st);
+   declare t record; d text; v_ptr text; life text;
    begin
      if p_name = ${literal(DEFAULT_TENANT)} then return false; end if;
      perform pg_advisory_xact_lock_shared(${TENANTS_LOCK});
@@ -87,6 +88,7 @@ export const TENANT_HELPERS: readonly string[] = [
                coalesce((select max(r.id) from migrations r), 0))
        on conflict do nothing;
      if not found then return false; end if;
+     life := (select min(st.epoch) from storage st);
      for t in select x.id, x.ddl, x.entry from templates x order by x.id loop
        v_ptr := 'tbl_' || encode(substr(sha256(
          uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 1, 12), 'hex');

@@ -12,7 +12,8 @@
  */
 import type postgres from "postgres";
 import { STORAGE_LIMITS } from "../../limits.ts";
-import { EXEC_ROLE, EXEC_SCHEMA, HELPER, OWNER_ROLE } from "../definer.ts";
+import { tableKey } from "../../table_key.ts";
+import { EXEC_ROLE, EXEC_SCHEMA, HELPER, literal, OWNER_ROLE } from "../definer.ts";
 import { ALIVE } from "../read.sql.ts";
 
 /** Bytes of JSON that one query may give. */
@@ -20,6 +21,18 @@ const RESULT_BYTES = 16 * 1024 * 1024;
 
 /** The setting that says for whom a query runs. */
 export const EXEC_SESSION = "kontract.exec";
+
+/** Live and closed versions each have an index by key, none has both. */
+const VIEW = `
+       select u.id, u.data, u._txid, u._deleted_txid from (
+         select v.id, v.data, v._txid, v._deleted_txid, v._owner from kontract_private.%1$I v
+          where v._deleted_txid is null
+         union all
+         select v.id, v.data, v._txid, v._deleted_txid, v._owner from kontract_private.%1$I v
+          where v._deleted_txid is not null) u where %2$s`;
+
+/** The comment of each view, by which one that a build before made is known. */
+const VIEW_VERSION = `kontract ${tableKey(VIEW)}`;
 
 /** Functions of the owner, in order of dependence. */
 export const EXEC_ROLE_FUNCTIONS: readonly string[] = [
@@ -41,19 +54,15 @@ export const EXEC_ROLE_FUNCTIONS: readonly string[] = [
   "revoke all on function kontract_private.exec_owner(text) from public",
   `grant execute on function kontract_private.exec_owner(text) to ${EXEC_ROLE}`,
 
-  // The view of one data table. Live and closed versions each have an index by key, none has both.
+  // The view of one data table, in place of one of another version.
   `create or replace function kontract_private.exec_show(p_ptr text, p_owned boolean) returns void
    language plpgsql volatile ${HELPER} as $f$
    begin
-     execute format('create or replace view ${EXEC_SCHEMA}.%1$I as
-       select u.id, u.data, u._txid, u._deleted_txid from (
-         select v.id, v.data, v._txid, v._deleted_txid, v._owner from kontract_private.%1$I v
-          where v._deleted_txid is null
-         union all
-         select v.id, v.data, v._txid, v._deleted_txid, v._owner from kontract_private.%1$I v
-          where v._deleted_txid is not null) u where %2$s', p_ptr,
+     execute format('drop view if exists ${EXEC_SCHEMA}.%I', p_ptr);
+     execute format('create view ${EXEC_SCHEMA}.%1$I as ${VIEW}', p_ptr,
        format(case when p_owned then 'u._owner = (select kontract_private.exec_owner(%L))'
                    else '(select kontract_private.exec_owner(%L)) is not null' end, p_ptr));
+     execute format('comment on view ${EXEC_SCHEMA}.%I is %L', p_ptr, ${literal(VIEW_VERSION)});
      execute format('grant select on ${EXEC_SCHEMA}.%I to ${EXEC_ROLE}', p_ptr);
    end $f$`,
 ];
@@ -91,7 +100,10 @@ export async function installRun(tx: postgres.TransactionSql): Promise<void> {
   ) await tx.unsafe(statement);
 }
 
-/** Makes the views that a tenant's tables lack where a query names them, or whose rights are lost. As the owner. */
+/**
+ * Makes the views that a tenant's tables lack where a query names them, whose rights are lost or which are another
+ * version's. As the owner.
+ */
 export async function showTables(tx: postgres.TransactionSql, tenant: string): Promise<void> {
   await tx`
     select kontract_private.exec_show(p.ptr, p.owned)
@@ -99,5 +111,6 @@ export async function showTables(tx: postgres.TransactionSql, tenant: string): P
              (st.ptr, st.owned), (st.retired->>'ptr', (st.retired->>'owned')::boolean)) p(ptr, owned)
      where st.owner = ${tenant} and p.ptr is not null
        and exists (select 1 from kontract_private.execs x where x.tables ? st.id)
-       and has_table_privilege(${EXEC_ROLE}, to_regclass(${`${EXEC_SCHEMA}.`} || p.ptr), 'select') is not true`;
+       and (has_table_privilege(${EXEC_ROLE}, to_regclass(${`${EXEC_SCHEMA}.`} || p.ptr), 'select') is not true
+         or obj_description(to_regclass(${`${EXEC_SCHEMA}.`} || p.ptr), 'pg_class') is distinct from ${VIEW_VERSION})`;
 }
