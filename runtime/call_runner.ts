@@ -239,6 +239,7 @@ class Run {
       deadline,
       signal: bounds.signal,
       effect: this.#call.effect,
+      unsure: (feeds) => this.#parts.ports.changes.wake(feeds),
     };
     const runUnit = unitRunner(this.#parts.engine, options, {
       retry: meta.retry,
@@ -265,6 +266,8 @@ class Run {
         context.end();
       }
     });
+    // Here, and not where the outcome is waited for: the wait may have been given up.
+    this.#parts.ports.changes.wake(outcome.feeds);
     const { principal } = this.#call;
     if (outcome.vouched) this.#parts.sessions.vouched(principal, this.#session, startedAt);
     return outcome;
@@ -282,7 +285,6 @@ class Run {
 
   /** What a commit brings with it. */
   settle(outcome: CallOutcome): void {
-    this.#parts.ports.changes.wake(outcome.feeds);
     if (!outcome.replayed) this.#publish(this.#context?.emitted ?? []);
   }
 

@@ -36,6 +36,11 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Identity of the request for exactly-once, or null where the caller has none (reads, scripts). */
   readonly effect: { readonly lane: string; readonly reqno: bigint } | null;
+  /**
+   * Told the change feeds of a commit that may have taken effect though no outcome says so: where the call ends in
+   * `OUTCOME_UNKNOWN`, and once more where the commit's answer comes after that.
+   */
+  readonly unsure?: (feeds: readonly string[]) => void;
 }
 
 /** How a call ended. */

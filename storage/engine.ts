@@ -159,8 +159,10 @@ class Engine implements StorageEngine {
         return { answer, replayed: false, wrote: false, feeds: [], vouched, attempts };
       }
       const ops = attempt.ops();
-      const before = await this.#commit(ops, attempt.reads.snapshot, options, answer);
       const feeds = this.#feeds(ops, options.session);
+      const { unsure } = options;
+      const told = { ...options, unsure: () => unsure?.(feeds) };
+      const before = await this.#commit(ops, attempt.reads.snapshot, told, answer);
       // It may have been this run that applied it, by a commit whose answer was lost; nobody was woken then.
       if (before !== null) return stored(before, feeds);
       return { answer, replayed: false, wrote: true, feeds, vouched: true, attempts };
@@ -185,7 +187,7 @@ class Engine implements StorageEngine {
   async #commit(
     ops: readonly TableOps[],
     snapshot: Snapshot | null,
-    options: CallOptions,
+    options: CommitOptions,
     answer: Uint8Array,
   ): Promise<Uint8Array | null> {
     checkAlive(options, this.#now);
@@ -204,6 +206,7 @@ class Engine implements StorageEngine {
           throw error;
         }
         if (!unsure || effect === null || sent >= RESEND) {
+          options.unsure();
           throw unsure ? new KontractError("OUTCOME_UNKNOWN", undefined, { cause: error }) : error;
         }
         await this.#backOff(sent, options);
@@ -212,7 +215,7 @@ class Engine implements StorageEngine {
   }
 
   /** Past the deadline the outcome is awaited a little longer, then it is unknown. */
-  async #awaitCommit(work: Promise<SqlRow>, options: CallOptions): Promise<SqlRow> {
+  async #awaitCommit(work: Promise<SqlRow>, options: CommitOptions): Promise<SqlRow> {
     try {
       return await within(
         work,
@@ -222,6 +225,7 @@ class Engine implements StorageEngine {
       );
     } catch (error) {
       if (error instanceof KontractError && error.code === "DEADLINE_EXCEEDED") {
+        work.then(options.unsure, () => {});
         throw new KontractError("OUTCOME_UNKNOWN", undefined, { cause: error });
       }
       throw error;
@@ -247,6 +251,8 @@ class Engine implements StorageEngine {
     await new Promise((resolve) => setTimeout(resolve, wait));
   }
 }
+
+type CommitOptions = Omit<CallOptions, "unsure"> & { readonly unsure: () => void };
 
 /** A failure of the attempt, not of the body: another attempt may succeed. */
 class Retry extends Error {

@@ -319,6 +319,43 @@ Deno.test({
         assert.deepEqual(outcome.feeds, [JSON.stringify([tenant, "accounts"])]);
       });
 
+      await test("a commit of which nobody learns whether it took effect wakes followers", async () => {
+        const feed = JSON.stringify([tenant, "accounts"]);
+        const woken: string[] = [];
+        const unsure = (feeds: readonly string[]): void => void woken.push(...feeds);
+        const arrives = Promise.withResolvers<void>();
+        const answered = Promise.withResolvers<void>();
+        const behaviour = { late: false };
+        const shaky = storageEngine({
+          tables,
+          database: {
+            async execute(...sent) {
+              const rows = await database.execute(...sent);
+              if (sent[0] !== PUT) return rows;
+              if (!behaviour.late) {
+                throw new SqlError({ sqlstate: "08006", message: "lost", notSent: false });
+              }
+              await arrives.promise;
+              setTimeout(answered.resolve);
+              return rows;
+            },
+            close: () => Promise.resolve(),
+          },
+        });
+        const write = (s: AnyStorage) => s.accounts!.set("unsure", { balance: 1 });
+        await assert.rejects(run(shaky, call(alice, { unsure }), write), code("OUTCOME_UNKNOWN"));
+        assert.deepEqual(woken.splice(0), [feed]);
+        behaviour.late = true;
+        await assert.rejects(
+          run(shaky, call(alice, { unsure, deadline: Date.now() + 200 }), write),
+          code("OUTCOME_UNKNOWN"),
+        );
+        assert.deepEqual(woken.splice(0), [feed]);
+        arrives.resolve();
+        await answered.promise;
+        assert.deepEqual(woken, [feed]);
+      });
+
       await test("a unique violation names the fields and no value", async () => {
         await run(engine, call(alice), (s) => s.accounts!.set("a1", { balance: 1, email: "a@x" }));
         await assert.rejects(
