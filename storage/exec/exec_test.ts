@@ -347,7 +347,8 @@ Deno.test({
            order by owner <> 'main'`;
         const altered = async (session: StorageSession, text: string): Promise<unknown> => {
           await db
-            .admin`update kontract_private.execs set body = ${`select to_json(array(${text}))`}
+            .admin`update kontract_private.execs
+              set kept = null, body = ${`select to_json(array(${text}))`}
             where id = ${MY_NOTES.id}`;
           const rows =
             await thief`select rows from kontract.exec(${session.sid}, 7, null, null, null, null,
@@ -406,7 +407,7 @@ Deno.test({
           const after = await thief`select current_setting('kontract.exec', true) as session`;
           assert.ok(!after[0]!.session);
         } finally {
-          await db.admin`update kontract_private.execs set body = ${
+          await db.admin`update kontract_private.execs set kept = null, body = ${
             kept[0]!.body
           } where id = ${MY_NOTES.id}`;
         }

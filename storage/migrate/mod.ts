@@ -27,6 +27,7 @@ import { applyTables, DEFAULT_TENANT, type Prepared, SAMPLE_FUNCTIONS } from "./
 import { OWNER_ROLE } from "./definer.ts";
 import { EXEC_FUNCTIONS, EXEC_TABLES } from "./exec/exec.sql.ts";
 import { execsDigest, installExecs } from "./exec/install.ts";
+import { installKept } from "./exec/kept.ts";
 import { installRun, RUN_FUNCTION, showTables } from "./exec/role.sql.ts";
 import { FILTER_HELPERS } from "./filter.sql.ts";
 import { finish } from "./finish.ts";
@@ -238,6 +239,7 @@ async function migrate(
   await writeTemplates(tx, options.tables.map((table) => ({ table, types })));
   await installExecs(tx, execs, options.tables, types);
   await showTables(tx, DEFAULT_TENANT);
+  await installKept(tx, execs);
   for (const statement of gatewayGrants(gateway)) await tx.unsafe(statement);
   await grantFunctions(tx, gateway);
   await writeMeta(tx, {

@@ -9,8 +9,9 @@
  *
  * @module
  */
-import { DEFINER, EXEC_SCHEMA } from "../definer.ts";
+import { DEFINER, EXEC_SCHEMA, HELPER } from "../definer.ts";
 import { ALIVE, enter, HASHED_SID, READ_PARAMETERS } from "../read.sql.ts";
+import { KEPT_FUNCTIONS } from "./kept.ts";
 import { EXEC_ROLE_FUNCTIONS, EXEC_SESSION } from "./role.sql.ts";
 
 /** The texts. A query that no build has declared for a day goes; see `install.ts`. */
@@ -20,6 +21,8 @@ export const EXEC_TABLES: readonly string[] = [
      body text not null,
      tables jsonb not null,
      declared_at timestamptz not null default now())`,
+  // What the functions of `kept.ts` were made from; null where there are none.
+  "alter table kontract_private.execs add column if not exists kept jsonb",
 ];
 
 /** Functions, in order of dependence. */
@@ -56,28 +59,47 @@ export const EXEC_FUNCTIONS: readonly string[] = [
      return format('%I as not materialized (select %s from %s)', p_name, list, stored);
    end $f$`,
 
+  // The whole text; p_places: { table: [ptr, fields, bits, lazy] }.
+  `create or replace function kontract_private.exec_text(
+     p_tables jsonb, p_body text, p_places jsonb, p_grants jsonb, p_writes jsonb) returns text
+   language plpgsql immutable ${HELPER} as $f$
+   declare views text;
+   begin
+     select string_agg(exec_view(t.key, t.value, p.p->>0, p.p->1, p.p->2, p.p->3, p_grants->t.key,
+              coalesce(p_writes ? t.key, false)), ', ') into views
+       from jsonb_each(p_tables) t cross join lateral (select p_places->t.key) p(p);
+     return 'with ' || views || ' ' || p_body;
+   end $f$`,
+
+  ...KEPT_FUNCTIONS,
+
   // p_grants: { table: { field: bits } }. p_writes: { table: [[id, data | null], …] }.
   `create or replace function kontract.exec(${READ_PARAMETERS}, p_exec text, p_params jsonb, p_writes jsonb,
      out rows json, out tables json, out snap pg_snapshot, out inc text, out replay bytea)
    language plpgsql stable ${DEFINER} as $f$
    #variable_conflict use_column
-   declare ${HASHED_SID} s record; e record; t record; views text;
+   declare ${HASHED_SID} s record; e record; t record; places jsonb := '{}'; written boolean := false;
    begin
-     select x.body, x.tables into e from execs x where x.id = p_exec;
+     select x.body, x.tables, x.kept into e from execs x where x.id = p_exec;
      if not found then
        perform 1 from trxs x where ${ALIVE};
        if not found then perform refuse(p_sid, ''); end if;
        raise exception 'exec' using errcode = '42883';
      end if;
-     for t in select v.key as name, v.value as columns from jsonb_each(e.tables) v loop
+     for t in select v as name from jsonb_object_keys(e.tables) v loop
        ${enter("t.name", "t.name")}
        p_inc := inc;
        p_lane := null;
-       views := concat_ws(', ', views, exec_view(t.name, t.columns, s.ptr, s.fields, s.bits, s.lazy,
-         p_grants->t.name, coalesce(p_writes ? t.name, false)));
+       places := places || jsonb_build_object(t.name, jsonb_build_array(s.ptr, s.fields, s.bits, s.lazy));
+       written := written or coalesce(p_writes ? t.name, false);
      end loop;
      perform set_config('${EXEC_SESSION}', encode(v_sid, 'hex'), true);
-     rows := ${EXEC_SCHEMA}.run('with ' || views || ' ' || e.body, p_snap, p_params, p_writes);
+     if e.kept = places and not written then
+       rows := exec_kept(p_exec, p_snap, p_params);
+     else
+       rows := ${EXEC_SCHEMA}.run(exec_text(e.tables, e.body, places, p_grants, p_writes),
+         p_snap, p_params, p_writes);
+     end if;
      perform set_config('${EXEC_SESSION}', '', true);
      select json_agg(v.key) into tables from jsonb_each(e.tables) v;
    end $f$`,

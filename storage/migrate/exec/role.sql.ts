@@ -67,19 +67,35 @@ export const EXEC_ROLE_FUNCTIONS: readonly string[] = [
    end $f$`,
 ];
 
-/** Runs a text, where only PostgreSQL's own names are known. STABLE: PostgreSQL refuses one that writes. */
-export const RUN_FUNCTION =
-  `create function ${EXEC_SCHEMA}.run(p_text text, p_snap pg_snapshot, p_params jsonb, p_writes jsonb)
+/** A function of the role's, where only PostgreSQL's own names are known. STABLE: PostgreSQL refuses a text that writes. */
+export function execFunction(
+  name: string,
+  parameters: string,
+  work: string,
+  clauses: string = "",
+): string {
+  return `create or replace function ${name}(${parameters})
    returns json language plpgsql stable security definer set search_path = pg_catalog, pg_temp
-   set timezone = 'UTC' set standard_conforming_strings = on as $f$
+   set timezone = 'UTC' set standard_conforming_strings = on ${clauses} as ${
+    literal(`
+   #variable_conflict use_column
    declare rows json;
    begin
-     execute p_text into rows using p_snap, p_params, p_writes;
+     ${work}
      if json_array_length(rows) > ${STORAGE_LIMITS.queryRows} or octet_length(rows::text) > ${RESULT_BYTES} then
        raise exception 'rows' using errcode = '54000';
      end if;
      return rows;
-   end $f$`;
+   end `)
+  }`;
+}
+
+/** Runs a text. */
+export const RUN_FUNCTION: string = execFunction(
+  `${EXEC_SCHEMA}.run`,
+  "p_text text, p_snap pg_snapshot, p_params jsonb, p_writes jsonb",
+  "execute p_text into rows using p_snap, p_params, p_writes;",
+);
 
 /** Makes what runs a text the role's own, where it is missing. As the owner before and after. */
 export async function installRun(tx: postgres.TransactionSql): Promise<void> {
