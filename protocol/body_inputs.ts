@@ -41,9 +41,10 @@ export class BodyInputs {
     this.#stream = stream;
   }
 
-  /** True where there is more to read. */
-  get goesOn(): boolean {
-    return this.#rest !== undefined;
+  /** What reads on, until the body's last frame has been read. */
+  get rest(): ReadableStreamDefaultReader<Uint8Array> | null {
+    const rest = this.#rest;
+    return rest === undefined || rest.opener.ended ? null : rest.reader;
   }
 
   /** True where an argument has no end yet. */
@@ -97,12 +98,6 @@ export class BodyInputs {
       input.left = true;
       for (const element of [...batch, ...input.elements.splice(0)]) this.#held -= costOf(element);
     }
-  }
-
-  /** Nobody wants what is left. */
-  leave(): void {
-    this.#rest?.reader.cancel().catch(() => {});
-    this.#rest = undefined;
   }
 
   #input(argument: number): Input {

@@ -109,10 +109,15 @@ export class AnswerOpener {
     return this.#opener.push(this.#head.subarray(SALT_LENGTH));
   }
 
+  /** True after the frame that ends the answer. */
+  get ended(): boolean {
+    return this.#opener?.ended === true;
+  }
+
   /** The body has ended. Throws `NETWORK` where its last frame is missing, `RAY_PROTOCOL`. */
   finish(): void {
-    if (this.#opener?.ended !== true) throw cutOff();
-    this.#opener.finish();
+    if (!this.ended) throw cutOff();
+    this.#opener?.finish();
   }
 }
 
@@ -125,6 +130,8 @@ export async function* readAnswer(
   try {
     while (true) {
       const { done, value } = await reader.read().catch((cause: unknown) => {
+        // The last frame is authentic: what becomes of the connection after it is nobody's loss.
+        if (opener.ended) return { done: true, value: undefined } as const;
         throw cutOff(cause);
       });
       if (done) return opener.finish();

@@ -17,6 +17,8 @@ export interface CollectedInputs {
   readonly inputs: readonly InputMessage[];
   /** Seals the others. */
   readonly more?: PlainRequest["more"];
+  /** The answer is there: ends the body in good order, whatever there is still to send. */
+  readonly enough?: () => void;
 }
 
 /** What arguments are collected for. */
@@ -70,12 +72,14 @@ export async function collectInputs(
     const text = `From here a call over HTTP may have ${limits.message} bytes, streams included.`;
     throw new KontractError("TOO_LARGE", text);
   }
+  const answered = new AbortController();
   const rest: CollectedInputs["more"] = (head, sealer, leaves) => {
     const seal = (input: InputMessage): Bytes =>
       sealer.seal({ ...input, stream: STREAM }, isLast(input, sources.length));
-    return streamBody(head, messages, seal, { signal, fail, leaves });
+    return streamBody(head, messages, seal, { signal, answered: answered.signal, fail, leaves });
   };
-  const result = ended ? { inputs } : { inputs, more: rest };
+  const enough = (): void => answered.abort();
+  const result = ended ? { inputs } : { inputs, more: rest, enough };
   collected.set(sources, result);
   return result;
 }
@@ -87,15 +91,16 @@ function isLast({ type, op }: InputMessage, count: number): boolean {
 }
 
 interface BodyEvents extends Pick<CollectOptions, "signal" | "fail"> {
+  readonly answered: AbortSignal;
   readonly leaves: () => void;
 }
 
-/** `head`, then what `seal` makes of each of `messages`, as fast as it is read and until `signal`. */
+/** `head`, then what `seal` makes of each of `messages`, as fast as it is read, until `signal` or `answered`. */
 function streamBody(
   head: Bytes,
   messages: AsyncGenerator<InputMessage, void, void>,
   seal: (input: InputMessage) => Bytes,
-  { signal, fail, leaves }: BodyEvents,
+  { signal, answered, fail, leaves }: BodyEvents,
 ): ReadableStream<Bytes> {
   let over = false;
   const leave = (): void => {
@@ -105,9 +110,12 @@ function streamBody(
   return new ReadableStream<Bytes>({
     start(controller): void {
       controller.enqueue(head);
-      // Hosts read on after the answer, unless the body fails.
       signal.addEventListener("abort", () => {
         controller.error(signal.reason);
+        leave();
+      }, { once: true });
+      answered.addEventListener("abort", () => {
+        if (!over) controller.close();
         leave();
       }, { once: true });
     },
@@ -116,10 +124,12 @@ function streamBody(
       try {
         const { done, value } = await messages.next();
         if (over) return;
-        if (done === true) controller.close();
+        over = done === true;
+        if (over || value === undefined) controller.close();
         else controller.enqueue(seal(value));
       } catch (error) {
         if (!over) fail(error);
+        over = true;
         throw error;
       }
     },

@@ -87,6 +87,7 @@ class HttpTransport implements Transport {
           if (message.stream !== streamOf(0) || ended) throw new KontractError("RAY_PROTOCOL");
           if (message.type === FrameType.EVENT) yield message.payload;
           else ended = endStream(message);
+          if (ended) collected?.enough?.();
         }
       }
     } catch (error) {
@@ -195,6 +196,7 @@ class HttpTransport implements Transport {
     const error = type === FrameType.RPC_ERROR ? new RemoteError(decodeWireError(payload)) : null;
     if (error === null && type !== FrameType.RPC_RESPONSE) throw new KontractError("RAY_PROTOCOL");
     answered.add(pending);
+    pending.collected?.enough?.();
     if (error === null) pending.resolve(payload);
     else this.#fail(pending, error);
   }

@@ -6,6 +6,10 @@
 import { KontractError } from "../_internal/errors.ts";
 import { type Bytes, concat, EMPTY } from "./bytes.ts";
 
+/** What is read at most of a body that nobody wants any more: more than is on the way while the answer travels. */
+const DROPPED_BYTES = 64 << 20;
+const DROPPED_MS = 10_000;
+
 /** A body, or its start where it is longer than its reader takes at once. */
 export interface BodyStart {
   readonly bytes: Bytes;
@@ -49,4 +53,32 @@ export async function readStart(source: Request | Response, limit: number): Prom
     parts.push(value);
   }
   return { bytes: concat(...parts), rest: reader };
+}
+
+/**
+ * `answer`, whose end waits until the sender has ended what is left of its body, or for a bounded while. Hosts close
+ * the connection with a body that nobody reads, and an answer that is still on its way is lost with it.
+ */
+export function endingWith(
+  answer: ReadableStream<Bytes>,
+  rest: ReadableStreamDefaultReader<Uint8Array>,
+): ReadableStream<Bytes> {
+  return answer.pipeThrough(new TransformStream<Bytes, Bytes>({ flush: () => dropRest(rest) }));
+}
+
+/** Reads on and drops what comes, within bounds. Never rejects. */
+async function dropRest(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  const timer = setTimeout(() => void reader.cancel().catch(() => {}), DROPPED_MS);
+  try {
+    for (let length = 0; length <= DROPPED_BYTES;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      length += value.length;
+    }
+    await reader.cancel();
+  } catch {
+    // The sender has gone.
+  } finally {
+    clearTimeout(timer);
+  }
 }

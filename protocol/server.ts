@@ -18,8 +18,8 @@ import { MAX_INIT, type RayLimits, resolveLimits } from "./limits.ts";
 import { responseKey, SALT_LENGTH } from "./message_keys.ts";
 import { MessageSealer } from "./message_state.ts";
 import { PeerWatch } from "./peer_watch.ts";
-import { readStart } from "./read_body.ts";
-import { type Dispatch, type RpcReply, SYSTEM_OPS } from "./rpc.ts";
+import { endingWith, readStart } from "./read_body.ts";
+import { type Dispatch, SYSTEM_OPS } from "./rpc.ts";
 import { grantSession, respond } from "./server_handshake.ts";
 import { deriveServerKeys, type ServerKeys } from "./server_keys.ts";
 import { replyBody, type RunningCall, settle, tooManySubscriptions } from "./server_reply.ts";
@@ -152,8 +152,9 @@ class HttpServer implements RaystreamServer {
       const opened = await openRequest(ready.crypto, ready.tickets, this.#limits, body);
       return await this.#run(request, ready, opened, dispatch);
     } catch (error) {
-      body.rest?.cancel().catch(() => {});
-      throw error;
+      if (body.rest === null) throw error;
+      this.#options.onFailure?.(error);
+      return whole(failure(error), body.rest);
     }
   }
 
@@ -185,8 +186,7 @@ class HttpServer implements RaystreamServer {
       const reply = tooMany
         ? Promise.resolve(tooManySubscriptions(this.#limits))
         : settle(dispatch, { op, payload, reqno, lane, token, signal, input });
-      if (!inputs.goesOn) return { stream, op, reply };
-      return { stream, op, reply: reply.then((each) => leaving(each, () => inputs.leave())) };
+      return { stream, op, reply };
     });
     const salt = randomBytes(SALT_LENGTH);
     const key = responseKey(ready.crypto, opened.rms, opened.prefixHash, salt);
@@ -199,7 +199,8 @@ class HttpServer implements RaystreamServer {
     });
     // Some hosts abort the signal of a request that was answered in full, too.
     if (body instanceof Uint8Array) unwatch();
-    return answer(200, body);
+    // Only a single call has a body that goes on.
+    return whole(answer(200, body), opened.calls[0]?.inputs.rest ?? null);
   }
 
   // The outcome is kept, never a pending promise: in Workers a request must not wait for another's work.
@@ -221,24 +222,13 @@ class HttpServer implements RaystreamServer {
   }
 }
 
-/** `reply`, and `leave` as soon as nothing more is read for it. */
-function leaving(reply: RpcReply, leave: () => void): RpcReply {
-  if (reply.kind === "stream") {
-    return { kind: "stream", elements: finishing(reply.elements, leave) };
-  }
-  leave();
-  return reply;
-}
-
-async function* finishing(
-  elements: AsyncIterable<Uint8Array>,
-  end: () => void,
-): AsyncGenerator<Uint8Array, void, void> {
-  try {
-    yield* elements;
-  } finally {
-    end();
-  }
+/** `response`, which does not end before `rest`. */
+function whole(
+  response: Response,
+  rest: ReadableStreamDefaultReader<Uint8Array> | null,
+): Response {
+  if (rest === null || response.body === null) return response;
+  return new Response(endingWith(response.body, rest), response);
 }
 
 function answer(status: number, body: BodyInit): Response {

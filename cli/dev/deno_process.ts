@@ -10,8 +10,7 @@ import type { HostOptions } from "./host.ts";
 /** What a build may take until it serves. */
 export const START_TIMEOUT_MS = 30_000;
 
-/** The last: without it Deno says on the first slow call what it thinks of signals, in the app's output. */
-const FLAGS = ["--allow-all", "--no-lock", "--quiet", "--unstable-no-legacy-abort"];
+const FLAGS = ["--allow-all", "--no-lock", "--quiet"];
 
 /** `deno serve` or `deno run` with `args` and the app's environment. */
 export function hostProcess(

@@ -9,6 +9,8 @@
  */
 import { dirname } from "node:path";
 import { KontractError } from "../../_internal/errors.ts";
+import { PeerWatch } from "../../protocol/peer_watch.ts";
+import { hushSignalNotice } from "../../runtime/deno/signal_notice.ts";
 import { requestUrl } from "../../runtime/request_url.ts";
 import { type Problem, problemResponse } from "./problem_page.ts";
 import { isWebSocket, passOn, passOnWebSocket, type Upstream } from "./proxy.ts";
@@ -85,6 +87,7 @@ export class Front {
   readonly #options: FrontOptions;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #feed = new ReloadFeed();
+  readonly #peers = new PeerWatch();
   readonly #aborted = new AbortController();
   readonly #ending = Promise.withResolvers<null>();
   #state: State = { kind: "waiting", released: Promise.withResolvers() };
@@ -99,6 +102,7 @@ export class Front {
    */
   constructor(options: FrontOptions) {
     this.#options = options;
+    hushSignalNotice();
     try {
       this.#server = Deno.serve({
         hostname: options.hostname,
@@ -138,13 +142,21 @@ export class Front {
     this.#idle = null;
   }
 
-  /** Serves the app at `origin` from now on; `isApp` tells its paths from the front end's pages. */
-  serve(origin: string, isApp: (pathname: string) => boolean): void {
+  /**
+   * Serves the app at `origin` from now on, by its `socket` where it has one (see `DevHost`); `isApp` tells its
+   * paths from the front end's pages.
+   */
+  serve(origin: string, isApp: (pathname: string) => boolean, socket?: string): void {
     // Connections to a host that is gone must not be used again.
-    const client = Deno.createHttpClient({ http2: false, allowHost: true });
+    const client = Deno.createHttpClient({
+      http2: false,
+      allowHost: true,
+      ...(socket === undefined ? {} : { proxy: { transport: "unix", path: socket } }),
+    });
     this.#client?.close();
     this.#client = client;
-    this.#enter({ kind: "serving", upstream: { origin, client }, isApp });
+    const upstream = { origin, client, direct: socket !== undefined };
+    this.#enter({ kind: "serving", upstream, isApp });
   }
 
   /** Shows a problem from now on. */
@@ -196,7 +208,8 @@ export class Front {
     if (state === null) return problemResponse(STARTING, request, script);
     if (state.kind === "failed") return problemResponse(state.problem, request, script);
     const gone = new AbortController();
-    info.completed.catch((reason) => gone.abort(reason));
+    // Who leaves in the middle of the answer cancels its body.
+    const unwatch = this.#peers.add(request, () => gone.abort());
     const visitor = { address: info.remoteAddr.hostname, gone: gone.signal };
     try {
       const { upstream, isApp } = state;
@@ -215,6 +228,8 @@ export class Front {
       return this.#leaving(passed ?? problemResponse(ENDING, request), info.completed);
     } catch {
       return this.#leaving(problemResponse(UNREACHABLE, request, script), info.completed);
+    } finally {
+      unwatch();
     }
   }
 

@@ -111,6 +111,31 @@ Deno.test("a visitor who leaves in the middle of an answer counts once", options
   });
 });
 
+Deno.test(
+  "who asks, and about what, is the front's word and not the visitor's",
+  options,
+  async () => {
+    await withFront(async (front) => {
+      const app = host((request) => Response.json([...request.headers]));
+      front.serve(app.origin, isApp);
+      const said = {
+        "cf-connecting-ip": "192.0.2.1",
+        "mf-original-url": "http://elsewhere.test/",
+        "mf-cf-blob": "{}",
+        "x-forwarded-host": "elsewhere.test",
+      };
+      const heard = new Map<string, string>(
+        await (await fetch(`${front.url}/call`, { headers: said })).json(),
+      );
+      assert.equal(heard.get("cf-connecting-ip"), "127.0.0.1");
+      for (const name of ["mf-original-url", "mf-cf-blob", "x-forwarded-host"]) {
+        assert.equal(heard.has(name), false, name);
+      }
+      await app.stop();
+    });
+  },
+);
+
 Deno.test("bodies stream both ways, and the host sees the visitor's address", options, async () => {
   await withFront(async (front) => {
     const echo = host((request) => {

@@ -30,6 +30,11 @@ export interface HostOptions {
 export interface DevHost {
   /** Runs the build that is in `dist` now; resolves with its origin when it accepts connections. */
   load(): Promise<string>;
+  /**
+   * Path of a Unix socket of what {@link DevHost.load} has loaded: it takes requests as a proxy does, by their whole
+   * URL. A process sees at once that such a connection is closed.
+   */
+  readonly socket?: string | undefined;
   /** Says that a build may come soon. Never rejects. */
   expect(): Promise<void>;
   /** Ends it and everything it started. */

@@ -12,12 +12,14 @@ export interface Upstream {
   /** Origin, `http://127.0.0.1:PORT`. */
   readonly origin: string;
   readonly client: Deno.HttpClient;
+  /** True: the client's requests go to the app itself, whatever host their URL names. */
+  readonly direct: boolean;
 }
 
 /** Who is asking. */
 export interface Visitor {
   readonly address: string;
-  /** Aborted when the visitor has gone before the answer was complete. */
+  /** Aborted when the visitor has gone before the answer began. */
   readonly gone: AbortSignal;
 }
 
@@ -52,7 +54,8 @@ export async function passOn(
 ): Promise<Response> {
   const headers = endToEnd(request, visitor);
   headers.set("accept-encoding", "identity");
-  const response = await fetch(target(upstream, request, "http"), {
+  const url = upstream.direct ? request.url : target(upstream, request, "http");
+  const response = await fetch(url, {
     method: request.method,
     headers,
     body: request.body,
@@ -130,8 +133,11 @@ function pass(event: CloseEvent, to: WebSocket): void {
 
 function endToEnd(request: Request, visitor: Visitor): Headers {
   const headers = new Headers(request.headers);
-  for (const name of [...HOP_BY_HOP, "x-forwarded-host", "mf-original-url"]) headers.delete(name);
+  for (const name of [...HOP_BY_HOP, "x-forwarded-host"]) headers.delete(name);
+  // What they say is believed by miniflare and workerd.
+  for (const name of [...headers.keys()]) if (name.startsWith("mf-")) headers.delete(name);
   headers.append("x-forwarded-for", visitor.address);
+  headers.set("cf-connecting-ip", visitor.address);
   return headers;
 }
 

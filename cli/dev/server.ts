@@ -203,7 +203,8 @@ class Session {
       await this.#migrate(built);
       await this.#front.hold();
       const isApp = appPaths(addressesOf(built.manifest));
-      this.#front.serve(await this.#host.load(), isApp);
+      const origin = await this.#host.load();
+      this.#front.serve(origin, isApp, this.#host.socket);
       if (this.#options.watch) this.#measureLater();
       return true;
     } catch (error) {

@@ -13,6 +13,8 @@ const STANDBY_MS = 200;
 export interface Standby {
   /** Where it listens, once {@link Standby.load} has resolved. */
   readonly origin: string;
+  /** See {@link DevHost.socket}. */
+  readonly socket?: string | undefined;
   /** Gets ready, since a build may come soon. Never rejects. */
   expect(): Promise<void>;
   /** True where it is up, and what it has loaded is what the build in `dist` would load. */
@@ -46,6 +48,11 @@ export class StandbyHost implements DevHost {
   /** Nothing is started before the first {@link StandbyHost.load}. */
   constructor(options: StandbyOptions) {
     this.#options = options;
+  }
+
+  /** That of the process that serves. */
+  get socket(): string | undefined {
+    return this.#running?.socket;
   }
 
   /** Loads the build in `dist` into the process that waits. */

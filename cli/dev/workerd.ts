@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import process from "node:process";
 import type { Readable } from "node:stream";
 import { pathToFileURL } from "node:url";
@@ -17,9 +17,18 @@ import type { HostOptions } from "./host.ts";
 import type { SourceLines } from "./source_lines.ts";
 import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, DURABLE_OBJECTS } from "./worker_config.ts";
 
-/** A running miniflare. */
-export type Miniflare = InstanceType<MiniflareModule["Miniflare"]>;
+type Miniflare = InstanceType<MiniflareModule["Miniflare"]>;
 type MiniflareOptions = ConstructorParameters<MiniflareModule["Miniflare"]>[0];
+
+/** A running workerd. */
+export interface Workerd {
+  /** Of its TCP port, where miniflare's own Worker stands before the app. */
+  readonly origin: string;
+  /** See `DevHost.socket`. */
+  readonly socket: string | undefined;
+  /** Ends it. */
+  stop(): Promise<void>;
+}
 
 /** One of a Worker's modules. */
 export interface WorkerModule {
@@ -52,14 +61,28 @@ export async function startWorkerd(
   options: HostOptions,
   lines: SourceLines,
   code: WorkerCode,
-): Promise<Miniflare> {
+): Promise<Workerd> {
+  const place = socketPlace();
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   const before = new Map(signals.map((signal) => [signal, process.listeners(signal)]));
   try {
-    const miniflare = new module.Miniflare(settings(module, options, lines, code));
-    await miniflare.ready;
-    return miniflare;
+    const miniflare: Miniflare = new module.Miniflare({
+      ...settings(module, options, lines, code, () => removeSocket(place)),
+      ...(place === null
+        ? {}
+        : { unsafeDirectSockets: [{ host: `unix:${place}`, port: 0, proxy: true }] }),
+    });
+    const { origin } = await miniflare.ready;
+    return {
+      origin,
+      socket: place === null ? undefined : socketOf(place),
+      stop: async () => {
+        await miniflare.dispose();
+        removePlace(place);
+      },
+    };
   } catch (cause) {
+    removePlace(place);
     throw new KontractError(
       "BUILD_FAILED",
       `workerd does not run this build: ${cause instanceof Error ? cause.message : cause}`,
@@ -74,11 +97,47 @@ export async function startWorkerd(
   }
 }
 
+/**
+ * Where a socket of the app's own may lie; null where there are none, or their names would be too long. workerd
+ * notices that a client has left before its answer by this alone: of a TCP connection it only sees a reset.
+ */
+function socketPlace(): string | null {
+  if (Deno.build.os === "windows") return null;
+  const place = join(Deno.makeTempDirSync({ prefix: "kontract_" }), "app");
+  const near = relative(Deno.cwd(), place);
+  if (place.length <= LONGEST_SOCKET) return place;
+  if (near.length <= LONGEST_SOCKET) return near;
+  removePlace(place);
+  return null;
+}
+
+/** What the socket of `place` is called: as a host with a port, which is what miniflare takes. */
+function socketOf(place: string): string {
+  return `${place}:0`;
+}
+
+function removeSocket(place: string | null): void {
+  if (place === null) return;
+  try {
+    Deno.removeSync(socketOf(place));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** Of a Unix socket's name on any system, without what miniflare appends. */
+const LONGEST_SOCKET = 100;
+
+function removePlace(place: string | null): void {
+  if (place !== null) Deno.removeSync(dirname(place), { recursive: true });
+}
+
 function settings(
   module: MiniflareModule,
   options: HostOptions,
   lines: SourceLines,
   { modules, later }: WorkerCode,
+  begins: () => void,
 ): MiniflareOptions {
   const durableObjects = Object.fromEntries(
     Object.entries(DURABLE_OBJECTS).map((
@@ -103,6 +162,8 @@ function settings(
     bindings: { ...options.env },
     cf: false,
     handleRuntimeStdio(stdout: Readable, stderr: Readable) {
+      // Before the process is told what to listen on. Where one ended by itself miniflare starts the next.
+      begins();
       options.output(webStream(stdout).pipeThrough(lines.stream()), "stdout");
       options.output(webStream(stderr).pipeThrough(lines.stream()), "stderr");
     },

@@ -10,7 +10,7 @@ import type { DevHost, HostOptions } from "./host.ts";
 import { SourceLines } from "./source_lines.ts";
 import { StandbyHost } from "./standby_host.ts";
 import { scripts, WorkerModules } from "./worker_modules.ts";
-import { type Miniflare, startWorkerd, workerFolder } from "./workerd.ts";
+import { startWorkerd, type Workerd, workerFolder } from "./workerd.ts";
 import { WorkersStandby } from "./workers_standby.ts";
 
 /** Entry module of the bundle, in `dist/worker`. */
@@ -31,18 +31,19 @@ export function workersHost(options: HostOptions): DevHost {
       alone: true,
     });
   }
-  let running: Miniflare | null = null;
+  let running: Workerd | null = null;
   return {
     async load(): Promise<string> {
       const files = scripts(folder, "").filter((path) => path !== WORKER_ENTRY);
       running = await startWorkerd(await loading, options, lines, {
         modules: [WORKER_ENTRY, ...files].map((path) => ({ path: join(folder, path) })),
       });
-      return (await running.ready).origin;
+      return running.origin;
+    },
+    get socket(): string | undefined {
+      return running?.socket;
     },
     expect: () => Promise.resolve(),
-    async stop(): Promise<void> {
-      await running?.dispose();
-    },
+    stop: () => running?.stop() ?? Promise.resolve(),
   };
 }

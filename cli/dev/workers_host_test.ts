@@ -52,8 +52,8 @@ export class DbPoolDO {}
 
 const lazy = (version: string): string => `export const lazy = "${version}";\n`;
 
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 20));
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!await holds()) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 Deno.test(
@@ -191,6 +191,53 @@ export default { fetch: () => new Response(shared) };
       await new Promise((resolve) => setTimeout(resolve, 600));
       await write("app/own.js", `export const own = "bb";\n`);
       assert.equal(await (await fetch(await host.load())).text(), "bb");
+    } finally {
+      await host.stop();
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);
+
+/** Ends the workerd that this process has started, as the system does when memory is short. */
+async function killWorkerd(): Promise<void> {
+  for await (const { name } of Deno.readDir("/proc")) {
+    const read = (file: string): Promise<string> =>
+      Deno.readTextFile(`/proc/${name}/${file}`).catch(() => "");
+    if (!/^\d+$/.test(name) || !(await read("cmdline")).includes("workerd\0serve")) continue;
+    if (new RegExp(`^PPid:\\s+${Deno.pid}$`, "m").test(await read("status"))) {
+      Deno.kill(Number(name), "SIGKILL");
+    }
+  }
+}
+
+Deno.test(
+  "a workerd that ended by itself is started again, at its socket too",
+  options,
+  async () => {
+    const folder = await Deno.makeTempDir({ prefix: "kontract_standby_" });
+    const worker = join(folder, "dist", "worker");
+    await Deno.mkdir(worker, { recursive: true });
+    await Deno.writeTextFile(join(worker, "shared.js"), shared(""));
+    const entry = `export { SessionDO, KvcDO, ChangeHubDO, DbPoolDO } from "./shared.js";
+export default { fetch: (request) => new Response(request.url) };
+`;
+    await Deno.writeTextFile(join(worker, "worker.js"), entry);
+    const host = workersHost({
+      dist: join(folder, "dist"),
+      state: join(folder, "state"),
+      env: {},
+      again: false,
+      output: (stream) => void stream.pipeTo(new WritableStream()).catch(() => {}),
+    });
+    try {
+      await host.load();
+      const client = Deno.createHttpClient({ proxy: { transport: "unix", path: host.socket! } });
+      const asked = (): Promise<string | null> =>
+        fetch("http://any.test/path", { client }).then((answer) => answer.text(), () => null);
+      assert.equal(await asked(), "http://any.test/path");
+      await killWorkerd();
+      await until(async () => await asked() === "http://any.test/path");
+      client.close();
     } finally {
       await host.stop();
       await Deno.remove(folder, { recursive: true });

@@ -16,7 +16,7 @@ import type { HostOptions } from "./host.ts";
 import type { SourceLines } from "./source_lines.ts";
 import type { Standby } from "./standby_host.ts";
 import type { ModuleTexts, WorkerModules } from "./worker_modules.ts";
-import { type Miniflare, startWorkerd, workerFolder } from "./workerd.ts";
+import { startWorkerd, type Workerd, workerFolder } from "./workerd.ts";
 
 const ENTRY = "./worker.js";
 const RUNNER = "kontract-runner.js";
@@ -42,21 +42,22 @@ interface LoadedCode {
 /** A process without a build. */
 export class WorkersStandby implements Standby {
   readonly origin: string;
-  readonly #miniflare: Miniflare;
+  readonly socket: string | undefined;
+  readonly #workerd: Workerd;
   readonly #path: string;
   readonly #input: WorkersStandbyInput;
   readonly #code: LoadedCode;
   #stopping: Promise<void> | null = null;
 
   private constructor(
-    origin: string,
-    miniflare: Miniflare,
+    workerd: Workerd,
     path: string,
     input: WorkersStandbyInput,
     code: LoadedCode,
   ) {
-    this.origin = origin;
-    this.#miniflare = miniflare;
+    this.origin = workerd.origin;
+    this.socket = workerd.socket;
+    this.#workerd = workerd;
     this.#path = path;
     this.#input = input;
     this.#code = code;
@@ -73,16 +74,15 @@ export class WorkersStandby implements Standby {
     const code = { texts, shared: sharedModule(texts) };
     if (ahead && code.shared === null) return null;
     const path = `/${crypto.randomUUID()}`;
-    const miniflare = await startWorkerd(await loading, options, lines, {
+    const workerd = await startWorkerd(await loading, options, lines, {
       modules: [{
         path: join(workerFolder(options), RUNNER),
         contents: runner(path, code.shared),
       }],
       later: (asked) => code.texts.get(asked),
     });
-    const { origin } = await miniflare.ready;
-    if (ahead) await posted(`${origin}${path}?${WARM}`);
-    return new WorkersStandby(origin, miniflare, path, input, code);
+    if (ahead) await posted(`${workerd.origin}${path}?${WARM}`);
+    return new WorkersStandby(workerd, path, input, code);
   }
 
   /** Lets the package ask the database something. */
@@ -112,7 +112,7 @@ export class WorkersStandby implements Standby {
 
   /** Ends the process. */
   stop(): Promise<void> {
-    return this.#stopping ??= this.#miniflare.dispose();
+    return this.#stopping ??= this.#workerd.stop();
   }
 }
 

@@ -33,6 +33,7 @@ import { parseOrigins } from "../origins.ts";
 import { type ServerDefinition, serverOptions } from "../server_options.ts";
 import { denoPorts } from "./ports.ts";
 import { serveStatic } from "./static_files.ts";
+import { hushSignalNotice } from "./signal_notice.ts";
 import { addressOf, askedUpgrade } from "./address.ts";
 import { upgrade } from "./socket.ts";
 
@@ -106,6 +107,7 @@ const OWN_SECRETS: ReadonlySet<string> = new Set([
  * @throws {KontractError} `CONFIG` where a setting is missing or unusable
  */
 export function createServer(app: AppDefinition, options: ServerOptions = {}): KontractServer {
+  hushSignalNotice();
   const env = options.env ?? ((name: string) => Deno.env.get(name));
   const secrets = parseSecrets(env("KONTRACT_SECRET"));
   const stateDir = env("KONTRACT_STATE_DIR");

@@ -58,6 +58,33 @@ export const ticks = backend({ readOnly: true }, async function* (name: string) 
     left.push(name);
   }
 });
+/** Writes, and then waits for its caller to leave. */
+export const stay = backend(
+  { timeout: 60_000, http: { method: "POST", path: "/api/stay" } },
+  async (name: string): Promise<void> => {
+    await env.storage.samples.set(name, { count: 1n, at: new Date(0), values: Float64Array.of(), names: new Map() });
+    left.push("began " + name);
+    const { signal } = ctx;
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    left.push(name + " " + signal.reason.code);
+  },
+);
+/** Takes one piece of what is sent and leaves. */
+export const head = backend({}, async (pieces: AsyncIterable<Uint8Array>): Promise<number> => {
+  for await (const piece of pieces) return piece.length;
+  return 0;
+});
+/** Gives back two of them. */
+export const heads = backend({}, async function* (pieces: AsyncIterable<Uint8Array>) {
+  let count = 0;
+  for await (const piece of pieces) {
+    yield piece.length;
+    if (++count === 2) return;
+  }
+});
+export const kept = backend({ readOnly: true }, async (name: string): Promise<boolean> =>
+  await env.storage.samples.get(name) !== null
+);
 export const whoLeft = backend({ readOnly: true }, () => Promise.resolve(left));
 export const plain = backend(
   { readOnly: true, http: { method: "GET", path: "/api/plain.txt" } },
@@ -74,8 +101,9 @@ export const tell = backend({ readOnly: true }, async () => {
   "web/api/plain.txt": "of the file\n",
   "web/api/other.txt": "of the file\n",
   "web/index.html": `<!doctype html><script type="module" src="./main.ts"></script>`,
-  "web/main.ts": `import { client, keep, share, ticks, tell, untrue, whoLeft } from "@/client";
-export { client, keep, share, ticks, tell, untrue, whoLeft };
+  "web/main.ts":
+    `import { client, head, heads, keep, share, ticks, tell, untrue, whoLeft } from "@/client";
+export { client, head, heads, keep, share, ticks, tell, untrue, whoLeft };
 `,
 };
 
@@ -101,6 +129,8 @@ interface Page {
   ticks(name: string): AsyncGenerator<number>;
   whoLeft(): Promise<string[]>;
   untrue(): Promise<string>;
+  head(pieces: AsyncIterable<Uint8Array>): Promise<number>;
+  heads(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<number>;
   share(kind: string): Promise<void>;
   tell(): Promise<number>;
 }
@@ -166,6 +196,19 @@ for (const host of HOST_NAMES) {
           }, { code: "DEADLINE_EXCEEDED" });
         });
 
+        await t.step(
+          `who leaves what is sent to it over ${over} is heard all the same`,
+          async () => {
+            const pieces = async function* (): AsyncGenerator<Uint8Array> {
+              while (true) yield await Promise.resolve(new Uint8Array(50_000));
+            };
+            for (let i = 0; i < 10; i++) {
+              assert.equal(await page.head(pieces()), 50_000);
+              assert.deepEqual(await Array.fromAsync(page.heads(pieces())), [50_000, 50_000]);
+            }
+          },
+        );
+
         await t.step(`rows of every kind are followed over ${over}, filtered by them`, async () => {
           const filter = { count: { gt: 6n }, at: new Date(1000) };
           const subscription = page.client.subscribe("samples", { filter });
@@ -186,6 +229,31 @@ for (const host of HOST_NAMES) {
         leave.abort();
         await until(async () => (await page.whoLeft()).includes("plain"));
       });
+
+      for (const path of ["/rpc/stay", "/api/stay"]) {
+        await t.step(
+          `who leaves ${path} before its answer cancels it, and nothing is written`,
+          async () => {
+            const leave = new AbortController();
+            const body = path === "/rpc/stay"
+              ? JSON.stringify([path])
+              : JSON.stringify({ name: path });
+            const asked = fetch(url + path, {
+              method: "POST",
+              headers,
+              body,
+              signal: leave.signal,
+            });
+            const seen = async (word: string): Promise<boolean> =>
+              (await (await rpc("whoLeft")).json()).result.includes(word);
+            await until(() => seen(`began ${path}`));
+            leave.abort();
+            await assert.rejects(asked, { name: "AbortError" });
+            await until(() => seen(`${path} CANCELLED`));
+            assert.deepEqual(await (await rpc("kept", [path])).json(), { result: false });
+          },
+        );
+      }
 
       await t.step("an EventSource gets rows as JSON, and filters by JSON", async () => {
         const leave = new AbortController();
