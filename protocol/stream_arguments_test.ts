@@ -436,3 +436,52 @@ Deno.test("over HTTP what is left of an argument its function has left is not he
   const inputs = [new Source(1000, 1000), new Source(7, 1000)];
   assert.equal(text(await transport.call(SUM, EMPTY, { ...WRITE, inputs })), "7000");
 });
+
+Deno.test("over HTTP an endless body is left, its connection goes on, and its source is told", async () => {
+  const functions = new Functions();
+  const ends: Promise<unknown>[] = [];
+  await using gateway = await serveGateway(
+    functions.dispatch,
+    { limits: SMALL },
+    (request, next) => {
+      // What the server reads of the body, seen to its end.
+      const [seen, read] = request.body!.tee();
+      ends.push(Array.fromAsync(seen).then(() => "ended", () => "broken"));
+      return next(new Request(request.url, { ...INIT, headers: request.headers, body: read }));
+    },
+  );
+  using transport = connect(gateway, "HTTP");
+  for (const op of [FIRST, IGNORE]) {
+    const source = new Source(Infinity, 10_000);
+    const answered = transport.call(op, EMPTY, { ...WRITE, inputs: [source] });
+    assert.equal(text(await answered), op === FIRST ? "10000" : "ignored");
+    await source.left.promise;
+  }
+  const source = new Source(Infinity, 10_000);
+  for await (const element of transport.stream(ECHO, EMPTY, { ...WRITE, inputs: [source] })) {
+    assert.equal(element.length, 10_000);
+    break;
+  }
+  await source.left.promise;
+  // The handshake, two that were answered, and one that the caller has left.
+  assert.deepEqual(await Promise.all(ends), ["ended", "ended", "ended", "broken"]);
+});
+
+const INIT = { method: "POST", duplex: "half" };
+
+Deno.test("a refusal does not read a body that never ends for ever", async () => {
+  const server = makeServer({ limits: SMALL });
+  let sent = 0;
+  const body = new ReadableStream<Uint8Array>({
+    pull: (controller) => {
+      sent += 1 << 20;
+      controller.enqueue(new Uint8Array(1 << 20));
+    },
+  });
+  const headers = { "content-type": "application/raystream" };
+  const request = new Request("http://gateway.test/raystream", { ...INIT, headers, body });
+  const response = await server.handle(request, () => assert.fail("nothing runs"));
+  assert.equal(response.status, 400);
+  assert.equal((await response.bytes()).length, 16);
+  assert.ok(sent < 70 << 20, `${sent} bytes`);
+});
