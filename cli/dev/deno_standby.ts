@@ -58,6 +58,11 @@ export class DenoStandby implements Standby {
 
   /** Lets the package ask the database something. */
   async expect(): Promise<void> {
+    try {
+      await answering(this.#process, this.#port);
+    } catch {
+      return; // `fits` will find it so, too.
+    }
     await (await this.#post("?expect"))?.body?.cancel();
   }
 
