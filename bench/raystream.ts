@@ -3,11 +3,14 @@
  *
  * The server is another process. Both sides start and end with values: plain JSON as anyone would write it,
  * sealed calls with generated codecs. Rounds are interleaved and medians compared, so only the ratios mean
- * anything. Uploads have two floors beside them: the same bytes over the same transport, sealed in pieces of
- * a frame with the bare cipher and opened so at the server, first all before any is sent (`floor`), then one
- * by one, so that sealing, sending and opening overlap as far as there are processors (`overlapped`). No
- * sealed upload can be quicker than both. WebSockets are npm `ws` on the client, since Deno's own does not
- * switch Nagle's algorithm off.
+ * anything. Over a WebSocket plain JSON is one message for each call, as the libraries that carry it have it;
+ * sealed calls that are made together share a frame, as they do everywhere.
+ *
+ * Uploads have two floors beside them: the same bytes over the same transport, sealed in pieces of a frame
+ * with the bare cipher and opened so at the server, first all before any is sent (`floor`), then one by one,
+ * so that sealing, sending and opening overlap as far as there are processors (`overlapped`). No sealed upload
+ * can be quicker than both. WebSockets are npm `ws` on the client, since Deno's own does not switch Nagle's
+ * algorithm off.
  *
  * @module
  */

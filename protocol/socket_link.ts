@@ -3,8 +3,8 @@
  * WebSocket message holds one or more whole frames; the first thing that is wrong breaks the link for
  * good.
  *
- * What is sent in one turn leaves as one WebSocket message, at its end, small messages in one frame. A host that hibernates gives
- * `persist`. It is called with the new positions after frames were sealed and **before** they leave, and
+ * What is sent in one turn leaves at its end, small messages together in one frame; where they are many, as
+ * they come, in frames of sixteen. A host that hibernates gives `persist`. It is called with the new positions after frames were sealed and **before** they leave, and
  * after frames were opened, always in the same turn; it must store them durably before it returns. So a
  * nonce that was on the wire is never used again.
  *
@@ -18,7 +18,7 @@ import { decodeBatch, encodeBatch, ENTRY_HEADER } from "./batch.ts";
 import { FrameFlag, FrameSplitter, FrameType } from "./frames.ts";
 import type { RayLimits } from "./limits.ts";
 import { fragments, type RayMessage } from "./message_state.ts";
-import { type InnerFrame, MAX_FRAGMENT } from "./sealed_frame.ts";
+import type { InnerFrame } from "./sealed_frame.ts";
 import { StreamOpener, type StreamPosition, StreamSealer } from "./stream_state.ts";
 
 /** The part of a WebSocket that is used here. */
@@ -59,8 +59,10 @@ export interface LinkOptions {
 // A peer that stops reading must not make us hold more than this.
 const MAX_BUFFERED = 32 << 20;
 
-// What is sent together fits into one frame.
-const MAX_TOGETHER = MAX_FRAGMENT;
+// What shares a frame. More would save little and make each end wait while the other one works: with these,
+// 32 calls in flight are two groups, of which one is at the gateway while the other is at the client.
+const MAX_TOGETHER = 16 << 10;
+const MANY_TOGETHER = 16;
 
 // Larger messages are sealed where they lie: a batch would copy them.
 const MAX_BATCHED = 16 << 10;
@@ -110,7 +112,7 @@ export class SocketLink {
   send(message: RayMessage): void {
     if (this.#closed) return;
     const size = ENTRY_HEADER + message.payload.length;
-    if (this.#held + size > MAX_TOGETHER) this.#flush();
+    if (this.#held + size > MAX_TOGETHER || this.#waiting.length === MANY_TOGETHER) this.#flush();
     if (this.#waiting.push(message) === 1) queueMicrotask(() => this.#flush());
     this.#held += size;
   }
