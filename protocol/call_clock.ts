@@ -19,7 +19,17 @@ export class CallClock {
   readonly #entries = new Set<ClockEntry>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #wakes = Infinity;
+  #now: number | undefined;
   #closed = false;
+
+  /** The monotonic clock, read once for all calls of a turn: each reading is a call into the host. */
+  now(): number {
+    if (this.#now === undefined) {
+      this.#now = performance.now();
+      queueMicrotask(() => (this.#now = undefined));
+    }
+    return this.#now;
+  }
 
   /** Watches `entry`; on a closed clock it fails at once. */
   add(entry: ClockEntry): void {

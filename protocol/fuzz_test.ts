@@ -208,6 +208,7 @@ for (const seed of SEEDS) {
       const client = new SocketClient({
         ...{ crypto: cheap, pin, app: "a", socket: wire, lane: random.bytes(8) },
         takeNumber: () => reqno++,
+        now: () => performance.now(),
       });
       const started = client.start();
       while (wire.init === undefined) await setImmediate();

@@ -127,7 +127,7 @@ export function watchCall(
   };
   const cancel = (): void => end(new KontractError("CANCELLED"));
   const wait = timeout >= 0 ? timeout : 0;
-  const entry = { deadline: performance.now() + wait, fail: end };
+  const entry = { deadline: clock.now() + wait, fail: end };
   const stop = (): void => {
     clock.delete(entry);
     signal?.removeEventListener("abort", cancel);

@@ -51,6 +51,8 @@ export interface SocketClientOptions {
   /** Of the transport: numbers go on over reconnects. */
   readonly lane: Uint8Array;
   readonly takeNumber: () => bigint;
+  /** The monotonic clock. */
+  readonly now: () => number;
 }
 
 // The server ends a session after 24 hours; new calls move to a new one before that.
@@ -72,7 +74,6 @@ export class SocketClient {
   #expected: bigint | undefined;
   #closed = false;
   #heardAt = 0;
-  #usedAt = 0;
 
   /** Over a socket that is open. */
   constructor(options: SocketClientOptions) {
@@ -91,7 +92,7 @@ export class SocketClient {
   /** True where new calls should go to another connection. */
   get stale(): boolean {
     return this.#closed || this.#stream > MAX_STREAM ||
-      performance.now() - this.#startedAt > RENEW_AFTER;
+      this.#options.now() - this.#startedAt > RENEW_AFTER;
   }
 
   /** Calls that wait for their end. */
@@ -102,11 +103,6 @@ export class SocketClient {
   /** When the gateway last said something, on the monotonic clock. */
   get heardAt(): number {
     return this.#heardAt;
-  }
-
-  /** When a call last began or something came. */
-  get usedAt(): number {
-    return Math.max(this.#heardAt, this.#usedAt);
   }
 
   /** Sends a call. Only after {@link start}. */
@@ -128,7 +124,6 @@ export class SocketClient {
       link.send({ type, stream: 0, op: ControlOp.NUMBER, payload: number });
     }
     this.#expected = reqno + 1n;
-    this.#usedAt = performance.now();
     if (token !== this.#token) {
       const bytes = utf8(token ?? "");
       link.send({ type, stream: 0, op: ControlOp.AUTHENTICATE, payload: bytes });

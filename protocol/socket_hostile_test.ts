@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createCipheriv } from "node:crypto";
+import type { KontractError } from "../_internal/errors.ts";
 import { decodeBatch, encodeBatch } from "./batch.ts";
 import { type Bytes, concat, EMPTY, randomBytes, utf8 } from "./bytes.ts";
 import { initiate } from "./client_handshake.ts";
@@ -323,6 +324,28 @@ Deno.test("cancelling twice, or what has ended, is fine", async () => {
   await peer.send({ type: FrameType.HEARTBEAT, stream: 0, op: 0, payload: EMPTY });
   assert.deepEqual(peer.answers().map(({ op }) => op), [1]);
   assert.equal(peer.wire.code, undefined);
+});
+
+Deno.test("a function that looks only after CANCEL finds its signal aborted and its arguments closed", async () => {
+  const cancelled = Promise.withResolvers<void>();
+  const found: unknown[] = [];
+  const peer = await connect(async (request) => {
+    await cancelled.promise;
+    const { signal } = request;
+    found.push(signal.aborted, signal === request.signal);
+    try {
+      request.input(0);
+    } catch (error) {
+      found.push((error as KontractError).code);
+    }
+    return echo(request);
+  });
+  await peer.send({});
+  await peer.send({ type: FrameType.CANCEL, payload: EMPTY });
+  cancelled.resolve();
+  await settled();
+  assert.deepEqual(found, [true, true, "CANCELLED"]);
+  assert.deepEqual(peer.answers().map(({ type }) => type), [FrameType.RPC_RESPONSE]);
 });
 
 Deno.test("NUMBER sets lane and number of the next calls", async () => {

@@ -61,7 +61,7 @@ const MAX_BUFFERED = 32 << 20;
 
 // What shares a frame. More would save little and make each end wait while the other one works: with these,
 // 32 calls in flight are two groups, of which one is at the gateway while the other is at the client.
-const MAX_TOGETHER = 16 << 10;
+const MAX_TOGETHER = 32 << 10;
 const MANY_TOGETHER = 16;
 
 // Larger messages are sealed where they lie: a batch would copy them.

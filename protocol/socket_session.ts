@@ -17,7 +17,8 @@ import { FrameType } from "./frames.ts";
 import { RayTransport } from "./hello.ts";
 import { type RayLimits, resolveLimits } from "./limits.ts";
 import type { RayMessage } from "./message_state.ts";
-import { type Dispatch, SYSTEM_OPS } from "./rpc.ts";
+import { OpenCall } from "./open_call.ts";
+import { type Dispatch, type RpcCall, SYSTEM_OPS } from "./rpc.ts";
 import {
   errorMessage,
   finalMessage,
@@ -28,14 +29,7 @@ import {
 import { readToken } from "./server_request.ts";
 import { respond } from "./server_handshake.ts";
 import type { ServerKeys } from "./server_keys.ts";
-import {
-  ControlOp,
-  costOf,
-  CreditGate,
-  decodeCredit,
-  decodeNumber,
-  encodeCredit,
-} from "./socket_control.ts";
+import { ControlOp, costOf, decodeCredit, decodeNumber, encodeCredit } from "./socket_control.ts";
 import { InputBudget } from "./input_budget.ts";
 import { CallInputs } from "./socket_input.ts";
 import { CloseCode, type LinkPositions, type RaySocket, SocketLink } from "./socket_link.ts";
@@ -76,13 +70,6 @@ export interface SavedSocket {
 
 // Design: a session ends after a day, whatever it sent.
 const MAX_AGE = 24 * 3_600_000;
-
-interface OpenCall {
-  readonly op: number;
-  readonly abort: AbortController;
-  readonly credit: CreditGate;
-  readonly inputs: CallInputs;
-}
 
 /** One WebSocket at the server. */
 export class SocketSession {
@@ -199,7 +186,7 @@ export class SocketSession {
       case FrameType.RPC_RESPONSE:
         return this.#input(message);
       case FrameType.CANCEL:
-        this.#known(stream)?.abort.abort();
+        this.#known(stream)?.abort();
         return;
       case FrameType.CREDIT:
         this.#known(stream)?.credit.grant(decodeCredit(message.payload));
@@ -233,7 +220,7 @@ export class SocketSession {
   #input({ type, stream, op, payload }: RayMessage): void {
     const call = this.#known(stream);
     if (call === undefined) return;
-    const input = call.inputs.get(op);
+    const input = call.inputs?.get(op);
     if (input === undefined) throw new KontractError("RAY_PROTOCOL"); // never asked for
     if (type === FrameType.EVENT) input.push(payload);
     else input.end();
@@ -258,23 +245,20 @@ export class SocketSession {
     this.#lastStream = stream;
     const reqno = this.#reqno++;
     if (reqno > 0xffff_ffff_ffff_fffen) throw new KontractError("RAY_PROTOCOL");
-    const call: OpenCall = {
-      op,
-      abort: new AbortController(),
-      credit: new CreditGate(),
-      inputs: this.#inputsOf(stream),
-    };
+    const call = new OpenCall(op, () => this.#inputsOf(stream));
     this.#calls.set(stream, call);
-    const { signal } = call.abort;
-    signal.addEventListener("abort", () => call.inputs.abort(), { once: true });
-    const identity = { token: this.#token, lane: this.#lane, reqno };
-    const input = (argument: number): AsyncIterable<Uint8Array> =>
-      call.inputs.open(argument).read();
-    this.#run(call, { op, payload, signal, input, ...identity }, stream, link).catch(
-      (error: unknown) => {
-        this.#fail(error);
+    const request: RpcCall = {
+      op,
+      payload,
+      token: this.#token,
+      lane: this.#lane,
+      reqno,
+      get signal() {
+        return call.signal;
       },
-    );
+      input: (argument) => call.input(argument),
+    };
+    this.#run(call, request, stream, link).catch((error: unknown) => this.#fail(error));
   }
 
   // One that was cancelled may take a while to end, and its client has left it already.
@@ -282,14 +266,14 @@ export class SocketSession {
     if (op !== SYSTEM_OPS.SUBSCRIBE) return false;
     let open = 0;
     for (const call of this.#calls.values()) {
-      if (call.op === op && !call.abort.signal.aborted) open++;
+      if (call.op === op && !call.aborted) open++;
     }
     return open > this.#limits.subscriptions;
   }
 
   async #run(
     call: OpenCall,
-    request: Parameters<Dispatch>[0],
+    request: RpcCall,
     stream: number,
     link: SocketLink,
   ): Promise<void> {
@@ -301,12 +285,12 @@ export class SocketSession {
       ? await this.#pump(call, target, reply.elements, link)
       : finalMessage(target, reply, this.#limits);
     this.#calls.delete(stream);
-    call.inputs.abort();
+    call.end();
     link.send(final);
   }
 
   async #pump(
-    { abort: { signal }, credit }: OpenCall,
+    { signal, credit }: OpenCall,
     target: { readonly stream: number; readonly op: number },
     elements: AsyncIterable<Uint8Array>,
     link: SocketLink,
@@ -341,6 +325,6 @@ export class SocketSession {
     this.#phase = "closed";
     if (this.#link === undefined) this.#options.socket.close(code);
     else this.#link.close(code);
-    for (const call of this.#calls.values()) call.abort.abort();
+    for (const call of this.#calls.values()) call.abort();
   }
 }

@@ -87,7 +87,7 @@ class SocketTransport implements SocketLine {
   call(op: number, payload: Uint8Array, options: TransportCallOptions): Promise<Uint8Array> {
     const timeout = this.#options.timeout ?? 60_000;
     const pending = new PendingCall(op, payload, options, timeout, this.#clock);
-    if (!pending.settled) void this.#send(pending);
+    if (!pending.settled) this.#send(pending);
     return pending.result;
   }
 
@@ -136,20 +136,25 @@ class SocketTransport implements SocketLine {
     this.#connection?.then((client) => client.close(CloseCode.NORMAL, error), () => {});
   }
 
-  async #send(pending: PendingCall): Promise<void> {
-    const { op, payload, options } = pending;
+  // Without waiting where it can be: calls of one turn then leave together.
+  #send(pending: PendingCall): void {
+    const known = this.#client;
+    if (known?.stale === false) return this.#begin(pending, known);
+    this.#connected().then((client) => this.#begin(pending, client), (error) => {
+      this.#fail(pending, new PostError(error, pending.reqno !== undefined));
+    });
+  }
+
+  #begin(pending: PendingCall, client: SocketClient): void {
+    if (pending.settled) return;
+    const { op, payload, options, reqno } = pending;
     let begun: { client: SocketClient; stream: number } | undefined;
     const outputs = outputsOf(options, () => begun, (error) => {
       pending.reject(error);
       begun?.client.cancel(begun.stream);
     });
     try {
-      // Without waiting where it can be: calls of one turn then leave in one frame.
-      const known = this.#client;
-      const client = known?.stale === false ? known : await this.#connected();
-      if (pending.settled) return;
-      const { reqno } = pending;
-      const { stream, ...rest } = client.begin({ op, payload, token: options.token, reqno }, {
+      const { stream, reqno: number } = client.begin({ op, payload, token: options.token, reqno }, {
         event: null,
         outputs,
         done: (answer) => pending.resolve(answer),
@@ -159,16 +164,15 @@ class SocketTransport implements SocketLine {
         },
       });
       begun = { client, stream };
-      pending.reqno = rest.reqno;
+      pending.reqno = number;
+      pending.onAbandoned = () => client.cancel(stream);
     } catch (error) {
-      return this.#fail(pending, new PostError(error, pending.reqno !== undefined));
+      this.#fail(pending, new PostError(error, pending.reqno !== undefined));
     }
-    const { client, stream } = begun;
-    pending.onAbandoned = () => client.cancel(stream);
   }
 
   #fail(pending: PendingCall, error: unknown): void {
-    if (!this.#closed.signal.aborted && pending.repeat(error, () => void this.#send(pending))) {
+    if (!this.#closed.signal.aborted && pending.repeat(error, () => this.#send(pending))) {
       return;
     }
     pending.reject(failureOf(error, pending.options.mutation));
@@ -219,6 +223,7 @@ class SocketTransport implements SocketLine {
       const client = new SocketClient({
         ...{ crypto, pin, socket, app: this.#options.app, lane: this.#lane },
         takeNumber: () => this.#reqno++,
+        now: () => this.#clock.now(),
       });
       const lose = (error: KontractError): void => client.close(CloseCode.NORMAL, error);
       const timer = setTimeout(() => {

@@ -27,7 +27,8 @@ export function watchSocket(client: SocketClient, { silence, idle }: SocketPatie
     const now = performance.now();
     const quiet = now - client.heardAt;
     if (client.open === 0) {
-      if (now - client.usedAt > idle) {
+      // No call ends without a word of the gateway.
+      if (quiet > idle) {
         client.close(CloseCode.NORMAL, new KontractError("NETWORK", "The connection was idle."));
       }
     } else if (quiet < silence) asked = 0;
