@@ -35,8 +35,8 @@ const HEADER = 8;
 /** Lists of names that another object's are looked for among. */
 const KEPT_LISTS = 8;
 /** Results up to this length share a buffer of `POOL` bytes. */
-const POOLED = 256;
-const POOL = 2048;
+const POOLED = 2048;
+const POOL = 8192;
 
 let pool = new Uint8Array(POOL);
 let poolAt = 0;
