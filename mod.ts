@@ -44,7 +44,12 @@ export {
   secret,
   type TopicGrantOptions,
 } from "./runtime/env.ts";
-export type { EnvAuth } from "./runtime/env_auth.ts";
+export type { EnvAuth, EnvAuthAdmin } from "./runtime/env_auth.ts";
+export type { Credentials, EnvAccount, Registration } from "./runtime/env_account.ts";
+export type { Me } from "./auth/account.ts";
+export type { CredentialChange } from "./auth/change_credentials.ts";
+export type { SessionTokens } from "./auth/contract.ts";
+export type { HttpFailure, HttpFailureAnswer, HttpOptions } from "./runtime/http_options.ts";
 export type { EnvTenants, TenantInfo } from "./runtime/env_tenants.ts";
 export {
   defineMiddleware,

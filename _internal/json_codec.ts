@@ -16,7 +16,7 @@
  * | union without discriminator | the variant's JSON; `{ "$variant": id, "value": … }` where an earlier variant would take it |
  * | unknown | JSON as it is; `{ "$date": … }`, `$bigint`, `$bytes`, `$map`, `$set`, `$number`, `$undefined`, `$object` for the rest |
  *
- * Unknown keys and `__proto__` are refused. Both directions throw `VALIDATION` with `{ path, expected }`.
+ * Unknown keys are refused, or passed over where that is asked for; `__proto__` is refused always. Both directions throw `VALIDATION` with `{ path, expected }`.
  *
  * @module
  */
@@ -27,12 +27,17 @@ import { Mismatch, type Walk } from "./json_walk.ts";
 import type { Shape, ShapeTable } from "./shape.ts";
 
 /**
- * Plain JSON → a checked value.
+ * Plain JSON → a checked value. `lenient` passes over properties that a shape does not know.
  *
  * @throws {KontractError} `VALIDATION` with data `{ path, expected }`.
  */
-export function jsonDecode(shape: Shape, types: ShapeTable, value: unknown): unknown {
-  return run((walk) => decode(walk, shape, value), types);
+export function jsonDecode(
+  shape: Shape,
+  types: ShapeTable,
+  value: unknown,
+  lenient = false,
+): unknown {
+  return run((walk) => decode(walk, shape, value), types, lenient);
 }
 
 /**
@@ -45,9 +50,9 @@ export function jsonEncode(shape: Shape, types: ShapeTable, value: unknown): unk
   return run((walk) => encode(walk, shape, value), types);
 }
 
-function run(work: (walk: Walk) => unknown, types: ShapeTable): unknown {
+function run(work: (walk: Walk) => unknown, types: ShapeTable, lenient = false): unknown {
   try {
-    return work({ types, depth: 0, tries: 0 });
+    return work({ types, lenient, depth: 0, tries: 0 });
   } catch (error) {
     if (!(error instanceof Mismatch)) throw error;
     const path = error.path.replace(/^\./, "");

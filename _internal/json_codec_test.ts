@@ -137,3 +137,22 @@ Deno.test("a cycle ends in VALIDATION", () => {
     assert.throws(() => jsonEncode(shape, RANDOM_TYPES, cycle), { code: "VALIDATION" });
   }
 });
+
+Deno.test("lenient decoding passes over unknown properties, and over nothing else", () => {
+  const named = (...names: string[]): Shape => ({
+    kind: "object",
+    fields: names.map((name) => ({ name, shape: string, optional: false })),
+  } as unknown as Shape);
+  const lenient = (shape: Shape, json: unknown) => jsonDecode(shape, RANDOM_TYPES, json, true);
+  assert.deepStrictEqual(lenient(named("a"), { a: "1", b: "2" }), { a: "1" });
+  const proto = JSON.parse('{"a":"1","__proto__":{"c":"3"}}');
+  assert.throws(() => lenient(named("a"), proto), { code: "VALIDATION" });
+  assert.throws(() => lenient(named("a"), { a: 1 }), { code: "VALIDATION" });
+  assert.throws(() => lenient(named("a", "b"), { a: "1" }), { code: "VALIDATION" });
+  const union = {
+    kind: "union",
+    variants: [{ id: 0, shape: named("a") }, { id: 1, shape: named("a", "b") }],
+  } as unknown as Shape;
+  assert.deepStrictEqual(lenient(union, { a: "1", b: "2" }), { a: "1", b: "2" });
+  assert.deepStrictEqual(lenient(union, { a: "1", z: "2" }), { a: "1" });
+});

@@ -161,6 +161,7 @@ function decodeObject(walk: Walk, fields: readonly ShapeField[], json: unknown):
       }
     });
   }
+  if (walk.lenient) return value;
   const known = new Set(fields.map((field) => field.name));
   for (const key of Object.keys(source)) {
     if (!known.has(key)) atPath(key, () => must(false, "left out: there is no such field"));
@@ -218,9 +219,18 @@ function decodeUnion(walk: Walk, s: Extract<Shape, { kind: "union" }>, json: unk
     must(variant !== undefined && Object.keys(json).length === 2, "a variant of the union");
     return decode(walk, variant.shape, value);
   }
-  for (const variant of ordered(walk, s)) {
-    const found = attempt(walk, () => decode(walk, variant.shape, json));
-    if (found !== null) return found.value;
+  const { lenient } = walk;
+  try {
+    // A variant that knows every property is meant before one that would pass some over.
+    for (const once of lenient ? [false, true] : [false]) {
+      walk.lenient = once;
+      for (const variant of ordered(walk, s)) {
+        const found = attempt(walk, () => decode(walk, variant.shape, json));
+        if (found !== null) return found.value;
+      }
+    }
+  } finally {
+    walk.lenient = lenient;
   }
   throw new Mismatch("one of the union's types");
 }

@@ -9,6 +9,8 @@ import type { ShapeTable } from "./shape.ts";
 /** State of one encoding or decoding. */
 export interface Walk {
   readonly types: ShapeTable;
+  /** True: properties that a shape does not know are passed over. */
+  lenient: boolean;
   /** Current nesting; bounds the stack and ends cycles. */
   depth: number;
   /** Attempts at union variants; bounds backtracking. */

@@ -25,6 +25,8 @@ export type Bits = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7;
 export interface RouteMeta {
   /** Group the caller must be in, or null. */
   readonly ugroup: string | null;
+  /** Whether a plain request needs a session; `none`: whatever it shows is not looked at. */
+  readonly session: "required" | "optional" | "none";
   /** Bits the route may use at most; effective bits are table ∧ route. */
   readonly perm: Bits;
   /** Endpoint group, for middleware and docs, or null. */
@@ -199,6 +201,8 @@ export interface Manifest {
   readonly execs: readonly ExecDef[];
   /** Named types of parameters and results. */
   readonly types: ShapeTable;
+  /** True where the app's server gives failures at REST addresses a form of its own. */
+  readonly ownErrors?: true;
 }
 
 /** The REST addresses of an app's functions, as in the source. */

@@ -24,11 +24,17 @@ import { parseRow } from "./rows.ts";
 
 /** Answer of `me`. */
 export interface Me {
+  /** Id of the account. */
   readonly owner: string;
+  /** Tenant of the account. */
   readonly tenant: string;
+  /** True until somebody has signed up. */
   readonly anonymous: boolean;
+  /** Groups. */
   readonly ugroups: readonly string[];
+  /** Address, or null until somebody has signed up. */
   readonly email: string | null;
+  /** True where a mailed token came back. */
   readonly emailVerified: boolean;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;

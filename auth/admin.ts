@@ -4,6 +4,8 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
+import type { Principal, SessionTokens } from "./contract.ts";
+import type { CredentialChange } from "./change_credentials.ts";
 import { dropFamilies, findCredential, revokeFamilies } from "./families.ts";
 import type { AuthParts } from "./options.ts";
 import { invalidField, normalizeEmail } from "./parse.ts";
@@ -58,6 +60,17 @@ export interface AuthAdmin {
    * @throws {KontractError} `UNIQUE_VIOLATION`, `VALIDATION`
    */
   importAccount(tenant: string, account: ImportedAccount): Promise<string>;
+  /**
+   * Gives the caller's account another address, another password or both. Nobody's old password is asked for: the
+   * app's code decides what it asks before. A new password ends the owner's other sign-ins.
+   *
+   * @throws {KontractError} `UNIQUE_VIOLATION`, `VALIDATION`, `FORBIDDEN`, `RATE_LIMITED`
+   */
+  changeCredentials(
+    principal: Principal,
+    change: CredentialChange,
+    address: string,
+  ): Promise<SessionTokens>;
   /** Ends all sessions of an owner at once; gives how many. @throws {KontractError} `FORBIDDEN` */
   endSessions(tenant: string, owner: string, actor?: AuthActor): Promise<number>;
   /**

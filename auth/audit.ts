@@ -18,6 +18,7 @@ export type AuditType =
   | "password_hash_unsupported"
   | "password_changed"
   | "password_change_failed"
+  | "email_changed"
   | "reset_requested"
   | "reset_completed"
   | "verification_requested"

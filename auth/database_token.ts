@@ -26,6 +26,12 @@ export const DATABASE_TOKEN_MAX_SECONDS = 60;
 /** `sub` and `fam` of Kontract's own work; no client's owner or family has this form. */
 export const SYSTEM_SUBJECT = "_system";
 
+/**
+ * `sub` and `fam` of all callers without a session together; no client's owner or family has this form. It
+ * owns no rows of a table with `rows: "owner"`: what one guest keeps there would be every guest's.
+ */
+export const GUEST_SUBJECT = "_guest";
+
 /** Whom a database token speaks for. */
 export type DatabaseSubject =
   | { readonly owner: string; readonly tenant: string; readonly family: string }

@@ -12,6 +12,10 @@ import type { AuthOptions } from "./options.ts";
 /** @throws {KontractError} `CONFIG` */
 export function checkAuthOptions(options: AuthOptions): void {
   const { appName, issuer, registration, minPasswordLength, mail, audit } = options;
+  const weak: unknown = options.allowWeakPasswords;
+  if (weak !== undefined && typeof weak !== "boolean") {
+    throw refused("allowWeakPasswords", "true or false", weak);
+  }
   for (const [name, value] of Object.entries({ appName, issuer })) {
     if (value !== undefined && (typeof value !== "string" || value === "" || value.length > 256)) {
       throw refused(name, "a text of 1 to 256 characters", value);

@@ -66,6 +66,8 @@ export interface AuthOptions {
   readonly password?: PasswordScheme;
   /** Characters; 8 where missing and at least. */
   readonly minPasswordLength?: number;
+  /** True judges new passwords by their length alone; false where missing. */
+  readonly allowWeakPasswords?: boolean;
   /** Lifetimes that differ from the defaults. */
   readonly lifetimes?: AuthLifetimes;
   /** Replaces default limits one by one. */
@@ -128,7 +130,11 @@ export function resolveAuthOptions(options: AuthOptions): AuthParts {
     }),
     databaseTokens: new DatabaseTokenIssuer({ secrets, clock }),
     hasher: new PasswordHasher(options.password, options.primitive),
-    policy: { minLength: options.minPasswordLength ?? 8, appName },
+    policy: {
+      minLength: options.minPasswordLength ?? 8,
+      appName,
+      allowWeak: options.allowWeakPasswords ?? false,
+    },
     mailTokens: new KeyRing(secrets, KEY_LABELS.mailToken),
     registration,
     resetLifetime: times.reset,

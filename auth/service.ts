@@ -7,6 +7,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
+import type { CredentialChange } from "./change_credentials.ts";
 import type { AuthActor, AuthAdmin, ImportedAccount } from "./admin.ts";
 import type {
   AuthFunction,
@@ -139,6 +140,15 @@ class Service implements KontractAuth {
 
   async importAccount(tenant: string, account: ImportedAccount): Promise<string> {
     return await (await admin()).importAccount(this.#parts, tenant, account);
+  }
+
+  async changeCredentials(
+    principal: Principal,
+    change: CredentialChange,
+    address: string,
+  ): Promise<SessionTokens> {
+    const { changeCredentials } = await import("./change_credentials.ts");
+    return await changeCredentials(this.#parts, principal, change, address);
   }
 
   async endSessions(tenant: string, owner: string, actor?: AuthActor): Promise<number> {

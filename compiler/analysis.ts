@@ -102,10 +102,11 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
   );
   const reporter = new Reporter(root, diagnostics);
   const { modules, middleware, server: settings } = found.discovery;
+  const settingsFile = settings?.file ?? null;
   const entries = new Set([
     ...[...modules].flatMap(([file, { kind }]) => kind === "boundary" ? [file] : []),
     ...middleware.map((one) => one.file),
-    ...[settings, app.webEntry].filter((file) => file !== null),
+    ...[settingsFile, app.webEntry].filter((file) => file !== null),
   ]);
   for (const source of own) {
     if (found.client.has(source.fileName)) {

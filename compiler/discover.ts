@@ -16,7 +16,7 @@ import { isUnresolved } from "./lower/mod.ts";
 import { middlewareOf, type MiddlewareSource, warnOfIdle } from "./middleware.ts";
 import { BACKEND_OPTIONS, OptionReader, readOptions, routeMeta } from "./options.ts";
 import type { ModuleClass, RouteSource, TableSource } from "./route_source.ts";
-import { definesServer } from "./server_definition.ts";
+import { definesServer, type ServerFound } from "./server_definition.ts";
 import { serverImport } from "./server_imports.ts";
 import { authorText, functionDecorators } from "./shadow.ts";
 import { docBefore, docOf, type Reporter } from "./source_place.ts";
@@ -33,8 +33,8 @@ export interface Discovery {
   readonly refused: ReadonlySet<string>;
   /** By absolute file name. */
   readonly modules: ReadonlyMap<string, ModuleClass>;
-  /** Absolute file name of the module that defines the server, or null. */
-  readonly server: string | null;
+  /** The server's definition, or null. */
+  readonly server: ServerFound | null;
 }
 
 /** Looks through the app's source files; `serverModule` is the one that may define the server. */
@@ -51,7 +51,7 @@ export function discover(
   const errors: ErrorSource[] = [];
   const refused = new Set<string>();
   const modules = new Map<string, ModuleClass>();
-  let server: string | null = null;
+  let server: ServerFound | null = null;
   for (const source of sources) {
     const scan = new ModuleScan(source, kontract, reporter, refused);
     scan.run();
@@ -61,7 +61,7 @@ export function discover(
     for (const [one, node] of scan.middleware) middleware.set(one, node);
     errors.push(...errorClasses(source, kontract));
     modules.set(source.fileName, scan.routes.length > 0 ? { kind: "boundary" } : scan.classify());
-    if (definesServer(source, serverModule, kontract, reporter)) server = source.fileName;
+    server = definesServer(source, serverModule, kontract, reporter) ?? server;
   }
   if (refused.size === 0 && routes.length > 0) {
     const filtered = routes.map(({ name, meta }) => ({ name, egroup: meta.egroup }));

@@ -121,7 +121,7 @@ export class HostOutput {
       const texts = emitServer({
         manifest: { ...withoutPlaces(manifest), build: BUILD_MARK },
         middleware,
-        server,
+        server: server?.file ?? null,
         root: project.root,
         rootFromChunk: relative(join(outdir, "chunks"), project.root).split(sep).join("/"),
       });

@@ -82,6 +82,7 @@ export function makeManifest(input: ManifestInput): Omit<Manifest, "build"> {
     tables,
     execs: execDefs(discovery.execs, input.execLowering, reporter),
     types,
+    ...(discovery.server?.ownErrors === true ? { ownErrors: true } : {}),
   };
 }
 

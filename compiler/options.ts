@@ -16,6 +16,7 @@ import type { Reporter } from "./source_place.ts";
 /** Defaults that a route has where its options are silent. */
 export const ROUTE_DEFAULTS: RouteMeta = {
   ugroup: null,
+  session: "required",
   perm: 7,
   egroup: null,
   grants: {},
@@ -28,6 +29,7 @@ export const ROUTE_DEFAULTS: RouteMeta = {
 };
 
 const GROUP = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/;
+const SESSIONS = ["required", "optional", "none"];
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /** An options object as read: values by key, with the node of each. */
@@ -184,6 +186,12 @@ export function routeMeta(options: Options, reporter: Reporter): RouteMeta {
   const readOnly = read.flag("readOnly", false);
   const meta: RouteMeta = {
     ugroup: group("ugroup"),
+    session: read.take(
+      "session",
+      ROUTE_DEFAULTS.session,
+      `one of ${SESSIONS.map((one) => `'${one}'`).join(", ")}`,
+      (v): v is RouteMeta["session"] => SESSIONS.includes(String(v)),
+    ),
     perm: read.bits("perm", ROUTE_DEFAULTS.perm),
     egroup: group("egroup"),
     grants: read.take(
@@ -212,6 +220,15 @@ export function routeMeta(options: Options, reporter: Reporter): RouteMeta {
     ),
     cache: read.whole("cache", null, 1, 31_536_000),
   };
+  const sessionNode = read.node("session");
+  if (meta.ugroup !== null && meta.session !== "required" && sessionNode !== undefined) {
+    reporter.error(
+      "KT2005",
+      sessionNode,
+      `A function for the group '${meta.ugroup}' needs a session: who has none is in no group.`,
+      "Leave 'session' or 'ugroup' out.",
+    );
+  }
   const cacheNode = read.node("cache");
   if (meta.cache !== null && !readOnly && cacheNode !== undefined) {
     reporter.error(

@@ -41,8 +41,11 @@ export interface RouteCode {
   encodeResult(value: unknown): Uint8Array;
   /** Streamed arguments, in order; none where missing. */
   readonly inputs?: readonly RouteInput[];
-  /** Plain JSON array → arguments, fully checked; throws `VALIDATION` with the path. */
-  argumentsFromJson(value: unknown): unknown[];
+  /**
+   * Plain JSON array → arguments, fully checked; throws `VALIDATION` with the path. `lenient` passes over
+   * properties that a type does not have.
+   */
+  argumentsFromJson(value: unknown, lenient?: boolean): unknown[];
   /** Result → plain JSON. */
   resultToJson(value: unknown): unknown;
   /** Middleware inlined, then the author's function. Runs inside the call's context. */

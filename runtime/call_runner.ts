@@ -8,8 +8,9 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import type { AuthAdmin } from "../auth/admin.ts";
 import type { Principal } from "../auth/contract.ts";
+import { addressSubject } from "../auth/limits.ts";
+import type { KontractAuth } from "../auth/service.ts";
 import { checkMessage } from "../events/mod.ts";
 import type {
   CallOptions,
@@ -19,7 +20,9 @@ import type {
 } from "../storage/contract.ts";
 import type { RouteCode, RouteEntry } from "./app.ts";
 import { CallBounds } from "./call_bounds.ts";
+import { isGuest } from "./caller.ts";
 import { CallContext, type CallRequest, type Emitted, loadContext, streamOf } from "./context.ts";
+import { routeAccount } from "./env_account.ts";
 import { routeAuth } from "./env_auth.ts";
 import { routeTenants, type TenantAdmin } from "./env_tenants.ts";
 import type { EffectIdentity } from "./idempotency.ts";
@@ -55,7 +58,7 @@ export interface CallRunnerParts {
   readonly streams: OpenStreams;
   readonly grants: TopicGrants;
   readonly ports: Ports;
-  readonly admin: AuthAdmin;
+  readonly auth: KontractAuth;
   readonly tenants: TenantAdmin;
 }
 
@@ -104,7 +107,7 @@ export class CallRunner {
   async stream(call: Call): Promise<AsyncIterable<Uint8Array>> {
     await this.#limit(call);
     const args = freshArguments(call);
-    const leave = this.#parts.streams.enter(call.principal);
+    const leave = this.#parts.streams.enter(call.principal.tenant, bucketOf(call));
     try {
       return await this.#inSession(
         call,
@@ -188,10 +191,11 @@ export class CallRunner {
     throw new KontractError("FORBIDDEN", `'${route.name}' is for the group '${ugroup}'.`);
   }
 
-  async #limit({ route, principal }: Call): Promise<void> {
+  async #limit(call: Call): Promise<void> {
+    const { route, principal } = call;
     const { rateLimit } = route.meta;
     if (rateLimit === null) return;
-    const key = `r:${principal.tenant}:${route.name}:${principal.family}`;
+    const key = `r:${principal.tenant}:${route.name}:${bucketOf(call)}`;
     const answer = await this.#parts.ports.shared.rateLimit(
       key,
       rateLimit.limit,
@@ -202,6 +206,11 @@ export class CallRunner {
       data: { retryAfter: answer.retryAfter },
     });
   }
+}
+
+/** Who shares limits: a session, or the guests of one address. */
+function bucketOf({ principal, request }: Call): string {
+  return isGuest(principal) ? `@${addressSubject(request.address)}` : principal.family;
 }
 
 /** One call in storage: however often its body runs, the last run's context counts. */
@@ -240,6 +249,7 @@ class Run {
       signal: bounds.signal,
       effect: this.#call.effect,
       unsure: (feeds) => this.#parts.ports.changes.wake(feeds),
+      ...(isGuest(this.#call.principal) ? { guest: true } : {}),
     };
     const runUnit = unitRunner(this.#parts.engine, options, {
       retry: meta.retry,
@@ -305,7 +315,7 @@ class Run {
     deadline: number,
     runUnit: RunUnit,
   ): CallContext {
-    const { ports, grants, admin, tenants } = this.#parts;
+    const { ports, grants, auth, tenants } = this.#parts;
     const { route, principal, requestId, request } = this.#call;
     const { tenant, owner } = principal;
     const { ugroup, readOnly } = route.meta;
@@ -316,13 +326,15 @@ class Run {
       owner,
       tenant,
       isAnonymous: principal.anonymous,
+      isGuest: isGuest(principal),
       ugroups: this.#session.ugroups,
       signal: this.#bounds.signal,
       deadline,
       request,
       storage,
       shared: ports.shared,
-      auth: member === null ? null : routeAuth(admin, member),
+      auth: member === null ? null : routeAuth(auth, member),
+      account: routeAccount(auth, principal, request.address),
       tenants: member === null ? null : routeTenants(tenants, member),
       runUnit,
       readOnly,

@@ -5,8 +5,12 @@
  */
 import { KontractError } from "../_internal/errors.ts";
 import type { AuthFunction, AuthRequestContext, Principal } from "../auth/contract.ts";
+import { ACCESS_COOKIE, readCookie, REFRESH_COOKIE } from "../auth/cookie.ts";
+import { GUEST_SUBJECT } from "../auth/database_token.ts";
+import type { RouteEntry } from "./app.ts";
 import { cookieCaller, cookieTokens } from "./cookie_session.ts";
 import type { Incoming, Services } from "./services.ts";
+import { TENANT_HEADER } from "./tenants.ts";
 
 /** Auth functions that work without a session: a stale token must not keep anyone from them. */
 const WITHOUT_SESSION: ReadonlySet<AuthFunction> = new Set([
@@ -40,14 +44,56 @@ export function worksWithoutSession(name: AuthFunction): boolean {
   return WITHOUT_SESSION.has(name);
 }
 
-/** The token of an `Authorization` header; null without one. @throws {KontractError} `UNAUTHORIZED` */
-export function bearerToken(header: string | null): string | null {
+/**
+ * The token of an `Authorization` header; null without one.
+ *
+ * @param scheme Taken beside `Bearer`
+ * @throws {KontractError} `UNAUTHORIZED`
+ */
+export function bearerToken(header: string | null, scheme = "Bearer"): string | null {
   if (header === null) return null;
-  const match = /^Bearer +([\w.~+/=-]{1,8192})$/i.exec(header.trim());
-  if (match?.[1] === undefined) {
-    throw new KontractError("UNAUTHORIZED", "The Authorization header is not 'Bearer <token>'.");
+  const match = /^([\w-]{1,64}) +([\w.~+/=-]{1,8192})$/.exec(header.trim());
+  const given = match?.[1]?.toLowerCase();
+  if (match?.[2] !== undefined && (given === "bearer" || given === scheme.toLowerCase())) {
+    return match[2];
   }
-  return match[1];
+  throw new KontractError("UNAUTHORIZED", `The Authorization header is not '${scheme} <token>'.`);
+}
+
+/** True for a caller of {@link routeCaller} without a session. */
+export function isGuest({ owner }: Principal): boolean {
+  return owner === GUEST_SUBJECT;
+}
+
+/**
+ * The caller of a function over plain HTTP: as {@link requestCaller}, or a guest where the function lets
+ * those in. Who shows a session is judged by it, unless the function looks at none.
+ *
+ * @throws {KontractError} as {@link requestCaller}, and as `TenantGate.choose`
+ */
+export async function routeCaller(
+  services: Services,
+  incoming: Incoming,
+  { meta: { session } }: RouteEntry,
+): Promise<Principal> {
+  const { request, address } = incoming;
+  if (session === "required" || (session === "optional" && showsSession(request))) {
+    return await requestCaller(services, incoming);
+  }
+  const asked = request.headers.get(TENANT_HEADER);
+  return {
+    owner: GUEST_SUBJECT,
+    tenant: await services.tenants.choose(request, asked, address),
+    family: GUEST_SUBJECT,
+    anonymous: true,
+    expiresAt: Number.POSITIVE_INFINITY,
+  };
+}
+
+function showsSession({ headers }: Request): boolean {
+  const cookies = headers.get("cookie");
+  return headers.has("authorization") || readCookie(cookies, ACCESS_COOKIE) !== null ||
+    readCookie(cookies, REFRESH_COOKIE) !== null;
 }
 
 /**
@@ -58,7 +104,8 @@ export function bearerToken(header: string | null): string | null {
 export async function requestCaller(services: Services, incoming: Incoming): Promise<Principal> {
   const cookies = cookieTokens(services, incoming.request);
   if (cookies !== null) return await cookieCaller(services, incoming, cookies);
-  const token = bearerToken(incoming.request.headers.get("authorization"));
+  const { scheme } = services.http;
+  const token = bearerToken(incoming.request.headers.get("authorization"), scheme);
   return await requireCaller(services, incoming.request, token);
 }
 

@@ -17,7 +17,8 @@
  */
 import type { AsyncLocalStorage } from "node:async_hooks";
 import { KontractError } from "../_internal/errors.ts";
-import type { EnvAuth } from "./env_auth.ts";
+import type { EnvAccount } from "./env_account.ts";
+import type { EnvAuthAdmin } from "./env_auth.ts";
 import type { EnvTenants } from "./env_tenants.ts";
 import type { Log, SharedState } from "./ports.ts";
 import type { RunUnit } from "./unit.ts";
@@ -30,6 +31,8 @@ export interface CallRequest {
   readonly address: string;
   /** True where the call came through raystream. */
   readonly sealed: boolean;
+  /** Headers of the one request that is this call; null through raystream, where there is none. */
+  readonly headers: Headers | null;
 }
 
 /** What {@link CallContext} is made from. */
@@ -39,6 +42,8 @@ export interface CallContextOptions {
   readonly owner: string;
   readonly tenant: string;
   readonly isAnonymous: boolean;
+  /** True for a caller without a session. */
+  readonly isGuest: boolean;
   /** Groups as the gateway knows them when the call starts. */
   readonly ugroups: readonly string[];
   readonly signal: AbortSignal;
@@ -49,7 +54,9 @@ export interface CallContextOptions {
   readonly storage: Readonly<Record<string, unknown>>;
   readonly shared: SharedState;
   /** Administration on the caller's authority; null where the route declares no group. */
-  readonly auth: EnvAuth | null;
+  readonly auth: EnvAuthAdmin | null;
+  /** The caller's own account, and ways to one. */
+  readonly account: EnvAccount;
   /** Runs a part of the call as a transaction of its own; null inside such a part. */
   readonly runUnit: RunUnit | null;
   /** Tenants on the caller's authority; null where the route declares no group. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { EnvAccount } from "./env_account.ts";
 import { CallContext, loadContext, streamOf } from "./context.ts";
 import { ctx, env, secret } from "./env.ts";
 import type { SharedState } from "./ports.ts";
@@ -13,13 +14,15 @@ function call(owner: string): CallContext {
     owner,
     tenant: "main",
     isAnonymous: true,
+    isGuest: false,
     ugroups: [],
     signal: new AbortController().signal,
     deadline: 0,
-    request: { origin: null, address: "unknown", sealed: false },
+    request: { origin: null, address: "unknown", sealed: false, headers: null },
     storage: { rows },
     shared: {} as SharedState,
     auth: null,
+    account: {} as EnvAccount,
     runUnit: null,
     tenants: null,
     readOnly: false,

@@ -37,6 +37,12 @@ export const perms = {
 export interface BackendOptions {
   /** Group the caller must be in; anyone with a session where missing. */
   readonly ugroup?: string;
+  /**
+   * Whether a request over plain HTTP needs a session. `optional`: one without is let in as a guest
+   * (`ctx.isGuest`), one with a bad token is refused all the same. `none`: everybody is a guest, and a token
+   * is not looked at. `required` where missing.
+   */
+  readonly session?: "required" | "optional" | "none";
   /** Bits the function may use at most; effective bits are table ∧ this. `perms.RWX` where missing. */
   readonly perm?: Bits;
   /** Endpoint group, for middleware and documentation. */

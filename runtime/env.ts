@@ -54,7 +54,7 @@ export interface Env {
   readonly shared: SharedStore;
   /** Custom topics. */
   readonly events: EnvEvents;
-  /** Accounts and groups, in functions that declare a `ugroup`. */
+  /** The caller's account and sign-in; accounts and groups in functions that declare a `ugroup`. */
   readonly auth: EnvAuth;
   /** Tenants beside `main`, in functions of `main` that declare a `ugroup`. */
   readonly tenants: EnvTenants;
@@ -66,6 +66,11 @@ export interface BaseContext {
   readonly owner: string;
   /** True until the caller has signed up. */
   readonly isAnonymous: boolean;
+  /**
+   * True for a caller without a session, where the function's `session` lets one in. Guests are anonymous,
+   * have one `owner` together, and store nothing in tables with `rows: "owner"`.
+   */
+  readonly isGuest: boolean;
   /** Groups of the caller, at most five seconds old; as of now after {@link confirm}. */
   readonly ugroups: readonly string[];
   /** Tenant of the caller. */
@@ -92,6 +97,11 @@ export interface BaseContext {
    * @throws {KontractError} `SESSION_REVOKED`, `DATABASE_UNAVAILABLE`
    */
   confirm(): Promise<void>;
+  /**
+   * A header of a request over plain HTTP, as a webhook's signature; null where there is none. Cookies are
+   * not shown, and calls of the generated client have no headers of their own.
+   */
+  header(name: string): string | null;
   /** Sets a header of the plain JSON answer. */
   setHeader(name: string, value: string): void;
 }
@@ -219,6 +229,7 @@ type Reader = (call: CallContext) => unknown;
 const FIELDS: Readonly<Record<keyof BaseContext, Reader>> = {
   owner: (call) => call.options.owner,
   isAnonymous: (call) => call.options.isAnonymous,
+  isGuest: (call) => call.options.isGuest,
   ugroups: (call) => call.ugroups,
   tenant: (call) => call.options.tenant,
   requestId: (call) => call.options.requestId,
@@ -229,6 +240,8 @@ const FIELDS: Readonly<Record<keyof BaseContext, Reader>> = {
   deadline: (call) => call.options.deadline,
   memo: (call) => call.memo.bind(call),
   confirm: (call) => call.confirm.bind(call),
+  header: ({ options: { request } }) => (name: string): string | null =>
+    name.toLowerCase() === "cookie" ? null : request.headers?.get(name) ?? null,
   setHeader: (call) => (name: string, value: string): void => {
     checkHeader(name, value);
     call.headers.set(name.toLowerCase(), value);

@@ -1,7 +1,8 @@
 /**
- * `env.auth`: administration of accounts from an app's own code.
+ * `env.auth`: accounts from an app's own code. What concerns the caller's own is `env_account.ts`; the rest is
+ * administration.
  *
- * Only in a function that declares a `ugroup`: whoever calls it must be in that group, and is looked up
+ * That is only in a function that declares a `ugroup`: whoever calls it must be in that group, and is looked up
  * again in the very transaction that applies the change, so a member removed a moment ago changes
  * nothing any more. Always in the caller's tenant.
  *
@@ -13,9 +14,10 @@
 import type { AuthAdmin } from "../auth/admin.ts";
 import { KontractError } from "../_internal/errors.ts";
 import type { CallContext } from "./context.ts";
+import { type EnvAccount, envAccount } from "./env_account.ts";
 
-/** Accounts of the caller's tenant. */
-export interface EnvAuth {
+/** Administration of the accounts of the caller's tenant. */
+export interface EnvAuthAdmin {
   /**
    * Replaces a user's groups; they count in the user's next operation. Gives them sorted.
    *
@@ -30,11 +32,14 @@ export interface EnvAuth {
   endSessions(owner: string): Promise<number>;
 }
 
+/** Accounts of the caller's tenant, the caller's own first. */
+export type EnvAuth = EnvAccount & EnvAuthAdmin;
+
 /** The administration that a route may use: that of its group's members. */
 export function routeAuth(
-  admin: Pick<AuthAdmin, keyof EnvAuth>,
+  admin: Pick<AuthAdmin, keyof EnvAuthAdmin>,
   caller: { readonly tenant: string; readonly owner: string; readonly ugroup: string },
-): EnvAuth {
+): EnvAuthAdmin {
   const { tenant, owner, ugroup } = caller;
   const actor = { owner, group: ugroup };
   return {
@@ -47,12 +52,12 @@ export function routeAuth(
 
 /** The face over whatever call is running when an operation runs. */
 export function envAuth(find: () => CallContext): EnvAuth {
-  const allowed = (changes: boolean): EnvAuth => {
+  const allowed = (changes: boolean): EnvAuthAdmin => {
     const { auth, route, readOnly } = find().options;
     if (auth === null) {
       throw new KontractError(
         "CONFIG",
-        `env.auth exists only in functions with a 'ugroup': '${route}' declares none.`,
+        `env.auth administers accounts only in functions with a 'ugroup': '${route}' declares none.`,
       );
     }
     if (changes && readOnly) {
@@ -61,6 +66,7 @@ export function envAuth(find: () => CallContext): EnvAuth {
     return auth;
   };
   return {
+    ...envAccount(find),
     setGroups: async (owner, groups) => await allowed(true).setGroups(owner, groups),
     groupsOf: async (owner) => await allowed(false).groupsOf(owner),
     ownerOf: async (email) => await allowed(false).ownerOf(email),

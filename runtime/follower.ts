@@ -26,7 +26,7 @@ export async function* follow(
   request: FollowRequest,
 ): AsyncGenerator<ServerEvent, void, void> {
   const { engine, sessions, ports, sealer, grants, auth, streams } = services;
-  const leave = streams.enter(principal);
+  const leave = streams.enter(principal.tenant, principal.family);
   try {
     yield* openSubscription({
       engine,

@@ -41,6 +41,7 @@ import { createAuthStore, hasTenant } from "./auth_store.ts";
 import { sealedCookieCaller } from "./cookie_session.ts";
 import { CallRunner } from "./call_runner.ts";
 import { methodNotAllowed, reportFailure } from "./failure.ts";
+import type { HttpOptions } from "./http_options.ts";
 import { MAX_JSON } from "./json_body.ts";
 import { answerRpc, failureResponse, jsonResponse } from "./json_surface.ts";
 import { allowOrigin, type OriginList } from "./origins.ts";
@@ -70,6 +71,8 @@ export interface GatewayOptions {
   readonly limits?: Partial<RayLimits>;
   /** False switches `/rpc` off: calls come through raystream, and where `http` gives an address. */
   readonly json?: boolean;
+  /** Scheme of tokens, unknown values and error bodies of plain HTTP. */
+  readonly http?: HttpOptions;
   /**
    * False on hosts where a promise of one request must not be awaited by another (Workers). True
    * where missing.
@@ -227,8 +230,8 @@ async function answer(services: Services, incoming: Incoming, json: boolean): Pr
     const { answerAuth } = await import("./auth_surface.ts");
     return await answerAuth(services, incoming, nameIn(pathname, "/auth/"));
   }
-  const rest = services.rest.match(request.method, pathname);
-  if (rest !== null) return await answerRest(services, incoming, rest);
+  const rest = await answerRest(services, incoming);
+  if (rest !== null) return rest;
   throw new KontractError("NOT_FOUND");
 }
 
@@ -324,7 +327,7 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
       streams,
       grants,
       ports,
-      admin: auth,
+      auth,
       tenants: tenantsAdmin,
     }),
     streams,
@@ -336,6 +339,7 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
     maintenance: new Maintenance({ ...ports, sessions, auth }),
     origins: options.origins ?? [],
     maxBody: options.maxBody ?? MAX_JSON,
+    http: options.http ?? {},
     tenants: gate,
     tenantAdmin: tenantsAdmin,
   };

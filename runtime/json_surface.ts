@@ -9,7 +9,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import { requestCaller } from "./caller.ts";
+import { isGuest, routeCaller } from "./caller.ts";
 import type { Principal } from "../auth/contract.ts";
 import type { RouteCode, RouteEntry } from "./app.ts";
 import type { Call } from "./call_runner.ts";
@@ -31,7 +31,7 @@ export async function answerRpc(
     throw methodNotAllowed(["POST"], "Functions are called with POST.");
   }
   const route = services.routes.named(name);
-  const principal = await requestCaller(services, incoming);
+  const principal = await routeCaller(services, incoming, route);
   const content = await readBytes(request, services.maxBody);
   const args = argumentList(content.length === 0 ? [] : parseJson(content));
   return await answerJson(services, incoming, {
@@ -67,7 +67,12 @@ export async function answerJson(
   const { routes, runner } = services;
   const { request, requestId, address, origin } = incoming;
   if ((route.inputs ?? 0) > 0) throw new KontractError("BAD_REQUEST", SEALED_ONLY);
-  const identity = await effectOf(request.headers.get("idempotency-key"), route.name);
+  const key = request.headers.get("idempotency-key");
+  // Guests are one owner: a key of one would find the answer of another.
+  if (key !== null && !route.meta.readOnly && isGuest(principal)) {
+    throw new KontractError("BAD_REQUEST", "Idempotency-Key needs a session.");
+  }
+  const identity = await effectOf(key, route.name);
   const effect = identity === null || route.meta.readOnly
     ? null
     : { ...identity, stamp: await RequestStamp.of("json", route.name, content) };
@@ -80,7 +85,7 @@ export async function answerJson(
     code,
     principal,
     requestId,
-    request: { address, origin, sealed: false },
+    request: { address, origin, sealed: false, headers: request.headers },
     signal: gone.signal,
     effect,
     arguments: () => decode(code),
@@ -137,15 +142,23 @@ export function jsonResponse(
   });
 }
 
+/** What an error's answer says in place of its own. */
+export interface FailureForm {
+  readonly status?: number;
+  readonly body?: unknown;
+  /** Of `WWW-Authenticate`. */
+  readonly scheme?: string;
+}
+
 /** An error as JSON. */
-export function failureResponse({ status, error }: Failure): Response {
+export function failureResponse({ status, error }: Failure, form: FailureForm = {}): Response {
   const { retryAfter: after, allow } = (error.data ?? {}) as Record<string, unknown>;
-  return jsonResponse(status, { error }, {
+  return jsonResponse(form.status ?? status, form.body ?? { error }, {
     ...(status === 429 && typeof after === "number"
       ? { "retry-after": String(Math.ceil(after / 1000)) }
       : {}),
     ...(status === 405 && Array.isArray(allow) ? { allow: allow.join(", ") } : {}),
-    ...(status === 401 ? { "www-authenticate": "Bearer" } : {}),
+    ...(status === 401 ? { "www-authenticate": form.scheme ?? "Bearer" } : {}),
   });
 }
 

@@ -5,7 +5,6 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import type { Principal } from "../auth/contract.ts";
 
 /** Streams and subscriptions of one session at one gateway: many tabs with many subscriptions each. */
 export const MAX_STREAMS = 256;
@@ -18,12 +17,12 @@ export class OpenStreams {
   readonly #open = new Map<string, number>();
 
   /**
-   * Counts one more for the caller's session until the returned function is called; again is harmless.
+   * Counts one more for a caller's session (or whatever stands for one) until the returned function is called; again is harmless.
    *
    * @throws {KontractError} `RATE_LIMITED`
    */
-  enter({ tenant, family }: Principal): () => void {
-    const key = JSON.stringify([tenant, family]);
+  enter(tenant: string, session: string): () => void {
+    const key = JSON.stringify([tenant, session]);
     const open = this.#open.get(key) ?? 0;
     if (open >= MAX_STREAMS) {
       throw new KontractError(

@@ -73,7 +73,7 @@ async function callRoute(services: Services, incoming: Incoming, rpc: RpcCall): 
     code,
     principal,
     requestId,
-    request: { address, origin, sealed: true },
+    request: { address, origin, sealed: true, headers: null },
     signal: rpc.signal,
     effect: stamp === null ? null : { lane: rpc.lane, reqno: rpc.reqno, stamp },
     arguments: () => withInputs(code.decodeArguments(rpc.payload), code, rpc, stamp),

@@ -3,7 +3,7 @@
  * generated code judges them, and {@link named} makes its words those of the request.
  *
  * What has no parameter to go to is refused, in the query as in the body: a misspelled filter must not
- * answer with everything.
+ * answer with everything. An app whose contract says otherwise lets it be passed over (`http.unknown`).
  *
  * @module
  */
@@ -17,7 +17,7 @@ export function readsBody({ arguments: all }: HttpBinding): boolean {
 }
 
 /**
- * The arguments as JSON, in the order of the function's parameters.
+ * The arguments as JSON, in the order of the function's parameters. `lenient` passes over what has no place.
  *
  * @throws {KontractError} `VALIDATION`, `BAD_REQUEST`
  */
@@ -26,9 +26,10 @@ export function restArguments(
   path: ReadonlyMap<string, string>,
   query: URLSearchParams,
   bytes: Uint8Array,
+  lenient = false,
 ): unknown[] {
-  refuseUnknown(binding, "query", query.keys());
-  const body = readsBody(binding) ? bodyOf(binding, bytes) : undefined;
+  if (!lenient) refuseUnknown(binding, "query", query.keys());
+  const body = readsBody(binding) ? bodyOf(binding, bytes, lenient) : undefined;
   return binding.arguments.map((argument) => {
     switch (argument.from) {
       case "path":
@@ -43,25 +44,30 @@ export function restArguments(
   });
 }
 
-function bodyOf(binding: HttpBinding, bytes: Uint8Array): unknown {
+function bodyOf(binding: HttpBinding, bytes: Uint8Array, lenient: boolean): unknown {
   const value = bytes.length === 0 ? undefined : parseJson(bytes);
   if (binding.arguments.some(({ from }) => from === "whole")) return value;
   if (value === undefined) return {};
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new KontractError("BAD_REQUEST", "The body is a JSON object.");
   }
-  refuseUnknown(binding, "body", Object.keys(value));
+  if (!lenient) refuseUnknown(binding, "body", Object.keys(value));
   return value;
 }
 
 function fromBody(argument: HttpArgument, body: unknown): unknown {
   const given = body as Readonly<Record<string, unknown>>;
-  return Object.hasOwn(given, argument.name) ? given[argument.name] : argument.absent;
+  return Object.hasOwn(given, argument.name) ? given[argument.name] : absentOf(argument);
+}
+
+function absentOf(argument: HttpArgument): unknown {
+  if (!("absent" in argument)) throw invalid(argument.name, "present", argument.from);
+  return argument.absent;
 }
 
 function fromQuery(argument: HttpArgument, values: readonly string[]): unknown {
-  const { name, list, absent } = argument;
-  if (values.length === 0) return absent;
+  const { name, list } = argument;
+  if (values.length === 0) return absentOf(argument);
   if (list) return values.map((value) => readText(argument, value));
   if (values.length > 1) throw invalid(name, "given once", "query");
   return readText(argument, values[0] ?? "");

@@ -13,6 +13,7 @@ import type { Limits } from "../auth/limits.ts";
 import type { AuthMailer } from "../auth/mail.ts";
 import type { AuthLifetimes } from "../auth/options.ts";
 import type { PasswordScheme } from "../auth/password/mod.ts";
+import { checkHttpOptions, type HttpOptions } from "./http_options.ts";
 import { checkOrigin, type OriginList } from "./origins.ts";
 import { isOwnName } from "./own_names.ts";
 
@@ -37,6 +38,11 @@ export interface ServerAuthOptions {
   readonly password?: PasswordScheme;
   /** Characters; 8 where missing, never less. */
   readonly minPasswordLength?: number;
+  /**
+   * True takes passwords that are well known, repetitive, runs, or built around the own address, too; their
+   * length still counts. For test systems and for APIs whose contract says so. False where missing.
+   */
+  readonly allowWeakPasswords?: boolean;
   /** Lifetimes that differ from the defaults. */
   readonly lifetimes?: AuthLifetimes;
   /** Replaces default limits of attempts one by one. */
@@ -58,6 +64,8 @@ export interface ServerOptions {
   readonly maxBody?: number;
   /** False switches `/rpc` off: calls come through the sealed channel, and where `http` gives an address. */
   readonly json?: boolean;
+  /** Plain HTTP: scheme of tokens, unknown values, and how failures at REST addresses look. */
+  readonly http?: HttpOptions;
 }
 
 /** What the host gives to a {@link ServerFactory}. */
@@ -140,7 +148,7 @@ export function serverOptions(
   if (typeof made !== "object" || made === null || made instanceof Promise) {
     throw new KontractError("CONFIG", "The function of defineServer must return its options.");
   }
-  const { auth, origins, tenantOf, maxBody, json } = made as ServerOptions;
+  const { auth, origins, tenantOf, maxBody, json, http } = made as ServerOptions;
   if (origins !== undefined && !Array.isArray(origins)) {
     throw refused("origins", "a list of origins", origins);
   }
@@ -161,6 +169,7 @@ export function serverOptions(
     ...(tenantOf === undefined ? {} : { tenantOf }),
     ...(maxBody === undefined ? {} : { maxBody }),
     ...(json === undefined ? {} : { json }),
+    ...(http === undefined ? {} : { http: checkHttpOptions(http) }),
   };
 }
 

@@ -11,6 +11,7 @@ import type { Dispatch, PeerWatch, RaystreamServer } from "../protocol/mod.ts";
 import type { StorageEngine } from "../storage/contract.ts";
 import type { AppDefinition } from "./app.ts";
 import type { CallRunner } from "./call_runner.ts";
+import type { HttpOptions } from "./http_options.ts";
 import type { Maintenance } from "./maintenance.ts";
 import type { OpenStreams } from "./open_streams.ts";
 import type { OriginList } from "./origins.ts";
@@ -45,6 +46,8 @@ export interface Services {
   readonly origins: OriginList;
   /** Bytes of a JSON body. */
   readonly maxBody: number;
+  /** What the app chose for plain HTTP. */
+  readonly http: HttpOptions;
   readonly tenants: TenantGate;
   readonly tenantAdmin: TenantAdmin;
 }

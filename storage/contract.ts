@@ -29,6 +29,8 @@ export interface CallOptions {
   /** Group the database must find on the session in every operation, or null. */
   readonly ugroup: string | null;
   readonly readOnly: boolean;
+  /** True for a caller without identity, who stores nothing in tables with `rows: "owner"`. */
+  readonly guest?: boolean;
   /** Conflict retries at most; 0 for none. */
   readonly retry: number;
   /** Milliseconds since the epoch, after which nothing is started any more. */

@@ -7,7 +7,7 @@
  * @module
  */
 import type { TableDef } from "../_internal/manifest.ts";
-import { errorFrom, PermissionError } from "../_internal/error_classes.ts";
+import { errorFrom, PermissionError, UnauthorizedError } from "../_internal/error_classes.ts";
 import { KontractError } from "../_internal/errors.ts";
 import type { CallOptions, Transaction } from "./contract.ts";
 import type { Database } from "./database.ts";
@@ -135,9 +135,21 @@ export class Attempt implements Transaction, HandleOwner {
     if (table === undefined || (name.startsWith("_") && !call.session.system)) {
       throw new KontractError("SCHEMA_MISMATCH", `There is no table '${name}'.`);
     }
-    const handle = tableHandle(this.#state(table), this);
+    // Who has no identity owns nothing: such a row would belong to all of them.
+    const mayOwn = table.rows !== "owner" || call.guest !== true;
+    const handle = tableHandle(this.#state(table), mayOwn ? this : this.#nobody());
     this.#handles.set(name, handle);
     return handle;
+  }
+
+  /** As this, but nothing is written. */
+  #nobody(): HandleOwner {
+    return {
+      operate: (work) => this.operate(work),
+      demandWrite: () => {
+        throw new UnauthorizedError();
+      },
+    };
   }
 }
 

@@ -27,6 +27,8 @@ export interface PasswordPolicy {
   readonly minLength?: number;
   /** Name of the app, refused as the core of a password. */
   readonly appName?: string;
+  /** True: length alone counts. False where missing. */
+  readonly allowWeak?: boolean;
 }
 
 const FAULTS: Readonly<Record<Exclude<PasswordFault, "too_short">, string>> = {
@@ -60,6 +62,7 @@ export function judgePassword(
   if (utf8(normal).length > MAX_PASSWORD_BYTES) return "too_long";
   const chars = [...normal];
   if (chars.length < minLength(policy)) return "too_short";
+  if (policy.allowWeak === true) return null;
   if (isRepetitive(normal)) return "repetitive";
   if (isSequential(chars)) return "sequential";
   if (isCommonPassword(normal)) return "common";

@@ -85,3 +85,12 @@ Deno.test("what cannot be typed again is refused", () => {
   assert.equal(judge("abc\0defgh"), "not_text");
   assert.equal(judge("abcdefg\ud800xyz"), "not_text");
 });
+
+Deno.test("where weak passwords are allowed, length alone counts", () => {
+  const weak = { allowWeak: true, appName: "guestbook" };
+  for (const one of ["password123", "aaaaaaaa", "12345678", "guestbook"]) {
+    assert.equal(judgePassword(one, weak, email), null, one);
+  }
+  assert.equal(judgePassword("short", weak), "too_short");
+  assert.equal(judgePassword("a".repeat(2000), weak), "too_long");
+});

@@ -9,7 +9,7 @@ import { reachableTypes } from "../emit/reachable.ts";
 import { typeText } from "../emit/type_text.ts";
 import { type DocComment, parseDocComment } from "./doc_comment.ts";
 import { cell, code, codeBlock, plain, prose, tableOf } from "./markdown.ts";
-import { bitsText } from "./permissions.ts";
+import { bitsText, callers } from "./permissions.ts";
 import { anchorOf, type CookbookPage, type GroupPage, typeLink } from "./places.ts";
 
 const UP = "../";
@@ -97,7 +97,7 @@ function conditions(route: RouteDef): string[] {
   const address = `POST /rpc/${name}`;
   const grants = Object.entries(meta.grants);
   const rows: (readonly [string, string])[] = [
-    ["callers", meta.ugroup === null ? "anyone" : `group ${code(meta.ugroup)}`],
+    ["callers", callers(route)],
     ["bits", code(bitsText(meta.readOnly ? meta.perm & 4 : meta.perm))],
     ["writes", meta.readOnly ? "no, read-only" : `yes; ${conflicts(route)}`],
     ["deadline", milliseconds(meta.timeout)],

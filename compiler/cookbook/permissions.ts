@@ -68,8 +68,9 @@ function matrix(tables: readonly TableDef[], groups: readonly GroupPage[]): stri
 }
 
 /** Who may call. */
-export function callers(route: RouteDef): string {
-  return route.meta.ugroup === null ? "anyone" : `group ${code(route.meta.ugroup)}`;
+export function callers({ meta: { ugroup, session } }: RouteDef): string {
+  if (ugroup !== null) return `group ${code(ugroup)}`;
+  return session === "required" ? "anyone" : "anyone, also without a session";
 }
 
 function guardedFields(tables: readonly TableDef[], groups: readonly GroupPage[]): string[] {

@@ -155,6 +155,7 @@ Deno.test("the schema of a manifest names the roots of every route and compiles"
     export: { className: null, name },
     meta: {
       ugroup: null,
+      session: "required",
       perm: 7,
       egroup: null,
       grants: {},

@@ -47,7 +47,7 @@ export function emitOpenApi(manifest: Manifest): string | null {
           description: "'access' of POST /auth/anonymous, /auth/login or /auth/refresh.",
         },
       },
-      responses: { Error: ERROR_RESPONSE },
+      responses: { Error: manifest.ownErrors === true ? OWN_ERROR_RESPONSE : ERROR_RESPONSE },
       schemas: schemas(operations, manifest),
     },
   };
@@ -69,6 +69,7 @@ function operation(one: Operation, manifest: Manifest): JsonSchema {
   return {
     operationId: route.name,
     ...(egroup === null ? {} : { tags: [egroup] }),
+    ...SECURITY[route.meta.session],
     ...(doc.summary === "" ? {} : { summary: doc.summary }),
     ...(doc.text === "" || doc.text === doc.summary ? {} : { description: doc.text }),
     ...(doc.deprecated === null ? {} : { deprecated: true }),
@@ -77,6 +78,13 @@ function operation(one: Operation, manifest: Manifest): JsonSchema {
     responses: responses(one, manifest),
   };
 }
+
+/** What an operation says where the document's own `security` does not hold. */
+const SECURITY: Readonly<Record<RouteDef["meta"]["session"], JsonSchema>> = {
+  required: {},
+  optional: { security: [{ session: [] }, {}] },
+  none: { security: [] },
+};
 
 function docOf(one: Operation, index: number): string {
   const { name, doc } = one.route.parameters[index]!;
@@ -158,7 +166,11 @@ function responses(one: Operation, manifest: Manifest): JsonSchema {
 }
 
 /** Statuses of the errors that a function says it throws: its own classes with their data, and Kontract's. */
-function knownFailures({ route, doc }: Operation, { errors, types }: Manifest): JsonSchema {
+function knownFailures(
+  { route, doc }: Operation,
+  { errors, types, ownErrors }: Manifest,
+): JsonSchema {
+  if (ownErrors === true) return {};
   const said = new Map(doc.throws.map(({ type, text }) => [type, text]));
   const found = route.throws.flatMap((name) => {
     const own = errors.find((error) => error.name === name);
@@ -222,6 +234,11 @@ const ERROR_RESPONSE: JsonSchema = {
       schema: errorSchema({}),
     },
   },
+};
+
+const OWN_ERROR_RESPONSE: JsonSchema = {
+  description: "The call failed; status and body are as the app's 'server.ts' makes them.",
+  content: { "application/json": { schema: {} } },
 };
 
 /** One line of a stream: an element, the end, or the error that cut it. */

@@ -230,7 +230,7 @@ function routeCode(route: RouteDef, input: ServerInput, out: MappedText): void {
     encodeResult: encode_r${op},
 ${holdsFile(resultShape(route), input.manifest.types) ? "    readFiles: $kreadFiles,\n" : ""}\
 ${inputs.length === 0 ? "" : `    inputs: [${inputs.join(", ")}],\n`}\
-    argumentsFromJson: (value) => jsonDecode(a${op}, types, value),
+    argumentsFromJson: (value, lenient) => jsonDecode(a${op}, types, value, lenient),
     resultToJson: (value) => jsonEncode(r${op}, types, value),
     invoke: `);
   const chain = middlewareOf(route, input).map((one) => linkOf(one, input));

@@ -36,6 +36,7 @@ export const HOSTILE_COMMENTS: Readonly<Record<string, string>> = {
 
 const META: RouteMeta = {
   ugroup: "g|<b>{{ 1 }}",
+  session: "required",
   perm: 7,
   egroup: "g",
   grants: { "t.f": 6 },

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { EnvAccount } from "../env_account.ts";
 import { KontractError } from "../../_internal/errors.ts";
 import { CallContext, loadContext } from "../context.ts";
 import { defineMiddleware, type MiddlewareHandler } from "../middleware.ts";
@@ -35,13 +36,20 @@ function run(handler: MiddlewareHandler, caller: Caller = {}): {
     owner: caller.owner ?? "a",
     tenant: "main",
     isAnonymous: caller.anonymous ?? true,
+    isGuest: false,
     ugroups: caller.groups ?? [],
     signal: new AbortController().signal,
     deadline: 0,
-    request: { origin: caller.origin ?? null, address: "unknown", sealed: false },
+    request: {
+      origin: caller.origin ?? null,
+      address: "unknown",
+      sealed: false,
+      headers: null,
+    },
     storage: {},
     shared: sharedStateOver((operation) => logic.run(operation)),
     auth: null,
+    account: {} as EnvAccount,
     runUnit: null,
     tenants: null,
     readOnly: false,

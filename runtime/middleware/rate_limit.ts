@@ -29,7 +29,8 @@ export function rateLimit(options: RateLimitOptions): MiddlewareHandler {
   const { limit, windowMs, by = "owner", name } = options;
   checkLimit(limit, windowMs);
   return async (next) => {
-    const who = by === "owner" ? ctx.owner : by === "address" ? ctx.address : "";
+    // Guests have one owner together.
+    const who = by === "all" ? "" : by === "address" || ctx.isGuest ? ctx.address : ctx.owner;
     const key = `rate-limit:${name ?? ctx.route}:${by}:${who}`;
     const { allowed, retryAfter } = await env.shared.rateLimit(key, limit, windowMs);
     if (!allowed) throw new RateLimitedError(undefined, { data: { retryAfter } });

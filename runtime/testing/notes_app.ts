@@ -278,6 +278,7 @@ export let leftover: Promise<unknown> = Promise.resolve(null);
 
 const META: RouteMeta = {
   ugroup: null,
+  session: "required",
   perm: 7,
   egroup: null,
   grants: {},
