@@ -39,6 +39,11 @@ export class AppGraphs {
   /** Of a package from a registry: what {@link unreachedFiles} found, so that a rebuild asks Deno once. */
   #remoteFiles: readonly string[] = [];
 
+  /** Files outside of the app's folder that the last graph asks for, absolute. */
+  get outside(): readonly string[] {
+    return this.#graphs.outside;
+  }
+
   /** The graph for `hosts`; null where there is none, with the reasons in `diagnostics`. */
   async read(
     project: Project,

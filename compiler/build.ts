@@ -50,6 +50,11 @@ export interface BuildResult {
   readonly diagnostics: readonly Diagnostic[];
   /** Paths of all outputs, absolute. */
   readonly files: readonly string[];
+  /**
+   * Files outside of the app's folder that it is made from, absolute, for who watches: modules, also missing
+   * ones, and configuration.
+   */
+  readonly outside: readonly string[];
   /** Milliseconds by stage. */
   readonly timings: Readonly<Record<string, number>>;
   /** Sizes; empty where nothing was built. */
@@ -133,18 +138,24 @@ export class Builder {
     return diagnostics.list();
   }
 
-  #queued(work: (timer: Timer) => Promise<BuildResult>): Promise<BuildResult> {
-    const next = this.#running.then(() => guarded(work));
+  #queued(work: Work): Promise<BuildResult> {
+    const next = this.#running.then(async () => ({
+      ...await guarded(work),
+      outside: this.#memory.cache.graphs.outside,
+    }));
     this.#running = next;
     return next;
   }
 }
 
+/** What a build does; the builder adds what it keeps. */
+type Work = (timer: Timer) => Promise<Omit<BuildResult, "outside">>;
+
 /**
  * A full disk, a read-only folder and a type beyond the limits of a message are diagnostics; what is left
  * is a bug and stays an error.
  */
-async function guarded(work: (timer: Timer) => Promise<BuildResult>): Promise<BuildResult> {
+async function guarded(work: Work): ReturnType<Work> {
   const timer = new Timer();
   try {
     return await work(timer);
@@ -197,7 +208,7 @@ function result(
   ok: boolean,
   files: readonly string[] = [],
   report: BuildReport = NO_REPORT,
-): BuildResult {
+): Omit<BuildResult, "outside"> {
   return {
     ok,
     ...(manifest === undefined ? {} : { manifest }),
@@ -234,7 +245,7 @@ async function runBuild(
   options: BuildOptions,
   memory: Memory,
   timer: Timer,
-): Promise<BuildResult> {
+): ReturnType<Work> {
   const diagnostics = new Diagnostics();
   const analysis = await analysisOf(options, memory, diagnostics, timer, false);
   if (analysis === null || diagnostics.failed) {

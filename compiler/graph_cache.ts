@@ -10,10 +10,12 @@ import { readFileSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
 import ts from "typescript";
 import { digest } from "./digest.ts";
-import { FileTexts } from "./file_texts.ts";
+import { FileTexts, isFile } from "./file_texts.ts";
 import { type ModuleGraph, readGraph } from "./resolve.ts";
 
 const CONFIG_FILES = ["deno.json", "deno.jsonc", "deno.lock", "package.json", ".npmrc"];
+
+const OUTER_CONFIGS = ["deno.json", "deno.jsonc", "package.json"];
 
 interface Kept {
   readonly graph: ModuleGraph;
@@ -33,6 +35,12 @@ interface Seen {
 export class GraphCache {
   readonly #texts: FileTexts = new FileTexts();
   #kept: Kept | null = null;
+  #outside: readonly string[] = [];
+
+  /** Files outside of the app's folder that the last graph, kept or not, asks for; and configuration there. */
+  get outside(): readonly string[] {
+    return this.#outside;
+  }
 
   /** The graph of `rootFile`, which lies on disk already with text `rootText`. */
   async graph(rootFile: string, rootText: string, cwd: string): Promise<ModuleGraph> {
@@ -48,6 +56,7 @@ export class GraphCache {
       }
     }
     const graph = await readGraph(rootFile, cwd, this.#texts);
+    this.#outside = outsideOf(graph, cwd);
     if (!graph.broken) {
       const files = new Map<string, Seen>();
       for (const file of graph.localFiles()) {
@@ -81,6 +90,18 @@ export class GraphCache {
   }
 }
 
+/** What a graph of `root` asks for elsewhere; configuration counts where it is and where it may come. */
+function outsideOf(graph: ModuleGraph, root: string): readonly string[] {
+  const files = graph.wantedFiles().filter((file) =>
+    !file.startsWith(root + sep) && !file.includes(`${sep}node_modules${sep}`)
+  );
+  const above: string[] = [];
+  for (let folder = dirname(root); dirname(folder) !== folder; folder = dirname(folder)) {
+    above.push(...OUTER_CONFIGS.map((name) => join(folder, name)).filter(isFile));
+  }
+  return [...files, ...outerConfigs(files, root).keys(), ...above];
+}
+
 /** Everything in a text that can lead to another module. */
 function importsOf(text: string): string {
   const found = ts.preProcessFile(text, true, true);
@@ -106,7 +127,7 @@ function outerConfigs(files: readonly string[], root: string): ReadonlyMap<strin
     if (file.startsWith(root + sep)) continue;
     for (let folder = dirname(file); !seen.has(folder); folder = dirname(folder)) {
       seen.add(folder);
-      const texts = ["deno.json", "deno.jsonc", "package.json"].map((name) => join(folder, name))
+      const texts = OUTER_CONFIGS.map((name) => join(folder, name))
         .map((path) => [path, textOf(path)] as const).filter(([, text]) => text !== null);
       for (const [path, text] of texts) found.set(path, text);
       if (texts.length > 0 || dirname(folder) === folder) break;

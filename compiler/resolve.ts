@@ -141,6 +141,11 @@ export class ModuleGraph {
     );
   }
 
+  /** Files of this machine that imports lead to, also where there is none. */
+  wantedFiles(): readonly string[] {
+    return [...this.#byUrl.keys()].flatMap((url) => url.startsWith("file:") ? [fileName(url)] : []);
+  }
+
   /** Folders of all npm packages. */
   packageFolders(): readonly string[] {
     return this.#folders.map(({ folder }) => folder.slice(0, -1));

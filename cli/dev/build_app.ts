@@ -32,6 +32,8 @@ export interface AppBuilder {
   build(): Promise<BuiltApp>;
   /** Formatted warnings of what the last build loads beyond the app's budget; empty for none. */
   overBudget(): Promise<string>;
+  /** Files outside of the app's folder that the last build has asked for; of a failed one too. */
+  outside(): readonly string[];
   /** Ends the bundler's process. */
   close(): Promise<void>;
 }
@@ -51,11 +53,15 @@ export function appBuilder(
       builder: compiler.createBuilder({ ...options, root: app.root, pins, hosts }),
     };
   };
+  let outside: readonly string[] = [];
   return {
     async build(): Promise<BuiltApp> {
       const { compiler, builder } = await (making ??= make());
-      return outcome(compiler, await builder.rebuild());
+      const result = await builder.rebuild();
+      outside = result.outside;
+      return outcome(compiler, result);
     },
+    outside: () => outside,
     async overBudget(): Promise<string> {
       const { compiler, builder } = await (making ??= make());
       return compiler.formatDiagnostics(await builder.overBudget(), { color: isColored() });

@@ -83,10 +83,16 @@ async function serve(
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   console.log(`\n  ${session.name} is at ${front.url}  (ready in ${seconds} s; Ctrl-C stops it)\n`);
   const serving = options.watch
-    ? watchSources(session.root, {
-      begun: () => session.expect(),
-      changed: () => session.rebuild(),
-    }, options.signal)
+    ? watchSources(
+      session.root,
+      {
+        begun: () => session.expect(),
+        changed: () => session.rebuild(),
+        outside: () => session.outside(),
+      },
+      Date.now() - (performance.now() - began),
+      options.signal,
+    )
     : aborted(options.signal);
   await Promise.race([serving, database.ended]);
   if (!options.signal.aborted) {
@@ -176,6 +182,11 @@ class Session {
     this.#stamping = stampBuild(this.#app, purpose, began).catch(() => {});
     this.#running.defer(() => this.#stamping);
     return built;
+  }
+
+  /** Files beside the app's folder that the last build has asked for. */
+  outside(): readonly string[] {
+    return this.#builder.outside();
   }
 
   /** A change is being written. */

@@ -3,11 +3,13 @@
  *
  * What Kontract writes itself is not a change: `dist`, `.kontract`, and everything whose name starts with
  * a dot but `.well-known`, which a front end publishes. Editors write a file in several steps, so changes
- * are gathered until none has come for a moment.
+ * are gathered until none has come for a moment. What an app imports from beside its folder is watched
+ * as well (`watch_outside.ts`).
  *
  * @module
  */
 import { relative, sep } from "node:path";
+import { OutsideFiles } from "./watch_outside.ts";
 
 /** Milliseconds without a change after which a file counts as whole. */
 export const SETTLE_MS = 20;
@@ -29,32 +31,42 @@ export interface Watching {
   readonly begun: () => void;
   /** Called after each burst, one call at a time. */
   readonly changed: () => Promise<void>;
+  /** Files outside of the app's folder that the last build has asked for, absolute. */
+  readonly outside: () => readonly string[];
 }
 
-/** Tells of changes until the signal is aborted. */
+/** Tells of changes until the signal is aborted; `since` is when the last build began. */
 export async function watchSources(
   root: string,
-  { begun, changed }: Watching,
+  { begun, changed, outside }: Watching,
+  since: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const watcher = Deno.watchFs(root, { recursive: true });
-  signal.addEventListener("abort", () => watcher.close(), { once: true });
   let dirty = false;
   let running: Promise<void> | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const run = async (): Promise<void> => {
     while (dirty && !signal.aborted) {
       dirty = false;
+      const began = Date.now();
       await changed();
+      others.follow(outside(), began);
     }
     running = null;
   };
-  for await (const event of watcher) {
-    if (event.kind === "access" || !event.paths.some((path) => isSource(root, path))) continue;
+  const saw = (): void => {
+    if (signal.aborted) return;
     if (!dirty) begun();
     dirty = true;
     clearTimeout(timer);
     timer = setTimeout(() => running ??= run(), SETTLE_MS);
+  };
+  const watcher = Deno.watchFs(root, { recursive: true });
+  signal.addEventListener("abort", () => watcher.close(), { once: true });
+  using others = new OutsideFiles(saw);
+  others.follow(outside(), since);
+  for await (const event of watcher) {
+    if (event.kind !== "access" && event.paths.some((path) => isSource(root, path))) saw();
   }
   clearTimeout(timer);
   await running;

@@ -1,0 +1,127 @@
+/** `kontract dev` follows what an app is made from and does not hold. */
+import assert from "node:assert/strict";
+import { dirname, join } from "node:path";
+import { CLI, TemporaryApp } from "../testing/temporary_app.ts";
+import { OutsideFiles } from "./watch_outside.ts";
+
+const options = {
+  sanitizeOps: false,
+  sanitizeResources: false,
+  ignore: Deno.build.os !== "linux",
+};
+
+const GREET = `import { backend } from "@kontract/kontract";
+import { direct } from "../../BESIDE/direct.ts";
+import { mapped } from "mapped/mapped.ts";
+import { linked } from "@beside/linked";
+import { member } from "@beside/member";
+/** What all folders beside the app say. */
+export const greet = backend({ readOnly: true }, (): Promise<string> =>
+  Promise.resolve([direct, mapped, linked, member].join(" ")));
+`;
+
+const said = (name: string, text: string): string => `export const ${name} = "${text}";\n`;
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  while (!await holds()) await new Promise((resolve) => setTimeout(resolve, 50));
+}
+
+Deno.test(
+  "dev follows folders beside the app, mapped, linked and of the workspace, as they change, go and come back",
+  options,
+  async () => {
+    await using app = await TemporaryApp.create([]);
+    const beside = await Deno.makeTempDir({ prefix: "kontract_beside_" });
+    const write = async (path: string, text: string): Promise<void> => {
+      const file = join(beside, path);
+      await Deno.mkdir(dirname(file), { recursive: true });
+      await Deno.writeTextFile(file, text);
+    };
+    try {
+      const configFile = join(app.folder, "deno.json");
+      const config = JSON.parse(await Deno.readTextFile(configFile));
+      config.imports["mapped/"] = `${beside}/mapped/`;
+      config.imports["@beside/linked"] = "jsr:@beside/linked@^1.0.0";
+      config.links.push(`${beside}/linked`);
+      config.workspace = ["./member"];
+      await Deno.writeTextFile(configFile, JSON.stringify(config));
+      const packageOf = (name: string): string =>
+        JSON.stringify({ name: `@beside/${name}`, version: "1.0.0", exports: "./mod.ts" });
+      await Deno.mkdir(join(app.folder, "member"));
+      await Deno.writeTextFile(join(app.folder, "member", "deno.json"), packageOf("member"));
+      await Deno.writeTextFile(join(app.folder, "member", "mod.ts"), said("member", "m1"));
+      await write("linked/deno.json", packageOf("linked"));
+      await write("linked/mod.ts", said("linked", "l1"));
+      await write("mapped/mapped.ts", said("mapped", "p1"));
+      await write("direct.ts", said("direct", "d1"));
+      const greet = GREET.replace("BESIDE", beside.slice(beside.lastIndexOf("/") + 1));
+      await Deno.writeTextFile(join(app.folder, "src", "greet.ts"), greet);
+
+      const child = new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", CLI, "dev", "--port", "0", "--host", "deno"],
+        cwd: app.folder,
+        env: app.env,
+        stdin: "null",
+        stdout: "null",
+        stderr: "null",
+      }).spawn();
+      const { url } = await app.info(child);
+      const answer = async (): Promise<string> =>
+        String(await app.call(url, "greet", []).catch((error: Error) => error.message));
+      const says = (text: string): Promise<void> => until(async () => await answer() === text);
+      const fails = (): Promise<void> => until(async () => /BUILD_FAILED/.test(await answer()));
+      await says("d1 p1 l1 m1");
+      await write("direct.ts", said("direct", "d2"));
+      await says("d2 p1 l1 m1");
+      await write("mapped/mapped.ts", said("mapped", "p2"));
+      await says("d2 p2 l1 m1");
+      await write("linked/mod.ts", said("linked", "l2"));
+      await says("d2 p2 l2 m1");
+      await Deno.writeTextFile(join(app.folder, "member", "mod.ts"), said("member", "m2"));
+      await says("d2 p2 l2 m2");
+
+      await Deno.remove(join(beside, "direct.ts"));
+      await fails();
+      await write("direct.ts", said("direct", "d3"));
+      await says("d3 p2 l2 m2");
+      await Deno.rename(join(beside, "mapped"), join(beside, "away"));
+      await fails();
+      await Deno.rename(join(beside, "away"), join(beside, "mapped"));
+      await says("d3 p2 l2 m2");
+      await Deno.remove(join(beside, "mapped"), { recursive: true });
+      await fails();
+      await write("mapped/mapped.ts", said("mapped", "p3"));
+      await says("d3 p3 l2 m2");
+      await write("mapped/mapped.ts", said("mapped", "p4"));
+      await says("d3 p4 l2 m2");
+      child.kill("SIGTERM");
+      assert.equal((await child.status).code, 0);
+      await app.quiet();
+    } finally {
+      await Deno.remove(beside, { recursive: true });
+    }
+  },
+);
+
+Deno.test(
+  "a file outside that changed while the build was made counts as changed",
+  options,
+  async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      let signs = 0;
+      using files = new OutsideFiles(() => signs++);
+      const file = join(folder, "a.ts");
+      await Deno.writeTextFile(file, "1");
+      files.follow([file], Date.now() + 60_000);
+      assert.equal(signs, 0);
+      const other = join(folder, "sub", "b.ts");
+      await Deno.mkdir(dirname(other));
+      await Deno.writeTextFile(other, "1");
+      files.follow([file, other], 0);
+      assert.ok(signs > 0);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);
