@@ -28,6 +28,7 @@ import { LOCK_NAME } from "./lock.ts";
 import { LostPromises } from "./lost_promises.ts";
 import { isStackOverflow, reportNesting } from "./nesting.ts";
 import { writeFile } from "./output.ts";
+import { checkOutsideImports } from "./outside_imports.ts";
 import { ProgramCache } from "./program.ts";
 import { appPath, listFiles, readProject } from "./project.ts";
 import { Reporter } from "./source_place.ts";
@@ -87,6 +88,7 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
   const syntax = syntaxProblems(root, program, own);
   diagnostics.addAll(syntax);
   if (syntax.length > 0) return null;
+  checkOutsideImports(app, program, diagnostics);
   const keys = time("keys", () => fileKeys(program, own, cache.programs));
   await cache.checks.load(root);
   const server = serverFiles(app, own, cache.programs);

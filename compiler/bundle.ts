@@ -11,7 +11,7 @@ import * as esbuild from "esbuild";
 import { namespacedApi } from "./api_import.ts";
 import { codeFrame, type DiagnosticCode, type Diagnostics } from "./diagnostic.ts";
 import { missingModule } from "./missing_module.ts";
-import type { ModuleGraph, Purpose } from "./resolve.ts";
+import { type ModuleGraph, type Purpose, REMOTE } from "./resolve.ts";
 import { type TextRange, withoutRanges } from "./erased_exports.ts";
 import { legalText } from "./shadow.ts";
 
@@ -348,7 +348,7 @@ export function resolve(
   const found = input.graph.resolve(args.path, importer, input.purpose);
   if (found.kind === "file") return loaded(found.file, input);
   if (found.kind === "missing") {
-    if (args.namespace !== "file" || !isAuthored(args.importer, input)) {
+    if (args.namespace !== "file" || isForeign(args.importer, input)) {
       return { errors: [{ text: found.message }] };
     }
     const { message, hint } = missingModule(input.root, args.importer, args.path, found.reason);
@@ -359,6 +359,12 @@ export function resolve(
     return { errors: [{ text: `'${found.specifier}' does not exist in a browser.`, detail }] };
   }
   return { path: found.specifier, external: true };
+}
+
+/** True for a file of a package that somebody else has published. */
+function isForeign(file: string, { packageFolder, root }: BundleInput): boolean {
+  return file.startsWith(REMOTE) || file.includes(`${sep}node_modules${sep}`) ||
+    file.startsWith(packageFolder) && !file.startsWith(root + sep);
 }
 
 const APP = "kontract-app:";

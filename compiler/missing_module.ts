@@ -49,9 +49,14 @@ export function missingModule(
     };
   }
   const name = /^(?:@[^/]+\/)?[^/]+/.exec(specifier)![0];
+  // A module beside the app has its packages from its own configuration.
+  const isOwn = importer.startsWith(root + sep);
+  const there = isOwn ? "" : `cd ${ownName(root, dirname(importer))} && `;
   return {
-    message: `There is no package '${name}' in this app.`,
-    hint: `deno add npm:${name}   (or jsr:@scope/name)`,
+    message: isOwn
+      ? `There is no package '${name}' in this app.`
+      : `There is no package '${name}' for '${ownName(root, importer)}'.`,
+    hint: `${there}deno add npm:${name}   (or jsr:@scope/name)`,
   };
 }
 
