@@ -38,6 +38,8 @@ export interface BuildOptions {
    * app with a budget is measured.
    */
   readonly sizes?: boolean;
+  /** Ends builds: from then on each rejects with the signal's reason, and nothing of it gets into the output. */
+  readonly signal?: AbortSignal;
 }
 
 /** What a build gives. */
@@ -96,7 +98,8 @@ export class Builder {
 
   /** Nothing is read before the first {@link Builder.rebuild}. */
   constructor(options: BuildOptions) {
-    this.#options = options;
+    // From here on the process may go to another folder.
+    this.#options = { ...options, root: resolve(options.root) };
   }
 
   /** Builds from what is on disk now. Calls wait for each other. */
@@ -140,10 +143,10 @@ export class Builder {
 
   #queued(work: Work): Promise<BuildResult> {
     const next = this.#running.then(async () => ({
-      ...await guarded(work),
+      ...await guarded(work, this.#options.signal),
       outside: this.#memory.cache.graphs.outside,
     }));
-    this.#running = next;
+    this.#running = next.catch(() => {});
     return next;
   }
 }
@@ -155,11 +158,12 @@ type Work = (timer: Timer) => Promise<Omit<BuildResult, "outside">>;
  * A full disk, a read-only folder and a type beyond the limits of a message are diagnostics; what is left
  * is a bug and stays an error.
  */
-async function guarded(work: Work): ReturnType<Work> {
-  const timer = new Timer();
+async function guarded(work: Work, signal: AbortSignal | undefined): ReturnType<Work> {
+  const timer = new Timer(signal);
   try {
     return await work(timer);
   } catch (error) {
+    signal?.throwIfAborted();
     const diagnostics = new Diagnostics();
     if (error instanceof KontractError && error.code === "BUILD_FAILED") {
       diagnostics.add({ code: "KT3002", severity: "error", message: error.message });
@@ -183,9 +187,15 @@ function isDiskError(error: unknown): error is Error {
 class Timer {
   readonly timings: Record<string, number> = {};
   readonly #start: number = performance.now();
+  readonly #signal: AbortSignal | undefined;
 
-  /** Runs `work` and adds its time to `stage`. */
+  constructor(signal?: AbortSignal) {
+    this.#signal = signal;
+  }
+
+  /** Runs `work`, unless the build was aborted, and adds its time to `stage`. */
   readonly time = <T>(stage: string, work: () => T): T => {
+    this.#signal?.throwIfAborted();
     const start = performance.now();
     const done = <V>(value: V): V => {
       this.timings[stage] = (this.timings[stage] ?? 0) + performance.now() - start;
@@ -230,7 +240,7 @@ function analysisOf(
   const { time } = timer;
   const modules = layout === "modules";
   return analyze({
-    root: resolve(root),
+    root,
     hosts,
     cache,
     freshRoutes,
@@ -275,6 +285,7 @@ async function runBuild(
     : { routes: [...routes].map(([name, file]) => ({ name, file, load: null })), frontEnd: null };
   if (project.budget !== null && measure) checkBudget(project.budget, loads, diagnostics, "error");
   if (diagnostics.failed) return result(diagnostics, manifest, timer, false);
+  const outputs = layout === "bundle" ? timer.time("report", () => outputSizes(files)) : [];
   // The lock before the swap: a number that is in an output must never be given away again.
   const lock = async (): Promise<void> => {
     if (!analysis.lockChanged) return;
@@ -288,7 +299,6 @@ async function runBuild(
         ? memory.folder.update(outDir, files, lock)
         : memory.folder.write(outDir, files, lock),
   );
-  const outputs = layout === "bundle" ? timer.time("report", () => outputSizes(files)) : [];
   const report = { outputs, ...loads };
   const paths = [...files.keys()].sort().map((name) => join(outDir, name));
   return result(diagnostics, manifest, timer, true, paths, report);

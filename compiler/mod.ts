@@ -1,11 +1,19 @@
 /**
  * The compiler: one app in; worker bundle, client module, front end, schema and manifest out.
  *
- * ```ts ignore
+ * What is wrong with an app is data, never an exception; nothing here prints, ends the process or depends on
+ * its current folder once it is called. Builds of several apps may run at once. It starts `deno info`, and
+ * esbuild as a process that {@link build} ends by itself and {@link stopBundler} after {@link createBuilder}.
+ *
+ * @example An app that is not right
+ * ```ts
  * import { build, formatDiagnostics } from "@kontract/kontract/compiler";
  *
- * const result = await build({ root: "." });
- * if (!result.ok) console.error(formatDiagnostics(result.diagnostics, { color: true }));
+ * const root = await Deno.makeTempDir();
+ * const { ok, diagnostics } = await build({ root });
+ * console.assert(!ok && diagnostics[0]?.code === "KT1001"); // there are no sources
+ * console.assert(formatDiagnostics(diagnostics).includes("'src'"));
+ * await Deno.remove(root, { recursive: true });
  * ```
  *
  * @module
@@ -46,7 +54,21 @@ export type { BuildReport, LoadSize, OutputSize } from "./size_report.ts";
 export { EDITOR_PLUGIN, installEditorPlugin } from "./editor/install.ts";
 export { writeCookbook } from "./cookbook/write.ts";
 
-/** Builds an app once. Never throws for what is wrong with the app; the output is swapped in whole. */
+/**
+ * Builds an app once. Never throws for what is wrong with the app; the output is swapped in whole, and a build
+ * that fails leaves what was there. Rejects where `signal` ends it, with the signal's reason.
+ *
+ * @example
+ * ```ts
+ * import { build } from "@kontract/kontract/compiler";
+ *
+ * const root = await Deno.makeTempDir();
+ * const signal = AbortSignal.abort("enough");
+ * const why = await build({ root, hosts: ["deno"], signal }).catch((reason) => reason);
+ * console.assert(why === "enough");
+ * await Deno.remove(root, { recursive: true });
+ * ```
+ */
 export async function build(options: BuildOptions): Promise<BuildResult> {
   try {
     return await new Builder(options).rebuild();
@@ -55,12 +77,39 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   }
 }
 
-/** A builder for watch mode: each rebuild reuses what has not changed. End it with {@link stopBundler}. */
+/**
+ * A builder for watch mode: each rebuild reuses what has not changed. End it with {@link stopBundler}.
+ *
+ * @example
+ * ```ts
+ * import { createBuilder, stopBundler } from "@kontract/kontract/compiler";
+ *
+ * const root = await Deno.makeTempDir();
+ * const builder = createBuilder({ root, hosts: ["deno"], layout: "modules" });
+ * const first = await builder.rebuild();
+ * const second = await builder.rebuild(); // after an edit
+ * console.assert(!first.ok && !second.ok);
+ * await stopBundler();
+ * await Deno.remove(root, { recursive: true });
+ * ```
+ */
 export function createBuilder(options: BuildOptions): Builder {
   return new Builder(options);
 }
 
-/** Everything a build checks and the front end's types, without output: in place of `deno check`. */
+/**
+ * Everything a build checks and the front end's types, without output: in place of `deno check`.
+ *
+ * @example
+ * ```ts
+ * import { check } from "@kontract/kontract/compiler";
+ *
+ * const root = await Deno.makeTempDir();
+ * const { diagnostics } = await check(root);
+ * for (const { code, message, span, hint } of diagnostics) console.log(code, message, span, hint);
+ * await Deno.remove(root, { recursive: true });
+ * ```
+ */
 export function check(root: string): Promise<BuildResult> {
   return new Builder({ root }).check();
 }
