@@ -12,7 +12,8 @@ export {
   type RaystreamServerOptions,
 } from "./server.ts";
 export { type SavedSocket, SocketSession } from "./socket_session.ts";
-export { CloseCode, type RaySocket } from "./socket_link.ts";
+export { CloseCode } from "./close_code.ts";
+export type { RaySocket } from "./socket_link.ts";
 export { generateRoot, type KeySet, type KeySetRoot, signKeySet, verifyKeySet } from "./key_set.ts";
 export { deriveServerKeys, type ServerKey, type ServerKeys } from "./server_keys.ts";
 export { EPOCH_MS, type EpochStore, type TicketClock } from "./tickets.ts";

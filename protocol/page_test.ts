@@ -42,7 +42,7 @@ import { RAY_CONTENT_TYPE } from "./server.ts";
 import { encodeGrant } from "./session_grant.ts";
 import { ControlOp, INITIAL_CREDIT } from "./socket_control.ts";
 import { MAX_INPUTS } from "./socket_input.ts";
-import { CloseCode } from "./socket_link.ts";
+import { CloseCode } from "./close_code.ts";
 import { REKEY_INTERVAL } from "./stream_state.ts";
 import { EPOCH_MS } from "./tickets.ts";
 

@@ -14,7 +14,8 @@ import type { RayMessage } from "./message_state.ts";
 import type { Dispatch } from "./rpc.ts";
 import { FRAME_OVERHEAD, type InnerFrame } from "./sealed_frame.ts";
 import { encodeCredit } from "./socket_control.ts";
-import { CloseCode, type RaySocket } from "./socket_link.ts";
+import { CloseCode } from "./close_code.ts";
+import type { RaySocket } from "./socket_link.ts";
 import { StreamSealer } from "./stream_state.ts";
 import { makeServer } from "./testing/gateway.ts";
 

@@ -13,7 +13,8 @@ import { RayTransport } from "./hello.ts";
 import { callTooLarge, MAX_MESSAGE, type RayLimits } from "./limits.ts";
 import type { RayMessage } from "./message_state.ts";
 import { ControlOp, decodeCredit, encodeCredit, encodeNumber } from "./socket_control.ts";
-import { CloseCode, type RaySocket, SocketLink } from "./socket_link.ts";
+import { CloseCode } from "./close_code.ts";
+import { type RaySocket, SocketLink } from "./socket_link.ts";
 import type { SocketOutputs } from "./socket_output.ts";
 import { decodeWireError, RemoteError } from "./wire_error.ts";
 

@@ -14,6 +14,7 @@ import { KontractError } from "../_internal/errors.ts";
 import { Assembler } from "./assembler.ts";
 import type { Bytes } from "./bytes.ts";
 import type { Symmetric } from "./crypto/provider.ts";
+import { CloseCode } from "./close_code.ts";
 import { decodeBatch, encodeBatch, ENTRY_HEADER } from "./batch.ts";
 import { FrameFlag, FrameSplitter, FrameType } from "./frames.ts";
 import type { RayLimits } from "./limits.ts";
@@ -28,18 +29,6 @@ export interface RaySocket {
   /** Bytes that wait to be sent, where the host knows. */
   readonly bufferedAmount?: number;
 }
-
-/** WebSocket close codes. The reason is always empty: it would travel in clear. */
-export const CloseCode = {
-  NORMAL: 1000,
-  /** Whatever broke the protocol, authentication included. */
-  PROTOCOL: 4400,
-  /** The session is as old as it may get: connect again. */
-  RENEW: 4401,
-  TOO_LARGE: 4413,
-  /** The peer does not read what it asked for, or there are too many. */
-  OVERLOADED: 4503,
-} as const;
 
 /** Both directions of a link. */
 export interface LinkPositions {

@@ -32,7 +32,8 @@ import type { ServerKeys } from "./server_keys.ts";
 import { ControlOp, costOf, decodeCredit, decodeNumber, encodeCredit } from "./socket_control.ts";
 import { InputBudget } from "./input_budget.ts";
 import { CallInputs } from "./socket_input.ts";
-import { CloseCode, type LinkPositions, type RaySocket, SocketLink } from "./socket_link.ts";
+import { CloseCode } from "./close_code.ts";
+import { type LinkPositions, type RaySocket, SocketLink } from "./socket_link.ts";
 import { toWireError } from "./wire_error.ts";
 
 /** Provider and static keys of a server. */

@@ -19,7 +19,7 @@ import { LANE_LENGTH } from "./message_keys.ts";
 import { failureOf, PendingCall, watchCall } from "./pending_call.ts";
 import { SocketClient } from "./socket_client.ts";
 import { costOf } from "./socket_control.ts";
-import { CloseCode } from "./socket_link.ts";
+import { CloseCode } from "./close_code.ts";
 import { SocketOutputs } from "./socket_output.ts";
 import { watchSocket } from "./socket_watch.ts";
 import type { Transport, TransportCallOptions, TransportOptions } from "./transport.ts";

@@ -7,7 +7,7 @@
  */
 import { KontractError } from "../_internal/errors.ts";
 import type { SocketClient } from "./socket_client.ts";
-import { CloseCode } from "./socket_link.ts";
+import { CloseCode } from "./close_code.ts";
 
 /** How long is too long, in milliseconds. */
 export interface SocketPatience {

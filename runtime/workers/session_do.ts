@@ -6,7 +6,8 @@
  * @module
  */
 import { decodeValue, encodeValue } from "../../protocol/codec/mod.ts";
-import { CloseCode, type SavedSocket, type SocketSession } from "../../protocol/mod.ts";
+import { CloseCode } from "../../protocol/close_code.ts";
+import type { SavedSocket, SocketSession } from "../../protocol/mod.ts";
 import type { Gateway } from "../gateway.ts";
 import { objectSqlite } from "./object_sqlite.ts";
 import type { ObjectSocket, ObjectState, WorkerEnv } from "./platform.ts";
