@@ -51,8 +51,11 @@ export function commitStatement(
       return [`put:${tableKey(part.t)}`, [...head, part.g, ...call, ...one]];
     }
     if (one !== null && part.plain) return ["tenant:put", [...inTenant, part.t, ...one]];
-    if (own && part.plain && part.r.length + part.w.length <= FEW_KEYS) {
-      return [`put_many:${tableKey(part.t)}`, [...head, ...call, ...fewRows(part)]];
+    if (part.plain && part.r.length + part.w.length <= FEW_KEYS) {
+      const rows = fewRows(part);
+      return own
+        ? [`put_many:${tableKey(part.t)}`, [...head, ...call, ...rows]]
+        : ["tenant:put_many", [...inTenant, part.t, ...rows]];
     }
   }
   const all = `[${ops.map(everything).join(",")}]`;

@@ -107,6 +107,7 @@ Deno.test({
             "tenant_get",
             "tenant_get_many",
             "tenant_put",
+            "tenant_put_many",
             ...perTable,
           ].sort(),
         );

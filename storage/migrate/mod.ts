@@ -62,6 +62,7 @@ import { withMigrationLock } from "./session_lock.ts";
 import { writeTemplates } from "./templates.ts";
 import { TENANT_COMMIT_FUNCTIONS } from "./tenant_commit.sql.ts";
 import { TENANT_PUT_FUNCTIONS } from "./tenant_put.sql.ts";
+import { TENANT_PUT_MANY_FUNCTIONS } from "./tenant_put_many.sql.ts";
 import { TENANT_READ_FUNCTIONS, TENANT_READ_HELPERS } from "./tenant_read.sql.ts";
 import { TENANT_FUNCTIONS, TENANT_HELPERS, TENANTS_LOCK } from "./tenants.sql.ts";
 import { type VerificationKey, verificationKey } from "./verification_keys.ts";
@@ -120,6 +121,7 @@ const GENERIC_FUNCTIONS: readonly string[] = [
   ...TENANT_READ_HELPERS,
   ...TENANT_READ_FUNCTIONS,
   ...TENANT_PUT_FUNCTIONS,
+  ...TENANT_PUT_MANY_FUNCTIONS,
   ...TENANT_COMMIT_FUNCTIONS,
   ...TENANT_HELPERS,
   ...TENANT_FUNCTIONS,

@@ -24,11 +24,22 @@ const PARAMETERS =
 /** How many parameters `put_many_<key>` has. */
 export const PUT_MANY_PARAMETERS = 15;
 
+/** What was read, as `commit` takes it. */
+export function readsOf(): string {
+  const seen = (keys: string, versions: string): string =>
+    `select k.id, k.seen from unnest(${keys}, ${versions}) k(id, seen) where k.seen is not null`;
+  return `(select coalesce(json_agg(json_build_array(r.id, nullif(r.seen::text, '0'))), '[]')
+             from (${seen("p_keys", "p_seen")} union all ${seen("p_others", "p_versions")}) r)`;
+}
+
+/** What is written, as `commit` takes it. */
+export function writesOf(): string {
+  return `(select coalesce(json_agg(json_build_array(w.id, w.data)), '[]')
+             from (select * from unnest(p_keys, p_rows) union all select g, null from unnest(p_gone) g) w(id, data))`;
+}
+
 /** The same for a table that only `commit` can write. */
 export function putManyByCommit(table: TableSql, tenant: string): string {
-  const seen = (keys: string, versions: string): string => `
-         select json_build_array(k.id, nullif(k.seen::text, '0')) as read
-           from unnest(${keys}, ${versions}) k(id, seen) where k.seen is not null`;
   return `create or replace function kontract.put_many_${table.key}(${PARAMETERS})
    returns text language plpgsql volatile ${DEFINER} as $f$
    begin
@@ -38,12 +49,7 @@ export function putManyByCommit(table: TableSql, tenant: string): string {
        jsonb_build_array(jsonb_build_object('t', ${
     literal(table.name)
   }, 'g', null, 'q', '[]'::jsonb,
-         'r', (select coalesce(json_agg(r.read), '[]') from (${
-    seen("p_keys", "p_seen")
-  } union all ${seen("p_others", "p_versions")}) r),
-         'w', (select coalesce(json_agg(json_build_array(w.id, w.data)), '[]') from (
-             select * from unnest(p_keys, p_rows)
-             union all select g, null from unnest(p_gone) g) w(id, data)))));
+         'r', ${readsOf()}, 'w', ${writesOf()})));
    end $f$`;
 }
 

@@ -21,6 +21,25 @@ const TABLE = "kontract_private.%1$I";
 const AS_READ = `u.id = $1 and u._deleted_txid is null%2$s and (not $4 or u._txid = $5)
            and (not $6 or u._txid <= pg_current_xact_id())`;
 
+/** Whether values of table `st` must be unique, by the names of its indexes. */
+export const UNIQUE = `st.indexes::text ~ '_u[0-9a-f]{12}"'`;
+
+/** Overwrites the row, or makes it where there is none. */
+const WRITE = `
+         execute format($q$ with kept as (${keepVersions(TABLE, AS_READ)})
+             update ${TABLE} u set data = $2, _txid = pg_current_xact_id() where ${AS_READ} $q$, s.ptr, own)
+           using p_id, p_data, p_owner, p_read, p_seen, p_lane is not null;
+         get diagnostics made = row_count;
+         if made = 0 and (not p_read or p_seen is null) then
+           execute format($q$ insert into ${TABLE} (id, data, _owner, _order)
+               select $1, $2, $3, nextval('kontract_private.%1$s_seq')
+                where not exists (select 1 from ${TABLE} u where u.id = $1 and u._deleted_txid is null%2$s)
+                  and not ($4 and exists (select 1 from ${TABLE} u
+                        where u.id = $1 and u._deleted_txid > pg_current_xact_id()%2$s)) $q$, s.ptr, own)
+             using p_id, p_data, p_owner, p_lane is not null;
+           get diagnostics made = row_count;
+         end if;`;
+
 /** Functions the gateway may call. */
 export const TENANT_PUT_FUNCTIONS: readonly string[] = [
   `create or replace function kontract.tenant_put(
@@ -41,7 +60,7 @@ export const TENANT_PUT_FUNCTIONS: readonly string[] = [
          return stored_answer(p_sid, p_tenant, p_owner, p_group, p_lane, p_reqno);
        end if;
      end if;
-     select st.ptr, st.owned into s
+     select st.ptr, st.owned, ${UNIQUE} as uniq into s
        from trxs x join storage st on st.owner = x.tenant and st.id = p_table ${INCARNATION}
       where ${ALIVE_SID} and x.tenant is not distinct from p_tenant and x.owner is not distinct from p_owner
         and st.permissions & p_bits & ${NEED} = ${NEED} and st.bits = '{}' and i.value is not null
@@ -51,23 +70,14 @@ export const TENANT_PUT_FUNCTIONS: readonly string[] = [
         and (not p_read or pg_snapshot_xmin(p_snap) >= st.horizon);
      if found and p_data is not null then
        own := case when s.owned then ' and u._owner = $3' else '' end;
-       begin
-         execute format($q$ with kept as (${keepVersions(TABLE, AS_READ)})
-             update ${TABLE} u set data = $2, _txid = pg_current_xact_id() where ${AS_READ} $q$, s.ptr, own)
-           using p_id, p_data, p_owner, p_read, p_seen, p_lane is not null;
-         get diagnostics made = row_count;
-         if made = 0 and (not p_read or p_seen is null) then
-           execute format($q$ insert into ${TABLE} (id, data, _owner, _order)
-               select $1, $2, $3, nextval('kontract_private.%1$s_seq')
-                where not exists (select 1 from ${TABLE} u where u.id = $1 and u._deleted_txid is null%2$s)
-                  and not ($4 and exists (select 1 from ${TABLE} u
-                        where u.id = $1 and u._deleted_txid > pg_current_xact_id()%2$s)) $q$, s.ptr, own)
-             using p_id, p_data, p_owner, p_lane is not null;
-           get diagnostics made = row_count;
-         end if;
-       exception when unique_violation then
-         made := 0;
-       end;
+       -- A violation is looked at again by the steps of commit; a subtransaction has an id of its own.
+       if s.uniq then
+         begin ${WRITE}
+         exception when unique_violation then
+           made := 0;
+         end;
+       else ${WRITE}
+       end if;
      end if;
      if made = 0 then
        perform apply_ops(p_sid, p_tenant, p_owner, p_bits, p_group, p_snap, p_inc, p_lane is not null,

@@ -21,6 +21,7 @@ import {
   TENANT_GET,
   TENANT_GET_MANY,
   TENANT_PUT,
+  TENANT_PUT_MANY,
 } from "./tenants.sql.ts";
 import { TENANT_PREFIX } from "../tenant_name.ts";
 
@@ -39,6 +40,7 @@ const STATEMENTS: ReadonlyMap<string, string> = new Map([
   [`${TENANT_PREFIX}get`, TENANT_GET],
   [`${TENANT_PREFIX}get_many`, TENANT_GET_MANY],
   [`${TENANT_PREFIX}put`, TENANT_PUT],
+  [`${TENANT_PREFIX}put_many`, TENANT_PUT_MANY],
   ["open_session", OPEN_SESSION],
   ["check_session", CHECK_SESSION],
   ["revoke_family", REVOKE_FAMILY],

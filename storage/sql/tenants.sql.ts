@@ -12,6 +12,11 @@ export const TENANT_PUT =
   `select kontract.tenant_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
   $14, $15::text::jsonb) as r`;
 
+/** As `put_many`, for the table `$11`. */
+export const TENANT_PUT_MANY =
+  `select kontract.tenant_put_many($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+  $14, $15, $16, $17) as r`;
+
 /** Makes tables: the tenant's advisory lock and that of templates; READ COMMITTED, asserted. */
 export const CREATE_TENANT = `select kontract.create_tenant($1, $2, $3, $4) as done`;
 

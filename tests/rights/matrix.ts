@@ -39,6 +39,7 @@ const BITS_AT: Readonly<Record<string, number>> = {
   "commit": 3,
   "tenant:commit": 3,
   "tenant:put": 3,
+  "tenant:put_many": 3,
 };
 
 /** Passes on with other route bits than the caller said. */
