@@ -30,6 +30,7 @@ export const command: Command = {
   summary: "Builds an app, migrates its database and deploys it to Cloudflare Workers.",
   options: {
     "dry-run": { type: "boolean", help: "Build and let wrangler check all; change nothing." },
+    "verbose": { type: "boolean", help: "With --dry-run: everything that wrangler says." },
   },
   positionals: 1,
   async run(input) {
@@ -42,7 +43,10 @@ export const command: Command = {
     console.log(workerSize(built.report));
     const own = await ownConfig(app);
     const config = await writeConfig(app, built.manifest, own);
-    if (dryRun) return await wrangler(["--config", config, "--dry-run"]);
+    if (dryRun) {
+      const short = input.values.verbose !== true;
+      return await wrangler(["--config", config, "--dry-run"], short);
+    }
     const { steps, notes } = await migrateApp(environmentDatabase()!, built, secrets, app.root);
     for (const step of steps) console.log(`migrated: ${step}`);
     for (const note of notes) console.log(`note: ${note}`);
@@ -110,17 +114,39 @@ async function ownConfig(app: AppFolder): Promise<Record<string, unknown>> {
   return {};
 }
 
-/** The command's exit code: 0 where wrangler did all. */
-async function wrangler(args: readonly string[]): Promise<number> {
-  const { code } = await new Deno.Command(Deno.execPath(), {
+/**
+ * The command's exit code: 0 where wrangler did all. `short` leaves its table of modules out; it asks nothing
+ * then, as it sees no terminal.
+ */
+async function wrangler(args: readonly string[], short = false): Promise<number> {
+  const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-lock", "--quiet", "--allow-all", WRANGLER, "deploy", ...args],
     env: {
       WRANGLER_SEND_METRICS: "false",
       WRANGLER_HIDE_BANNER: "true",
       CLOUDFLARE_CF_FETCH_ENABLED: "false",
     },
-  }).spawn().status;
+    stdout: short ? "piped" : "inherit",
+  }).spawn();
+  if (short) await printWithoutTable(child.stdout);
+  const { code } = await child.status;
   if (code === 0) return 0;
   console.error(`wrangler ended with code ${code}; dist/wrangler.jsonc is what it was given.`);
   return 1;
+}
+
+/** One row for each chunk of the Worker: sizes that matter are told already. */
+async function printWithoutTable(output: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+  let rest = "";
+  const print = (line: string): void => {
+    // deno-lint-ignore no-control-regex
+    const plain = line.replaceAll(/\x1b\[[\d;]*m/g, "");
+    if (!/^(?:[┌├└│]|Attaching additional modules:)/.test(plain)) console.log(line);
+  };
+  for await (const text of output.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    lines.forEach(print);
+  }
+  if (rest !== "") print(rest);
 }

@@ -53,6 +53,26 @@ Deno.test("a deploy with a database that is out of reach, or a broken wrangler.j
   assert.match(broken.stderr, /^CONFIG: .*wrangler\.jsonc/m);
 });
 
+Deno.test("deploy --dry-run says what the Worker is in a few lines, and all with --verbose", {
+  sanitizeOps: false,
+  sanitizeResources: false,
+}, async () => {
+  await using app = await makeApp({ "src/numbers.ts": SOURCE });
+  const run = async (...args: readonly string[]): Promise<string> => {
+    const { code, stdout, stderr } = await runCommand(
+      ["deploy", app.root, "--dry-run", ...args],
+      {},
+    );
+    assert.equal(code, 0, stdout + stderr);
+    return stdout;
+  };
+  const short = await run();
+  assert.match(short, /^Worker: \d+ files/m);
+  assert.match(short, /env\.SESSION/);
+  assert.doesNotMatch(short, /chunks\//);
+  assert.match(await run("--verbose"), /chunks\//);
+});
+
 const BROKEN = `import { backend } from "@kontract/kontract";
 class StockError extends Error {
   override get name(): string {

@@ -4,6 +4,7 @@
  * @module
  */
 import { relative } from "node:path";
+import { fileURLToPath } from "node:url";
 import { type Command, UsageError } from "../command.ts";
 import { initApp, type InitResult } from "../init/init_app.ts";
 
@@ -18,10 +19,16 @@ export const command: Command = {
     if (folder === undefined || folder === "") {
       throw new UsageError("Say where: 'kontract init my-app', or 'kontract init .' right here.");
     }
-    console.log(summary(await initApp(folder)));
+    console.log(summary(await initApp(folder, checkout())));
     return 0;
   },
 };
+
+/** The checkout that this command runs from; null for the published package. */
+function checkout(): string | null {
+  const url = new URL("../..", import.meta.url);
+  return url.protocol === "file:" ? fileURLToPath(url).replace(/[\\/]$/, "") : null;
+}
 
 function summary(result: InitResult): string {
   const { name, created, added, kept } = result;

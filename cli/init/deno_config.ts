@@ -42,9 +42,10 @@ export interface CompletedConfig {
   readonly kept: readonly string[];
 }
 
-/** Text of a new app's `deno.json`. */
-export function newConfig(): string {
-  return completeConfig(`{\n  "nodeModulesDir": "none"\n}\n`, "deno.json").text;
+/** Text of a new app's `deno.json`; `link` is the way to a checkout that stands in for the package, if any. */
+export function newConfig(link: string | null): string {
+  const text = completeConfig(`{\n  "nodeModulesDir": "none"\n}\n`, "deno.json").text;
+  return link === null ? text : addMember(text, [], "links", [link]);
 }
 
 /** True where the configuration names Kontract among its imports. */

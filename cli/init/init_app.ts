@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { basename, join, resolve } from "node:path";
+import { basename, join, relative, resolve, sep } from "node:path";
 import { KontractError } from "../../_internal/errors.ts";
 import { nameOfFolder, nameOfNewApp } from "./app_name.ts";
 import { completeConfig, importsKontract, newConfig } from "./deno_config.ts";
@@ -45,12 +45,13 @@ const HARMLESS = new Set([
 const CONFIGS = ["deno.json", "deno.jsonc"];
 
 /**
- * Makes or completes the app in `path`, relative to the current folder.
+ * Makes or completes the app in `path`, relative to the current folder. A new app uses the package in
+ * `checkout`, where there is one.
  *
  * @throws {KontractError} `CONFIG` for a name that cannot be an app's, a folder that holds something
  *   else, or a disk that refuses; nothing is changed then.
  */
-export async function initApp(path: string): Promise<InitResult> {
+export async function initApp(path: string, checkout: string | null = null): Promise<InitResult> {
   // deno-lint-ignore no-control-regex
   if (/[\x00-\x1f\x7f]/.test(path)) {
     throw new KontractError("CONFIG", "A path cannot have control characters.");
@@ -62,7 +63,8 @@ export async function initApp(path: string): Promise<InitResult> {
   const foreign = [...entries ?? []].filter((name) => !HARMLESS.has(name)).sort();
   if (foreign.length > 0) throw occupied(path, foreign);
   const name = entries === null ? nameOfNewApp(folder) : nameOfFolder(folder);
-  const files = new Map([["deno.json", newConfig()], ...appFiles(name, true)]);
+  const link = checkout === null ? null : relative(folder, checkout).split(sep).join("/");
+  const files = new Map([["deno.json", newConfig(link)], ...appFiles(name, true)]);
   return await write(folder, name, files, entries ?? new Set(), null);
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const script = fileURLToPath(new URL("../../init.sh", import.meta.url));
@@ -43,7 +43,14 @@ async function run(
 Deno.test("init.sh makes an app by the Deno that is installed", posix, async () => {
   await run({ deno: Deno.execPath() }, ["my-app"], async ({ code, output }, folder) => {
     assert.equal(code, 0, output);
-    assert.ok((await Deno.stat(join(folder, "my-app", "src", "notes.ts"))).isFile);
+    const made = join(folder, "my-app");
+    assert.ok((await Deno.stat(join(made, "src", "notes.ts"))).isFile);
+    const { links } = JSON.parse(await Deno.readTextFile(join(made, "deno.json")));
+    assert.deepEqual(
+      links.map((link: string) => join(made, link)),
+      [dirname(script)],
+      "the clone stands in for the package",
+    );
   });
 });
 
