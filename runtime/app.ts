@@ -46,6 +46,8 @@ export interface RouteCode {
    * properties that a type does not have.
    */
   argumentsFromJson(value: unknown, lenient?: boolean): unknown[];
+  /** Names of the parameters, in order; missing where there are none. */
+  readonly parameters?: readonly string[];
   /** Result → plain JSON. */
   resultToJson(value: unknown): unknown;
   /** Middleware inlined, then the author's function. Runs inside the call's context. */

@@ -9,6 +9,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
+import { namedInList } from "./argument_names.ts";
 import { isGuest, routeCaller } from "./caller.ts";
 import type { Principal } from "../auth/contract.ts";
 import type { RouteCode, RouteEntry } from "./app.ts";
@@ -38,7 +39,8 @@ export async function answerRpc(
     route,
     principal,
     content,
-    decode: (code) => code.argumentsFromJson(structuredClone(args)),
+    decode: (code) =>
+      namedInList(code.parameters ?? [], () => code.argumentsFromJson(structuredClone(args))),
     present: (result) => ({ result }),
     empty: false,
   });

@@ -9,6 +9,7 @@
  */
 import { KontractError } from "../_internal/errors.ts";
 import type { HttpArgument, HttpBinding } from "../_internal/http_route.ts";
+import { withPlace } from "./argument_names.ts";
 import { parseJson } from "./json_body.ts";
 
 /** True where the call takes something from the body. */
@@ -101,23 +102,11 @@ function invalid(path: string, expected: string, from: HttpArgument["from"]): Ko
 
 /** Runs the check of arguments; a problem at `[1].x` is told by the parameter's name and place. */
 export function named<T>(binding: HttpBinding, check: () => T): T {
-  try {
-    return check();
-  } catch (error) {
-    const data = (error as { readonly data?: unknown } | null)?.data;
-    const { path, expected } = (data ?? {}) as {
-      readonly path?: unknown;
-      readonly expected?: unknown;
-    };
-    const match = typeof path === "string" ? /^\[(\d+)\](.*)$/s.exec(path) : null;
-    const argument = binding.arguments[Number(match?.[1])];
-    if (argument === undefined || typeof expected !== "string") throw error;
-    const rest = match?.[2] ?? "";
+  return withPlace(check, (at, rest, expected) => {
+    const argument = binding.arguments[at];
+    if (argument === undefined) return null;
     const whole = argument.from === "whole";
-    throw invalid(
-      whole ? rest.replace(/^\./, "") || "body" : argument.name + rest,
-      expected,
-      argument.from,
-    );
-  }
+    const path = whole ? rest.replace(/^\./, "") || "body" : argument.name + rest;
+    return invalid(path, expected, argument.from);
+  });
 }

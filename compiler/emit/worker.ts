@@ -225,12 +225,14 @@ function routeCode(route: RouteDef, input: ServerInput, out: MappedText): void {
   const inputs = streamedParameters(route).map(({ at, shape }, n) =>
     `{ at: ${at}, readable: ${shape.readable === true}, decode: decode_i${op}_${n} }`
   );
+  const names = route.parameters.map(({ name }) => name);
   out.add(`  ${route.name}: {
     decodeArguments: decode_a${op},
     encodeResult: encode_r${op},
 ${holdsFile(resultShape(route), input.manifest.types) ? "    readFiles: $kreadFiles,\n" : ""}\
 ${inputs.length === 0 ? "" : `    inputs: [${inputs.join(", ")}],\n`}\
     argumentsFromJson: (value, lenient) => jsonDecode(a${op}, types, value, lenient),
+${names.length === 0 ? "" : `    parameters: ${json(names)},\n`}\
     resultToJson: (value) => jsonEncode(r${op}, types, value),
     invoke: `);
   const chain = middlewareOf(route, input).map((one) => linkOf(one, input));

@@ -287,6 +287,29 @@ for (const host of HOST_NAMES) {
         }
       });
 
+      await t.step("a wrong argument is told by its parameter's name", async () => {
+        for (
+          const [args, path] of [
+            [[{ ...sample("wrong", 1n), id: 7 }], "sample.id"],
+            [["text"], "sample"],
+          ] as const
+        ) {
+          const refused = await fetch(`${url}/rpc/keep`, {
+            method: "POST",
+            headers,
+            body: JSON.stringify(
+              args,
+              (_key, value) => typeof value === "bigint" ? `${value}` : value,
+            ),
+          });
+          const { error } = await refused.json();
+          assert.equal(error.code, "VALIDATION");
+          assert.equal(error.data.path, path);
+          assert.equal(error.data.argument, 0);
+          assert.ok(error.message.startsWith(`'${path}' must be `), error.message);
+        }
+      });
+
       await t.step("a stream has the status and headers that its function says", async () => {
         for (const response of [await rpc("bytes"), await fetch(`${url}/api/bytes`, { headers })]) {
           assert.equal(response.status, 201);
