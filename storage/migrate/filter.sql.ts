@@ -55,13 +55,17 @@ export const FILTER_HELPERS: readonly string[] = [
        and (known = p_kind or known not in ('text', 'number', 'boolean', 'json', 'key'));
    end $f$`,
 
+  `create or replace function kontract_private.is_key(p_fields jsonb, p_path jsonb, p_kind text)
+   returns boolean language plpgsql immutable ${HELPER} as $f$
+   begin
+     return p_kind = 'text' and jsonb_array_length(p_path) = 1 and p_fields->>(p_path->>0) is not distinct from 'key';
+   end $f$`,
+
   // A field of version u: the key is a column, which has the table's own indexes.
   `create or replace function kontract_private.value_expr(p_fields jsonb, p_lazy jsonb, p_path jsonb, p_kind text)
    returns text language plpgsql immutable ${HELPER} as $f$
    begin
-     if p_kind = 'text' and jsonb_array_length(p_path) = 1 and p_fields->>(p_path->>0) = 'key' then
-       return 'u.id';
-     end if;
+     if is_key(p_fields, p_path, p_kind) then return 'u.id'; end if;
      return field_expr(p_lazy, p_path,
        p_kind || case when is_sure(p_fields, p_path, p_kind) then '' else '?' end, 'u.data');
    end $f$`,
@@ -144,7 +148,10 @@ export const FILTER_HELPERS: readonly string[] = [
        perform check_path(p_fields, p_bits, p_grants, o->0, o->>2);
        if o->>2 = 'json' then raise exception 'order' using errcode = '22023'; end if;
        sql := sql || value_expr(p_fields, p_lazy, o->0, o->>2)
-         || case when o->>1 = 'desc' then ' desc' else ' asc' end || ', ';
+         || case when o->>1 = 'desc' then ' desc' else ' asc' end;
+       -- One row at most has a key: what comes after it sorts nothing, and would keep its index from having the order.
+       if is_key(p_fields, o->0, o->>2) then return sql; end if;
+       sql := sql || ', ';
      end loop;
      return sql || 'u._order' || case when p_backward then ' desc' else '' end;
    end $f$`,
@@ -152,13 +159,15 @@ export const FILTER_HELPERS: readonly string[] = [
   // " and (row is after the cursor)"; values are $3->i, the last one is the insertion order. What comes after it is
   // one range of an index on the order, and where nulls come after values, or values after nulls, a second one:
   // one condition each, in this order, with no row in both. A key that may be null ends the range's columns, since
-  // a comparison of rows loses its nulls; behind the first key the rest of the condition sorts them out.
+  // a comparison of rows loses its nulls; behind the first key the rest of the condition sorts them out. Where the
+  // second key goes the other way no index has the order: what is left of the first key's value is a range by itself.
   `create or replace function kontract_private.after_sql(
      p_fields jsonb, p_lazy jsonb, p_order jsonb, p_after jsonb, p_backward boolean)
    returns text[] language plpgsql immutable ${HELPER} as $f$
    declare
      o jsonb; i int := 0; ties text := ''; sql text := ''; e text; v text; cast_to text; later text;
      first text; descends boolean := p_order->0->>1 = 'desc'; always boolean; keys text[]; bounds text[];
+     second text;
    begin
      if p_after is null or p_after = 'null' then return array['']; end if;
      if jsonb_typeof(p_after) is distinct from 'array'
@@ -184,6 +193,9 @@ export const FILTER_HELPERS: readonly string[] = [
        elsif cardinality(keys) = i and always and p_after->i <> 'null' and (o->>1 = 'desc') = descends then
          keys := keys || e;
          bounds := bounds || v;
+       elsif i = 1 and p_after->i <> 'null' and (always or o->>1 = 'desc') then
+         -- The other way round: within one value of the first key that is a range as well.
+         second := format('%s %s %s', e, case when o->>1 = 'desc' then '<=' else '>=' end, v);
        end if;
        i := i + 1;
      end loop;
@@ -194,6 +206,11 @@ export const FILTER_HELPERS: readonly string[] = [
      if p_after->0 = 'null' then
        return array[format(' and %s is null', keys[1]) || sql]
          || case when descends then array[format(' and %s is not null', keys[1])] end;
+     end if;
+     if second is not null and cardinality(keys) = 1 then
+       return array[format(' and %s = %s and %s', keys[1], bounds[1], second) || sql,
+           format(' and %s %s %s', keys[1], case when descends then '<' else '>' end, bounds[1])]
+         || case when not descends and first is not null then array[format(' and %s is null', first)] end;
      end if;
      return array[format(' and (%s) %s (%s)', array_to_string(keys, ', '),
            case when descends then '<=' else '>=' end, array_to_string(bounds, ', ')) || sql]

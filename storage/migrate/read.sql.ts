@@ -354,6 +354,23 @@ function getFunctions(table: TableSql): readonly string[] {
 const VISIBLE =
   `(u._deleted_txid is null or u._deleted_txid is not null and not pg_visible_in_snapshot(u._deleted_txid, $2))`;
 
+/** In `format`: what a query finds of a table (1) under its further conditions (2), in its order (3). */
+const FOUND = `select * from kontract_private.%1$I u
+  where pg_visible_in_snapshot(u._txid, $2) and ${VISIBLE} %2$s order by %3$s limit $5`;
+
+/**
+ * The same in the order of the key, which the index of live versions has. Of closed ones those are left that were
+ * closed since the snapshot, by the index for that: few, or as many as the snapshot is old.
+ */
+const FOUND_BY_KEY = `select * from (
+  (select * from kontract_private.%1$I u
+    where pg_visible_in_snapshot(u._txid, $2) and u._deleted_txid is null %2$s order by %3$s limit $5)
+  union all
+  (select * from kontract_private.%1$I u
+    where pg_visible_in_snapshot(u._txid, $2) and u._deleted_txid >= pg_snapshot_xmin($2)
+      and not pg_visible_in_snapshot(u._deleted_txid, $2) %2$s order by %3$s limit $5)) u
+  order by %3$s limit $5`;
+
 /** Functions that serve every table. */
 export const READ_FUNCTIONS: readonly string[] = [
   // p_query: { where, order, after, exclude, limit, backward }
@@ -363,24 +380,22 @@ export const READ_FUNCTIONS: readonly string[] = [
    #variable_conflict use_column
    declare
      ${HASHED_SID} s record; hidden text[]; back boolean := coalesce((p_query->>'backward')::boolean, false);
-     v_left int := (p_query->>'limit')::int; v_after text; part json;
+     v_left int := (p_query->>'limit')::int; v_after text; part json; conditions text; sorted text;
    begin ${enter("p_table", "p_table")}
      hidden := ${HIDDEN};
+     conditions := concat(case when s.owned then ' and u._owner = $4' end,
+       where_sql(s.fields, s.bits, s.lazy, p_grants, p_query->'where'),
+       case when jsonb_array_length(p_query->'exclude') > 0
+         then ' and u.id <> all (array(select jsonb_array_elements_text($8)))' end);
+     sorted := order_sql(s.fields, s.bits, s.lazy, p_grants, p_query->'order', back);
      foreach v_after in array after_sql(s.fields, s.lazy, p_query->'order', p_query->'after', back) loop
        execute format($q$
          select coalesce(json_agg(json_build_array(r.id, ($6 || r.data) - $7, r._txid::text, r._owner, r._order)
                   order by r.n), '[]')
-           from (select u.*, row_number() over () as n from (select * from kontract_private.%I u
-             where pg_visible_in_snapshot(u._txid, $2)
-               and ${VISIBLE}
-               %s %s %s %s order by %s limit $5) u) r $q$,
-         s.ptr,
-         case when s.owned then ' and u._owner = $4' else '' end,
-         where_sql(s.fields, s.bits, s.lazy, p_grants, p_query->'where'),
-         case when jsonb_array_length(p_query->'exclude') > 0
-           then ' and u.id <> all (array(select jsonb_array_elements_text($8)))' else '' end,
-         v_after,
-         order_sql(s.fields, s.bits, s.lazy, p_grants, p_query->'order', back))
+           from (select u.*, row_number() over () as n from (%s) u) r $q$,
+         format(case when is_key(s.fields, p_query->'order'->0->0, p_query->'order'->0->>2)
+             then $q$${FOUND_BY_KEY}$q$ else $q$${FOUND}$q$ end,
+           s.ptr, conditions || v_after, sorted))
        into part
        using p_query->'where', p_snap, p_query->'after', s.owner, v_left, s.lazy, hidden, p_query->'exclude';
        v_left := v_left - json_array_length(part);
