@@ -4,6 +4,7 @@
  * @module
  */
 import postgres from "postgres";
+import { ADMIN_SETTINGS } from "./definer.ts";
 import { KontractError } from "../../_internal/errors.ts";
 
 /** Oldest server version that has everything used here. */
@@ -38,6 +39,7 @@ export async function withAdmin<T>(
     await checkServer(sql);
     // PL/pgSQL has to be loaded before a function may name its settings.
     await sql.unsafe("do $do$ begin end $do$");
+    await sql.unsafe(ADMIN_SETTINGS.map((setting) => `set ${setting}`).join("; ")).simple();
     return await work(sql);
   } catch (cause) {
     throw translate(cause);

@@ -52,14 +52,30 @@ export const DEFINER = `security definer${SETTINGS}`;
 export const DEFINER_HOT = `security definer${SETTINGS_HOT}
   set enable_seqscan = off`;
 
+/** What a database's owner may have set otherwise for it, and what text, lists and transactions here rely on. */
+export const RELIED_ON: readonly string[] = [
+  "standard_conforming_strings = on",
+  "array_nulls = on",
+  "default_transaction_isolation = 'read committed'",
+];
+
 /**
  * Settings of the gateway's sessions. The planner's are about speed only; the timeout ends a query of the app
  * that would never end by itself (a setting inside a function cannot: the clock starts with the statement).
  */
 export const ROLE_SETTINGS: readonly string[] = [
+  ...RELIED_ON,
   "jit = off",
   "plan_cache_mode = force_generic_plan",
   "statement_timeout = '60s'",
+];
+
+/** Settings of a migration's session: names of types are compared; index builds and copies take as long as they take. */
+export const ADMIN_SETTINGS: readonly string[] = [
+  ...RELIED_ON,
+  "quote_all_identifiers = off",
+  "statement_timeout = 0",
+  "idle_in_transaction_session_timeout = 0",
 ];
 
 /** Bounds what the sorts and joins of one session may write to the disk; only a superuser may set it. */

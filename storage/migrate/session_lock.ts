@@ -3,7 +3,8 @@
  * since index builds and copies are many transactions. It ends with the connection, so a killed migration blocks nobody.
  *
  * It is polled, never waited for in the server: a waiting statement holds a snapshot, and a concurrent
- * index build of the one at work would wait for that snapshot, each for the other.
+ * index build of the one at work would wait for that snapshot, each for the other. It is given up where the one at
+ * work has not got on for a minute.
  *
  * @module
  */
@@ -57,10 +58,17 @@ async function holding<T>(
   { key, before, busy, waitMs }: Lock,
   work: () => Promise<T>,
 ): Promise<T> {
-  const until = Date.now() + waitMs;
+  let until = Date.now() + waitMs;
+  let seen: string | null = null;
   for (;;) {
     if (await answer(sql, `${before} select pg_try_advisory_lock(${key}) as yes`)) break;
-    if (Date.now() >= until) throw new KontractError("CONFIG", busy);
+    seen ??= await holderAt(sql, before, key);
+    if (Date.now() >= until) {
+      const now = await holderAt(sql, before, key);
+      if (now === seen || now === "") throw new KontractError("CONFIG", busy);
+      seen = now;
+      until = Date.now() + waitMs;
+    }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
   try {
@@ -68,6 +76,22 @@ async function holding<T>(
   } finally {
     await answer(sql, `${before} select pg_advisory_unlock(${key}) as yes`).catch(() => {});
   }
+}
+
+/**
+ * Where the holder is, as a word that changes as long as it gets on: a thousand tenants take minutes. A statement
+ * that runs gets on unless it waits for a lock. Empty where nothing is to be seen.
+ */
+async function holderAt(sql: postgres.Sql, before: string, key: string): Promise<string> {
+  const results: readonly unknown[] = await sql.unsafe(`${before}
+    select coalesce(string_agg(concat_ws(' ', a.pid, a.query_start, case when a.state = 'active'
+             and a.wait_event_type is distinct from 'Lock' then clock_timestamp() end), ''), '') as at
+      from pg_locks l join pg_database d on d.oid = l.database join pg_stat_activity a on a.pid = l.pid
+     where l.locktype = 'advisory' and l.granted and l.objsubid = 1 and d.datname = current_database()
+       and a.query_start is not null
+       and (l.classid::bigint << 32 | l.objid::bigint) = (${key})`).simple();
+  const [row] = [results.at(-1)].flat() as { at?: unknown }[];
+  return String(row?.at ?? "");
 }
 
 /** What the last statement says, in one round trip. */

@@ -37,19 +37,23 @@ export async function checkServer(sql: Statements, gateway: string): Promise<rea
     ));
   }
   const settings = await sql`
-    select unnest(s.setconfig) as setting from pg_db_role_setting s
+    select distinct on (split_part(c.setting, '=', 1)) c.setting
+      from pg_db_role_setting s, unnest(s.setconfig) c(setting)
      where s.setrole in (0, (select oid from pg_roles where rolname = ${gateway}))
-       and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))`;
+       and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+     -- As they override each other.
+     order by split_part(c.setting, '=', 1), s.setrole = 0, s.setdatabase = 0`;
   for (const { setting } of settings) {
     if (
-      !/^(synchronous_commit=off|default_transaction_isolation=(?!read committed))/.test(setting)
+      !/^(synchronous_commit=off|default_transaction_isolation=(?!read committed)|standard_conforming_strings=off)/
+        .test(setting)
     ) {
       continue;
     }
     const name = String(setting).split("=")[0]!;
     findings.push(trouble(
       "server",
-      `The gateway's sessions begin with ${setting}: every commit is refused.`,
+      `The gateway's sessions begin with ${setting}: every commit fails.`,
       `alter role ${gateway} in database … reset ${name}, and the same for the database.`,
     ));
   }

@@ -1,0 +1,97 @@
+/**
+ * What a database's owner has set for it, for reasons of others' programs, changes nothing here.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { testDatabase } from "../../tests/postgres.ts";
+import { storageEngine } from "../engine.ts";
+import { exec, query } from "../exec/testing/query.ts";
+import { postgresDatabase } from "../postgres_database.ts";
+import { call, field, index, number, run, string, table } from "../testing/tables.ts";
+import { withAdmin } from "./admin.ts";
+import { examine } from "../maintenance/doctor/mod.ts";
+
+const ITEMS = table("items", [field("name", string), field("n", number)], {
+  indexes: [index(["n"])],
+});
+const LATER = { ...ITEMS, fields: [...ITEMS.fields, field("more", string, { default: "a\\b" })] };
+const LARGE = query({
+  id: string,
+  n: number,
+})`select id, n from items where n > ${number} order by id`;
+const NAME = "o'r\\ 100% ü";
+
+const SETTINGS = [
+  "standard_conforming_strings = off",
+  "array_nulls = off",
+  "default_transaction_isolation = 'serializable'",
+  "transform_null_equals = on",
+  "quote_all_identifiers = on",
+  "bytea_output = 'escape'",
+  "datestyle = 'SQL, DMY'",
+  "timezone = 'Asia/Kolkata'",
+  "extra_float_digits = -15",
+  "search_path = 'nowhere'",
+  "statement_timeout = '1h'",
+];
+
+Deno.test({
+  name: "a database with settings of its own is migrated, read and written as any other",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    const db = await testDatabase([ITEMS], {}, "shared", [LARGE]);
+    try {
+      const name = new URL(db.adminUrl).pathname.slice(1);
+      for (const setting of SETTINGS) {
+        await db.admin.unsafe(`alter database ${name} set ${setting}`);
+      }
+      // An index build may take longer than that.
+      const timeout = await withAdmin(
+        { adminUrl: db.adminUrl, name: "test" },
+        async (sql) => (await sql`show statement_timeout`)[0]!.statement_timeout,
+      );
+      assert.equal(timeout, "0");
+      await db.migrate([LATER], {}, [LARGE]);
+      const database = postgresDatabase({ url: db.gatewayUrl, max: 2 });
+      try {
+        const engine = storageEngine({ database, tables: [LATER], execs: [LARGE] });
+        const session = await engine.openSession(await db.token());
+        const { value } = await run(engine, call(session), async (s) => {
+          await s.items!.set("a", { name: NAME, n: 0.1234567890123 });
+          return await s.items!.get("a");
+        });
+        assert.deepEqual(value, { id: "a", name: NAME, n: 0.1234567890123, more: "a\\b" });
+        await run(engine, call(session), async (s) => {
+          await s.items!.getMany(["a", "b"]);
+          await s.items!.update("a", { n: 2 });
+          await s.items!.set("c", { name: NAME, n: 3 });
+        });
+        const found = await run(engine, call(session), async (s) => [
+          await s.items!.query({ name: { prefix: "o'r\\" }, n: { gt: 2 } }).count(),
+          await exec(s, LARGE, 1),
+        ]);
+        assert.deepEqual(found.value, [1, [{ id: "a", n: 2 }, { id: "c", n: 3 }]]);
+      } finally {
+        await database.close();
+      }
+      const findings = await examine({
+        adminUrl: db.adminUrl,
+        gatewayUrl: null,
+        gatewayRole: db.gatewayRole,
+        prepares: true,
+        tables: [LATER],
+        migrations: [],
+      });
+      assert.deepEqual(
+        findings.filter(({ check, message }) =>
+          check === "server" && message.includes("begin with")
+        ),
+        [],
+      );
+    } finally {
+      await db.close();
+    }
+  },
+});
