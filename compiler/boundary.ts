@@ -167,7 +167,25 @@ function judge(
       if (isMissing(node, checker)) continue;
       reportNoStub(name, node, input.reporter);
     }
-  } else judgeErrors(one, input);
+  } else {
+    judgeErrors(one, input);
+    judgeReexported(one, input);
+  }
+}
+
+/** What a module of the client exports again of one with backend functions and has no stub: 'export * from'. */
+function judgeReexported({ names }: ValueImport, input: BoundaryInput): void {
+  const { program, modules, reporter } = input;
+  const checker = program.getTypeChecker();
+  for (const { name, node } of names) {
+    const at = ts.isImportSpecifier(node) ? checker.getSymbolAtLocation(node.name) : undefined;
+    if (at === undefined || !(at.flags & ts.SymbolFlags.Alias)) continue;
+    const target = checker.getAliasedSymbol(at);
+    const file = target.declarations?.[0]?.getSourceFile().fileName;
+    if (file === undefined || modules.get(file)?.kind !== "boundary") continue;
+    const hasStub = stubNames(input, (one) => one === file).has(target);
+    if (!hasStub) reportNoStub(name, node, reporter);
+  }
 }
 
 function isMissing(node: ts.Node, checker: ts.TypeChecker): boolean {
