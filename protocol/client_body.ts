@@ -103,7 +103,7 @@ export class AnswerOpener {
   /** Messages completed by `chunk`. Throws `RAY_PROTOCOL`. */
   push(chunk: Uint8Array): RayMessage[] {
     if (this.#opener !== undefined) return this.#opener.push(chunk);
-    this.#head = concat(this.#head, chunk);
+    this.#head = this.#head.length > 0 ? concat(this.#head, chunk) : chunk;
     if (this.#head.length < SALT_LENGTH) return [];
     this.#opener = this.#openerFor(this.#head.subarray(0, SALT_LENGTH));
     return this.#opener.push(this.#head.subarray(SALT_LENGTH));

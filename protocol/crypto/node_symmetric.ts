@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { type Bytes, concat, EMPTY, owned } from "../bytes.ts";
+import { KontractError } from "../../_internal/errors.ts";
+import { type Bytes, EMPTY, owned } from "../bytes.ts";
 import { type SealKeys, type Symmetric, TAG_LENGTH } from "./provider.ts";
 
 interface NodeCipher {
@@ -54,7 +55,10 @@ export function nodeSymmetric(node: NodeCrypto): Symmetric {
     cipher.setAAD(keys.ad);
     let at = 0;
     for (const part of parts) {
-      out.set(cipher.update(part), at);
+      const sealed = cipher.update(part);
+      // Where the plaintext lies in `out`, none of it may stay.
+      if (sealed.length !== part.length) throw new KontractError("INTERNAL");
+      out.set(sealed, at);
       at += part.length;
     }
     cipher.final();
@@ -71,7 +75,11 @@ export function nodeSymmetric(node: NodeCrypto): Symmetric {
     },
 
     sealTo(out: Uint8Array, keys: SealKeys, head: Uint8Array, body: Uint8Array): void {
-      seal(out, keys, inParts && body.length >= SMALL ? [head, body] : [concat(head, body)]);
+      if (inParts && body.length >= SMALL) return seal(out, keys, [head, body]);
+      // Put together where the ciphertext will lie: a buffer more costs more than sealing does.
+      out.set(head);
+      out.set(body, head.length);
+      seal(out, keys, [out.subarray(0, head.length + body.length)]);
     },
 
     open(
