@@ -58,6 +58,8 @@ export interface HttpArgument {
   readonly text: "string" | "number" | "boolean";
   /** True for a query parameter that may be repeated. */
   readonly list: boolean;
+  /** Of a `whole`: the body is no JSON but the bytes of a Uint8Array, or a Blob of the request's type. */
+  readonly raw?: "bytes" | "blob";
   /** JSON that stands for an argument that was not given; missing where it must be given. */
   readonly absent?: unknown;
 }
@@ -72,4 +74,6 @@ export interface HttpBinding {
   readonly arguments: readonly HttpArgument[];
   /** True for a function without a result: the answer is 204. */
   readonly empty: boolean;
+  /** True where the result is bytes, a file or a stream of bytes, which are the answer's body as they are. */
+  readonly raw?: true;
 }

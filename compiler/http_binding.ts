@@ -23,7 +23,21 @@ export function httpBinding(route: RouteDef, types: ShapeTable): HttpBinding | n
     path,
     arguments: route.parameters.map((parameter) => argumentOf(parameter, route, types)),
     empty: route.result.kind === "undefined",
+    ...(isRaw(route.result, types) ? { raw: true } : {}),
   };
+}
+
+/** True for bytes, files and streams of bytes: their own form is what HTTP has a body for. */
+function isRaw(result: Shape, types: ShapeTable): boolean {
+  const { inner } = peel(result, types);
+  const { kind } = inner.kind === "stream" ? peel(inner.element, types).inner : inner;
+  return kind === "bytes" || (kind === "file" && inner.kind !== "stream");
+}
+
+/** How a parameter that is the whole body is read where it is no JSON. */
+function rawBody(inner: Shape): HttpArgument["raw"] {
+  if (inner.kind === "bytes") return "bytes";
+  return inner.kind === "file" && inner.of === "Blob" ? "blob" : undefined;
 }
 
 function argumentOf(parameter: RouteParameter, route: RouteDef, types: ShapeTable): HttpArgument {
@@ -32,12 +46,14 @@ function argumentOf(parameter: RouteParameter, route: RouteDef, types: ShapeTabl
   const list = from === "query" && inner.kind === "array";
   const text = textOf(list && inner.kind === "array" ? inner.element : inner, types);
   const mayMiss = parameter.optional || flags.undefined;
+  const raw = from === "whole" ? rawBody(inner) : undefined;
   const absent = list && !mayMiss ? [] : flags.null ? { $undefined: true } : null;
   return {
     name: parameter.name,
     from,
     text: text ?? "string",
     list,
+    ...(raw === undefined ? {} : { raw }),
     ...(mayMiss || list ? { absent } : {}),
   };
 }

@@ -78,6 +78,8 @@ export interface ResponseNote {
   readonly value: unknown;
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
+  /** Media type, of bytes. */
+  readonly type?: string;
 }
 
 /** A message for a topic. */

@@ -6,10 +6,16 @@
  */
 import type { CallContext } from "./context.ts";
 
-/** What is stored. */
-export interface JsonAnswer {
+/** What a function says of its answer beside the value. */
+export interface AnswerHead {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
+  /** Media type of bytes, where the function said it. */
+  readonly type?: string;
+}
+
+/** What is stored. */
+export interface JsonAnswer extends AnswerHead {
   readonly result: unknown;
 }
 
@@ -17,12 +23,13 @@ export interface JsonAnswer {
 export function answerHead(
   value: unknown,
   context: CallContext,
-): Pick<JsonAnswer, "status" | "headers"> {
+): AnswerHead {
   const note = context.response;
   const mine = note !== null && Object.is(note.value, value) ? note : null;
   return {
     status: mine?.status ?? 200,
     headers: { ...Object.fromEntries(context.headers), ...mine?.headers },
+    ...(mine?.type === undefined ? {} : { type: mine.type }),
   };
 }
 

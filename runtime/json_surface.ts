@@ -18,6 +18,7 @@ import { type Failure, methodNotAllowed, reportFailure } from "./failure.ts";
 import { effectOf } from "./idempotency.ts";
 import { answerHead, decodeJsonAnswer, encodeJsonAnswer } from "./json_answer.ts";
 import { parseJson, readBytes } from "./json_body.ts";
+import { encodeRawAnswer, rawAnswer, rawBytes, rawStream } from "./raw_answer.ts";
 import { RequestStamp } from "./request_stamp.ts";
 import type { Incoming, Services } from "./services.ts";
 
@@ -43,6 +44,7 @@ export async function answerRpc(
       namedInList(code.parameters ?? [], () => code.argumentsFromJson(structuredClone(args))),
     present: (result) => ({ result }),
     empty: false,
+    raw: false,
   });
 }
 
@@ -58,13 +60,15 @@ export interface JsonCall {
   present(result: unknown): unknown;
   /** True: a plain 200 has nothing to say and is a 204. */
   readonly empty: boolean;
+  /** True: the result is bytes, which are the body. */
+  readonly raw: boolean;
 }
 
 /** Runs a call and answers with JSON, or with lines of JSON where it is a stream. */
 export async function answerJson(
   services: Services,
   incoming: Incoming,
-  { route, principal, content, decode, present, empty }: JsonCall,
+  { route, principal, content, decode, present, empty, raw }: JsonCall,
 ): Promise<Response> {
   const { routes, runner } = services;
   const { request, requestId, address, origin } = incoming;
@@ -91,22 +95,32 @@ export async function answerJson(
     signal: gone.signal,
     effect,
     arguments: () => decode(code),
-    encode: (value, context) =>
-      route.stream
+    encode: (value, context) => {
+      if (raw) return route.stream ? rawBytes(value) : encodeRawAnswer(value, context);
+      return route.stream
         ? line({ element: code.resultToJson(value) ?? null })
-        : encodeJsonAnswer(value, code.resultToJson(value), context),
+        : encodeJsonAnswer(value, code.resultToJson(value), context);
+    },
     opened: (value, context) => head = answerHead(value, context),
   };
   if (route.stream) {
     const elements = await runner.stream(call);
-    return ndjson(services, incoming, head, elements);
+    if (!raw) return ndjson(services, incoming, head, elements);
+    const log = { route: route.name };
+    return rawStream(head, elements, (error) => {
+      reportFailure(services.ports.log, error, requestId, log);
+    });
   }
   const outcome = await runner.value(call).finally(unwatch);
+  const replayed: Readonly<Record<string, string>> = outcome.replayed
+    ? { "idempotency-replayed": "true" }
+    : {};
+  if (raw) return rawAnswer(outcome.answer, replayed);
   const { status, headers, result } = decodeJsonAnswer(outcome.answer);
   const bare = status === 204 || (status >= 300 && status < 400) || empty && status === 200;
   return jsonResponse(empty && status === 200 ? 204 : status, bare ? NO_BODY : present(result), {
     ...headers,
-    ...(outcome.replayed ? { "idempotency-replayed": "true" } : {}),
+    ...replayed,
   });
 }
 

@@ -17,6 +17,11 @@ export type HttpResp<T> = T;
 export interface HttpRespOptions {
   /** Response headers. `set-cookie`, framing and CORS headers are refused. */
   readonly headers?: Readonly<Record<string, string>>;
+  /**
+   * Media type of a result that is bytes, at a plain REST address: `text/csv; charset=utf-8`. A Blob's own,
+   * else `application/octet-stream`, where missing.
+   */
+  readonly type?: string;
 }
 
 const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/;
@@ -24,6 +29,9 @@ const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/;
 const VALUE = /^[\t\x20-\x7e]{0,2048}$/;
 const RESERVED =
   /^(?:set-cookie|content-(?:length|encoding|type)|transfer-encoding|connection|upgrade|access-control-.*|x-request-id)$/i;
+
+// RFC 9110, 8.3.1: type/subtype, then parameters.
+const TYPE = /^[\w!#$&^.+-]{1,64}\/[\w!#$&^.+-]{1,64}(?:; ?[\w-]{1,32}=[\w".+-]{1,64}){0,4}$/;
 
 /** Checks one header that app code set. @throws {KontractError} `VALIDATION` */
 export function checkHeader(name: string, value: string): void {
@@ -41,7 +49,14 @@ export function checkHeader(name: string, value: string): void {
 function note<T>(value: T, status: number, options: HttpRespOptions): T {
   const headers = options.headers ?? {};
   for (const [name, text] of Object.entries(headers)) checkHeader(name, text);
-  currentCall("HttpResp").response = { value, status, headers };
+  const { type } = options;
+  if (type !== undefined && !TYPE.test(type)) {
+    throw new KontractError("VALIDATION", "The 'type' of HttpResp is a media type, as text/csv.");
+  }
+  currentCall("HttpResp").response = {
+    ...{ value, status, headers },
+    ...(type === undefined ? {} : { type }),
+  };
   return value;
 }
 

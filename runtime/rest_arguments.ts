@@ -18,7 +18,8 @@ export function readsBody({ arguments: all }: HttpBinding): boolean {
 }
 
 /**
- * The arguments as JSON, in the order of the function's parameters. `lenient` passes over what has no place.
+ * The arguments as JSON, in the order of the function's parameters. `lenient` passes over what has no place,
+ * `type` is the body's.
  *
  * @throws {KontractError} `VALIDATION`, `BAD_REQUEST`
  */
@@ -27,10 +28,15 @@ export function restArguments(
   path: ReadonlyMap<string, string>,
   query: URLSearchParams,
   bytes: Uint8Array,
-  lenient = false,
+  { lenient = false, type = "" }: { readonly lenient?: boolean; readonly type?: string } = {},
 ): unknown[] {
   if (!lenient) refuseUnknown(binding, "query", query.keys());
-  const body = readsBody(binding) ? bodyOf(binding, bytes, lenient) : undefined;
+  const raw = binding.arguments.find((one) => one.raw !== undefined)?.raw;
+  const body = raw !== undefined
+    ? rawBody(raw, bytes, type)
+    : readsBody(binding)
+    ? bodyOf(binding, bytes, lenient)
+    : undefined;
   return binding.arguments.map((argument) => {
     switch (argument.from) {
       case "path":
@@ -43,6 +49,12 @@ export function restArguments(
         return fromBody(argument, body);
     }
   });
+}
+
+/** As the JSON codec writes bytes and files; no body is no bytes. */
+function rawBody(raw: "bytes" | "blob", bytes: Uint8Array, type: string): unknown {
+  const text = bytes.toBase64();
+  return raw === "bytes" ? text : { name: "", type, bytes: text };
 }
 
 function bodyOf(binding: HttpBinding, bytes: Uint8Array, lenient: boolean): unknown {

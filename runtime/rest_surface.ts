@@ -2,7 +2,7 @@
  * Plain REST: functions at the addresses that their `http` option gives them, beside `/rpc`.
  *
  * Session, groups, rate limit, origins, cookies and `Idempotency-Key` are those of `/rpc`. The answer is
- * the result itself as JSON (204 where the function gives nothing), or `{ "error": … }` with the code's
+ * the result itself as JSON, bytes as they are (204 where the function gives nothing), or `{ "error": … }` with the code's
  * status, unless the app gives failures another form (`http_options.ts`). `HEAD` is `GET` without its body,
  * `OPTIONS` names the methods, any other method of a known path is a 405 with `Allow`.
  *
@@ -59,7 +59,8 @@ async function answerRoute(
   const principal = await routeCaller(services, incoming, route);
   const body = readsBody(http) ? await readBytes(request, services.maxBody) : new Uint8Array(0);
   const lenient = services.http.unknown === "ignore";
-  const args = restArguments(http, path, url.searchParams, body, lenient);
+  const type = request.headers.get("content-type") ?? "";
+  const args = restArguments(http, path, url.searchParams, body, { lenient, type });
   const response = await answerJson(services, incoming, {
     route,
     principal,
@@ -68,8 +69,11 @@ async function answerRoute(
     decode: (code) => named(http, () => code.argumentsFromJson(structuredClone(args), lenient)),
     present: (result) => result,
     empty: http.empty,
+    raw: http.raw === true,
   });
-  return request.method === "HEAD" ? new Response(null, response) : response;
+  if (request.method !== "HEAD") return response;
+  await response.body?.cancel();
+  return new Response(null, response);
 }
 
 /** The app's own form of a failure; Kontract's where it has none or fails itself. */

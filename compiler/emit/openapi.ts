@@ -124,10 +124,8 @@ function requestBody(one: Operation, { types }: Manifest): JsonSchema | null {
   const whole = all.find(({ argument }) => argument.from === "whole");
   if (whole !== undefined) {
     const schema = jsonSchema(withoutUndefined(shapeOf(one, whole.i)), types);
-    return described({
-      required: isRequired(whole.argument),
-      content: { "application/json": { schema } },
-    }, docOf(one, whole.i));
+    const content = RAW_BODIES[whole.argument.raw ?? "json"] ?? { "application/json": { schema } };
+    return described({ required: isRequired(whole.argument), content }, docOf(one, whole.i));
   }
   const parts = all.filter(({ argument }) => argument.from === "body");
   if (parts.length === 0) return null;
@@ -144,6 +142,12 @@ function requestBody(one: Operation, { types }: Manifest): JsonSchema | null {
   return { required: required.length > 0, content: { "application/json": { schema } } };
 }
 
+/** Bodies that are no JSON, by how they are read. */
+const RAW_BODIES: Readonly<Record<string, JsonSchema | undefined>> = {
+  bytes: { "*/*": {} },
+  blob: { "*/*": {} },
+};
+
 function responses(one: Operation, manifest: Manifest): JsonSchema {
   const { types } = manifest;
   const { result } = one.route;
@@ -153,6 +157,10 @@ function responses(one: Operation, manifest: Manifest): JsonSchema {
     default: { $ref: "#/components/responses/Error" },
   };
   if (one.binding.empty) return { 204: { description: "Done." }, ...failed };
+  // What the bytes are is said in code, by the Blob or by HttpResp.
+  if (one.binding.raw === true) {
+    return { "2XX": { description, content: { "*/*": {} } }, ...failed };
+  }
   if (result.kind === "stream") {
     const schema = streamLine(jsonSchema(result.element, types));
     return {

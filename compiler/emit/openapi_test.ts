@@ -92,3 +92,44 @@ Deno.test("a type's name is a legal and unique name of a schema", () => {
   assert.equal(schemaName("Müller$"), "M_ufc_ller_u24_");
   assert.match(schemaName("Größe"), /^[A-Za-z0-9._-]+$/);
 });
+
+Deno.test("bytes, guests and errors of the app's own are in the document as the gateway has them", async () => {
+  const document = await documentOf({
+    "src/server.ts": `import { defineServer } from "@kontract/kontract";
+export default defineServer({ http: { error: ({ message }) => ({ body: { message } }) } });
+`,
+    "src/a.ts": `import { backend, NotFoundError } from "@kontract/kontract";
+export const get = backend(
+  { readOnly: true, session: "optional", http: { method: "GET", path: "/a" } },
+  (): Promise<Blob | null> => Promise.reject(new NotFoundError()),
+);
+export const put = backend(
+  { session: "none", http: { method: "PUT", path: "/a", body: "bytes" } },
+  async function* (bytes: Uint8Array) { yield await Promise.resolve(bytes); },
+);
+export const post = backend({ http: { method: "POST", path: "/a", body: "file" } }, (file: Blob) =>
+  Promise.resolve(file.size));
+`,
+  });
+  const { get, put, post } = document!.paths["/a"]! as unknown as Readonly<
+    Record<string, Operation & { readonly security?: unknown }>
+  >;
+  assert.deepEqual([get?.security, put?.security, post?.security], [
+    [{ session: [] }, {}],
+    [],
+    undefined,
+  ]);
+  const raw = { "*/*": {} };
+  for (const one of [get, put]) {
+    const { content } = one!.responses["2XX"] as { readonly content: unknown };
+    assert.deepEqual(content, raw);
+  }
+  for (const one of [put, post]) assert.deepEqual(one!.requestBody?.content, raw);
+  assert.deepEqual(Object.keys(get!.responses), ["2XX", "default"]);
+  const { responses } = document!.components as unknown as {
+    readonly responses: { readonly Error: { readonly content: unknown } };
+  };
+  assert.deepEqual(responses.Error.content, { "application/json": { schema: {} } });
+  const { errors } = await new Validator().validate(structuredClone(document) as never);
+  assert.deepEqual(errors, undefined);
+});

@@ -311,11 +311,17 @@ for (const host of HOST_NAMES) {
       });
 
       await t.step("a stream has the status and headers that its function says", async () => {
-        for (const response of [await rpc("bytes"), await fetch(`${url}/api/bytes`, { headers })]) {
+        const lines = '{"element":"AQ=="}\n{"end":true}\n';
+        for (
+          const [response, body] of [
+            [await rpc("bytes"), lines],
+            [await fetch(`${url}/api/bytes`, { headers }), "\x01"],
+          ] as const
+        ) {
           assert.equal(response.status, 201);
           assert.equal(response.headers.get("x-kind"), "bytes");
           assert.equal(response.headers.get("x-early"), "yes");
-          assert.equal(await response.text(), '{"element":"AQ=="}\n{"end":true}\n');
+          assert.equal(await response.text(), body);
         }
       });
 
