@@ -175,7 +175,7 @@ export async function hardeningFindings(
                   or has_any_column_privilege(${gateway}, c.oid, 'select,insert,update,references'))
               order by 1)) as readable,
       array_to_json(array(select m.roleid::regrole::text from pg_auth_members m
-              where m.member = ${gateway}::regrole order by 1)) as member
+              where m.member = (select r.oid from pg_roles r where r.rolname = ${gateway}) order by 1)) as member
       from pg_database d where d.datname = current_database()`;
   const database = identifier(String(row!.name));
   const findings: MigrationFinding[] = [];

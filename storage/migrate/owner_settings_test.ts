@@ -10,6 +10,7 @@ import { exec, query } from "../exec/testing/query.ts";
 import { postgresDatabase } from "../postgres_database.ts";
 import { call, field, index, number, run, string, table } from "../testing/tables.ts";
 import { withAdmin } from "./admin.ts";
+import { gatewayUrl, migrateUp } from "./mod.ts";
 import { examine } from "../maintenance/doctor/mod.ts";
 
 const ITEMS = table("items", [field("name", string), field("n", number)], {
@@ -91,6 +92,39 @@ Deno.test({
         [],
       );
     } finally {
+      await db.close();
+    }
+  },
+});
+
+Deno.test({
+  name: "a gateway's role may have any name",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    const db = await testDatabase([ITEMS]);
+    const role = `Odd "role"'s $1 %s ${db.gatewayRole}`;
+    try {
+      const { adminUrl, secrets } = db;
+      await migrateUp({
+        adminUrl,
+        secrets,
+        tables: [ITEMS],
+        gatewayRole: role,
+        gatewayPassword: "p @:/",
+      });
+      const database = postgresDatabase({ url: gatewayUrl(adminUrl, role, "p @:/"), max: 1 });
+      try {
+        const engine = storageEngine({ database, tables: [ITEMS] });
+        const session = await engine.openSession(await db.token());
+        await run(engine, call(session), (s) => s.items!.set("a", { name: NAME, n: 1 }));
+      } finally {
+        await database.close();
+      }
+    } finally {
+      const quoted = `"${role.replaceAll('"', '""')}"`;
+      await db.admin.unsafe(`drop owned by ${quoted}`).catch(() => {});
+      await db.admin.unsafe(`drop role if exists ${quoted}`);
       await db.close();
     }
   },
