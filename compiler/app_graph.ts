@@ -6,7 +6,7 @@
  * @module
  */
 import { dirname, join, sep } from "node:path";
-import { PACKAGE_FILES } from "./emit/worker.ts";
+import { PACKAGE_FILES } from "./emit/route_modules.ts";
 import type { Diagnostics } from "./diagnostic.ts";
 import { isFile } from "./file_texts.ts";
 import { GraphCache } from "./graph_cache.ts";

@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 
 /** The first `length` hex digits of the hash of texts, each delimited by its length. */
 export function digest(texts: Iterable<string>, length: number): string {
-  const hash = createHash("sha256");
-  for (const text of texts) hash.update(`${text.length}:`).update(text);
-  return hash.digest("hex").slice(0, length);
+  const parts: string[] = [];
+  for (const text of texts) parts.push(`${text.length}:`, text);
+  return createHash("sha256").update(parts.join("")).digest("hex").slice(0, length);
 }

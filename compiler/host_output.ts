@@ -10,7 +10,8 @@ import { withoutPlaces } from "./declarations.ts";
 import type { Diagnostics } from "./diagnostic.ts";
 import { forDeno } from "./deno_output.ts";
 import { digest } from "./digest.ts";
-import { emitServer, spliceExports } from "./emit/worker.ts";
+import { RouteModules, spliceExports } from "./emit/route_modules.ts";
+import { emitServer } from "./emit/worker.ts";
 import { isPackageFile } from "./front_end.ts";
 import { BUILD_MARK, marked } from "./manifest_output.ts";
 import { ServerModules } from "./server_modules.ts";
@@ -51,6 +52,7 @@ export class HostOutput {
   readonly #host: Host;
   readonly #bundler: Bundler = new Bundler();
   readonly #modules: ServerModules = new ServerModules();
+  readonly #routes: RouteModules = new RouteModules();
   #virtual: { readonly key: string; readonly texts: ReadonlyMap<string, string> } | null = null;
 
   /** Of one app and one host. */
@@ -124,7 +126,7 @@ export class HostOutput {
         server: server?.file ?? null,
         root: project.root,
         rootFromChunk: relative(join(outdir, "chunks"), project.root).split(sep).join("/"),
-      });
+      }, this.#routes);
       this.#virtual = { key, texts };
     }
     const texts = new Map(this.#virtual.texts);

@@ -19,6 +19,8 @@ interface Canonical {
 export class SchemaHashes {
   readonly #types: ShapeTable;
   readonly #named: Map<string, Canonical> = new Map();
+  /** What types say that are used together, by their names: routes of one module use the same. */
+  readonly #closures: Map<string, string> = new Map();
 
   /** `types` are those that routes refer to. */
   constructor(types: ShapeTable) {
@@ -31,8 +33,16 @@ export class SchemaHashes {
       parameters: parameters.map(({ shape, optional, rest }) => ({ shape, optional, rest })),
       result,
     });
+    return digest([own.text, this.#closure(own.refs)], 16);
+  }
+
+  /** All types that `refs` lead to. */
+  #closure(refs: ReadonlySet<string>): string {
+    const key = [...refs].sort(compareText).join(" ");
+    const known = this.#closures.get(key);
+    if (known !== undefined) return known;
     const used = new Map<string, Canonical>();
-    const pending = [...own.refs];
+    const pending = [...refs];
     for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
       const shape = this.#types[name];
       if (shape === undefined || used.has(name)) continue;
@@ -42,7 +52,9 @@ export class SchemaHashes {
     }
     const named = [...used].sort(([a], [b]) => compareText(a, b))
       .map(([name, { text }]) => `[${JSON.stringify(name)},${text}]`);
-    return digest([own.text, `[${named.join(",")}]`], 16);
+    const text = `[${named.join(",")}]`;
+    this.#closures.set(key, text);
+    return text;
   }
 
   #ofType(name: string, shape: Shape): Canonical {
@@ -54,15 +66,13 @@ export class SchemaHashes {
 
 function canonical(value: unknown): Canonical {
   const refs = new Set<string>();
-  const plain = (one: unknown): unknown => {
-    if (Array.isArray(one)) return one.map(plain);
-    if (typeof one !== "object" || one === null) return one;
+  const textOf = (one: unknown): string => {
+    if (typeof one !== "object" || one === null) return JSON.stringify(one);
+    if (Array.isArray(one)) return `[${one.map(textOf).join(",")}]`;
     const record = one as Record<string, unknown>;
     if (record.kind === "ref" && typeof record.name === "string") refs.add(record.name);
-    return Object.fromEntries(
-      Object.keys(record).filter((key) => key !== "doc").sort(compareText)
-        .map((key) => [key, plain(record[key])]),
-    );
+    const keys = Object.keys(record).filter((key) => key !== "doc" && record[key] !== undefined);
+    return `{${keys.sort(compareText).map((key) => `"${key}":${textOf(record[key])}`).join(",")}}`;
   };
-  return { text: JSON.stringify(plain(value)), refs };
+  return { text: textOf(value), refs };
 }

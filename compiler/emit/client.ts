@@ -10,7 +10,7 @@
  */
 import type { ErrorDef, Manifest, RouteDef, RouteParameter } from "../../_internal/manifest.ts";
 import type { Shape, ShapeTable } from "../../_internal/shape.ts";
-import { emitCodecModule } from "./codec.ts";
+import { type CodecEntry, emitCodecModule } from "./codec.ts";
 import { argumentsShape, streamedParameters } from "./fbs.ts";
 import { holdsFile } from "./reachable.ts";
 import { docText, propertyName, typeText } from "./type_text.ts";
@@ -29,26 +29,31 @@ export function emitClient(
     "client.d.ts": clientTypes(manifest),
     "codec.js": emitCodecModule({
       types: manifest.types,
-      entries: codecEntries(manifest.routes),
+      entries: codecEntries(manifest.routes, "client"),
       runtime: "@kontract/kontract/codec",
     }),
   };
 }
 
 /**
- * Codec entries of routes: `a<op>` for the arguments, `i<op>_<n>` for an element of the n-th streamed
- * one, `r<op>` for the result or a stream's element.
+ * Codec entries of routes, in the direction that a side needs: `a<op>` for the arguments, `i<op>_<n>` for an
+ * element of the n-th streamed one, `r<op>` for the result or a stream's element.
  */
 export function codecEntries(
   routes: readonly RouteDef[],
-): readonly { readonly name: string; readonly shape: Shape }[] {
+  side: "client" | "server",
+): readonly CodecEntry[] {
+  const [sent, received] = side === "client"
+    ? ["encode", "decode"] as const
+    : ["decode", "encode"] as const;
   return routes.flatMap((route) => [
-    { name: `a${route.op}`, shape: argumentsShape(route) },
+    { name: `a${route.op}`, shape: argumentsShape(route), only: sent },
     ...streamedParameters(route).map(({ shape }, n) => ({
       name: `i${route.op}_${n}`,
       shape: shape.element,
+      only: sent,
     })),
-    { name: `r${route.op}`, shape: resultShape(route) },
+    { name: `r${route.op}`, shape: resultShape(route), only: received },
   ]);
 }
 

@@ -5,7 +5,7 @@
  */
 import { isIdentifier, literal, type SlotEmitter } from "./codec_slots.ts";
 import { layoutOf, type TableLayout } from "./wire_layout.ts";
-import type { PlanEnum, PlanField, PlanTable, PlanVariant } from "./wire_plan.ts";
+import type { PlanField, PlanTable, PlanVariant } from "./wire_plan.ts";
 
 /** Names a value's property in generated code. */
 function member(object: string, name: string): string {
@@ -17,7 +17,7 @@ function propertyKey(name: string): string {
   return isIdentifier(name) ? name : literal(name);
 }
 
-/** Emits enums and tables next to the slots they are made of. */
+/** Emits tables next to the slots they are made of. */
 export class TableEmitter {
   readonly #slots: SlotEmitter;
 
@@ -26,19 +26,9 @@ export class TableEmitter {
     this.#slots = slots;
   }
 
-  /** Emits the two tables of an enum. */
-  enumeration({ index, values, ids }: PlanEnum): void {
-    const pairs = values.map((value, i) => `[${literal(value)}, ${ids[i]}]`);
-    const back = values.map((value, i) => `${ids[i]}: ${literal(value)}`);
-    this.#slots.parts.push(
-      `const E${index} = /* @__PURE__ */ new Map([${pairs.join(", ")}]);`,
-      `const T${index} = { ${back.join(", ")} };`,
-    );
-  }
-
-  /** Emits layout, writer and reader of a table. */
-  table(table: PlanTable): void {
-    if (table.kind === "value") return;
+  /** Emits a table's layout, and what of writer and reader somebody calls. */
+  table(table: PlanTable, used: { readonly written: boolean; readonly read: boolean }): void {
+    if (table.kind === "value" || !used.written && !used.read) return;
     const layout = layoutOf(table);
     const { offsets, sizes, bits, size, align } = layout;
     this.#slots.parts.push(
@@ -47,10 +37,13 @@ export class TableEmitter {
         this.#slots.use("Layout")
       }([${offsets}], [${sizes}], [${bits}], ${size}, ${align});`,
     );
-    if (table.kind === "union") this.#union(table, layout);
-    else {
-      this.#tableWriter(table, layout);
-      this.#tableReader(table);
+    if (used.written) {
+      if (table.kind === "union") this.#unionWriter(table, layout);
+      else this.#tableWriter(table, layout);
+    }
+    if (used.read) {
+      if (table.kind === "union") this.#unionReader(table);
+      else this.#tableReader(table);
     }
   }
 
@@ -259,7 +252,7 @@ export class TableEmitter {
     return `o${field.id} !== 0 ? ${this.#slots.get(field.wire, `p + o${field.id}`)} : (${absent})`;
   }
 
-  #union(table: PlanTable, layout: TableLayout): void {
+  #unionWriter(table: PlanTable, layout: TableLayout): void {
     const i = table.index;
     const [tagAt, valueAt] = layout.offsets;
     const put = (variant: PlanVariant): string =>
@@ -276,6 +269,10 @@ export class TableEmitter {
           : this.#tagged(table, put)
       }${up}\n}`,
     );
+  }
+
+  #unionReader(table: PlanTable): void {
+    const i = table.index;
     const cases = table.variants.map((variant) =>
       `    case ${variant.id}: v = ${this.#slots.reader(variant.table)}(q); break;`
     );

@@ -5,34 +5,41 @@
  */
 import type { Shape, ShapeTable } from "../../_internal/shape.ts";
 
+/** What is asked for once per route and per module is the same for all of them. */
+interface TypeParts {
+  readonly refs: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Named types with a File or Blob within. */
+  readonly fileHolders: ReadonlySet<string>;
+}
+
+const known = new WeakMap<ShapeTable, TypeParts>();
+
 /** The named types that shapes reach. */
 export function reachableTypes(shapes: readonly Shape[], types: ShapeTable): ShapeTable {
-  const found = new Set<string>();
-  const visit = (value: unknown): void => {
-    if (Array.isArray(value)) return value.forEach(visit);
-    if (typeof value !== "object" || value === null) return;
-    const record = value as Record<string, unknown>;
-    if (record.kind === "ref" && typeof record.name === "string" && !found.has(record.name)) {
-      found.add(record.name);
-      visit(types[record.name]);
-    }
-    Object.values(record).forEach(visit);
-  };
-  visit(shapes);
+  const found = reachableNames(shapes, types);
   return Object.fromEntries(Object.entries(types).filter(([name]) => found.has(name)));
+}
+
+/** Their names, in no order. */
+export function reachableNames(shapes: readonly Shape[], types: ShapeTable): ReadonlySet<string> {
+  const { refs } = typeParts(types);
+  const found = new Set<string>();
+  const pending = [...new Set(shapes)].flatMap((shape) => [...partsOf(shape).refs]);
+  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+    if (found.has(name)) continue;
+    found.add(name);
+    pending.push(...refs.get(name) ?? []);
+  }
+  return found;
 }
 
 /** True where a File or Blob may stand anywhere within a value: it is read before that is encoded. */
 export function holdsFile(shape: Shape, types: ShapeTable): boolean {
   const { file, refs } = partsOf(shape);
-  return file || refs.size > 0 && !refs.isDisjointFrom(fileHolders(types));
+  return file || refs.size > 0 && !refs.isDisjointFrom(typeParts(types).fileHolders);
 }
 
-/** What is asked for once per route is the same for all of them. */
-const known = new WeakMap<ShapeTable, ReadonlySet<string>>();
-
-/** The named types with files within. */
-function fileHolders(types: ShapeTable): ReadonlySet<string> {
+function typeParts(types: ShapeTable): TypeParts {
   const before = known.get(types);
   if (before !== undefined) return before;
   const parts = Object.entries(types).map(([name, shape]) => ({ name, ...partsOf(shape) }));
@@ -41,8 +48,9 @@ function fileHolders(types: ShapeTable): ReadonlySet<string> {
     size = holders.size;
     for (const { name, refs } of parts) if (!refs.isDisjointFrom(holders)) holders.add(name);
   }
-  known.set(types, holders);
-  return holders;
+  const made = { refs: new Map(parts.map(({ name, refs }) => [name, refs])), fileHolders: holders };
+  known.set(types, made);
+  return made;
 }
 
 /** Whether a file stands in a shape itself, and the names it refers to. */

@@ -21,6 +21,8 @@ export interface PlanEnum {
   readonly name: string;
   readonly values: readonly (string | number | boolean)[];
   readonly ids: readonly number[];
+  /** Name of the type in {@link PlanTypes.outside}. */
+  readonly outside: string | null;
 }
 
 /** Wire type of a slot or a vector element. */
@@ -95,6 +97,8 @@ export interface PlanTable {
   /** Holds itself, directly or not. */
   recursive: boolean;
   doc: string;
+  /** Name of the type in {@link PlanTypes.outside}: nothing is known of what is in it. */
+  readonly outside: string | null;
 }
 
 /** One entry: its root table. */
@@ -103,11 +107,26 @@ export interface PlanEntry {
   readonly root: PlanTable;
 }
 
-/** The whole plan. */
+/** The whole plan, without what is planned elsewhere. */
 export interface WirePlan {
   readonly tables: readonly PlanTable[];
   readonly enums: readonly PlanEnum[];
   readonly entries: readonly PlanEntry[];
+  /** Tables and enums of {@link PlanTypes.named}, by name. */
+  readonly named: ReadonlyMap<string, PlanTable | PlanEnum>;
+}
+
+/** Named types that a plan treats as such: only tables and enums (see {@link isPlanned}). */
+export interface PlanTypes {
+  /** Planned elsewhere. */
+  readonly outside?: ReadonlySet<string>;
+  /** Planned whether an entry needs them or not. */
+  readonly named?: readonly string[];
+}
+
+/** True for a named type that becomes a table or an enum of its own; any other is a part of what refers to it. */
+export function isPlanned(shape: Shape | undefined): boolean {
+  return shape !== undefined && ["object", "tuple", "union", "enum"].includes(shape.kind);
 }
 
 /** Largest inline size of a table, and number of its fields, that a vtable can describe. */
@@ -122,11 +141,13 @@ const MAX_FIELDS = 8000;
 export function planWire(
   types: ShapeTable,
   entries: readonly { readonly name: string; readonly shape: Shape }[],
+  { outside = new Set(), named = [] }: PlanTypes = {},
 ): WirePlan {
-  const planner = new Planner(types);
+  const planner = new Planner(types, outside);
   const roots = entries.map(({ name, shape }) => ({ name, root: planner.root(shape, name) }));
+  const known = new Map(named.map((name) => [name, planner.named(name)]));
   markRecursive(planner.tables);
-  return { tables: planner.tables, enums: planner.enums, entries: roots };
+  return { tables: planner.tables, enums: planner.enums, entries: roots, named: known };
 }
 
 /** Kinds that are vectors themselves. */
@@ -143,16 +164,30 @@ class Planner {
   readonly tables: PlanTable[] = [];
   readonly enums: PlanEnum[] = [];
   readonly #types: ShapeTable;
+  readonly #outside: ReadonlySet<string>;
   readonly #memo = new Map<string, PlanTable>();
   readonly #enumMemo = new Map<string, PlanEnum>();
 
-  constructor(types: ShapeTable) {
+  constructor(types: ShapeTable, outside: ReadonlySet<string>) {
     this.#types = types;
+    this.#outside = outside;
   }
 
   root(shape: Shape, name: string): PlanTable {
     const wire = this.#wire(shape, name);
     return wire.kind === "table" ? wire.table : this.#box(shape, name);
+  }
+
+  named(name: string): PlanTable | PlanEnum {
+    const wire = this.#wire({ kind: "ref", name }, name);
+    if (wire.kind === "table") return wire.table;
+    if (wire.kind === "enum") return wire.of;
+    throw new Error(`Invariant: '${name}' is neither a table nor an enum.`);
+  }
+
+  /** The name, where a shape is the type of that name and planned elsewhere. */
+  #elsewhere(shape: Shape, name: string): string | null {
+    return this.#outside.has(name) && this.#types[name] === shape ? name : null;
   }
 
   /** Follows refs; `name` is the last name on the way. */
@@ -222,20 +257,27 @@ class Planner {
   }
 
   #enum(shape: Extract<Shape, { kind: "enum" }>, name: string): PlanEnum {
-    const key = JSON.stringify([shape.values, shape.ids]);
+    const outside = this.#elsewhere(shape, name);
+    const key = outside ?? JSON.stringify([shape.values, shape.ids]);
     let found = this.#enumMemo.get(key);
     if (found === undefined) {
       if (shape.ids.some((id) => id > 65535)) {
         throw new KontractError("BUILD_FAILED", `Enum '${name}' has a tag above 65535.`);
       }
-      found = { index: this.enums.length, name, values: shape.values, ids: shape.ids };
-      this.enums.push(found);
+      const { values, ids } = shape;
+      found = { index: this.enums.length, name, values, ids, outside };
+      if (outside === null) this.enums.push(found);
       this.#enumMemo.set(key, found);
     }
     return found;
   }
 
-  #make(key: string, kind: PlanTable["kind"], name: string): { table: PlanTable; fresh: boolean } {
+  #make(
+    key: string,
+    kind: PlanTable["kind"],
+    name: string,
+    outside: string | null = null,
+  ): { table: PlanTable; fresh: boolean } {
     const known = this.#memo.get(key);
     if (known !== undefined) return { table: known, fresh: false };
     const table: PlanTable = {
@@ -248,10 +290,11 @@ class Planner {
       discriminator: null,
       recursive: false,
       doc: "",
+      outside,
     };
-    this.tables.push(table);
+    if (outside === null) this.tables.push(table);
     this.#memo.set(key, table);
-    return { table, fresh: true };
+    return { table, fresh: outside === null };
   }
 
   #box(shape: Shape, hint: string): PlanTable {
@@ -285,7 +328,8 @@ class Planner {
       ? s.of === "File" ? "file" : "blob"
       : s.kind;
     const key = shape.kind === "ref" ? `ref ${name}` : `shape ${JSON.stringify(s)}`;
-    const { table, fresh } = this.#make(key, kind, kind === "value" ? "Value" : name);
+    const outside = this.#elsewhere(s, name);
+    const { table, fresh } = this.#make(key, kind, kind === "value" ? "Value" : name, outside);
     if (!fresh) return table;
     switch (s.kind) {
       case "object":
@@ -446,6 +490,18 @@ function markRecursive(tables: readonly PlanTable[]): void {
       stack.push(...children(next));
     }
   }
+}
+
+/** All tables that some lead to, these among them. */
+export function tablesFrom(roots: readonly PlanTable[]): ReadonlySet<PlanTable> {
+  const seen = new Set<PlanTable>();
+  const stack = [...roots];
+  for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
+    if (seen.has(next)) continue;
+    seen.add(next);
+    stack.push(...children(next));
+  }
+  return seen;
 }
 
 function children(table: PlanTable): PlanTable[] {
