@@ -23,7 +23,7 @@ import { clientTypes } from "./emit/client.ts";
 import { emitStorageTypes } from "./emit/storage_types.ts";
 import { ErasedExports, type TextRange } from "./erased_exports.ts";
 import { fileKeys, type ImportTable, reachedFrom } from "./file_keys.ts";
-import { KontractSymbols } from "./kontract_symbols.ts";
+import { type KontractSymbols, kontractSymbols } from "./kontract_symbols.ts";
 import { LOCK_NAME } from "./lock.ts";
 import { LostPromises } from "./lost_promises.ts";
 import { isStackOverflow, reportNesting } from "./nesting.ts";
@@ -186,7 +186,7 @@ function storageTypes(app: AppGraph, program: ts.Program): string {
 }
 
 function kontractOf({ entry }: AppGraph, program: ts.Program): KontractSymbols {
-  return new KontractSymbols(program.getTypeChecker(), program.getSourceFile(entry));
+  return kontractSymbols(program, entry);
 }
 
 function typeCheck(

@@ -12,7 +12,7 @@ import { checkBoundary } from "./boundary.ts";
 import { codeFrame, type Diagnostics } from "./diagnostic.ts";
 import { digest } from "./digest.ts";
 import { discover, type Discovery } from "./discover.ts";
-import { KontractSymbols } from "./kontract_symbols.ts";
+import { kontractSymbols } from "./kontract_symbols.ts";
 import {
   EMPTY_LOCK,
   formatLock,
@@ -141,7 +141,7 @@ function declare(input: DeclarationInput): Declared {
   const { project, graph, webEntry, entry } = input.app;
   const lockFile = readLock(input);
   const reporter = new Reporter(project.root, input.diagnostics);
-  const kontract = new KontractSymbols(program.getTypeChecker(), program.getSourceFile(entry));
+  const kontract = kontractSymbols(program, entry);
   const discovery = time(
     "discover",
     () => discover(own, kontract, reporter, join(project.source, SERVER_MODULE)),
@@ -173,7 +173,7 @@ function declare(input: DeclarationInput): Declared {
     discovery: { middleware, modules, server },
     client,
     lock: next,
-    lockChanged: formatLock(next) !== formatLock(lockFile),
+    lockChanged: formatLock(next) !== input.lockText && formatLock(next) !== formatLock(lockFile),
     newRoutes: manifest.routes.map(({ name }) => name)
       .filter((name) => !Object.hasOwn(lockFile.routes, name)),
   };

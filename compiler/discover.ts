@@ -10,7 +10,7 @@
 import ts from "typescript";
 import { errorClasses, type ErrorSource } from "./app_errors.ts";
 import { execsOf, type ExecSource } from "./discover_execs.ts";
-import { decoratorsOf, tableOf } from "./discover_tables.ts";
+import { tableOf } from "./discover_tables.ts";
 import type { KontractSymbols } from "./kontract_symbols.ts";
 import { isUnresolved } from "./lower/mod.ts";
 import { middlewareOf, type MiddlewareSource, warnOfIdle } from "./middleware.ts";
@@ -147,7 +147,7 @@ class ModuleScan {
   }
 
   #backendOf(node: ts.Node): ts.Decorator | null {
-    return decoratorsOf(node, this.#kontract).find((d) => d.name === "backend")?.node ?? null;
+    return this.#kontract.decoratorsOf(node).find((d) => d.name === "backend")?.node ?? null;
   }
 
   /** What has a decorator that TypeScript cannot find may be a backend function. */

@@ -6,7 +6,7 @@
 import ts from "typescript";
 import type { Bits } from "../_internal/manifest.ts";
 import { constantOf } from "./constant.ts";
-import type { KontractSymbols } from "./kontract_symbols.ts";
+import type { KontractDecorator, KontractSymbols } from "./kontract_symbols.ts";
 import { isBits, OptionReader, readOptions } from "./options.ts";
 import type { FieldSource, IndexSource, TableSource } from "./route_source.ts";
 import { docOf, type Reporter } from "./source_place.ts";
@@ -22,7 +22,7 @@ export function tableOf(
   kontract: KontractSymbols,
   reporter: Reporter,
 ): TableSource | null {
-  const decorator = decoratorsOf(node, kontract).find((d) => d.name === "table");
+  const decorator = kontract.decoratorsOf(node).find((d) => d.name === "table");
   const symbol = node.name === undefined
     ? undefined
     : kontract.checker.getSymbolAtLocation(node.name);
@@ -105,22 +105,6 @@ function tableName(
   return name.value;
 }
 
-interface KontractDecorator {
-  readonly name: string;
-  readonly node: ts.Decorator;
-  readonly call: ts.CallExpression | null;
-}
-
-/** The decorators of a declaration that are Kontract's. */
-export function decoratorsOf(node: ts.Node, kontract: KontractSymbols): KontractDecorator[] {
-  const decorators = ts.canHaveDecorators(node) ? ts.getDecorators(node) ?? [] : [];
-  return decorators.flatMap((decorator) => {
-    const name = kontract.calleeName(decorator.expression);
-    const call = ts.isCallExpression(decorator.expression) ? decorator.expression : null;
-    return name === null ? [] : [{ name, node: decorator, call }];
-  });
-}
-
 function fieldsOf(
   node: ts.ClassDeclaration,
   symbol: ts.Symbol,
@@ -186,7 +170,7 @@ const BITS =
   "Write @perm(perms.R__) with any of R (read), W (write) and X (delete), and '_' for what is missing.";
 
 function permOf(node: ts.Node, kontract: KontractSymbols, reporter: Reporter): Bits {
-  const decorator = decoratorsOf(node, kontract).find((d) => d.name === "perm");
+  const decorator = kontract.decoratorsOf(node).find((d) => d.name === "perm");
   if (decorator === undefined) return 7;
   const [argument, ...more] = decorator.call?.arguments ?? [];
   const value = argument === undefined ? null : constantOf(argument, kontract.checker);
@@ -211,11 +195,11 @@ function primkeyOf(
   reporter: Reporter,
 ): string {
   const marked = fields.filter((field) =>
-    decoratorsOf(field.node, kontract).some((d) => d.name === "primkey")
+    kontract.decoratorsOf(field.node).some((d) => d.name === "primkey")
   );
   const first = marked[0];
   for (const field of marked) {
-    const called = decoratorsOf(field.node, kontract).find((d) =>
+    const called = kontract.decoratorsOf(field.node).find((d) =>
       d.name === "primkey" && d.call !== null
     );
     if (called === undefined) continue;
@@ -281,7 +265,7 @@ function indexesOf(
   const refuse = (d: KontractDecorator, message: string, hint: string): void =>
     reporter.error("KT4004", d.node, message, hint);
   for (const field of fields) {
-    for (const d of decoratorsOf(field.node, kontract)) {
+    for (const d of kontract.decoratorsOf(field.node)) {
       if (d.name !== "index") continue;
       const argument = d.call?.arguments[0];
       if (d.call === null) {
@@ -299,7 +283,7 @@ function indexesOf(
       } else add([field.name], argument, d.node);
     }
   }
-  for (const d of decoratorsOf(node, kontract)) {
+  for (const d of kontract.decoratorsOf(node)) {
     if (d.name !== "index") continue;
     const argument = d.call?.arguments[0];
     const names = argument === undefined ? null : constantOf(argument, kontract.checker);

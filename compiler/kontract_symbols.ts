@@ -16,10 +16,31 @@ export const SERVER_ONLY_EXPORTS: ReadonlySet<string> = new Set([
   "table",
 ]);
 
+const known: WeakMap<ts.Program, KontractSymbols> = new WeakMap();
+
+/** Those of a program; `entry` is the package's `mod.ts`. */
+export function kontractSymbols(program: ts.Program, entry: string): KontractSymbols {
+  let symbols = known.get(program);
+  if (symbols === undefined) {
+    symbols = new KontractSymbols(program.getTypeChecker(), program.getSourceFile(entry));
+    known.set(program, symbols);
+  }
+  return symbols;
+}
+
+/** A decorator of Kontract's. */
+export interface KontractDecorator {
+  readonly name: string;
+  readonly node: ts.Decorator;
+  readonly call: ts.CallExpression | null;
+}
+
 /** Looks symbols up among the package's exports. */
 export class KontractSymbols {
   readonly checker: ts.TypeChecker;
   #names: Map<ts.Symbol, string> = new Map();
+  /** Several steps ask for those of one declaration. */
+  readonly #decorators: Map<ts.Node, readonly KontractDecorator[]> = new Map();
 
   /** `entry` is the package's `mod.ts` in the program, if the app reaches it at all. */
   constructor(checker: ts.TypeChecker, entry: ts.SourceFile | undefined) {
@@ -46,6 +67,21 @@ export class KontractSymbols {
   calleeName(expression: ts.Expression): string | null {
     const callee = ts.isCallExpression(expression) ? expression.expression : expression;
     return this.nameOf(ts.isPropertyAccessExpression(callee) ? callee.name : callee);
+  }
+
+  /** The decorators of a declaration that are Kontract's. */
+  decoratorsOf(node: ts.Node): readonly KontractDecorator[] {
+    let found = this.#decorators.get(node);
+    if (found === undefined) {
+      const decorators = ts.canHaveDecorators(node) ? ts.getDecorators(node) ?? [] : [];
+      found = decorators.flatMap((decorator) => {
+        const name = this.calleeName(decorator.expression);
+        const call = ts.isCallExpression(decorator.expression) ? decorator.expression : null;
+        return name === null ? [] : [{ name, node: decorator, call }];
+      });
+      this.#decorators.set(node, found);
+    }
+    return found;
   }
 
   /** Does `node` name this member of an interface that Kontract exports? */

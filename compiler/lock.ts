@@ -97,9 +97,14 @@ export function parseLock(text: string): LockFile {
   return lock;
 }
 
+/** A lock never changes, and one build asks for its text several times. */
+const texts: WeakMap<LockFile, string> = new WeakMap();
+
 /** The file's text: keys ordered, so that merges are small. */
 export function formatLock(lock: LockFile): string {
-  return `${JSON.stringify(ordered(lock), null, 2)}\n`;
+  let text = texts.get(lock);
+  if (text === undefined) texts.set(lock, text = `${JSON.stringify(ordered(lock), null, 2)}\n`);
+  return text;
 }
 
 function ordered(value: unknown): unknown {

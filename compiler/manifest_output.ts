@@ -71,18 +71,24 @@ const texts: WeakMap<object, string> = new WeakMap();
 export function manifestText(manifest: Manifest): string {
   const entries = Object.entries(manifest).map(([key, value]: [string, unknown]) => {
     const text = Array.isArray(value) && value.length > 0
-      ? `[\n    ${value.map((one: unknown) => partText(one, "    ")).join(",\n    ")}\n  ]`
-      : partText(value, "  ");
+      ? `[\n    ${value.map((one: unknown) => partText(one, true)).join(",\n    ")}\n  ]`
+      : partText(value, false);
     return `  ${JSON.stringify(key)}: ${text}`;
   });
   return `{\n${entries.join(",\n")}\n}\n`;
 }
 
-/** A part stands at one depth always. */
-function partText(part: unknown, indent: string): string {
+/** A part stands at one depth always: as a value of the manifest, or as an element of one. */
+function partText(part: unknown, isElement: boolean): string {
   const known = typeof part === "object" && part !== null ? texts.get(part) : undefined;
   if (known !== undefined) return known;
-  const text = JSON.stringify(part, null, 2).replaceAll("\n", `\n${indent}`);
+  // Written where it stands, so that its lines have their indent.
+  const text = isElement
+    ? JSON.stringify({ "": [part] }, null, 2).slice(ELEMENT.length, -"\n  ]\n}".length)
+    : JSON.stringify({ "": part }, null, 2).slice(VALUE.length, -"\n}".length);
   if (typeof part === "object" && part !== null) texts.set(part, text);
   return text;
 }
+
+const VALUE = '{\n  "": ';
+const ELEMENT = `${VALUE}[\n    `;

@@ -19,6 +19,8 @@ interface Canonical {
 export class SchemaHashes {
   readonly #types: ShapeTable;
   readonly #named: Map<string, Canonical> = new Map();
+  /** By what routes take and give: many do the same. */
+  readonly #hashes: Map<string, string> = new Map();
   /** What types say that are used together, by their names: routes of one module use the same. */
   readonly #closures: Map<string, string> = new Map();
 
@@ -29,11 +31,17 @@ export class SchemaHashes {
 
   /** The hash of a route. */
   of({ parameters, result }: Pick<RouteDef, "parameters" | "result">): string {
-    const own = canonical({
+    const wire = {
       parameters: parameters.map(({ shape, optional, rest }) => ({ shape, optional, rest })),
       result,
-    });
-    return digest([own.text, this.#closure(own.refs)], 16);
+    };
+    const key = JSON.stringify(wire);
+    let hash = this.#hashes.get(key);
+    if (hash === undefined) {
+      const own = canonical(wire);
+      this.#hashes.set(key, hash = digest([own.text, this.#closure(own.refs)], 16));
+    }
+    return hash;
   }
 
   /** All types that `refs` lead to. */
