@@ -7,6 +7,7 @@
 import type { ExecDef } from "../../_internal/manifest.ts";
 import { KontractError } from "../../_internal/errors.ts";
 import { ValidationError } from "../../_internal/error_classes.ts";
+import type { Shape } from "../../_internal/shape.ts";
 import { valuesJson } from "../limits.ts";
 import { decodeValue, encodeValue, type Json, type JsonObject } from "../row_codec.ts";
 
@@ -53,17 +54,23 @@ export function textKey(text: readonly string[]): string {
 
 /** The parameters as the database takes them. @throws {KontractError} `VALIDATION`, `TOO_LARGE` */
 export function encodeParameters(exec: ExecDef, values: readonly unknown[]): string {
-  const { file, line } = exec.source;
   return valuesJson(exec.parameters.map((shape, i) => {
     const value = values[i];
     if (value === undefined || value === null) return null;
-    return encodeValue(
-      shape,
-      value,
-      `parameter ${i + 1} of the query at ${file}:${line}`,
-      exec.types,
-    );
+    return encodeParameter(exec, shape, value, i + 1);
   }));
+}
+
+/** A value may be a caller's own, and then so is the refusal: where the query stands is in its cause. */
+function encodeParameter(exec: ExecDef, shape: Shape, value: unknown, number: number): Json {
+  try {
+    return encodeValue(shape, value, `parameter ${number} of the query`, exec.types);
+  } catch (error) {
+    if (!(error instanceof ValidationError)) throw error;
+    const { file, line } = exec.source;
+    const { message, data } = error;
+    throw new ValidationError(message, { data, cause: new Error(`the query at ${file}:${line}`) });
+  }
 }
 
 /**

@@ -79,7 +79,7 @@ async function matrix(app: MatrixParts["app"], groups: readonly string[]): Promi
 
 const OPTIONS = { sanitizeOps: false, sanitizeResources: false } as const;
 
-for (const example of ["guestbook", "rooms"]) {
+for (const example of ["guestbook", "rooms", "realworld"]) {
   Deno.test(
     `rights of ${example}: every table, field and route, as the algebra says`,
     OPTIONS,

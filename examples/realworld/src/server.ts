@@ -50,6 +50,8 @@ function error(failure: HttpFailure): HttpFailureAnswer {
 /** What a value should have been, said by its type or by the rules for accounts. */
 function problemOf({ data, message }: HttpFailure): Problems {
   const { path, expected, field, reason } = (data ?? {}) as Readonly<Record<string, string>>;
+  // A text that no database can hold says nothing of where it came from.
+  if (path !== undefined && expected === undefined) return { value: [message] };
   if (path !== undefined) {
     const name = path.replace(/\[.*$/, "").split(".").at(-1) ?? path;
     return { [name]: [expected === "present" ? "can't be blank" : `must be ${expected}`] };

@@ -378,6 +378,11 @@ export async function conform(origin: string, t: Deno.TestContext): Promise<void
       const { status, body } = await send(`GET /articles?${query}`);
       assert.deepEqual([status, Object.keys(body.errors)], [422, [name]], query);
     }
+    for (const address of [`GET /articles?author=a%00b`, "GET /articles/a%00b"]) {
+      const { status, body } = await send(address);
+      assert.equal(status, 422);
+      assert.ok(!JSON.stringify(body).includes("src/"), "nobody learns where a query stands");
+    }
     assert.ok((await send("GET /tags")).body.tags.includes(tag));
 
     const feed = async (query = "") =>
