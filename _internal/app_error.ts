@@ -60,7 +60,8 @@ export class AppError<Code extends string = string, Data = unknown> extends Erro
         `An app's error has a status from 400 to 599: ${code} has ${status}.`,
       );
     }
-    this.name = new.target.name;
+    // A front end's minifier renames classes; the generated ones of a client name themselves.
+    this.name = new.target === AppError ? "AppError" : new.target.name;
     this.code = code;
     this.status = status;
     this.data = options.data as Data;

@@ -2,7 +2,8 @@
  * Named error classes over the closed table of codes: what an app throws on the server is what its
  * client catches, so `instanceof` works on both sides of the channel.
  *
- * A class stands for a small family of codes; the first is the one it has when thrown by hand.
+ * A class stands for a small family of codes; the first is the one it has when thrown by hand. Its
+ * `name` is a literal, since a front end's minifier renames classes.
  *
  * @module
  */
@@ -16,6 +17,9 @@ export interface NamedErrorOptions<C extends ErrorCode> extends KontractErrorOpt
 
 /** The caller has no session, or its session has ended. */
 export class UnauthorizedError extends KontractError {
+  /** `UnauthorizedError`. */
+  override name = "UnauthorizedError";
+
   /** Code `UNAUTHORIZED` where none is given. */
   constructor(
     message?: string,
@@ -27,6 +31,9 @@ export class UnauthorizedError extends KontractError {
 
 /** The caller is known and may not do this. */
 export class ForbiddenError extends KontractError {
+  /** `ForbiddenError`. */
+  override name = "ForbiddenError";
+
   /** Code `FORBIDDEN`. */
   constructor(message?: string, options: NamedErrorOptions<"FORBIDDEN"> = {}) {
     super("FORBIDDEN", message, options);
@@ -35,6 +42,9 @@ export class ForbiddenError extends KontractError {
 
 /** Permission bits of a table, a field or a route forbid the operation. */
 export class PermissionError extends KontractError {
+  /** `PermissionError`. */
+  override name = "PermissionError";
+
   /** Code `PERMISSION_DENIED`. */
   constructor(message?: string, options: NamedErrorOptions<"PERMISSION_DENIED"> = {}) {
     super("PERMISSION_DENIED", message, options);
@@ -43,6 +53,9 @@ export class PermissionError extends KontractError {
 
 /** What was asked for does not exist, or not for this caller. */
 export class NotFoundError extends KontractError {
+  /** `NotFoundError`. */
+  override name = "NotFoundError";
+
   /** Code `NOT_FOUND` where none is given. */
   constructor(
     message?: string,
@@ -54,6 +67,9 @@ export class NotFoundError extends KontractError {
 
 /** Somebody else was faster, or the value must be unique. */
 export class ConflictError extends KontractError {
+  /** `ConflictError`. */
+  override name = "ConflictError";
+
   /** Code `CONFLICT` where none is given. */
   constructor(
     message?: string,
@@ -66,6 +82,9 @@ export class ConflictError extends KontractError {
 
 /** A value does not have its declared type or breaks a rule of the app. */
 export class ValidationError extends KontractError {
+  /** `ValidationError`. */
+  override name = "ValidationError";
+
   /** Code `VALIDATION` where none is given. */
   constructor(
     message?: string,
@@ -77,6 +96,9 @@ export class ValidationError extends KontractError {
 
 /** Too many requests; `data.retryAfter` holds milliseconds where the server said so. */
 export class RateLimitedError extends KontractError {
+  /** `RateLimitedError`. */
+  override name = "RateLimitedError";
+
   /** Code `RATE_LIMITED`. */
   constructor(message?: string, options: NamedErrorOptions<"RATE_LIMITED"> = {}) {
     super("RATE_LIMITED", message, options);

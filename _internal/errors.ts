@@ -136,7 +136,7 @@ export class KontractError extends Error {
   /** Makes an error; `message` defaults to the code's own sentence. */
   constructor(code: ErrorCode, message?: string, options: KontractErrorOptions = {}) {
     super(message ?? ERROR_CODES[code].message, { cause: options.cause });
-    // A front end's bundler renames classes.
+    // A front end's minifier renames classes; ours below this one name themselves.
     this.name = new.target === KontractError ? "KontractError" : new.target.name;
     this.code = code;
     this.data = options.data;

@@ -23,7 +23,7 @@ export class RoomFull extends RoomError<"ROOM_FULL", { room: string; left: numbe
   }
 }
 `,
-  "src/rooms.ts": `import { backend, env, NotFoundError } from "@kontract/kontract";
+  "src/rooms.ts": `import { AppError, backend, env, NotFoundError } from "@kontract/kontract";
 import { RoomFull } from "./errors.ts";
 let asked = 0;
 export class Rooms {
@@ -34,6 +34,7 @@ export class Rooms {
   @backend({})
   static async enter(room: string): Promise<void> {
     if (room === "full") throw new RoomFull(room);
+    if (room === "odd") throw new AppError("OF_NO_CLASS");
     if (room === "none") throw new NotFoundError("There is no such room.");
     await env.shared.set(room, "entered");
   }
@@ -76,7 +77,7 @@ Deno.test("the generated client", { sanitizeOps: false, sanitizeResources: false
   await using app = await makeApp(APP, "rooms");
   const folder = await openAppFolder(app.root);
   await Deno.mkdir(folder.own, { recursive: true });
-  await buildApp(folder, parseSecrets(await loadSecret(folder)), ["deno"]);
+  await buildApp(folder, parseSecrets(await loadSecret(folder)), ["deno"], { minify: true });
   const client = await app.read("dist/client/connection.js");
   assert.doesNotMatch(client, /MARKER/, "an error's constructor stays on the server");
   await using running = await startTestApp({ folder: app.root });
@@ -90,6 +91,14 @@ Deno.test("the generated client", { sanitizeOps: false, sanitizeResources: false
     assert.deepEqual([error.name, error.code, error.status], ["RoomFull", "ROOM_FULL", 409]);
     const other = await page.enter("none").catch((one) => one);
     assert.deepEqual([other.code, other instanceof page.RoomFull], ["NOT_FOUND", false]);
+  });
+
+  await t.step("a minifier renames no error", async () => {
+    const names: string[] = [];
+    for (const room of ["full", "none", "odd", 1 as unknown as string]) {
+      names.push(await page.enter(room).catch((error) => error.name));
+    }
+    assert.deepEqual(names, ["RoomFull", "NotFoundError", "AppError", "ValidationError"]);
   });
 
   await t.step("a stream that breaks off rejects with it too", async () => {
@@ -106,6 +115,12 @@ Deno.test("the generated client", { sanitizeOps: false, sanitizeResources: false
     assert.deepEqual(await page.look("a"), first);
     await page.enter("a");
     assert.deepEqual(await page.look("a"), { asked: first.asked + 1, note: "entered" });
+  });
+
+  await t.step("nor one of the client's own", async () => {
+    page.client.configure({ url: "http://127.0.0.1:9" });
+    const lost = await page.enter("a").catch((error) => error);
+    assert.deepEqual([lost.name, lost.code], ["KontractError", "NETWORK"]);
   });
   page.client.close();
 });
