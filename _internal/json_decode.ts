@@ -4,6 +4,7 @@
  * @module
  */
 import { isErrorCode, KontractError } from "./errors.ts";
+import { type FileParts, toBlob, toFile } from "./file_bytes.ts";
 import {
   attempt,
   checkBigint,
@@ -111,14 +112,8 @@ function decodeShape(walk: Walk, s: Exclude<Shape, { kind: "ref" }>, json: unkno
     case "unknown":
       return unjsonAny(walk, json);
     case "file": {
-      const part = decodeObject(walk, FILE_FIELDS, json) as {
-        name: string;
-        type: string;
-        bytes: Uint8Array<ArrayBuffer>;
-      };
-      return s.of === "File"
-        ? new File([part.bytes], part.name, { type: part.type })
-        : new Blob([part.bytes], { type: part.type });
+      const parts = decodeObject(walk, FILE_FIELDS, json) as FileParts;
+      return s.of === "File" ? toFile(parts) : toBlob(parts);
     }
     case "error": {
       const part = decodeObject(walk, errorFields(s.data), json) as {

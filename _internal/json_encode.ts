@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { bytesOf } from "./file_bytes.ts";
 import { KontractError } from "./errors.ts";
+import { filePartsOf } from "./file_bytes.ts";
 import { decode } from "./json_decode.ts";
 import {
   attempt,
@@ -25,7 +25,7 @@ import {
   TYPED,
 } from "./json_shape.ts";
 import { jsonAny } from "./json_value.ts";
-import { atPath, Mismatch, must, numberToJson, type Walk } from "./json_walk.ts";
+import { atPath, Mismatch, must, numberToJson, refuse, type Walk } from "./json_walk.ts";
 import type { Shape, ShapeField, ShapeVariant } from "./shape.ts";
 
 /** Encodes one value. */
@@ -111,19 +111,13 @@ function encodeShape(walk: Walk, s: Exclude<Shape, { kind: "ref" }>, value: unkn
     case "unknown":
       return jsonAny(walk, value);
     case "file":
-      return encodeObject(walk, FILE_FIELDS, value instanceof Blob ? readFile(value) : value);
+      return encodeObject(walk, FILE_FIELDS, filePartsOf(value, refuse));
     case "error":
       must(value instanceof KontractError, "a KontractError");
       return encodeObject(walk, errorFields(s.data), value);
     case "stream":
       throw new Mismatch("something other than a stream");
   }
-}
-
-function readFile(file: Blob): unknown {
-  const bytes = bytesOf(file);
-  must(bytes !== undefined, "a file whose bytes were read");
-  return { name: file instanceof File ? file.name : "", type: file.type, bytes };
 }
 
 function encodeObject(walk: Walk, fields: readonly ShapeField[], value: unknown): unknown {

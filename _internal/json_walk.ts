@@ -29,7 +29,12 @@ export class Mismatch extends Error {
 
 /** Asserts, or says what was expected. */
 export function must(condition: boolean, expected: string): asserts condition {
-  if (!condition) throw new Mismatch(expected);
+  if (!condition) refuse(expected);
+}
+
+/** Says what was expected. */
+export function refuse(expected: string): never {
+  throw new Mismatch(expected);
 }
 
 /** Runs `work`; a failure in it gets `key` in front of its path. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { KontractError } from "../../_internal/errors.ts";
+import { jsonEncode } from "../../_internal/json_codec.ts";
 import type { Shape } from "../../_internal/shape.ts";
 import { Random } from "../../_internal/testing/random.ts";
 import {
@@ -259,10 +260,26 @@ Deno.test("files travel as name, type and bytes", async () => {
   assert.equal(file.name, "a.txt");
   assert.equal(file.type, "text/plain");
   assert.equal(await file.text(), "hi");
-  assert.equal(refusal(() => encode(new File(["x"], "b"))).code, "VALIDATION");
   const { readFiles } = await import(new URL("../../protocol/codec/mod.ts", import.meta.url).href);
   await readFiles({ deep: [new Map([["file", file]])] });
   assert.equal(await (decode(encode(file)) as File).text(), "hi");
+});
+
+Deno.test("what is no file is refused in the same words on the wire and in JSON", async () => {
+  const shape: Shape = { kind: "file", of: "File" };
+  const { encode } = await loadCodec(shape);
+  const cases = [
+    [new File(["x"], "b"), "a file whose bytes were read"],
+    [{ name: "a.txt" }, "a file whose bytes were read"],
+    [undefined, "a file"],
+    ["text", "a file"],
+  ] as const;
+  for (const [value, expected] of cases) {
+    for (const work of [encode, (one: unknown) => jsonEncode(shape, {}, one)]) {
+      const { code, data } = refusal(() => work(value));
+      assert.deepEqual([code, data], ["VALIDATION", { path: "", expected }]);
+    }
+  }
 });
 
 Deno.test("old and new builds talk: fields come and go, the rest stays", async () => {

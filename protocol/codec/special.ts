@@ -4,38 +4,16 @@
  *
  * @module
  */
-import { bytesOf } from "../../_internal/file_bytes.ts";
+import { type FileParts, filePartsOf } from "../../_internal/file_bytes.ts";
 import { isErrorCode, KontractError } from "../../_internal/errors.ts";
 import { no } from "./failure.ts";
 import { bad } from "./reader.ts";
 
-/** A file as it travels. */
-export interface FileParts {
-  /** File name; empty for a Blob. */
-  readonly name: string;
-  /** Media type. */
-  readonly type: string;
-  /** Content. */
-  readonly bytes: Uint8Array;
-}
+export { type FileParts, toBlob, toFile } from "../../_internal/file_bytes.ts";
 
-/** Name, type and bytes of a file whose bytes were read, or of a plain object of the three. */
+/** A file's parts, for the encoder. */
 export function fileParts(value: unknown): FileParts {
-  if (typeof value !== "object" || value === null) no("a file", value);
-  const part = value as { name?: string; type?: string; bytes?: Uint8Array };
-  const bytes = value instanceof Blob ? bytesOf(value) : part.bytes;
-  if (bytes === undefined) no("a file whose bytes were read", value);
-  return { name: part.name ?? "", type: part.type ?? "", bytes };
-}
-
-/** Makes the File. */
-export function toFile(parts: FileParts): File {
-  return new File([parts.bytes as BlobPart], parts.name, { type: parts.type });
-}
-
-/** Makes the Blob. */
-export function toBlob(parts: FileParts): Blob {
-  return new Blob([parts.bytes as BlobPart], { type: parts.type });
+  return filePartsOf(value, (expected) => no(expected, value));
 }
 
 /** Code, message and data of an error; never its stack or cause. */
