@@ -18,7 +18,7 @@ import { postgresDatabase } from "../storage/postgres_database.ts";
 import { gatewayUrl, migrateUp } from "../storage/migrate/mod.ts";
 import { type AnyStorage, call, field, number, string, table } from "../storage/testing/tables.ts";
 import { databaseToken } from "../tests/postgres.ts";
-import { bareTransfer } from "./bare_transfer.ts";
+import { bareCalls } from "./bare_calls.ts";
 import { compareRates, median, printGoal, printResults } from "./rounds.ts";
 
 const FULL = Deno.args.includes("--full");
@@ -58,6 +58,8 @@ const engine = storageEngine({ database, tables: TABLES, execs: EXECS });
 const smallEngine = storageEngine({ database: small, tables: TABLES });
 const session = await engine.openSession(await databaseToken(secret));
 const plain = postgres(server.url, { max: CLIENTS, fetch_types: false, onnotice: () => {} });
+
+const bare = await bareCalls(plain, ACCOUNTS);
 
 let reqno = 0n;
 const NO_ANSWER = new Uint8Array();
@@ -106,6 +108,7 @@ async function benchGet(): Promise<void> {
         name: "get, a call each",
         work: () => once((s) => s.accounts!.get(account()), { readOnly: true }),
       },
+      { name: "a function without a single check", work: () => bare.get(account()) },
     ], { clients });
     printResults(`get of one row, ${clients} client${clients > 1 ? "s" : ""}`, results);
     if (clients === 1) {
@@ -227,6 +230,7 @@ async function benchCommit(): Promise<void> {
           await s.accounts!.update(id, { balance: Number(row!.balance) + 1 });
         }),
     },
+    { name: "a set without a single check", work: (_, n) => bare.set(account(), n) },
   ], { clients: 4 });
   printResults("commit of one row, 4 clients", results);
   printGoal("set with request id against the UPDATE", results[1]!.ratio, 0.55, "least");
@@ -288,8 +292,6 @@ async function transfer(hot: boolean, on: typeof engine): Promise<void> {
 
 async function benchTransfer(): Promise<void> {
   const rates: number[] = [];
-  const bare = await bareTransfer(plain, ACCOUNTS);
-  await plain.unsafe("vacuum analyze");
   for (const hot of [false, true]) {
     await once(async (s) => {
       for (let i = 0; i < ACCOUNTS; i++) {
@@ -303,7 +305,7 @@ async function benchTransfer(): Promise<void> {
         name: "two round trips, the default 10 connections",
         work: () => transfer(hot, smallEngine),
       },
-      { name: "two round trips without a single check", work: () => bare(...pair(hot)) },
+      { name: "two round trips without a single check", work: () => bare.transfer(...pair(hot)) },
     ], { clients: CLIENTS, turn: 800 });
     const of = hot
       ? `80 % of traffic on ${HOT} of ${ACCOUNTS} accounts`

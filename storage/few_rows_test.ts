@@ -129,6 +129,44 @@ for (const tenant of [DEFAULT_TENANT, "acme"]) {
           }
         }
 
+        for (const name of ["plain", "owned"]) {
+          const raise = async (rows: AnyTable): Promise<void> => {
+            await rows.getMany(["read", "seen"]);
+            for (const id of ["seen", "read"]) await rows.update(id, { n: 20 });
+          };
+
+          await t.step(`all that is written was read and is there: ${name}`, async () => {
+            await fill(name);
+            const stored = await all(name) as Record<string, unknown>;
+            await run(engine, call(session, { readOnly: true }), async (s) => {
+              await s[name]!.get("blind");
+              await run(engine, call(session), (other) => raise(other[name]!));
+              const found = await s[name]!.getMany(["seen", "read"]);
+              assert.deepEqual(found.map((row) => row!.n), [stored.seen, stored.read]);
+            });
+            assert.deepEqual(await all(name), { ...stored, read: 20, seen: 20 });
+          });
+
+          for (
+            const [what, change] of [
+              ["changes", (rows) => rows.set("seen", { n: 50 })],
+              ["deletes", (rows) => rows.delete("seen")],
+            ] as readonly (readonly [string, (rows: AnyTable) => Promise<unknown>])[]
+          ) {
+            await t.step(`another call ${what} one of them: ${name}`, async () => {
+              await fill(name);
+              let before: unknown;
+              const work = run(engine, call(session, { retry: 0 }), async (s) => {
+                await raise(s[name]!);
+                await run(engine, call(session), (other) => change(other[name]!));
+                before = await all(name);
+              });
+              await assert.rejects(work, { code: "CONFLICT", data: { table: name, key: "seen" } });
+              assert.deepEqual(await all(name), before);
+            });
+          }
+        }
+
         await t.step("what it does not read may change meanwhile", async () => {
           await fill("plain");
           await run(engine, call(session, { retry: 0 }), async (s) => {

@@ -34,7 +34,6 @@ export function putFunction(table: TableSql, tenant: string): string {
    returns text language plpgsql volatile ${DEFINER_HOT} as $f$
    #variable_conflict use_column
    declare
-     need int := case when p_data is null then 1 else 2 end + case when p_read then 4 else 0 end;
      v_one boolean; v_two boolean; v_wrong text; v_row tid; v_before jsonb; may int; broken text;
    begin
      if p_lane is null then
@@ -79,6 +78,13 @@ export function putFunction(table: TableSql, tenant: string): string {
    end $f$`;
 }
 
+/**
+ * Bits that the commit needs, as a SQL expression of constants: a variable, or a sum, would have to be set up in
+ * each call.
+ */
+const NEED = `(case when p_data is null then case when p_read then 5 else 1 end
+              when p_read then 6 else 2 end)`;
+
 /** True where fields have rights of their own; what may be written then depends on what was there. */
 function isGuarded(table: TableSql): boolean {
   return Object.keys(table.bits).length > 0;
@@ -91,13 +97,14 @@ function guarded(table: TableSql, column: string): string {
 /** Finds the live version, or that there is none, where nothing is out of the ordinary. */
 function look(table: TableSql, tenant: string): string {
   // An id taken before waiting may be older than what it overwrites: as in commit.
-  const search = `select u.ctid${guarded(table, "u.data")} into v_row${guarded(table, "v_before")}
-         ${sessionAndRow(table)} and ${mayCommit(table, tenant, "need")}
+  const search = (allowed: string): string =>
+    `select u.ctid${guarded(table, "u.data")} into v_row${guarded(table, "v_before")}
+         ${sessionAndRow(table)} and ${allowed} and ${mayCommit(table, tenant)}
           and (u._txid <= pg_current_xact_id()) is not false`;
   return `if p_snap is null and not p_read then
-       ${search};
+       ${search("st.permissions & p_bits & case when p_data is null then 1 else 2 end <> 0")};
      else
-       ${search} and ${knownSnapshot(table)}
+       ${search(hasBits(NEED))} and ${knownSnapshot(table)}
           and (not p_read or pg_snapshot_xmin(p_snap) >= st.horizon and u._txid is not distinct from p_seen);
      end if;`;
 }
@@ -114,12 +121,17 @@ function sessionAndRow(table: TableSql): string {
         where ${ALIVE_SID}`;
 }
 
-/** Condition for whoever may commit with the bits `need`; no row where anything is out of the ordinary. */
-export function mayCommit(table: TableSql, tenant: string, need: string): string {
+/** Condition for the bits `need`, which may be chosen by a CASE. */
+export function hasBits(need: string): string {
+  return `st.permissions & p_bits & ${need} = ${need}`;
+}
+
+/** Condition for whoever has them and may commit; no row where anything is out of the ordinary. */
+export function mayCommit(table: TableSql, tenant: string): string {
   return `x.tenant is not distinct from ${literal(tenant)} and x.owner is not distinct from p_owner
             and current_setting('transaction_isolation') = 'read committed'
             and current_setting('synchronous_commit') <> 'off'
-            and st.permissions & p_bits & ${need} = ${need} and st.ptr = ${literal(table.ptr)}
+            and st.ptr = ${literal(table.ptr)}
             and (p_group is null or p_group = any (x.ugroups))${
     table.name.startsWith("_") ? " and x.system" : ""
   } and i.value is not null`;
@@ -140,7 +152,7 @@ function lookAgain(table: TableSql, tenant: string): string {
          when pg_is_in_recovery() or current_setting('transaction_isolation') <> 'read committed'
               or current_setting('synchronous_commit') = 'off' then 'insist'
          when x.tenant <> ${literal(tenant)} or x.owner is distinct from p_owner then 'nobody'
-         when (st.permissions & p_bits & need) is distinct from need or st.ptr <> ${
+         when (st.permissions & p_bits & ${NEED}) is distinct from ${NEED} or st.ptr <> ${
     literal(table.ptr)
   }
               or (p_group is not null and (p_group = any (x.ugroups)) is not true)${
@@ -163,7 +175,7 @@ function lookAgain(table: TableSql, tenant: string): string {
        ${sessionAndRow(table)};
      -- Not wrong any more where somebody else has just filled the incarnation.
      if v_wrong is distinct from 'nothing' then
-       perform put_wrong(v_wrong, p_sid, p_bits, p_group, need, ${literal(table.name)}, p_id);
+       perform put_wrong(v_wrong, p_sid, p_bits, p_group, ${NEED}, ${literal(table.name)}, p_id);
      end if;`;
 }
 

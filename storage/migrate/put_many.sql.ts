@@ -4,14 +4,15 @@
  * `commit` does it. A gateway of a build that knew of no such rights or values still calls this; on such a table
  * it takes the steps of `commit`.
  *
- * Rows are found per key and written by their place: a join with the table could be planned as a walk over
- * it. What few calls have (rows that are new, deletes, keys that were only read) has statements of its own.
+ * Rows are found per key and written by their place, or by a list of keys: a join with the table could be planned
+ * as a walk over it. What few calls have (rows that are new, deletes, keys that were only read) has statements
+ * of its own.
  *
  * @module
  */
 import { failure, staleSnapshot } from "./commit.sql.ts";
 import { DEFINER, DEFINER_HOT, identifier, literal } from "./definer.ts";
-import { knownSnapshot, mayCommit } from "./put.sql.ts";
+import { hasBits, knownSnapshot, mayCommit } from "./put.sql.ts";
 import { ALIVE_SID, INCARNATION, incarnationText, type TableSql } from "./read.sql.ts";
 import { beforeSwap } from "./retired.sql.ts";
 import { keepVersions } from "./table.sql.ts";
@@ -20,6 +21,17 @@ const PARAMETERS =
   `p_sid text, p_owner text, p_bits int, p_group text, p_snap pg_snapshot, p_inc text,
      p_lane text, p_reqno numeric, p_answer bytea,
      p_keys text[], p_seen xid8[], p_rows jsonb[], p_gone text[], p_others text[], p_versions xid8[]`;
+
+/** True where the call has read none of the rows; nothing at all needs everything. */
+const READS_NOTHING =
+  "(p_seen is null and p_others is null and (p_keys is not null or p_gone is not null))";
+
+/** Bits that the commit needs, as a SQL expression of constants; see `put.sql.ts`. */
+const NEED = `(case when p_seen is null and p_others is null then
+                case when p_keys is null then case when p_gone is null then 7 else 1 end
+                     when p_gone is null then 2 else 3 end
+              else case when p_keys is null then case when p_gone is null then 4 else 5 end
+                     when p_gone is null then 6 else 7 end end)`;
 
 /** How many parameters `put_many_<key>` has. */
 export const PUT_MANY_PARAMETERS = 15;
@@ -64,15 +76,12 @@ export function putManyFunction(table: TableSql, tenant: string): string {
   const at = `${literal(tenant)} || chr(10) || ${name}`;
   const ofKey = (id: string) => `hashtextextended(${at} || chr(10) || ${id}, 12)`;
   const tableLock = `pg_advisory_xact_lock_shared(hashtextextended(${at}, 11)) is null`;
+  const own = table.owned ? " and u._owner = p_owner" : "";
   const conflict = failure(table, "40001", "conflict", ", 'key', v_hit");
   return `create or replace function kontract.put_many_${table.key}(${PARAMETERS})
    returns text language plpgsql volatile ${DEFINER_HOT} as $f$
    #variable_conflict use_column
    declare
-     -- Nothing at all needs everything.
-     need int := coalesce(nullif(
-       case when p_keys is null then 0 else 2 end + case when p_gone is null then 0 else 1 end
-       + case when p_seen is null and p_others is null then 0 else 4 end, 0), 7);
      v_one boolean; v_two bigint; v_wrong text; v_hit text; v_rows tid[]; v_gone tid[];
    begin
      if p_lane is null then
@@ -95,16 +104,23 @@ export function putManyFunction(table: TableSql, tenant: string): string {
                  from (select unnest(p_keys || p_gone) as id, true as x
                        union all select unnest(p_others), false) k group by 1 order by 1) k;
      end if;
-     select r.rows into v_rows ${session("bool_and(coalesce(k.valid, true)) as valid")}
-        and ${mayCommit(table, tenant, "need")} and r.valid is not false
-        and (need & 4 = 0 and p_snap is null
-          or ${knownSnapshot(table)} and (need & 4 = 0 or pg_snapshot_xmin(p_snap) >= st.horizon));
+     if p_seen is not null and p_gone is null and p_others is null then
+       if array_position(p_seen, null) is null and array_position(p_seen, '0') is null then
+         ${overwrite()}
+       end if;
+     end if;
+     select r.rows into v_rows ${session(rows("bool_and(coalesce(k.valid, true)) as valid"))}
+        and ${hasBits(NEED)} and ${mayCommit(table, tenant)} and r.valid is not false
+        and (${READS_NOTHING} and p_snap is null
+          or ${
+    knownSnapshot(table)
+  } and (${READS_NOTHING} or pg_snapshot_xmin(p_snap) >= st.horizon));
      if not found then
        select case
          when pg_is_in_recovery() or current_setting('transaction_isolation') <> 'read committed'
               or current_setting('synchronous_commit') = 'off' then 'insist'
          when x.tenant <> ${literal(tenant)} or x.owner is distinct from p_owner then 'nobody'
-         when (st.permissions & p_bits & need) is distinct from need or st.ptr <> ${
+         when (st.permissions & p_bits & ${NEED}) is distinct from ${NEED} or st.ptr <> ${
     literal(table.ptr)
   }
               or (p_group is not null and (p_group = any (x.ugroups)) is not true)${
@@ -113,15 +129,15 @@ export function putManyFunction(table: TableSql, tenant: string): string {
          when p_snap is not null and (${
     staleSnapshot(incarnationText("i.value"), "st.epoch", "x.create_txid")
   })
-              or need & 4 = 4 and (p_snap is null or pg_snapshot_xmin(p_snap) < st.horizon) then 'snapshot'
+              or not ${READS_NOTHING} and (p_snap is null or pg_snapshot_xmin(p_snap) < st.horizon) then 'snapshot'
          when r.hit is not null${
     table.swap === undefined ? "" : ` or p_snap is not null and ${beforeSwap(table.swap)}`
   } then 'conflict'
          when i.value is null then 'incarnation'
          else 'nothing' end, r.hit, r.rows
-       into v_wrong, v_hit, v_rows ${session("min(k.id) filter (where not k.valid) as hit")};
+       into v_wrong, v_hit, v_rows ${session(rows("min(k.id) filter (where not k.valid) as hit"))};
        if v_wrong is distinct from 'nothing' then
-         perform put_wrong(v_wrong, p_sid, p_bits, p_group, need, ${name}, v_hit);
+         perform put_wrong(v_wrong, p_sid, p_bits, p_group, ${NEED}, ${name}, v_hit);
        end if;
      end if;
      if p_others is not null then
@@ -161,10 +177,44 @@ export function putManyFunction(table: TableSql, tenant: string): string {
      return '';
    end $f$`;
 
-  /** The session with its table, and as `r` what is there of the rows to be written. */
+  /**
+   * All that is written was read and was there. Then the copies of what is there are the search for it as well:
+   * they are as many as the keys where nothing came between. Goes on where something is out of the ordinary.
+   */
+  function overwrite(): string {
+    const live = `u.id = any (p_keys) and u._deleted_txid is null${own}`;
+    return `perform 1 ${session("")} and ${hasBits("6")} and ${mayCommit(table, tenant)}
+            and ${knownSnapshot(table)} and pg_snapshot_xmin(p_snap) >= st.horizon;
+         if found then
+           ${
+      keepVersions(
+        ptr,
+        `${live} and u._txid <= pg_current_xact_id()
+              and u._txid = p_seen[array_position(p_keys, u.id)]`,
+      )
+    };
+           get diagnostics v_two = row_count;
+           if v_two is distinct from cardinality(p_keys) then
+             select k.id into v_hit from unnest(p_keys) k(id)
+              where not exists (
+                select from ${ptr} u where u.id = k.id and u._deleted_txid = pg_current_xact_id()${own}) limit 1;
+             ${conflict}
+           end if;
+           update ${ptr} u set data = p_rows[array_position(p_keys, u.id)], _txid = pg_current_xact_id()
+            where ${live};
+           return '';
+         end if;`;
+  }
+
+  /** The session with its table, and what is joined with them. */
   function session(more: string): string {
-    return `from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${INCARNATION}
-            cross join lateral (
+    return `from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${INCARNATION} ${more}
+      where ${ALIVE_SID}`;
+  }
+
+  /** As `r` what is there of the rows to be written. */
+  function rows(more: string): string {
+    return `cross join lateral (
               select array_agg(k.row) filter (where k.row is not null) as rows, ${more}
                 from (select k.id, u.ctid as row,
                              (k.seen is null or coalesce(u._txid, '0') = k.seen)
@@ -173,8 +223,7 @@ export function putManyFunction(table: TableSql, tenant: string): string {
                           select t.ctid, t._txid from ${ptr} t
                            where t.id = k.id and t._deleted_txid is null${
       table.owned ? " and t._owner = x.owner" : ""
-    } limit 1) u on true) k) r
-      where ${ALIVE_SID}`;
+    } limit 1) u on true) k) r`;
   }
 
   /** Of the live version of key `k.id`. */

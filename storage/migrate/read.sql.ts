@@ -150,10 +150,13 @@ function threeReads(table: TableSql, first: string, later: string): string {
        end if;`;
 }
 
-/** Condition for whoever may read the table; no row where anything is out of the ordinary. */
+/**
+ * Condition for whoever may read the table; no row where anything is out of the ordinary. A standby is not asked for:
+ * the server plans no statement there that reads `incarnation`, which is UNLOGGED.
+ */
 function mayRead(table: TableSql): string {
   return `${ALIVE_SID} and st.permissions & p_bits & 4 = 4 and st.ptr = ${literal(table.ptr)}
-          and (p_group is null or p_group = any (x.ugroups)) and not pg_is_in_recovery()${
+          and (p_group is null or p_group = any (x.ugroups))${
     table.name.startsWith("_") ? " and x.system" : ""
   }`;
 }
@@ -182,12 +185,11 @@ function getManyFunctions(table: TableSql): readonly string[] {
     `select concat_ws('|', ${snapshot}, i.value, st.epoch, r.rows) into answer
            from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${KNOWN_INCARNATION}
                 cross join lateral (
-                  select coalesce(json_agg(json_build_array(u.id, ${data}, u._txid::text, u._owner, u._order))
-                           filter (where u.id is not null), '[]') as rows${seen}
-                    from jsonb_array_elements_text(p_ids::jsonb) k(id) left join lateral (
-                      select * from ${ptr} t where t.id = k.id and t._deleted_txid is null${
-      table.owned ? " and t._owner = x.owner" : ""
-    } limit 1) u on true) r
+                  select coalesce(json_agg(json_build_array(u.id, ${data}, u._txid::text, u._owner, u._order)),
+                           '[]') as rows${seen}
+                    from ${ptr} u
+                   where u.id = any (array(select jsonb_array_elements_text(p_ids::jsonb)))
+                     and u._deleted_txid is null${table.owned ? " and u._owner = x.owner" : ""}) r
           where ${mayRead(table)}`;
   const parameters = `${READ_PARAMETERS}, p_ids text`;
   return [
@@ -219,7 +221,8 @@ function getManyFunctions(table: TableSql): readonly string[] {
         live(
           "p_snap",
           `,
-                         bool_and(coalesce(pg_visible_in_snapshot(u._txid, p_snap), false)) as seen`,
+                         count(*) = jsonb_array_length(p_ids::jsonb)
+                         and bool_and(pg_visible_in_snapshot(u._txid, p_snap)) as seen`,
         ) + " and r.seen",
       )
     }
