@@ -386,19 +386,31 @@ async function settledWithin(work: Promise<unknown>, ms: number): Promise<void> 
   clearTimeout(timer);
 }
 
-async function* readAll(
+/** No generator: its `return` would wait for the element under way, and its `finally` for a first one. */
+function readAll(
   readable: ReadableStream<Uint8Array>,
   onEnd: () => void,
-): AsyncGenerator<Uint8Array, void, void> {
+): AsyncIterableIterator<Uint8Array, void, void> {
   const reader = readable.getReader();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    onEnd();
-    await reader.cancel().catch(() => {});
-  }
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    async next() {
+      try {
+        const { done, value } = await reader.read();
+        if (!done) return { done, value };
+      } catch (error) {
+        onEnd();
+        throw error;
+      }
+      onEnd();
+      return { done: true, value: undefined };
+    },
+    async return() {
+      onEnd();
+      await reader.cancel().catch(() => {});
+      return { done: true, value: undefined };
+    },
+  };
 }

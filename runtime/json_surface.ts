@@ -14,6 +14,7 @@ import { isGuest, routeCaller } from "./caller.ts";
 import type { Principal } from "../auth/contract.ts";
 import type { RouteCode, RouteEntry } from "./app.ts";
 import type { Call } from "./call_runner.ts";
+import { elementBody } from "./element_body.ts";
 import { type Failure, methodNotAllowed, reportFailure } from "./failure.ts";
 import { effectOf } from "./idempotency.ts";
 import { answerHead, decodeJsonAnswer, encodeJsonAnswer } from "./json_answer.ts";
@@ -190,21 +191,9 @@ function ndjson(
   { status, headers }: StreamHead,
   elements: AsyncIterable<Uint8Array>,
 ): Response {
-  const iterator = elements[Symbol.asyncIterator]();
-  const body = new ReadableStream<Uint8Array>({
-    async pull(controller): Promise<void> {
-      try {
-        const step = await iterator.next();
-        if (!step.done) return controller.enqueue(step.value);
-        controller.enqueue(line({ end: true }));
-      } catch (error) {
-        controller.enqueue(line({ error: reportFailure(ports.log, error, requestId).error }));
-      }
-      controller.close();
-    },
-    async cancel(): Promise<void> {
-      await iterator.return?.();
-    },
+  const body = elementBody(elements, {
+    last: line({ end: true }),
+    failed: (error) => line({ error: reportFailure(ports.log, error, requestId).error }),
   });
   return new Response(body, {
     status,

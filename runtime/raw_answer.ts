@@ -13,6 +13,7 @@ import { KontractError } from "../_internal/errors.ts";
 import { bytesOf } from "../_internal/file_bytes.ts";
 import { concat } from "../protocol/bytes.ts";
 import type { CallContext } from "./context.ts";
+import { elementBody } from "./element_body.ts";
 import { type AnswerHead, answerHead } from "./json_answer.ts";
 
 /** What a type of bytes is where nothing says it. */
@@ -60,20 +61,10 @@ export function rawStream(
   elements: AsyncIterable<Uint8Array>,
   failed: (error: unknown) => void,
 ): Response {
-  const iterator = elements[Symbol.asyncIterator]();
-  const body = new ReadableStream<Uint8Array>({
-    async pull(controller): Promise<void> {
-      try {
-        const step = await iterator.next();
-        if (step.done) controller.close();
-        else controller.enqueue(step.value);
-      } catch (error) {
-        failed(error);
-        controller.error(new KontractError("INTERNAL"));
-      }
-    },
-    async cancel(): Promise<void> {
-      await iterator.return?.();
+  const body = elementBody(elements, {
+    failed(error): never {
+      failed(error);
+      throw new KontractError("INTERNAL");
     },
   });
   return rawResponse({ ...head, type: type ?? ANY_BYTES, empty: false }, body, {});

@@ -48,12 +48,22 @@ export const bytes = backend(
 );
 const left: string[] = [];
 /** Goes on until it is left. */
-export const ticks = backend({ readOnly: true }, async function* (name: string) {
+export const ticks = backend({ readOnly: true, http: { method: "GET", path: "/api/ticks" } }, async function* (name: string) {
   try {
     for (let i = 0;; i++) {
       yield i;
       await new Promise((done) => setTimeout(done, 10));
     }
+  } finally {
+    left.push(name);
+  }
+});
+/** Gives nothing, and ends when it is left. */
+export const silent = backend({ readOnly: true, http: { method: "GET", path: "/api/silent" } }, async function* (name: string) {
+  try {
+    const { signal } = ctx;
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    yield 1;
   } finally {
     left.push(name);
   }
@@ -228,6 +238,24 @@ for (const host of HOST_NAMES) {
         await response.body!.getReader().read();
         leave.abort();
         await until(async () => (await page.whoLeft()).includes("plain"));
+      });
+
+      await t.step("HEAD asks for no element of a stream, which ends on the server", async () => {
+        const names = ["ticks 1", "silent 1", "ticks 2", "silent 2"];
+        for (const name of names) {
+          const path = name.split(" ")[0];
+          const address = `${url}/api/${path}?name=${encodeURIComponent(name)}`;
+          // Half of the call's deadline, by which it would have ended.
+          const signal = AbortSignal.timeout(15_000);
+          const response = await fetch(address, { method: "HEAD", headers, signal });
+          assert.equal(response.status, 200);
+          assert.match(response.headers.get("content-type") ?? "", /^application\/x-ndjson/);
+          assert.equal(response.body, null);
+        }
+        await until(async () => {
+          const left = await page.whoLeft();
+          return names.every((name) => left.includes(name));
+        });
       });
 
       for (const path of ["/rpc/stay", "/api/stay"]) {
