@@ -12,6 +12,8 @@ interface Caller {
   readonly anonymous?: boolean;
   readonly groups?: readonly string[];
   readonly origin?: string | null;
+  readonly address?: string;
+  readonly guest?: boolean;
   /** What the database says now, where it is not what the gateway believes. */
   readonly now?: readonly string[] | Error;
 }
@@ -36,13 +38,13 @@ function run(handler: MiddlewareHandler, caller: Caller = {}): {
     owner: caller.owner ?? "a",
     tenant: "main",
     isAnonymous: caller.anonymous ?? true,
-    isGuest: false,
+    isGuest: caller.guest ?? false,
     ugroups: caller.groups ?? [],
     signal: new AbortController().signal,
     deadline: 0,
     request: {
       origin: caller.origin ?? null,
-      address: "unknown",
+      address: caller.address ?? "unknown",
       sealed: false,
       headers: null,
     },
@@ -111,6 +113,22 @@ Deno.test("rateLimit counts by caller and says when to come back", async () => {
   for (const limit of [0, -1, 1.5, NaN, Infinity]) {
     assert.throws(() => rateLimit({ limit, windowMs: 1 }), code("VALIDATION"));
     assert.throws(() => rateLimit({ limit: 1, windowMs: limit }), code("VALIDATION"));
+  }
+});
+
+Deno.test("rateLimit takes the addresses that one visitor can choose from for one", async () => {
+  for (const by of ["address", "owner"] as const) {
+    const handler = rateLimit({ limit: 2, windowMs: 1000, by, name: `network by ${by}` });
+    const from = (address: string): Promise<unknown> =>
+      run(handler, { address, guest: true }).result;
+    assert.equal(await from("2001:db8::1"), "done");
+    assert.equal(await from("2001:DB8:0:0:ffff::2"), "done");
+    await assert.rejects(from("2001:db8::3"), code("RATE_LIMITED"));
+    assert.equal(await from("2001:db8:0:1::1"), "done");
+    assert.equal(await from("192.0.2.1"), "done");
+    assert.equal(await from("::ffff:192.0.2.1"), "done");
+    await assert.rejects(from("192.0.2.1"), code("RATE_LIMITED"));
+    assert.equal(await from("192.0.2.2"), "done");
   }
 });
 

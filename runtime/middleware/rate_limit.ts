@@ -4,6 +4,7 @@
  * @module
  */
 import { RateLimitedError } from "../../_internal/error_classes.ts";
+import { addressSubject } from "../../auth/limits.ts";
 import { ctx, env } from "../env.ts";
 import type { MiddlewareHandler } from "../middleware.ts";
 import { checkLimit } from "../shared_store.ts";
@@ -14,7 +15,7 @@ export interface RateLimitOptions {
   readonly limit: number;
   /** Length of the window in milliseconds. */
   readonly windowMs: number;
-  /** Who shares a bucket; `owner` where missing. `all`: everybody of the tenant. */
+  /** Who shares a bucket; `owner` where missing. `address`: an IPv6 one counts per /64. `all`: everybody of the tenant. */
   readonly by?: "owner" | "address" | "all";
   /** Routes with the same name share buckets; each route has its own where missing. */
   readonly name?: string;
@@ -30,7 +31,11 @@ export function rateLimit(options: RateLimitOptions): MiddlewareHandler {
   checkLimit(limit, windowMs);
   return async (next) => {
     // Guests have one owner together.
-    const who = by === "all" ? "" : by === "address" || ctx.isGuest ? ctx.address : ctx.owner;
+    const who = by === "all"
+      ? ""
+      : by === "address" || ctx.isGuest
+      ? addressSubject(ctx.address)
+      : ctx.owner;
     const key = `rate-limit:${name ?? ctx.route}:${by}:${who}`;
     const { allowed, retryAfter } = await env.shared.rateLimit(key, limit, windowMs);
     if (!allowed) throw new RateLimitedError(undefined, { data: { retryAfter } });
