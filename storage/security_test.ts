@@ -163,7 +163,7 @@ Deno.test({
                    join pg_namespace n on n.oid = p.pronamespace where n.nspname like 'kontract%'
                     and has_function_privilege('kontract_exec', p.oid, 'execute')
                     -- Stored queries, its own.
-                    and p.proname !~ '^(small|large)_[0-9a-f]{16}$' order by 1)) as calls`;
+                    and p.proname !~ '^(small|large)_[0-9a-f]{16}_[0-9a-f]{16}$' order by 1)) as calls`;
         assert.deepEqual({ ...row }, {
           uses: ["kontract_exec"],
           creates: [],

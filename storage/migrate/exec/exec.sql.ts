@@ -23,6 +23,8 @@ export const EXEC_TABLES: readonly string[] = [
      declared_at timestamptz not null default now())`,
   // What the functions of `kept.ts` were made from; null where there are none.
   "alter table kontract_private.execs add column if not exists kept jsonb",
+  // By which name they are called.
+  "alter table kontract_private.execs add column if not exists kept_as text",
 ];
 
 /** Functions, in order of dependence. */
@@ -80,7 +82,7 @@ export const EXEC_FUNCTIONS: readonly string[] = [
    #variable_conflict use_column
    declare ${HASHED_SID} s record; e record; t record; places jsonb := '{}'; written boolean := false;
    begin
-     select x.body, x.tables, x.kept into e from execs x where x.id = p_exec;
+     select x.body, x.tables, x.kept, x.kept_as into e from execs x where x.id = p_exec;
      if not found then
        perform 1 from trxs x where ${ALIVE};
        if not found then perform refuse(p_sid, ''); end if;
@@ -95,8 +97,9 @@ export const EXEC_FUNCTIONS: readonly string[] = [
      end loop;
      perform set_config('${EXEC_SESSION}', encode(v_sid, 'hex'), true);
      if e.kept = places and not written then
-       rows := exec_kept(p_exec, p_snap, p_params);
-     else
+       rows := exec_kept(e.kept_as, p_snap, p_params);
+     end if;
+     if rows is null then
        rows := ${EXEC_SCHEMA}.run(exec_text(e.tables, e.body, places, p_grants, p_writes),
          p_snap, p_params, p_writes);
      end if;

@@ -4,7 +4,9 @@
  *
  * They belong to the role that queries run as (`role.sql.ts`) and may do no more than the text. They are used
  * where every table stands as it stood when they were made and the call has written nothing there; else the text is
- * made and planned per call, as it is for tenants and for a build before. Where some table is large PostgreSQL
+ * made and planned per call, as it is for tenants and for a build before. Their names say what text is theirs: a
+ * call sees the tables as its statement found them, functions as they are at the moment, and a migration may end
+ * between the two. Those of before a migration stay until the next one for the same reason. Where some table is large PostgreSQL
  * decides, after five plans for what the parameters were, whether one for any parameters is as good. Where all are
  * small any plan will do that stays good when they grow: one that keeps to indexes.
  *
@@ -15,6 +17,7 @@
 import type postgres from "postgres";
 import type { ExecDef } from "../../../_internal/manifest.ts";
 import { EXEC_ROLE, EXEC_SCHEMA, HELPER, literal, OWNER_ROLE } from "../definer.ts";
+import { tableKey } from "../../table_key.ts";
 import { DEFAULT_TENANT } from "../../tenant_name.ts";
 import { execFunction } from "./role.sql.ts";
 
@@ -36,6 +39,8 @@ const TYPES = "(pg_snapshot, jsonb)";
 /** A query with what its text was made from. */
 interface Kept {
   readonly id: string;
+  /** Of both functions, after the kind. */
+  readonly name: string;
   readonly text: string;
   readonly places: Readonly<Record<string, readonly [ptr: string, ...unknown[]]>>;
 }
@@ -66,18 +71,21 @@ export async function installKept(
   execs: readonly ExecDef[],
 ): Promise<void> {
   const ids = [...new Set(execs.map(({ id }) => id))].filter((id) => /^[0-9a-f]+$/.test(id));
-  const wanted = await tx<Kept[]>`
+  const rows = await tx<Omit<Kept, "name">[]>`
     select x.id, p.places, kontract_private.exec_text(x.tables, x.body, p.places, null, null) as text
       from kontract_private.execs x cross join lateral (
              select kontract_private.exec_places(x.tables) as places) p
      where x.id in ${tx(["", ...ids.slice(0, KEPT_EXECS)])} and p.places is not null order by x.id`;
+  const wanted = rows.map((row) => ({ ...row, name: `${row.id}_${tableKey(row.text)}` }));
+  const before = await tx`select kept_as from kontract_private.execs where kept_as is not null`;
   await tx.unsafe(
     `grant create on schema ${EXEC_SCHEMA} to ${EXEC_ROLE}; set local role ${EXEC_ROLE}`,
   )
     .simple();
   const made: Kept[] = [];
   for (const kept of wanted) if (await make(tx, kept)) made.push(kept);
-  const names = made.flatMap(({ id }) => KINDS.map(([kind]) => `${kind}_${id}`));
+  const stay = [...made.map(({ name }) => name), ...before.map((row) => String(row.kept_as))];
+  const names = stay.flatMap((name) => KINDS.map(([kind]) => `${kind}_${name}`));
   const left = await tx`
     select p.oid::regprocedure::text as name from pg_proc p
      where p.pronamespace = ${EXEC_SCHEMA}::regnamespace and p.proname ~ '^(small|large)_'
@@ -88,19 +96,19 @@ export async function installKept(
   )
     .simple();
   await tx.unsafe(dispatcher(made));
-  await tx`update kontract_private.execs set kept = null where kept is not null`;
-  for (const { id, places } of made) {
-    await tx`update kontract_private.execs set kept = ${JSON.stringify(places)}::text::jsonb
-      where id = ${id}`;
+  await tx`update kontract_private.execs set kept = null, kept_as = null where kept is not null`;
+  for (const { id, places, name } of made) {
+    await tx`update kontract_private.execs
+        set kept = ${JSON.stringify(places)}::text::jsonb, kept_as = ${name} where id = ${id}`;
   }
 }
 
 /** False where the text cannot be part of a function: PL/pgSQL has rules of its own. As the role of queries. */
-async function make(tx: postgres.TransactionSql, { id, text }: Kept): Promise<boolean> {
+async function make(tx: postgres.TransactionSql, { name: of, text }: Kept): Promise<boolean> {
   try {
     await tx.savepoint(async (inner) => {
       for (const [kind, clauses] of KINDS) {
-        const name = `${EXEC_SCHEMA}.${kind}_${id}`;
+        const name = `${EXEC_SCHEMA}.${kind}_${of}`;
         await inner.unsafe(execFunction(name, PARAMETERS, `rows := (${text});`, clauses));
         await inner.unsafe(`revoke all on function ${name}${TYPES} from public`);
         await inner.unsafe(`grant execute on function ${name}${TYPES} to ${OWNER_ROLE}`);
@@ -113,22 +121,22 @@ async function make(tx: postgres.TransactionSql, { id, text }: Kept): Promise<bo
   }
 }
 
-/** Calls the function of a query: text made per call would be planned per call. */
+/** Calls a function by its name, or gives null: text made per call would be planned per call. */
 function dispatcher(made: readonly Kept[]): string {
-  const cases = made.map(({ id, places }) => {
+  const cases = made.map(({ name, places }) => {
     const sizes = Object.values(places).map(([ptr]) =>
       `pg_relation_size(${literal(`kontract_private.${ptr}`)}::regclass)`
     );
-    return `when ${literal(id)} then
+    return `when ${literal(name)} then
          if greatest(${sizes.join(", ")}) <= ${SMALL} then
-           return ${EXEC_SCHEMA}.small_${id}(p_snap, p_params);
+           return ${EXEC_SCHEMA}.small_${name}(p_snap, p_params);
          end if;
-         return ${EXEC_SCHEMA}.large_${id}(p_snap, p_params);`;
+         return ${EXEC_SCHEMA}.large_${name}(p_snap, p_params);`;
   });
-  return `create or replace function kontract_private.exec_kept(p_exec text, ${PARAMETERS}) returns json
+  return `create or replace function kontract_private.exec_kept(p_name text, ${PARAMETERS}) returns json
    language plpgsql stable ${HELPER} as $f$
    begin
-     ${cases.length === 0 ? "" : `case p_exec ${cases.join("\n")} else null; end case;`}
-     raise exception 'exec' using errcode = '42883';
+     ${cases.length === 0 ? "" : `case p_name ${cases.join("\n")} else null; end case;`}
+     return null;
    end $f$`;
 }
