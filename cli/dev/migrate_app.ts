@@ -20,16 +20,24 @@ export interface Migrated {
   readonly notes: readonly string[];
 }
 
-/** Migrates, with the files in `root`'s `migrations/`. Does nothing where no admin URL is known. */
+const LATER =
+  "A later build has migrated this database: its tables, rights and indexes are left as they are. " +
+  "To bring them back to what this build declares: 'kontract migrate up'.";
+
+/**
+ * Migrates, with the files in `root`'s `migrations/`. Does nothing where no admin URL is known, nor where a later
+ * build has migrated and this one may not `goBack`.
+ */
 export async function migrateApp(
   database: Pick<AppDatabase, "adminUrl" | "gateway" | "hardening">,
   built: Pick<BuiltApp, "manifest">,
   secrets: readonly Uint8Array[],
   root: string,
+  goBack = true,
 ): Promise<Migrated> {
   if (database.adminUrl === null) return { steps: [], notes: [] };
   const { manifest } = built;
-  const { changed, steps, findings } = await migrateUp({
+  const { changed, later, steps, findings } = await migrateUp({
     hardening: database.hardening,
     adminUrl: database.adminUrl,
     tables: [...AUTH_TABLES, ...manifest.tables],
@@ -39,10 +47,12 @@ export async function migrateApp(
     migrations: await readMigrationFiles(root),
     gatewayRole: database.gateway.role,
     appName: manifest.app,
+    mayGoBack: goBack,
     ...(database.gateway.password === undefined
       ? {}
       : { gatewayPassword: database.gateway.password }),
   });
+  if (later) return { steps, notes: [LATER] };
   const notes = changed ? findings.map(({ message, fix }) => `${message} To mend it: ${fix}`) : [];
   return { steps, notes };
 }

@@ -247,7 +247,10 @@ class Session {
     if (state === this.#migrated) return;
     this.#migrated = ""; // what fails may have got half way
     const secrets = parseSecrets(this.#secret);
-    const { steps, notes } = await migrateApp(this.#database, built, secrets, this.#app.root);
+    // Of a server that is ours alone nobody else is a client; elsewhere this may be the old one of a rolling deploy.
+    const goBack = this.#options.watch || this.#database.hardening === "database";
+    const { root } = this.#app;
+    const { steps, notes } = await migrateApp(this.#database, built, secrets, root, goBack);
     for (const step of steps) console.log(`  migrated: ${step}`);
     for (const note of notes) console.log(`  note: ${note}`);
     this.#migrated = state;

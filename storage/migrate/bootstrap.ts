@@ -28,6 +28,21 @@ export async function writeMeta(
   }
 }
 
+/** Begins the names of notes of builds that have migrated. */
+export const BUILD_NOTE = "build ";
+
+/** Builds that are remembered. */
+const BUILDS = 200;
+
+/** Notes that a build has migrated. */
+export async function noteBuild(tx: postgres.TransactionSql, build: string): Promise<void> {
+  await writeMeta(tx, { [`${BUILD_NOTE}${build}`]: new Date().toISOString() });
+  await tx`
+    delete from kontract_private.meta where name in (
+      select name from kontract_private.meta where starts_with(name, ${BUILD_NOTE})
+       order by value desc offset ${BUILDS})`;
+}
+
 /**
  * Another version of Kontract made them: signatures may differ, so all are made anew. But for those that a
  * trigger or a view calls, which belong to the tables (see `checks.ts`) of every tenant.

@@ -51,6 +51,7 @@ Deno.test({
         const report = await migrateUp(options([ACCOUNTS]));
         assert.deepEqual(report, {
           changed: false,
+          later: false,
           steps: [],
           gatewayRole: db.gatewayRole,
           findings: [],

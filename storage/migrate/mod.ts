@@ -13,10 +13,12 @@ import type { ShapeTable } from "../../_internal/shape.ts";
 import { tableKey } from "../table_key.ts";
 import { repeatRace, withAdmin } from "./admin.ts";
 import {
+  BUILD_NOTE,
   dropFunctions,
   functionsDigest,
   grantFunctions,
   installKeys,
+  noteBuild,
   readMeta,
   writeMeta,
 } from "./bootstrap.ts";
@@ -89,12 +91,19 @@ export interface MigrateOptions {
   readonly migrations?: readonly MigrationFile[];
   /** Whether rights that others may rely on are taken away; `auto` where missing. */
   readonly hardening?: Hardening;
+  /**
+   * Whether a build from before the one that migrated last may bring the database back to what it declares; true
+   * where missing. A server that starts says false: in a rolling deploy it may be one of the old ones.
+   */
+  readonly mayGoBack?: boolean;
 }
 
 /** What a migration did. */
 export interface MigrationReport {
   /** False where the database was up to date. */
   readonly changed: boolean;
+  /** True where a later build has migrated the database and it was left as it is. */
+  readonly later: boolean;
   /** One sentence per change of a table. */
   readonly steps: readonly string[];
   readonly gatewayRole: string;
@@ -162,6 +171,9 @@ async function run(
   const files = options.migrations === undefined
     ? []
     : pendingFiles(options.migrations, await asOwner(sql, () => readLedger(sql)));
+  if (options.mayGoBack === false && await isEarlier(sql, options)) {
+    return { changed: false, later: true, steps: [], gatewayRole: gateway, findings: [] };
+  }
   const { tables, types = {} } = options;
   const wanted = { tables, types, files };
   const goal = { state: tenantState(options), files: options.migrations };
@@ -194,6 +206,15 @@ function tenantState({ tables, types = {}, execs = [] }: MigrateOptions): string
   return `${FUNCTIONS_VERSION}.${tableKey(JSON.stringify([tables, types, queries]))}`;
 }
 
+/** Whether the database has been what this build declares, and a build after it has migrated since. */
+async function isEarlier(sql: postgres.Sql, options: MigrateOptions): Promise<boolean> {
+  const notes = await sql.begin(readMeta) as ReadonlyMap<string, string>;
+  const last = notes.get("tenants") ?? "";
+  const state = tenantState(options);
+  // Empty after a rollback, which has named no build to be the last.
+  return last !== "" && last !== state && notes.has(`${BUILD_NOTE}${state}`);
+}
+
 interface Run {
   readonly keys: readonly VerificationKey[];
   readonly files: readonly MigrationFile[];
@@ -221,7 +242,7 @@ async function migrate(
     await tx.unsafe("reset role");
     if (options.hardening === "database") await hardenDatabase(tx, gateway);
     const findings = await hardeningFindings(tx, gateway);
-    return { changed: false, steps: [], gatewayRole: gateway, findings };
+    return { changed: false, later: false, steps: [], gatewayRole: gateway, findings };
   }
   await tx.unsafe(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
   await tx.unsafe(`select pg_advisory_xact_lock(${TENANTS_LOCK})`);
@@ -253,11 +274,12 @@ async function migrate(
     functions: await functionsDigest(tx),
     execs: await execsDigest(tx),
   });
+  await noteBuild(tx, tenantState(options));
   const steps = [...files.map(({ name }) => `migration '${name}'`), ...applied.steps];
   await recordRun(tx, steps, applied.undo, files);
   await tx.unsafe("reset role");
   const findings = await hardeningFindings(tx, gateway);
   await tx.unsafe(`set local role ${OWNER_ROLE}`);
   for (const ptr of applied.freeze) await freeze(tx, ptr);
-  return { changed: true, steps, gatewayRole: gateway, findings };
+  return { changed: true, later: false, steps, gatewayRole: gateway, findings };
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import type { ExecDef, TableDef } from "../../_internal/manifest.ts";
 import type { Shape } from "../../_internal/shape.ts";
 import { testDatabase } from "../../tests/postgres.ts";
 import type { ChangesOptions, StorageEngine } from "../contract.ts";
@@ -23,6 +24,7 @@ import {
   string,
   table,
 } from "../testing/tables.ts";
+import { migrateUp } from "./mod.ts";
 import { makeTenant } from "./tenant_admin.ts";
 
 const boolean: Shape = { kind: "boolean" };
@@ -228,3 +230,48 @@ for (const tenant of [DEFAULT_TENANT, "acme"]) {
     },
   });
 }
+
+Deno.test({
+  name: "a server of the build before that starts again leaves the database as the new one made it",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn(t) {
+    const db = await testDatabase(OLD, {}, "shared", [LARGE]);
+    const options = { adminUrl: db.adminUrl, secrets: db.secrets, gatewayRole: db.gatewayRole };
+    const start = (tables: readonly TableDef[], execs: readonly ExecDef[] = []) =>
+      migrateUp({ ...options, tables, execs, mayGoBack: false });
+    const narrow: TableDef = { ...NEW[0]!, perm: 4 };
+    const look = async (): Promise<unknown> =>
+      await db.admin`
+        select st.id, st.permissions, st.def, st.indexes,
+               (select json_agg(p.prosrc order by p.oid) from pg_proc p
+                 where p.pronamespace = 'kontract'::regnamespace) as functions
+          from kontract.storage st order by st.id`;
+    try {
+      const { changed } = await start([narrow, NEW[1]!]);
+      assert.ok(changed);
+      const before = await look();
+
+      await t.step("rights, indexes and fields, with rows and without", async () => {
+        const { changed, later, steps } = await start(OLD, [LARGE]);
+        assert.deepEqual([changed, later, steps], [false, true, []]);
+        assert.deepEqual(await look(), before);
+        assert.equal((await start([narrow, NEW[1]!])).later, false);
+      });
+
+      await t.step("a build that the database has never seen migrates", async () => {
+        const { changed, later } = await start(NEW);
+        assert.deepEqual([changed, later], [true, false]);
+        assert.equal((await start([narrow, NEW[1]!])).later, true);
+      });
+
+      await t.step("whoever says so goes back, and that is the last build then", async () => {
+        assert.equal((await migrateUp({ ...options, tables: OLD, execs: [LARGE] })).changed, true);
+        assert.equal((await start(OLD, [LARGE])).later, false);
+        assert.equal((await start(NEW)).later, true);
+      });
+    } finally {
+      await db.close();
+    }
+  },
+});
