@@ -28,6 +28,8 @@ const BY_STATE: ReadonlyMap<string, ErrorCode> = new Map([
   ["42883", "SCHEMA_MISMATCH"],
   ["3F000", "SCHEMA_MISMATCH"],
   ["55000", "SCHEMA_MISMATCH"],
+  // A setting of the gateway's role or database; `doctor` says which.
+  ["25001", "DATABASE_UNAVAILABLE"],
   ["25006", "DATABASE_UNAVAILABLE"],
   // On a standby the incarnation, an UNLOGGED table, cannot be read before a function could say so itself.
   ["0A000", "DATABASE_UNAVAILABLE"],

@@ -68,11 +68,16 @@ const OUTSIDE = { xmax: "$2", xips: "$4", more: "%2$s" };
 
 /** Functions that serve every table. */
 export const COMMIT_FUNCTIONS: readonly string[] = [
+  // Says which setting it is to whoever reads the server's log.
   `create or replace function kontract_private.insist() returns void
    language plpgsql stable ${HELPER} as $f$
    begin
      if pg_is_in_recovery() then raise exception 'standby' using errcode = '25006'; end if;
-     raise exception 'isolation' using errcode = '25001';
+     raise exception 'setting: %', case
+         when current_setting('transaction_isolation') <> 'read committed' then 'transaction_isolation'
+         when current_setting('synchronous_commit') = 'off' then 'synchronous_commit'
+         when current_setting('array_nulls') = 'off' then 'array_nulls'
+         else 'standard_conforming_strings' end using errcode = '25001';
    end $f$`,
 
   // Raises what `put` found wrong (null: no session), or fills an empty incarnation and goes on.

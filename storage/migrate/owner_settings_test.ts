@@ -98,6 +98,61 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a role with settings under which nothing works is told so, and by doctor which",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn(t) {
+    const db = await testDatabase([ITEMS]);
+    const name = new URL(db.adminUrl).pathname.slice(1);
+    const role = db.gatewayRole;
+    const refused = { code: "DATABASE_UNAVAILABLE" };
+    try {
+      for (
+        const [setting, value] of [
+          ["array_nulls", "off"],
+          ["standard_conforming_strings", "OFF"],
+          ["default_transaction_isolation", "'repeatable read'"],
+          ["synchronous_commit", "false"],
+        ]
+      ) {
+        await t.step(`${setting} = ${value}`, async () => {
+          await db.admin.unsafe(`alter role ${role} in database ${name} set ${setting} = ${value}`);
+          const database = postgresDatabase({ url: db.gatewayUrl, max: 1 });
+          try {
+            const engine = storageEngine({ database, tables: [ITEMS] });
+            if (setting !== "synchronous_commit") {
+              await assert.rejects(engine.openSession(await db.token()), refused);
+            } else {
+              const session = await engine.openSession(await db.token());
+              const set = run(engine, call(session), (s) => s.items!.set("a", { name: "", n: 1 }));
+              await assert.rejects(set, refused);
+            }
+          } finally {
+            await database.close();
+          }
+          const look = async () =>
+            (await examine({
+              adminUrl: db.adminUrl,
+              gatewayUrl: null,
+              gatewayRole: role,
+              prepares: true,
+              tables: [ITEMS],
+              migrations: [],
+            })).filter(({ check, level }) => check === "server" && level === "problem");
+          const [found, ...more] = await look();
+          assert.deepEqual(more, []);
+          assert.ok(found?.message.includes(`begin with ${setting}=`), found?.message);
+          await db.admin.unsafe(found!.fix!);
+          assert.deepEqual(await look(), []);
+        });
+      }
+    } finally {
+      await db.close();
+    }
+  },
+});
+
+Deno.test({
   name: "a gateway's role may have any name",
   sanitizeOps: false,
   sanitizeResources: false,

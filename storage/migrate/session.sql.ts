@@ -158,9 +158,10 @@ export const SESSION_FUNCTIONS: readonly string[] = [
      c jsonb; raw bytea; stone timestamptz; born timestamptz; missing boolean := false;
      ends timestamptz := clock_timestamp() + interval '${SESSION_SECONDS} seconds';
    begin
-     if pg_is_in_recovery() then raise exception 'standby' using errcode = '25006'; end if;
-     if current_setting('transaction_isolation') <> 'read committed' then
-       raise exception 'isolation' using errcode = '25001';
+     -- Text and lists would be read otherwise than they are meant, commits fail.
+     if pg_is_in_recovery() or current_setting('transaction_isolation') <> 'read committed'
+        or current_setting('array_nulls') = 'off' or current_setting('standard_conforming_strings') = 'off' then
+       perform insist();
      end if;
      c := token_claims(p_token);
      insert into token_ids (jti, expires_at)

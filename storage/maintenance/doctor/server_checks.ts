@@ -15,6 +15,15 @@ const OLD_MINUTES = 10;
 /** A slot that nobody reads and that keeps this much of the log will fill the disk. */
 const LOG_KEPT_BYTES = 1024 ** 3;
 
+/** Values of settings under which Kontract refuses to work. PostgreSQL keeps them as they were written. */
+const OFF = /^(off?|fa?l?s?e?|no?|0)$/i;
+const UNUSABLE: Readonly<Record<string, RegExp>> = {
+  synchronous_commit: OFF,
+  array_nulls: OFF,
+  standard_conforming_strings: OFF,
+  default_transaction_isolation: /^(?!read committed$)/i,
+};
+
 /** Settings that a promise rests on, for the gateway's role in this database. */
 export async function checkServer(sql: Statements, gateway: string): Promise<readonly Finding[]> {
   const [row] = await sql`
@@ -37,24 +46,25 @@ export async function checkServer(sql: Statements, gateway: string): Promise<rea
     ));
   }
   const settings = await sql`
-    select distinct on (split_part(c.setting, '=', 1)) c.setting
+    select distinct on (split_part(c.setting, '=', 1)) c.setting,
+           case when s.setrole = 0 then format('alter database %I', current_database())
+                when s.setdatabase = 0 then format('alter role %I', ${gateway}::text)
+                else format('alter role %I in database %I', ${gateway}::text, current_database()) end as place
       from pg_db_role_setting s, unnest(s.setconfig) c(setting)
      where s.setrole in (0, (select oid from pg_roles where rolname = ${gateway}))
        and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
      -- As they override each other.
      order by split_part(c.setting, '=', 1), s.setrole = 0, s.setdatabase = 0`;
-  for (const { setting } of settings) {
-    if (
-      !/^(synchronous_commit=off|default_transaction_isolation=(?!read committed)|standard_conforming_strings=off)/
-        .test(setting)
-    ) {
-      continue;
-    }
-    const name = String(setting).split("=")[0]!;
+  for (const { setting, place } of settings) {
+    const [name, value] = String(setting).split("=") as [string, string];
+    if (!UNUSABLE[name]?.test(value)) continue;
+    const fails = name === "synchronous_commit" ? "every commit fails" : "nobody can sign in";
     findings.push(trouble(
       "server",
-      `The gateway's sessions begin with ${setting}: every commit fails.`,
-      `alter role ${gateway} in database … reset ${name}, and the same for the database.`,
+      `The gateway's sessions begin with ${setting}: ${fails}.`,
+      `${place} set ${name} = ${
+        name === "default_transaction_isolation" ? "'read committed'" : "on"
+      }`,
     ));
   }
   return findings.length > 0 ? findings : [ok("server", `PostgreSQL ${row!.version}, a primary.`)];
