@@ -17,6 +17,7 @@ import {
   type SqlParam,
   type SqlRow,
 } from "./database.ts";
+import { databaseOption } from "./database_name.ts";
 import { bind } from "./sql/bind.ts";
 import { TABLES_PROBED } from "./sql/collect.sql.ts";
 import { statementText } from "./sql/registry.ts";
@@ -81,6 +82,7 @@ export function postgresDatabase(options: PostgresDatabaseOptions): Database {
   const open = (): postgres.Sql => {
     if (driver === undefined) throw new Error("Invariant: a client is opened by a loaded driver.");
     return driver(options.url, {
+      ...databaseOption(options.url),
       max: 1,
       prepare,
       fetch_types: false,

@@ -10,6 +10,7 @@
 import { join } from "node:path";
 import postgres from "postgres";
 import { KontractError } from "../../_internal/errors.ts";
+import { databaseOption } from "../../storage/database_name.ts";
 import { DEFAULT_GATEWAY_ROLE, gatewayUrl, type Hardening } from "../../storage/migrate/mod.ts";
 import { startEmbeddedPostgres } from "../embedded_postgres.ts";
 import type { AppFolder } from "./app_folder.ts";
@@ -140,7 +141,13 @@ async function gatewayPassword(app: AppFolder): Promise<string> {
  * @throws {KontractError} `DATABASE_UNAVAILABLE`
  */
 async function requireAnswer(url: string, variable: string): Promise<void> {
-  const sql = postgres(url, { max: 1, prepare: false, fetch_types: false, onnotice: () => {} });
+  const sql = postgres(url, {
+    ...databaseOption(url),
+    max: 1,
+    prepare: false,
+    fetch_types: false,
+    onnotice: () => {},
+  });
   try {
     await sql`select 1`;
   } catch (cause) {

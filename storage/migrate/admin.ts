@@ -4,6 +4,7 @@
  * @module
  */
 import postgres from "postgres";
+import { databaseOption } from "../database_name.ts";
 import { ADMIN_SETTINGS } from "./definer.ts";
 import { KontractError } from "../../_internal/errors.ts";
 
@@ -21,6 +22,7 @@ export async function withAdmin<T>(
 ): Promise<T> {
   let lost = false;
   const sql: postgres.Sql = postgres(options.adminUrl, {
+    ...databaseOption(options.adminUrl),
     max: 1,
     prepare: false,
     fetch_types: true,

@@ -153,6 +153,45 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a database may have any name that a URL can hold",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    const db = await testDatabase([]);
+    const name = `Ärger "mit" %41 / ? # ${db.gatewayRole}`;
+    const quoted = `"${name.replaceAll('"', '""')}"`;
+    const at = (url: string): string =>
+      Object.assign(new URL(url), { pathname: `/${encodeURIComponent(name)}` }).href;
+    const { secrets, gatewayRole } = db;
+    const adminUrl = at(db.adminUrl);
+    await db.admin.unsafe(`create database ${quoted}`);
+    try {
+      await migrateUp({ adminUrl, secrets, tables: [ITEMS], gatewayRole });
+      const database = postgresDatabase({ url: at(db.gatewayUrl), max: 1 });
+      try {
+        const engine = storageEngine({ database, tables: [ITEMS] });
+        const session = await engine.openSession(await db.token());
+        await run(engine, call(session), (s) => s.items!.set("a", { name: NAME, n: 1 }));
+      } finally {
+        await database.close();
+      }
+      const findings = await examine({
+        adminUrl,
+        gatewayUrl: at(db.gatewayUrl),
+        gatewayRole,
+        prepares: true,
+        tables: [ITEMS],
+        migrations: [],
+      });
+      assert.deepEqual(findings.filter(({ level }) => level === "problem"), []);
+    } finally {
+      await db.admin.unsafe(`drop database ${quoted} with (force)`);
+      await db.close();
+    }
+  },
+});
+
+Deno.test({
   name: "a gateway's role may have any name",
   sanitizeOps: false,
   sanitizeResources: false,

@@ -7,6 +7,7 @@
  * @module
  */
 import postgres from "postgres";
+import { databaseOption } from "../../database_name.ts";
 import { type Finding, ok, trouble, warning } from "./finding.ts";
 
 /** What stands between us and the server. */
@@ -16,6 +17,7 @@ export type PoolerMode = "none" | "session" | "transaction";
 export async function poolerMode(url: string): Promise<PoolerMode> {
   const open = (): postgres.Sql =>
     postgres(url, {
+      ...databaseOption(url),
       max: 1,
       prepare: false,
       fetch_types: false,
