@@ -6,6 +6,7 @@
 import { KontractError } from "./errors.ts";
 import { filePartsOf } from "./file_bytes.ts";
 import { decode } from "./json_decode.ts";
+import { type KnownNames, leastLost } from "./least_lost.ts";
 import {
   attempt,
   checkBigint,
@@ -26,7 +27,7 @@ import {
 } from "./json_shape.ts";
 import { jsonAny } from "./json_value.ts";
 import { atPath, Mismatch, must, numberToJson, refuse, type Walk } from "./json_walk.ts";
-import type { Shape, ShapeField, ShapeVariant } from "./shape.ts";
+import type { Shape, ShapeField } from "./shape.ts";
 
 /** Encodes one value. */
 export function encode(walk: Walk, shape: Shape, value: unknown): unknown {
@@ -176,17 +177,24 @@ function encodeUnion(walk: Walk, s: Extract<Shape, { kind: "union" }>, value: un
     }
     return encode(walk, variant.shape, value);
   }
-  const earlier: ShapeVariant[] = [];
-  for (const variant of ordered(walk, s)) {
+  const variants = ordered(walk, s);
+  for (const i of leastLost(value, variants.map(({ shape }) => knownNames(walk, shape)))) {
+    const variant = variants[i]!;
     const found = attempt(walk, () => encode(walk, variant.shape, value));
-    if (found === null) {
-      earlier.push(variant);
-      continue;
-    }
+    if (found === null) continue;
     const json = found.value;
-    const taken = earlier.some((v) => attempt(walk, () => decode(walk, v.shape, json)) !== null);
+    const taken = variants.slice(0, i).some((v) =>
+      attempt(walk, () => decode(walk, v.shape, json)) !== null
+    );
     const looksTagged = typeof json === "object" && json !== null && "$variant" in json;
     return taken || looksTagged ? { $variant: variant.id, value: json } : json;
   }
   throw new Mismatch("one of the union's types");
+}
+
+function knownNames(walk: Walk, shape: Shape): KnownNames {
+  const target = resolve(walk, shape);
+  if (target.kind === "record") return { has: () => true };
+  if (target.kind !== "object") return null;
+  return { has: (name) => target.fields.some((field) => field.name === name) };
 }

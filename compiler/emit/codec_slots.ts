@@ -35,7 +35,7 @@ const NUMBER_NAMES = {
 
 const TYPED_NAMES = { ...NUMBER_NAMES, int64: "BigInt64", uint64: "BigUint64" } as const;
 
-/** Names in generated code: L layout, N field names, w writer, r reader, q vector writer, g vector reader, E enum to tag, T tag to enum, P pattern. */
+/** Names in generated code: L layout, N field names, w writer, r reader, q vector writer, g vector reader, K names that variants know, E enum to tag, T tag to enum, P pattern. */
 export class SlotEmitter {
   readonly #used = new Set<string>();
   /** Declarations so far. */

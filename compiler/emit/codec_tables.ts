@@ -271,6 +271,17 @@ export class TableEmitter {
     );
   }
 
+  /** Declares the names that each variant knows. */
+  #known(table: PlanTable, candidates: readonly PlanVariant[]): string {
+    const sets = candidates.map(({ names, open }) => {
+      if (open) return "{ has: () => true }";
+      if (names === null) return "null";
+      return `/* @__PURE__ */ new Set([${names.known.map(literal).join(", ")}])`;
+    });
+    this.#slots.parts.push(`const K${table.index} = [${sets.join(", ")}];`);
+    return `K${table.index}`;
+  }
+
   #unionReader(table: PlanTable): void {
     const i = table.index;
     const cases = table.variants.map((variant) =>
@@ -306,7 +317,10 @@ export class TableEmitter {
     }(e, ${literal(name)}); }\n  }`;
   }
 
-  /** Variants by kind of value; where several may take one kind, the first that does, wider ones first. */
+  /**
+   * Variants by kind of value; where several may take one kind, the first that does, wider ones first
+   * or, where that may lose something, those that lose least.
+   */
   #untagged(
     table: PlanTable,
     put: (variant: PlanVariant) => string,
@@ -325,10 +339,13 @@ export class TableEmitter {
       }
       const writers = candidates.map((variant) => this.#slots.writer(variant.table)).join(", ");
       const ids = candidates.map((variant) => variant.id).join(", ");
+      const known = type === "object" && hidesAnother(candidates)
+        ? this.#known(table, candidates)
+        : null;
       cases.push(
         `    case "${type}": { const i = ${
-          this.#slots.use("attempt")
-        }(x, p + ${valueAt}, [${writers}]); if (i < 0) ${
+          this.#slots.use(known === null ? "attempt" : "attemptLeastLost")
+        }(x, p + ${valueAt}, [${writers}]${known === null ? "" : `, ${known}`}); if (i < 0) ${
           this.#slots.use("no")
         }("one of the union's types", x); ${
           this.#slots.use("putTag")
@@ -340,6 +357,30 @@ export class TableEmitter {
     }("one of the union's types", x);\n  }`;
   }
 }
+
+/** True where an earlier variant may take what a later one is meant for. */
+function hidesAnother(candidates: readonly PlanVariant[]): boolean {
+  return candidates.some(({ names, open }, i) =>
+    candidates.slice(i + 1).some((later) => {
+      if (names === null || later.open) return open || names !== null;
+      const found = later.names === null
+        ? (name: string) => INHERITED.has(name)
+        : (name: string) => later.names!.known.includes(name);
+      return names.needed.every(found);
+    })
+  );
+}
+
+/** Properties that values of other kinds have: an array has a length. */
+const INHERITED: ReadonlySet<string> = new Set(
+  [Array, Date, Map, Set, Uint8Array, File].flatMap((kind) => {
+    const names: string[] = ["length"];
+    for (let at = kind.prototype; at !== null; at = Object.getPrototypeOf(at)) {
+      names.push(...Object.getOwnPropertyNames(at));
+    }
+    return names;
+  }),
+);
 
 /** Name of the local that holds a field's value. */
 function local(table: PlanTable, field: PlanField): string {

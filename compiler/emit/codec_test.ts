@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { KontractError } from "../../_internal/errors.ts";
-import { jsonEncode } from "../../_internal/json_codec.ts";
+import { jsonDecode, jsonEncode } from "../../_internal/json_codec.ts";
 import type { Shape } from "../../_internal/shape.ts";
 import { Random } from "../../_internal/testing/random.ts";
 import {
@@ -190,6 +190,52 @@ Deno.test("a value that shares sub-objects until it is huge is TOO_LARGE, not ou
   const sparse: string[] = [];
   sparse.length = 2 ** 32 - 1;
   assert.equal(refusal(() => list(sparse)).code, "TOO_LARGE");
+});
+
+Deno.test("without a discriminator a value goes as what loses least of it, on the wire and in JSON", async () => {
+  const array: Shape = { kind: "array", element: string };
+  const record: Shape = { kind: "record", value: number };
+  const map: Shape = { kind: "map", key: string, value: string };
+  const cases: readonly [Shape[], unknown[]][] = [
+    [[object({}, { a: string }), object({}, { b: number })], [{ a: "x" }, { b: 1 }, {}]],
+    [
+      [object({ a: string }, { x: number, z: number }), object({ a: string }, { y: number })],
+      [{ a: "a", y: 1 }, { a: "a", x: 1, z: 2 }, { a: "a" }],
+    ],
+    [[object({}, { a: string }), { kind: "date" }], [new Date(1), { a: "x" }, {}]],
+    [[object({ length: number }), array], [["x"], [], { length: 1 }]],
+    [[object({ size: number }), map], [new Map([["a", "b"]]), { size: 1 }]],
+    [[object({ byteLength: number }), { kind: "bytes" }], [Uint8Array.of(1), { byteLength: 1 }]],
+    [
+      [object({}, { 0: string }), {
+        kind: "tuple",
+        elements: [{ shape: string, optional: false }],
+      }],
+      [
+        ["a"],
+        { 0: "a" },
+      ],
+    ],
+    [[object({}, { a: string }), record], [{ b: 1 }, { a: "x" }]],
+    [[record, array], [[], ["x"], { b: 1 }]],
+  ];
+  for (const [shapes, values] of cases) {
+    for (const order of [shapes, shapes.toReversed()]) {
+      const variants = order.map((shape, i) => ({ id: i + 1, shape }));
+      const union: Shape = { kind: "union", variants };
+      const { encode, decode } = await loadCodec(union);
+      for (const value of values) {
+        assert.deepStrictEqual(decode(encode(value)), value);
+        assert.deepStrictEqual(jsonDecode(union, {}, jsonEncode(union, {}, value)), value);
+      }
+    }
+  }
+  const [x, y] = [object({}, { x: number }), object({}, { y: number })] as const;
+  const { encode, decode } = await loadCodec({
+    kind: "union",
+    variants: [{ id: 1, shape: x }, { id: 2, shape: y }],
+  });
+  assert.deepStrictEqual(decode(encode({ x: undefined, y: 1 })), { y: 1 }, "undefined is no loss");
 });
 
 Deno.test("backtracking over union variants is bounded", async () => {

@@ -13,7 +13,7 @@
  * @module
  */
 import { KontractError } from "../../_internal/errors.ts";
-import type { NumberWidth, Shape, ShapeTable } from "../../_internal/shape.ts";
+import type { NumberWidth, Shape, ShapeField, ShapeTable } from "../../_internal/shape.ts";
 
 /** An enum of the plan. */
 export interface PlanEnum {
@@ -71,6 +71,10 @@ export interface PlanVariant {
   readonly accepts: ReadonlySet<string>;
   /** Number of fields: the variant with more is tried first, so that none are dropped. */
   readonly weight: number;
+  /** Names of an object's fields, and which of them it cannot be without; null where it is none. */
+  readonly names: { readonly known: readonly string[]; readonly needed: readonly string[] } | null;
+  /** A record, which knows every name. */
+  readonly open: boolean;
 }
 
 /** A table. Filled in after it is made, since types may refer to themselves. */
@@ -437,8 +441,18 @@ class Planner {
         tag: tagged ? variant.tag : undefined,
         accepts: this.#accepts(variant.shape, new Set()),
         weight: target.kind === "object" ? target.fields.length : 0,
+        names: target.kind === "object" ? this.#names(target.fields) : null,
+        open: target.kind === "record",
       });
     }
+  }
+
+  #names(fields: readonly ShapeField[]): PlanVariant["names"] {
+    const needed = fields.filter((field) =>
+      !field.optional && !this.#accepts(field.shape, new Set()).has("undefined")
+    );
+    const names = (of: readonly ShapeField[]) => of.map((field) => field.name);
+    return { known: names(fields), needed: names(needed) };
   }
 
   /** The kinds of value a shape takes; `any` where that cannot be said in advance. */

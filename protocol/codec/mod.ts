@@ -51,9 +51,11 @@ export {
   toFile,
 } from "./special.ts";
 export { readFiles } from "../../_internal/file_bytes.ts";
+export type { KnownNames } from "../../_internal/least_lost.ts";
 export { decodeValue, encodeValue, getValue, putValue } from "./value.ts";
 export {
   attempt,
+  attemptLeastLost,
   down,
   encodeWith,
   MAX_BYTES,

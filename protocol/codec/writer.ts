@@ -17,6 +17,7 @@
  *
  * @module
  */
+import { type KnownNames, leastLost } from "../../_internal/least_lost.ts";
 import { KontractError } from "../../_internal/errors.ts";
 import { Broken, no, validation } from "./failure.ts";
 import type { Layout } from "./layout.ts";
@@ -475,6 +476,21 @@ export function down(): void {
 /** Leaves it. */
 export function up(): void {
   depth--;
+}
+
+/**
+ * {@link attempt}, those first that lose least of the value: for variants of which an earlier one may take
+ * what is meant for a later.
+ */
+export function attemptLeastLost(
+  value: unknown,
+  slot: number,
+  writers: readonly ((value: unknown, slot: number) => void)[],
+  known: readonly KnownNames[],
+): number {
+  const order = leastLost(value, known);
+  const found = attempt(value, slot, order.map((i) => writers[i]!));
+  return order[found] ?? -1;
 }
 
 /** Tries each writer in turn and keeps the first that accepts the value; -1 where none does. */
