@@ -497,6 +497,55 @@ Deno.test("a peer that does not read is left with 4503 once 32 MiB wait for it",
   assert.equal(peer.wire.code, CloseCode.OVERLOADED);
 });
 
+Deno.test("what runs for a peer that is left so is cancelled at once, whatever its credit", async () => {
+  const size = 1 << 20;
+  const ended: string[] = [];
+  let given = 0;
+  const dispatch: Dispatch = ({ op, signal }) => {
+    signal.addEventListener("abort", () => ended.push(`cancelled ${op}`));
+    if (op === 1) return new Promise(() => {});
+    const elements = async function* (): AsyncGenerator<Uint8Array, void, void> {
+      try {
+        while (true) yield await Promise.resolve(new Uint8Array(size).fill(given++));
+      } finally {
+        ended.push("left");
+      }
+    };
+    return Promise.resolve({ kind: "stream", elements: elements() });
+  };
+  const peer = await connect(dispatch);
+  const { wire } = peer;
+  Object.defineProperty(wire, "bufferedAmount", {
+    get: () => wire.sent.reduce((sum, bytes) => sum + bytes.length, 0),
+  });
+  await peer.send({ stream: 1, op: 1 });
+  await peer.send({ stream: 3, op: 2 });
+  await peer.send({ type: FrameType.CREDIT, stream: 3, payload: encodeCredit(1 << 30) });
+  while (wire.code === undefined) await settled();
+  await settled();
+  assert.equal(wire.code, CloseCode.OVERLOADED);
+  assert.deepEqual(ended.toSorted(), ["cancelled 1", "cancelled 2", "left"]);
+  assert.ok(given <= 36, `${given} MiB were made`);
+});
+
+Deno.test("what comes after CLOSE in the same message begins nothing", async () => {
+  const begun: number[] = [];
+  const dispatch: Dispatch = (request) => {
+    begun.push(request.op);
+    return echo(request);
+  };
+  const close: RayMessage = { type: FrameType.CLOSE, stream: 0, op: 0, payload: EMPTY };
+  const batched = await connect(dispatch);
+  const all = [{ ...call(1), op: 1 }, close, { ...call(3), op: 3 }];
+  await batched.send({ type: FrameType.BATCH, stream: 0, op: 0, payload: encodeBatch(all) });
+  const framed = await connect(dispatch);
+  const frames = all.map((message) => framed.sealer.seal({ ...message, flags: 0 }));
+  await framed.session.receive(concat(...frames));
+  for (const { wire } of [batched, framed]) assert.equal(wire.code, CloseCode.NORMAL);
+  await settled();
+  assert.deepEqual(begun, [1, 1]);
+});
+
 Deno.test("a session older than a day is ended with the code that asks for a new one", async () => {
   let now = Date.now();
   const peer = await connect(echo, undefined, makeServer({ clock: { now: () => now } }));

@@ -43,6 +43,8 @@ export interface LinkOptions {
   readonly limits: RayLimits;
   readonly positions: LinkPositions;
   readonly persist?: ((positions: LinkPositions) => void) | undefined;
+  /** Told once when nothing can pass any more, whoever closed it. */
+  readonly closed?: () => void;
 }
 
 // A peer that stops reading must not make us hold more than this.
@@ -64,19 +66,21 @@ export class SocketLink {
   readonly #assembler: Assembler;
   readonly #limit: number;
   readonly #persist: ((positions: LinkPositions) => void) | undefined;
+  readonly #tell: (() => void) | undefined;
   #closed = false;
   #waiting: RayMessage[] = [];
   #held = 0;
 
   /** Goes on from `positions`. */
   constructor(options: LinkOptions) {
-    const { crypto, socket, limits, positions, persist } = options;
+    const { crypto, socket, limits, positions, persist, closed } = options;
     this.#socket = socket;
     this.#sealer = new StreamSealer(crypto, positions.send);
     this.#opener = new StreamOpener(crypto, positions.receive);
     this.#assembler = new Assembler(limits);
     this.#limit = limits.message;
     this.#persist = persist;
+    this.#tell = closed;
   }
 
   /** True once nothing can pass any more. */
@@ -170,10 +174,11 @@ export class SocketLink {
 
   /** Closes the socket; later sends go nowhere. */
   close(code: number): void {
-    if (this.#closed) return;
     this.#flush();
+    if (this.#closed) return; // What was flushed may have been too much.
     this.#closed = true;
     this.#socket.close(code);
+    this.#tell?.();
   }
 }
 

@@ -153,6 +153,7 @@ export class SocketSession {
     this.#link = new SocketLink({
       ...{ crypto, socket, positions, limits: this.#limits },
       persist: persist && ((now) => persist(this.#saved(now))),
+      closed: () => this.#end(CloseCode.NORMAL),
     });
     persist?.(this.#saved(positions));
   }
@@ -173,7 +174,11 @@ export class SocketSession {
     const link = this.#link;
     if (link === undefined) return;
     if (this.#options.clock.now() - this.#startedAt > MAX_AGE) return this.#end(CloseCode.RENEW);
-    for (const message of link.receive(bytes)) this.#message(message, link);
+    for (const message of link.receive(bytes)) {
+      // Nothing would end what begins after the end.
+      if (link.closed) return;
+      this.#message(message, link);
+    }
     // Control messages change what is saved; the link saved before they were read.
     if (!link.closed) this.#options.persist?.(this.#saved(link.positions));
   }
