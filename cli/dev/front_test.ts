@@ -196,6 +196,42 @@ Deno.test(
 );
 
 Deno.test(
+  "a visitor who does not read a WebSocket is left, and the app's end with it",
+  options,
+  async () => {
+    await withFront(async (front) => {
+      const most = 160;
+      let sent = 0;
+      const ended = Promise.withResolvers<void>();
+      const app = host((request) => {
+        const { socket, response } = Deno.upgradeWebSocket(request);
+        socket.onclose = () => ended.resolve();
+        socket.onopen = async () => {
+          for (; sent < most && socket.readyState === WebSocket.OPEN; sent++) {
+            socket.send(new Uint8Array(1 << 20));
+            while (socket.bufferedAmount > 0) await new Promise((done) => setTimeout(done, 1));
+          }
+          if (sent === most) ended.resolve();
+        };
+        return response;
+      });
+      front.serve(app.origin, isApp);
+      const { hostname, port } = new URL(front.url);
+      const visitor = await Deno.connect({ hostname, port: Number(port) });
+      const upgrade = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"];
+      const head = ["GET /socket HTTP/1.1", `Host: ${hostname}:${port}`, ...upgrade];
+      const key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==";
+      await visitor.write(new TextEncoder().encode([...head, key, "", ""].join("\r\n")));
+      await ended.promise;
+      // 32 MiB in the front, and what the system holds on the way.
+      assert.ok(sent < most / 2, `${sent} MiB`);
+      visitor.close();
+      await app.stop();
+    });
+  },
+);
+
+Deno.test(
   "a page's WebSocket is its app's own, a stranger's is refused",
   options,
   () =>

@@ -115,10 +115,17 @@ export async function passOnWebSocket(
   return response;
 }
 
-/** What arrives at `from` leaves by `to`, the close included. */
+/** Bytes that wait for who does not read them, as many as the gateway itself lets wait. */
+const MAX_BUFFERED = 32 << 20;
+
+/** What arrives at `from` leaves by `to`, the close included. Nobody can be asked to send less, so who does not read is left. */
 function join(from: WebSocket, to: WebSocket): void {
   from.onmessage = (event) => {
-    if (to.readyState === WebSocket.OPEN) to.send(event.data);
+    if (to.readyState !== WebSocket.OPEN) return;
+    to.send(event.data);
+    if (to.bufferedAmount <= MAX_BUFFERED) return;
+    from.close();
+    to.close();
   };
   from.onclose = (event) => pass(event, to);
   from.onerror = () => to.close();
