@@ -224,6 +224,24 @@ Deno.test("an app in workerd", options, async (t) => {
       },
     );
 
+    await step("a refusal does not wait for who goes on sending", async () => {
+      const { hostname, port, host } = new URL(workerd.url);
+      for (const length of ["content-length: 1000000", "transfer-encoding: chunked"]) {
+        const visitor = await Deno.connect({ hostname, port: Number(port) });
+        const late = setTimeout(() => visitor.close(), 30_000);
+        const head = ["POST /rpc/nope HTTP/1.1", `host: ${host}`, length, "", ""].join("\r\n");
+        await visitor.write(new TextEncoder().encode(head));
+        const chunk = new Uint8Array(4096);
+        for (let text = ""; !text.includes('"code":"ROUTE_NOT_FOUND"');) {
+          const read = await visitor.read(chunk);
+          assert.ok(read !== null, text);
+          text += new TextDecoder().decode(chunk.subarray(0, read));
+        }
+        clearTimeout(late);
+        visitor.close();
+      }
+    });
+
     await step("cookies carry a session through the Worker", async () => {
       const { origin } = new URL(workerd.url);
       const own = { "sec-fetch-site": "same-origin", origin };

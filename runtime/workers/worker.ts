@@ -4,6 +4,7 @@
  * @module
  */
 import { KontractError } from "../../_internal/errors.ts";
+import { endingWith } from "../../protocol/read_body.ts";
 import type { AppDefinition } from "../app.ts";
 import { createGateway, type Gateway, type GatewayOptions, isSocketUpgrade } from "../gateway.ts";
 import { createLog } from "../log.ts";
@@ -95,28 +96,17 @@ async function route(request: Request, env: WorkerEnv, scope: RequestScope): Pro
     return await env.ASSETS.fetch(request);
   }
   const response = await gateway.fetch(request, { address });
-  if (response.status >= 400) await readRest(request);
-  return endWith(response, scope);
+  return endWith(readingOn(response, request), scope);
 }
 
-/** What is read of a refused body at most: more than any body that is not refused. */
-const REST_BYTES = 17 << 20;
-
 /**
- * Reads what a refusal left unread. Without that, workerd closes the connection under whoever is still sending,
- * and the refusal is lost on the way.
+ * A refusal reads what it left unread of the body. Without that, workerd closes the connection under whoever is still
+ * sending, and the refusal is lost on the way.
  */
-async function readRest(request: Request): Promise<void> {
-  if (request.body === null || request.bodyUsed) return;
-  let length = 0;
-  try {
-    for await (const chunk of request.body) {
-      length += chunk.length;
-      if (length > REST_BYTES) return;
-    }
-  } catch {
-    // The sender has gone.
-  }
+function readingOn(response: Response, request: Request): Response {
+  if (response.status < 400 || response.body === null) return response;
+  if (request.body === null || request.bodyUsed) return response;
+  return new Response(endingWith(response.body, request.body.getReader()), response);
 }
 
 /** Ends the request's connection with the last byte of its answer, not before. */
