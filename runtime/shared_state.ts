@@ -151,7 +151,8 @@ export class SharedStateLogic {
     const filled = Math.min(limit, tokens + Math.max(0, now - at) * limit / windowMs);
     const allowed = filled >= 1;
     const left = allowed ? filled - 1 : filled;
-    const value = JSON.stringify([left, Math.max(now, at)]);
+    // By more than a window: it was wrong before, and what it said would keep callers out until then.
+    const value = JSON.stringify([left, at > now + windowMs ? now : Math.max(now, at)]);
     place.write(BUCKET + key, { value, expires: now + windowMs }, now);
     return {
       allowed,

@@ -5,12 +5,12 @@ import { SharedStateLogic, sharedStateOver } from "./shared_state.ts";
 import { SHARED_LIMITS, type SharedStore, sharedStore } from "./shared_store.ts";
 
 /** One state, as two tenants see it. */
-function stores(): Record<"ours" | "theirs", SharedStore> {
+function stores(now: () => number = () => 0): Record<"ours" | "theirs", SharedStore> {
   const entries = new MemoryEntries();
   const logic = new SharedStateLogic({
     durable: entries,
     volatile: entries,
-    clock: { now: () => 0 },
+    clock: { now },
     transaction: (body) => body(),
   });
   const shared = sharedStateOver((operation) => logic.run(operation));
@@ -69,4 +69,29 @@ Deno.test("keys, values, steps and times out of bounds are refused, and change n
     await assert.rejects(run, { code }, `case ${n}`);
   }
   assert.equal(await ours.get("key"), null);
+});
+
+Deno.test("a clock that was ahead and is put right keeps nobody out until the time it had", async () => {
+  const day = 86_400_000;
+  let now = 2 * day;
+  const { ours } = stores(() => now);
+  const may = async (): Promise<boolean> => (await ours.rateLimit("key", 2, 1000)).allowed;
+  assert.deepEqual([await may(), await may(), await may()], [true, true, false]);
+  now -= day;
+  assert.equal(await may(), false, "nothing is given for going back");
+  now += 499;
+  assert.equal(await may(), false);
+  now += 1;
+  assert.deepEqual([await may(), await may()], [true, false]);
+});
+
+Deno.test("clocks that disagree by less than a window refill a bucket once", async () => {
+  let now = 10_000;
+  const { ours } = stores(() => now);
+  let allowed = 0;
+  for (let i = 0; i < 100; i++) {
+    now = i >= 10 && i % 2 === 1 ? 10_400 : 10_000;
+    if ((await ours.rateLimit("key", 10, 1000)).allowed) allowed++;
+  }
+  assert.equal(allowed, 14);
 });
