@@ -1,6 +1,7 @@
 /**
- * Which paths are the app's and not the front end's: the gateway's own, and the addresses of functions. The
- * gateway itself, what stands in front of it and Cloudflare's assets must agree.
+ * Which paths are the app's and not the front end's: the gateway's own, the addresses of functions, and for
+ * programs also what lies beside those. The gateway itself, what stands in front of it and Cloudflare's assets
+ * must agree.
  *
  * @module
  */
@@ -16,11 +17,38 @@ export function isGatewayPath(pathname: string): boolean {
   );
 }
 
-/** Judges a path by the addresses of an app's functions, `{name}` standing for a segment. */
-export function appPaths(addresses: readonly string[]): (pathname: string) => boolean {
-  const known = addresses.map((address) => address.split("/"));
+/**
+ * True for a path under the first segment of some longer address, as `/api/none` beside `/api/posts`: a
+ * program that asks there has misspelled something.
+ */
+export function besideAddresses(addresses: readonly string[]): (pathname: string) => boolean {
+  const firsts = new Set(
+    addresses.map((address) => address.split("/")).filter(({ length }) => length > 2)
+      .map((segments) => segments[1]),
+  );
   return (pathname) => {
+    const end = pathname.indexOf("/", 1);
+    return end !== -1 && firsts.has(pathname.slice(1, end));
+  };
+}
+
+/** True where the front end may answer beside the addresses: a browser navigates, or a file is meant. */
+export function wantsPage(pathname: string, accept: string | null): boolean {
+  return (accept?.includes("text/html") ?? false) || /[^/]\.[^/.]*$/.test(pathname);
+}
+
+/**
+ * Judges a request by the addresses of an app's functions, `{name}` standing for a segment; `accept` is its
+ * header.
+ */
+export function appPaths(
+  addresses: readonly string[],
+): (pathname: string, accept: string | null) => boolean {
+  const known = addresses.map((address) => address.split("/"));
+  const beside = besideAddresses(addresses);
+  return (pathname, accept) => {
     if (isGatewayPath(pathname)) return true;
+    if (beside(pathname) && !wantsPage(pathname, accept)) return true;
     const segments = pathname.split("/");
     return known.some((address) =>
       address.length === segments.length &&

@@ -33,7 +33,7 @@ import type {
   SocketSession,
 } from "../protocol/mod.ts";
 import { KEY_SET_PATH, RAY_PATH } from "../protocol/paths.ts";
-import { isGatewayPath } from "./app_paths.ts";
+import { isGatewayPath, wantsPage } from "./app_paths.ts";
 import { PeerWatch } from "../protocol/peer_watch.ts";
 import type { StorageEngine } from "../storage/contract.ts";
 import type { AppDefinition } from "./app.ts";
@@ -50,7 +50,7 @@ import type { Ports } from "./ports.ts";
 import { OpenStreams } from "./open_streams.ts";
 import { createResumeSealer } from "./resume_sealer.ts";
 import { RestRouter } from "./rest_router.ts";
-import { answerRest } from "./rest_surface.ts";
+import { answerRest, restFailure } from "./rest_surface.ts";
 import { noHost, requestUrl } from "./request_url.ts";
 import { RouteTable } from "./routes.ts";
 import type { Incoming, Sealed, Services } from "./services.ts";
@@ -122,8 +122,11 @@ export interface Gateway {
   refuseSocket(request: Request, from?: RequestOrigin): Promise<Response | null>;
   /** The session of an accepted socket; with `saved` the one that hibernated. */
   openSocket(socket: RaySocket, from: SocketOrigin): Promise<SocketSession>;
-  /** True where the gateway answers this path; everything else is the front end's. */
-  handles(pathname: string): boolean;
+  /**
+   * True where the gateway answers this path for who accepts that; everything else is the front end's
+   * (see `app_paths.ts`).
+   */
+  handles(pathname: string, accept: string | null): boolean;
   /** The work of one minute: garbage collection, sweeps. Never rejects. */
   scheduled(): Promise<void>;
   /** Administration of accounts, for the host's own code. */
@@ -149,7 +152,9 @@ export function createGateway(
     auth: services.auth,
     tenants: services.tenantAdmin,
     scheduled: () => services.maintenance.run(),
-    handles: (pathname) => isGatewayPath(pathname) || services.rest.has(pathname),
+    handles: (pathname, accept) =>
+      isGatewayPath(pathname) || services.rest.has(pathname) ||
+      services.rest.beside(pathname) && !wantsPage(pathname, accept),
     async refuseSocket(request, from = {}): Promise<Response | null> {
       const requestId = crypto.randomUUID();
       try {
@@ -199,8 +204,10 @@ export function createGateway(
           ? new Response(null, { status: 204 })
           : await answer(services, incoming, json);
       } catch (error) {
-        const path = url?.pathname.slice(0, 200);
-        response = failureResponse(reportFailure(ports.log, error, requestId, { path }));
+        const path = url?.pathname ?? "";
+        const failure = reportFailure(ports.log, error, requestId, { path: path.slice(0, 200) });
+        const isRest = services.rest.has(path) || services.rest.beside(path);
+        response = isRest ? restFailure(services, failure) : failureResponse(failure);
       }
       for (const cookie of cookies) response.headers.append("set-cookie", cookie);
       return withHeaders(response, { "x-request-id": requestId, ...headers });

@@ -8,7 +8,7 @@
  */
 import { KontractError } from "../_internal/errors.ts";
 
-/** A failure at a plain REST address, as its caller may see it. */
+/** A failure at a plain REST address or beside one, as its caller may see it. */
 export interface HttpFailure {
   /** The code's status. */
   readonly status: number;
@@ -20,7 +20,7 @@ export interface HttpFailure {
   readonly data?: unknown;
   /** Finds the call in the server's log. */
   readonly requestId: string;
-  /** Name of the function, or null where the address has none for the method. */
+  /** Name of the function, or null where none was reached: no such path or method, a page that may not call. */
   readonly route: string | null;
 }
 
@@ -41,7 +41,7 @@ export interface HttpOptions {
    * has no place for. `refuse` where missing: a misspelled filter must not answer with everything.
    */
   readonly unknown?: "refuse" | "ignore";
-  /** Status and body of a failure at a REST address, the framework's own failures included. */
+  /** Status and body of a failure at a REST address or beside one, the framework's own failures included. */
   readonly error?: (failure: HttpFailure) => HttpFailureAnswer;
 }
 

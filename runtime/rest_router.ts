@@ -7,6 +7,7 @@
 import { KontractError } from "../_internal/errors.ts";
 import { parsePath } from "../_internal/http_route.ts";
 import type { RouteEntry } from "./app.ts";
+import { besideAddresses } from "./app_paths.ts";
 
 interface Node {
   readonly literals: Map<string, Node>;
@@ -32,10 +33,13 @@ export class RestRouter {
   readonly #root: Node = node();
   /** Methods that some route answers to. */
   readonly methods: readonly string[];
+  /** True for a path that is no address but lies beside some. */
+  readonly beside: (pathname: string) => boolean;
 
   /** @throws {KontractError} `CONFIG` for an address that the compiler would have refused */
   constructor(routes: readonly RouteEntry[]) {
     for (const route of routes) if (route.http !== undefined) this.#add(route, route.http);
+    this.beside = besideAddresses(routes.flatMap(({ http }) => http?.path ?? []));
     this.methods = [...new Set(routes.flatMap(({ http }) => http?.method ?? []))];
   }
 

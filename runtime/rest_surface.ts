@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { KontractError } from "../_internal/errors.ts";
 import type { RouteEntry } from "./app.ts";
 import { routeCaller } from "./caller.ts";
 import { methodNotAllowed, reportFailure } from "./failure.ts";
@@ -19,7 +20,7 @@ import { named, readsBody, restArguments } from "./rest_arguments.ts";
 import type { RestMatch } from "./rest_router.ts";
 import type { Incoming, Services } from "./services.ts";
 
-/** Answers a request; null where its path is nobody's. */
+/** Answers a request; null where its path is nobody's and lies beside no address. */
 export async function answerRest(
   services: Services,
   incoming: Incoming,
@@ -28,7 +29,10 @@ export async function answerRest(
   let route: string | null = null;
   try {
     const match = services.rest.match(request.method, url.pathname);
-    if (match === null) return null;
+    if (match === null) {
+      if (!services.rest.beside(url.pathname)) return null;
+      throw new KontractError("NOT_FOUND");
+    }
     if (match.kind === "methods") {
       if (request.method !== "OPTIONS") throw methodNotAllowed(match.allow);
       return new Response(null, { status: 204, headers: { allow: match.allow.join(", ") } });
@@ -36,15 +40,26 @@ export async function answerRest(
     route = match.route.name;
     return await answerRoute(services, incoming, match.route, match.path);
   } catch (error) {
-    const { http, ports } = services;
-    const failure = reportFailure(ports.log, error, requestId, {
-      path: url.pathname.slice(0, 200),
-    });
-    return failureResponse(failure, {
-      ...(http.scheme === undefined ? {} : { scheme: http.scheme }),
-      ...formOf(services, http, failure, route),
-    });
+    const path = url.pathname.slice(0, 200);
+    return restFailure(
+      services,
+      reportFailure(services.ports.log, error, requestId, { path }),
+      route,
+    );
   }
+}
+
+/** A failure at a REST address or beside one, in the app's own form where it has one. */
+export function restFailure(
+  services: Services,
+  failure: Failure,
+  route: string | null = null,
+): Response {
+  const { http } = services;
+  return failureResponse(failure, {
+    ...(http.scheme === undefined ? {} : { scheme: http.scheme }),
+    ...formOf(services, http, failure, route),
+  });
 }
 
 async function answerRoute(

@@ -28,12 +28,15 @@ export interface FrontOptions {
   readonly reload: boolean;
 }
 
+/** Tells the app's requests from those for the front end's pages, by path and `Accept`. */
+type IsApp = (pathname: string, accept: string | null) => boolean;
+
 type State =
   | { readonly kind: "waiting"; readonly released: PromiseWithResolvers<void> }
   | {
     readonly kind: "serving";
     readonly upstream: Upstream;
-    readonly isApp: (pathname: string) => boolean;
+    readonly isApp: IsApp;
   }
   | { readonly kind: "failed"; readonly problem: Problem };
 
@@ -146,7 +149,7 @@ export class Front {
    * Serves the app at `origin` from now on, by its `socket` where it has one (see `DevHost`); `isApp` tells its
    * paths from the front end's pages.
    */
-  serve(origin: string, isApp: (pathname: string) => boolean, socket?: string): void {
+  serve(origin: string, isApp: IsApp, socket?: string): void {
     // Connections to a host that is gone must not be used again.
     const client = Deno.createHttpClient({
       http2: false,
@@ -218,7 +221,7 @@ export class Front {
         return this.#leaving(response, info.completed);
       }
       const rewrite = script === "" ? undefined : (html: string) => html + script;
-      const file = isApp(new URL(request.url).pathname)
+      const file = isApp(new URL(request.url).pathname, request.headers.get("accept"))
         ? null
         : await servePage(this.#folderOf(request), request, rewrite);
       const passed = file ?? await Promise.race([

@@ -148,7 +148,8 @@ export function createServer(app: AppDefinition, options: ServerOptions = {}): K
           upgrade(gateway, request, { request: asked, address });
       }
       const url = requestUrl(request);
-      if (folder !== null && url !== null && !gateway.handles(url.pathname)) {
+      const accept = request.headers.get("accept");
+      if (folder !== null && url !== null && !gateway.handles(url.pathname, accept)) {
         const file = await serveStatic(folder, request);
         if (file !== null) return file;
       }

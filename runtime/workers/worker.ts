@@ -92,7 +92,8 @@ async function route(request: Request, env: WorkerEnv, scope: RequestScope): Pro
     if (refusal !== null) return refusal;
     return await env.SESSION.get(env.SESSION.newUniqueId()).fetch(request);
   }
-  if (env.ASSETS !== undefined && !gateway.handles(new URL(request.url).pathname)) {
+  const accept = request.headers.get("accept");
+  if (env.ASSETS !== undefined && !gateway.handles(new URL(request.url).pathname, accept)) {
     return await env.ASSETS.fetch(request);
   }
   const response = await gateway.fetch(request, { address });

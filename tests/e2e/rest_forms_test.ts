@@ -130,6 +130,25 @@ for (const host of HOST_NAMES) {
         assert.deepEqual(await wrong.json(), { failed: "BAD_REQUEST", route: "join" });
       });
 
+      await t.step("failures before any function have the app's form, too", async () => {
+        const foreign = { origin: "https://elsewhere.example" };
+        for (
+          const [path, init, status, failed] of [
+            ["none", {}, 404, "NOT_FOUND"],
+            ["who/", { method: "DELETE" }, 404, "NOT_FOUND"],
+            ["who", { method: "PUT" }, 405, "METHOD_NOT_ALLOWED"],
+            ["who", { headers: foreign }, 403, "FORBIDDEN"],
+            ["none", { headers: foreign }, 403, "FORBIDDEN"],
+          ] as const
+        ) {
+          const answer = await get(path, init);
+          const said = [answer.status, await answer.json()];
+          assert.deepEqual(said, [status, { failed, route: null }], path);
+        }
+        const beside = await fetch(`${url}/rpc/none`, { method: "POST" });
+        assert.equal((await beside.json()).error.code, "ROUTE_NOT_FOUND");
+      });
+
       await t.step("a webhook's signature is checked over the very bytes that came", async () => {
         const body = new TextEncoder().encode('{ "a" : 1 }\r\n\u00ff');
         const sign = createHmac("sha256", "key").update(body).digest("hex");

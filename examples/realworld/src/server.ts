@@ -33,6 +33,8 @@ function error(failure: HttpFailure): HttpFailureAnswer {
     case "SESSION_EXPIRED":
     case "SESSION_REVOKED":
       return answer(401, { token: ["is missing"] });
+    case "NOT_FOUND":
+      return answer(404, { path: ["not found"] });
     case "VALIDATION":
       return answer(422, problemOf(failure));
     case "BAD_REQUEST":

@@ -442,6 +442,29 @@ export async function conform(origin: string, t: Deno.TestContext): Promise<void
     assert.equal((await send(`DELETE /articles/${slug}`, { token: ada })).status, 204);
   });
 
+  await t.step(
+    "what is no address of the API is told in its form, whatever the method",
+    async () => {
+      for (
+        const address of [
+          "GET /none",
+          "POST /none",
+          "GET /articles/",
+          "DELETE /articles/a/b",
+          "GET /",
+        ]
+      ) {
+        const [method = "", path = ""] = address.split(" ");
+        const response = await fetch(`${origin}/api${path}`, { method });
+        assert.deepEqual([response.status, await response.json()], [
+          ...[404, { errors: { path: ["not found"] } }],
+        ], address);
+      }
+      const page = await fetch(`${origin}/api/none`, { headers: { accept: "text/html,*/*" } });
+      assert.match(await page.text(), /<!doctype html>/);
+    },
+  );
+
   await t.step("no operation of the contract was left out", () => {
     if (contract === null) return;
     assert.deepEqual([...contract.seen].sort(), contract.operations.toSorted());
