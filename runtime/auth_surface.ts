@@ -13,6 +13,7 @@ import {
   bearerToken,
   goesOnWithout,
   optionalCaller,
+  shownToken,
   worksWithoutSession,
 } from "./caller.ts";
 import {
@@ -54,7 +55,7 @@ export async function answerAuth(
   const asked = wantsCookies(services, request);
   const cookies = cookieTokens(services, request);
   const argument = request.method === "GET" ? undefined : await readJson(request, MAX_AUTH_BODY);
-  const token = bearerToken(request.headers.get("authorization"));
+  const token = bearerToken(shownToken(request.headers));
   const bearer = await optionalCaller(services, request, token, name);
   if (asked || cookies !== null) {
     return await answerInCookies(services, incoming, { name, argument, cookies, bearer });

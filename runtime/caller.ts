@@ -44,6 +44,11 @@ export function worksWithoutSession(name: AuthFunction): boolean {
   return WITHOUT_SESSION.has(name);
 }
 
+/** The `Authorization` header; null where it is missing or says nothing. */
+export function shownToken(headers: Headers): string | null {
+  return headers.get("authorization") || null;
+}
+
 /**
  * The token of an `Authorization` header; null without one.
  *
@@ -92,7 +97,7 @@ export async function routeCaller(
 
 function showsSession({ headers }: Request): boolean {
   const cookies = headers.get("cookie");
-  return headers.has("authorization") || readCookie(cookies, ACCESS_COOKIE) !== null ||
+  return shownToken(headers) !== null || readCookie(cookies, ACCESS_COOKIE) !== null ||
     readCookie(cookies, REFRESH_COOKIE) !== null;
 }
 
@@ -105,7 +110,7 @@ export async function requestCaller(services: Services, incoming: Incoming): Pro
   const cookies = cookieTokens(services, incoming.request);
   if (cookies !== null) return await cookieCaller(services, incoming, cookies);
   const { scheme } = services.http;
-  const token = bearerToken(incoming.request.headers.get("authorization"), scheme);
+  const token = bearerToken(shownToken(incoming.request.headers), scheme);
   return await requireCaller(services, incoming.request, token);
 }
 

@@ -28,7 +28,7 @@ import {
 } from "../auth/cookie.ts";
 import { decideCsrf } from "../auth/csrf.ts";
 import { sessionTokensOf } from "../auth/service.ts";
-import { verifyToken } from "./caller.ts";
+import { shownToken, verifyToken } from "./caller.ts";
 import { ownOrigin } from "./origins.ts";
 import type { Incoming, Services } from "./services.ts";
 import { TENANT_HEADER } from "./tenants.ts";
@@ -51,7 +51,7 @@ export interface CookieTokens {
  * @throws {KontractError} `FORBIDDEN` for a request that another site's page may have caused
  */
 export function cookieTokens(services: Services, request: Request): CookieTokens | null {
-  if (request.headers.has("authorization")) return null;
+  if (shownToken(request.headers) !== null) return null;
   const header = request.headers.get("cookie");
   const access = readCookie(header, ACCESS_COOKIE);
   const refresh = readCookie(header, REFRESH_COOKIE);

@@ -172,8 +172,15 @@ Deno.test(
             assert.equal((await ask("GET /api/maybe", { token })).status, 401, token);
             assert.equal((await ask("GET /api/never", { token })).status, 200, token);
           }
+          // A header without a word in it is none: clients send one where they have no token.
+          assert.deepEqual((await ask("GET /api/maybe", { token: "" })).body, guest);
+          assert.equal((await ask("GET /api/strict", { token: "" })).status, 401);
           const cookie = `${ACCESS_COOKIE}=${access}`;
           const mode = (site: string) => ({ headers: { cookie, "sec-fetch-site": site } });
+          for (const [site, status] of [["cross-site", 403], ["same-origin", 200]] as const) {
+            const { headers } = mode(site);
+            assert.equal((await ask("GET /api/maybe", { token: "", headers })).status, status);
+          }
           assert.equal((await ask("GET /api/maybe", mode("cross-site"))).status, 403);
           assert.deepEqual((await ask("GET /api/maybe", mode("same-origin"))).body, visitor);
           assert.deepEqual((await ask("GET /api/never", mode("cross-site"))).body, guest);

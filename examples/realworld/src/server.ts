@@ -38,6 +38,7 @@ function error(failure: HttpFailure): HttpFailureAnswer {
     case "VALIDATION":
       return answer(422, problemOf(failure));
     case "BAD_REQUEST":
+    case "TOO_LARGE":
       return answer(422, { body: [failure.message] });
     case "UNIQUE_VIOLATION":
       // The contract knows 409 where something is made, and not where it is changed.

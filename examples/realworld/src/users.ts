@@ -57,7 +57,7 @@ export class Users {
   /** Signs somebody up. */
   @backend({ session: "none", perm: perms.RW_, http: { method: "POST", path: "/api/users" } })
   static async registerUser(user: NewUser): Promise<{ user: User }> {
-    const username = filled("username", user.username);
+    const username = named(user.username);
     const email = filled("email", user.email);
     filled("password", user.password);
     if (await env.storage.users.first({ username }) !== null) {
@@ -182,8 +182,17 @@ async function person(username: string): Promise<UserRow> {
   return row;
 }
 
-async function freeUsername(value: string | null): Promise<string> {
+/** A name that fits into an address and an index. */
+function named(value: string | null): string {
   const username = filled("username", value);
+  if (username.length > 100) {
+    throw new Refused(422, "username", "is too long (maximum is 100 characters)");
+  }
+  return username;
+}
+
+async function freeUsername(value: string | null): Promise<string> {
+  const username = named(value);
   const other = await env.storage.users.first({ username });
   if (other !== null && other.id !== ctx.owner) {
     throw new Refused(422, "username", "has already been taken");

@@ -135,7 +135,12 @@ export async function conform(origin: string, t: Deno.TestContext): Promise<void
     }
     await post({ email: "nobody" }, 422, { email: "is invalid" });
     await post({ password: "short" }, 422, { password: "is too short (minimum is 8 characters)" });
+    const tooLong = { username: "is too long (maximum is 100 characters)" };
+    await post({ username: "u".repeat(101) }, 422, tooLong);
     await refused("POST /users", { json: {} }, 422, { user: BLANK });
+    await refused("POST /users", { json: { user, more: "x".repeat(1 << 20) } }, 422, {
+      body: "The body is larger than 1048576 bytes.",
+    });
     await refused("POST /users", { json: "{" }, 422, { body: "The body is not JSON." });
   });
 
