@@ -265,9 +265,10 @@ function buildHash(app: AppGraph, meaning: string, own: readonly ts.SourceFile[]
   const parts = [meaning];
   for (const { fileName } of own) parts.push(appPath(project, fileName), graph.hash(fileName));
   const base = pathToFileURL(dirname(app.entry)).href;
-  const rest = [...graph.files()].filter(([, url]) =>
-    !url.startsWith(pathToFileURL(project.root + sep).href)
-  ).map(([file, url]) => [url.startsWith(base) ? url.slice(base.length) : url, file] as const);
+  const root = pathToFileURL(project.root + sep).href;
+  const rest = [...graph.files()].filter(([, url]) => !url.startsWith(root)).map(([file, url]) =>
+    [url.startsWith(base) ? url.slice(base.length) : url, file] as const
+  );
   for (const [name, file] of rest.sort(([a], [b]) => a < b ? -1 : 1)) {
     // Where a file lies on this machine is no part of the app.
     parts.push(name.startsWith("file:") ? "" : name, graph.hash(file));

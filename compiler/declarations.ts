@@ -71,6 +71,8 @@ interface Kept extends Declared {
 /** The last declarations of one app. Owned by one builder. */
 export class Declarations {
   #kept: Kept | null = null;
+  /** The lock that the last build ended with: most often it is what the file says by now. */
+  #lock: LockFile | null = null;
 
   /** What the app declares now. */
   of(input: DeclarationInput): Declared {
@@ -87,7 +89,8 @@ export class Declarations {
       }
     }
     const before = input.diagnostics.added;
-    const found = declare(input);
+    const found = declare(input, readLock(input, this.#lock));
+    this.#lock = found.lock;
     if (input.diagnostics.added === before) {
       // What the lock has by then, the next build finds there.
       const lockText = found.lockChanged ? formatLock(found.lock) : input.lockText;
@@ -136,10 +139,9 @@ function moved(kept: Kept, changed: readonly ts.SourceFile[], root: string): Kep
   return { ...kept, manifest, meaning: same ? kept.meaning : meaningOf(manifest) };
 }
 
-function declare(input: DeclarationInput): Declared {
+function declare(input: DeclarationInput, lockFile: LockFile): Declared {
   const { program, own, time } = input;
   const { project, graph, webEntry, entry } = input.app;
-  const lockFile = readLock(input);
   const reporter = new Reporter(project.root, input.diagnostics);
   const kontract = kontractSymbols(program, entry);
   const discovery = time(
@@ -179,8 +181,9 @@ function declare(input: DeclarationInput): Declared {
   };
 }
 
-function readLock({ lockText, diagnostics }: DeclarationInput): LockFile {
+function readLock({ lockText, diagnostics }: DeclarationInput, known: LockFile | null): LockFile {
   if (lockText === null) return EMPTY_LOCK;
+  if (known !== null && formatLock(known) === lockText) return known;
   try {
     return parseLock(lockText);
   } catch (error) {

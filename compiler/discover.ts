@@ -20,6 +20,7 @@ import { definesServer, type ServerFound } from "./server_definition.ts";
 import { serverImport } from "./server_imports.ts";
 import { authorText, functionDecorators } from "./shadow.ts";
 import { docBefore, docOf, type Reporter } from "./source_place.ts";
+import { SyntaxPick } from "./syntax_pick.ts";
 
 /** What an app declares. */
 export interface Discovery {
@@ -110,7 +111,7 @@ class ModuleScan {
       else if (ts.isVariableStatement(statement)) this.#variables(statement);
       else if (ts.isFunctionDeclaration(statement)) this.#function(statement, i);
     }
-    this.#strays(this.#source);
+    this.#strays();
   }
 
   /** What the module may give to the client, for one without routes. */
@@ -444,22 +445,21 @@ class ModuleScan {
   }
 
   /** Anything else that says `backend`: in a function, on an instance, in an array. */
-  #strays(node: ts.Node): void {
+  #strays(): void {
     if (!authorText(this.#source).includes("backend")) return;
-    const visit = (at: ts.Node): void => {
-      const expression = ts.isDecorator(at) ? at.expression : ts.isCallExpression(at) ? at : null;
-      if (
-        expression !== null && !this.#taken.has(expression) &&
-        this.#kontract.calleeName(expression) === "backend"
-      ) {
-        this.#taken.add(expression);
-        this.#misplaced(at, ...strayed(at));
-      }
-      ts.forEachChild(at, visit);
-    };
-    visit(node);
+    for (const at of CALLS.of(this.#source)) {
+      const expression = ts.isDecorator(at) ? at.expression : at;
+      if (this.#taken.has(expression)) continue;
+      if (this.#kontract.calleeName(expression) !== "backend") continue;
+      this.#taken.add(expression);
+      this.#misplaced(at, ...strayed(at));
+    }
   }
 }
+
+const CALLS: SyntaxPick<ts.Decorator | ts.CallExpression> = new SyntaxPick((node) =>
+  ts.isDecorator(node) || ts.isCallExpression(node)
+);
 
 /** What is wrong with a `backend` that stands at no declaration, and what to write if that is known. */
 function strayed(node: ts.Node): readonly [message: string, hint?: string] {

@@ -289,6 +289,54 @@ export const route1 = backend({}, (a: Shared): Promise<number> => Promise.resolv
   }
 });
 
+Deno.test("what a file loses or does too early is told when another file makes it so", async () => {
+  const helper = (awaits: string): string =>
+    `import { env, primkey, secret, table } from "@kontract/kontract";
+@table("notes")
+export class Note {
+  @primkey
+  id!: string;
+}
+export function save(id: string): Promise<unknown> {
+  return ${awaits};
+}
+export function key(): string {
+  return ${awaits.startsWith("env") ? 'secret("KEY")' : '"key"'};
+}
+`;
+  const plain = helper("Promise.resolve(id)"), operation = helper("env.storage.notes.get(id)");
+  await using app = await makeApp({
+    "src/helper.ts": plain,
+    "src/route.ts": `import { backend } from "@kontract/kontract";
+import { key, save } from "./helper.ts";
+const early = key();
+export class Notes {
+  @backend({})
+  static async note(id: string): Promise<string> {
+    save(id);
+    [id].forEach(async (one) => { await save(one); });
+    return early;
+  }
+}
+`,
+  });
+  const builder = createBuilder({ root: app.root, hosts: [] });
+  for (const [text, wanted] of [[plain, []], [operation, THREE], [plain, []], [operation, THREE]]) {
+    await app.write("src/helper.ts", text as string);
+    const { diagnostics } = await builder.rebuild();
+    assert.deepEqual(
+      diagnostics.map(({ code, span }) => `${code} ${span?.file}:${span?.line}`),
+      wanted,
+    );
+  }
+});
+
+const THREE: readonly string[] = [
+  "KT2015 src/route.ts:3",
+  "KT2014 src/route.ts:7",
+  "KT2014 src/route.ts:8",
+];
+
 Deno.test("builds of one app at once, some of them killed, leave an output and a cache that are whole", async () => {
   const random = randomFrom(7);
   await using app = await makeApp({

@@ -100,10 +100,32 @@ export function parseLock(text: string): LockFile {
 /** A lock never changes, and one build asks for its text several times. */
 const texts: WeakMap<LockFile, string> = new WeakMap();
 
+/** An owner whose ids stay is the same object in the next lock. */
+const ownerTexts: WeakMap<LockOwner, string> = new WeakMap();
+
 /** The file's text: keys ordered, so that merges are small. */
 export function formatLock(lock: LockFile): string {
   let text = texts.get(lock);
-  if (text === undefined) texts.set(lock, text = `${JSON.stringify(ordered(lock), null, 2)}\n`);
+  if (text === undefined) texts.set(lock, text = textOf(lock));
+  return text;
+}
+
+function textOf(lock: LockFile): string {
+  const owners = Object.entries(lock.ids).sort(([a], [b]) => compareText(a, b))
+    .map(([name, owner]) => `\n    ${JSON.stringify(name)}: ${ownerText(owner)}`);
+  const text = JSON.stringify(ordered({ ...lock, ids: {} }), null, 2);
+  // The first of its keys: no name of an author's stands before it.
+  const ids = owners.length === 0 ? "{}" : `{${owners.join(",")}\n  }`;
+  return `${text.replace('\n  "ids": {}', () => `\n  "ids": ${ids}`)}\n`;
+}
+
+function ownerText(owner: LockOwner): string {
+  let text = ownerTexts.get(owner);
+  if (text === undefined) {
+    // Two levels deep in the file.
+    text = JSON.stringify(ordered(owner), null, 2).replaceAll("\n", "\n    ");
+    ownerTexts.set(owner, text);
+  }
   return text;
 }
 
@@ -212,8 +234,11 @@ export class Lock {
     for (const owner of new Set([...Object.keys(this.#old.ids), ...this.#ids.keys()])) {
       const old = own(this.#old.ids, owner) ?? { ids: {}, retired: [] };
       const mine = this.#ids.get(owner) ?? new Map<string, number>();
-      const gone = Object.entries(old.ids).flatMap(([key, id]) => mine.has(key) ? [] : [id]);
-      ids[owner] = {
+      const before = Object.entries(old.ids);
+      const gone = before.flatMap(([key, id]) => mine.has(key) ? [] : [id]);
+      // A key that was there has the number that it had.
+      const same = gone.length === 0 && before.length === mine.size;
+      ids[owner] = same && Object.hasOwn(this.#old.ids, owner) ? old : {
         ids: Object.fromEntries(mine),
         retired: [...old.retired, ...gone].sort((a, b) => a - b),
       };

@@ -57,6 +57,30 @@ Deno.test("a route that is gone from the source is named", () => {
   assert.deepEqual(lock.vanished(), ["a"]);
 });
 
+Deno.test("the text of a lock is its JSON with ordered keys, whatever of the one before it goes on", () => {
+  const ordered = (value: unknown): unknown =>
+    typeof value !== "object" || value === null || Array.isArray(value) ? value : Object
+      .fromEntries(
+        Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1).map(([k, v]) => [k, ordered(v)]),
+      );
+  const edits: readonly (readonly (readonly [owner: string, keys: readonly string[]])[])[] = [
+    [],
+    [["B", ["y", "x"]], ['"a\n', ["\n"]], ["__proto__", ["z"]]],
+    [["B", ["x", "y"]], ['"a\n', ["\n", "new"]]],
+    [["B", ["x"]], ["A", []]],
+    [["B", ["x"]], ["A", []], ['"a\n', ["new"]]],
+  ];
+  let last = EMPTY_LOCK;
+  for (const owners of edits) {
+    const lock = new Lock(last);
+    lock.op(`route${owners.length}`);
+    for (const [owner, keys] of owners) lock.ids(owner, keys, 0);
+    last = lock.finish();
+    assert.equal(formatLock(last), `${JSON.stringify(ordered(last), null, 2)}\n`);
+    assert.equal(formatLock(parseLock(formatLock(last))), formatLock(last));
+  }
+});
+
 Deno.test("names such as __proto__ and constructor are names like any other", () => {
   const names = ["__proto__", "constructor", "toString"];
   const first = step(EMPTY_LOCK, (lock) => {

@@ -13,6 +13,7 @@ import ts from "typescript";
 import type { Diagnostic } from "./diagnostic.ts";
 import { Operations, unwrapped } from "./operations.ts";
 import { placeOf } from "./source_place.ts";
+import { SyntaxPick } from "./syntax_pick.ts";
 
 /** What is said of a lost operation. */
 type Words = readonly [message: string, hint: string];
@@ -32,33 +33,27 @@ export class LostPromises {
 
   /** The operations of a module whose promise is dropped. */
   of(source: ts.SourceFile): readonly Diagnostic[] {
-    const found: Diagnostic[] = [];
-    const visit = (node: ts.Node): void => {
-      for (const [place, [message, hint]] of this.#lostAt(node)) {
-        const start = place.getStart(source);
-        const at = placeOf(this.#root, source, start, place.getEnd() - start);
-        found.push({ code: "KT2014", severity: "error", message, hint, ...at });
-      }
-      ts.forEachChild(node, visit);
-    };
-    visit(source);
-    return found;
+    const lost = LOSERS.of(source).flatMap((node) => this.#lostAt(node));
+    return lost.map(([place, [message, hint]]) => {
+      const start = place.getStart(source);
+      const at = placeOf(this.#root, source, start, place.getEnd() - start);
+      return { code: "KT2014", severity: "error", message, hint, ...at };
+    });
   }
 
   /** What is lost by this very node. */
-  #lostAt(node: ts.Node): readonly (readonly [place: ts.Node, words: Words])[] {
+  #lostAt(node: Loser): readonly (readonly [place: ts.Node, words: Words])[] {
     if (ts.isExpressionStatement(node)) {
       return this.#droppedBy(node.expression)
         .map((one) => [one, this.#isList(one) ? LIST : DROPPED] as const);
     }
     if (ts.isAwaitExpression(node)) {
       const list = unwrapped(node.expression);
-      const isLost = mayBeList(list) && this.#isList(list) && this.#operations.holds(list);
+      const isLost = this.#isList(list) && this.#operations.holds(list);
       return isLost ? [[node, AWAITED_LIST]] : [];
     }
     if (ts.isArrowFunction(node) || ts.isFunctionExpression(node)) return this.#lostCallback(node);
     // What gives a result back may well take one from its function.
-    if (!ts.isCallExpression(node) || !ts.isExpressionStatement(node.parent)) return [];
     return node.arguments.filter((one) => this.#isNamedCallback(one))
       .map((one) => [one, wordsOfCallback(one)]);
   }
@@ -145,6 +140,21 @@ export class LostPromises {
       call.arguments.some((one) => this.#operations.runs(one));
   }
 }
+
+type Loser =
+  | ts.ExpressionStatement
+  | ts.AwaitExpression
+  | ts.ArrowFunction
+  | ts.FunctionExpression
+  | ts.CallExpression;
+
+/** What may lose a promise, by its syntax. */
+const LOSERS: SyntaxPick<Loser> = new SyntaxPick((node): node is Loser =>
+  ts.isExpressionStatement(node) ||
+  ts.isAwaitExpression(node) && mayBeList(unwrapped(node.expression)) ||
+  ts.isArrowFunction(node) || ts.isFunctionExpression(node) ||
+  ts.isCallExpression(node) && ts.isExpressionStatement(node.parent)
+);
 
 /** False for most of what is awaited, without a look at its type. */
 function mayBeList(node: ts.Expression): boolean {

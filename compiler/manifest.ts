@@ -332,7 +332,7 @@ const STREAMS: ReadonlySet<string> = new Set([
 ]);
 
 function resultOf(type: ts.Type, lowering: Lowering, place: Place): Shape {
-  const awaited = lowering.checker.getAwaitedType(type) ?? type;
+  const awaited = lowering.awaited(type);
   if (awaited.flags & ts.TypeFlags.Never) return { kind: "undefined" };
   const stream = streamOf(awaited, lowering, { ...place, path: "<element>" });
   if (stream === null) return lowering.lower(awaited, place);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Diagnostics } from "./diagnostic.ts";
-import { readProject } from "./project.ts";
+import { appPath, readProject } from "./project.ts";
 import { makeApp } from "./testing/app.ts";
 
 Deno.test("compilerOptions of a workspace hold for its members, and a member's own come first", async () => {
@@ -47,4 +47,19 @@ Deno.test("deno.jsonc with comments and commas is read, and what cannot be read 
   const four = await read("four");
   assert.equal(four.messages.length, 2, four.messages.join());
   assert.equal(four.project.source, join(app.root, "four/src"));
+});
+
+Deno.test("a path of an app is told from its folder on, wherever the file lies", () => {
+  const paths = [
+    ["/app/src/a.ts", "src/a.ts"],
+    ["/app/src/a..b.ts", "src/a..b.ts"],
+    ["/app/.kontract/types.d.ts", ".kontract/types.d.ts"],
+    ["/app/src/../web/a.ts", "web/a.ts"],
+    ["/app/src//./a.ts", "src/a.ts"],
+    ["/app", ""],
+    ["/app/", ""],
+    ["/apple/a.ts", "../apple/a.ts"],
+    ["/b/a.ts", "../b/a.ts"],
+  ] as const;
+  for (const [file, path] of paths) assert.equal(appPath({ root: "/app" }, file), path, file);
 });

@@ -13,6 +13,7 @@ import { bodiesOf } from "./cycles.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 import type { KontractSymbols } from "./kontract_symbols.ts";
 import { placeOf } from "./source_place.ts";
+import { SyntaxPick } from "./syntax_pick.ts";
 
 /** Uses of `ctx`, `secret` and operations of `env` that run when the module is loaded. */
 export function topLevelCalls(
@@ -21,14 +22,12 @@ export function topLevelCalls(
   kontract: KontractSymbols,
   isKontract: (file: string) => boolean,
 ): readonly Diagnostic[] {
+  if (RUN.of(source).length === 0) return [];
   const found: Diagnostic[] = [];
   const entered = new Set<ts.Node>();
   /** `at` is the place in `source` that leads here, where that is another. */
   const visit = (node: ts.Node, at: ts.Node | null): void => {
-    if (ts.isFunctionLike(node) || ts.isTypeNode(node) && !ts.isExpressionWithTypeArguments(node)) {
-      return;
-    }
-    if (ts.isPropertyDeclaration(node) && !isStatic(node)) return;
+    if (runsLater(node)) return;
     // What is caught may be meant.
     if (at !== null && ts.isTryStatement(node) && node.catchClause !== undefined) return;
     const what = usedAt(node, kontract);
@@ -58,6 +57,21 @@ export function topLevelCalls(
   ts.forEachChild(source, (node) => visit(node, null));
   return found;
 }
+
+/** True for what is not run when its module is loaded. */
+function runsLater(node: ts.Node): boolean {
+  return ts.isFunctionLike(node) ||
+    ts.isTypeNode(node) && !ts.isExpressionWithTypeArguments(node) ||
+    ts.isPropertyDeclaration(node) && !isStatic(node);
+}
+
+/** What is run when a module is loaded, and may be a use or lead to one. */
+const RUN: SyntaxPick<ts.Node> = new SyntaxPick(
+  (node): node is ts.Node =>
+    ts.isPropertyAccessExpression(node) || ts.isElementAccessExpression(node) ||
+    ts.isVariableDeclaration(node) || ts.isCallExpression(node) || ts.isNewExpression(node),
+  runsLater,
+);
 
 function contains(node: ts.Node, inner: ts.Node): boolean {
   return node.pos <= inner.pos && inner.end <= node.end;

@@ -44,6 +44,8 @@ export class Lowering {
   readonly #reporter: Reporter;
   readonly #tables: ReadonlySet<ts.Symbol>;
   readonly #active: Set<ts.Type> = new Set();
+  /** Many routes give the same, and TypeScript looks at it anew each time. */
+  readonly #awaited: Map<ts.Type, ts.Type> = new Map();
   /** Node whose type was given up as endless. */
   #given: ts.Node | null = null;
 
@@ -84,6 +86,15 @@ export class Lowering {
     }
     if (type.flags & ts.TypeFlags.NonPrimitive) return this.refuse("object", place);
     return this.refuse("generic", place);
+  }
+
+  /** What is there once a promise is awaited. */
+  awaited(type: ts.Type): ts.Type {
+    let found = this.#awaited.get(type);
+    if (found === undefined) {
+      this.#awaited.set(type, found = this.checker.getAwaitedType(type) ?? type);
+    }
+    return found;
   }
 
   /** Reports why a type cannot cross. */

@@ -27,6 +27,8 @@ export class TypeNames {
   readonly #names: Map<ts.Type, string> = new Map();
   readonly #shapes: Map<string, Shape> = new Map();
   readonly #used: Set<string> = new Set();
+  /** Null where a shape has come since. */
+  #table: Readonly<Record<string, Shape>> | null = null;
 
   /** Names come from and go to `lock`. */
   constructor(lock: Lock, root: string, program: ts.Program) {
@@ -69,6 +71,7 @@ export class TypeNames {
       return shape;
     }
     this.#shapes.set(name, shape);
+    this.#table = null;
     return { kind: "ref", name };
   }
 
@@ -79,8 +82,9 @@ export class TypeNames {
 
   /** All named shapes, by name. */
   get table(): Readonly<Record<string, Shape>> {
-    const entries = [...this.#shapes].sort(([a], [b]) => compareText(a, b));
-    return Object.fromEntries(entries);
+    return this.#table ??= Object.fromEntries(
+      [...this.#shapes].sort(([a], [b]) => compareText(a, b)),
+    );
   }
 }
 
