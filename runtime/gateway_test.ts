@@ -435,6 +435,7 @@ Deno.test("a dead database is a typed 503, and nothing of it leaves", async () =
     );
     const text = await response.text();
     assert.equal(response.status, 503);
+    assert.equal(response.headers.get("retry-after"), "1");
     assert.equal(JSON.parse(text).error.code, "DATABASE_UNAVAILABLE");
     assert.ok(!/127\.0\.0\.1|ECONN|postgres/.test(text));
     const health = await server.fetch(new Request(`${ORIGIN}/health`));

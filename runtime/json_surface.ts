@@ -167,6 +167,9 @@ export interface FailureForm {
   readonly scheme?: string;
 }
 
+/** When to ask again where the server is busy or its database is: nobody knows, and at once is too soon. */
+const BUSY_SECONDS = "1";
+
 /** An error as JSON. */
 export function failureResponse({ status, error }: Failure, form: FailureForm = {}): Response {
   const { retryAfter: after, allow } = (error.data ?? {}) as Record<string, unknown>;
@@ -174,6 +177,7 @@ export function failureResponse({ status, error }: Failure, form: FailureForm = 
     ...(status === 429 && typeof after === "number"
       ? { "retry-after": String(Math.ceil(after / 1000)) }
       : {}),
+    ...(status === 503 ? { "retry-after": BUSY_SECONDS } : {}),
     ...(status === 405 && Array.isArray(allow) ? { allow: allow.join(", ") } : {}),
     ...(status === 401 ? { "www-authenticate": form.scheme ?? "Bearer" } : {}),
   });

@@ -210,7 +210,10 @@ for (const tenant of [DEFAULT_TENANT, "acme"]) {
                 where id = 'blind' and _deleted_txid is null`);
                   return { waiting };
                 });
-                await assert.rejects(commit.waiting, code("CONFLICT"));
+                await assert.rejects(commit.waiting, {
+                  code: "CONFLICT",
+                  data: { table: "plain", key: "blind" },
+                });
               },
             );
           }

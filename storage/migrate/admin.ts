@@ -111,6 +111,13 @@ function translate(cause: unknown): unknown {
   if (/^(08...|57P0.|E[A-Z]+|CONN.*)$/.test(code)) {
     return new KontractError("DATABASE_UNAVAILABLE", undefined, { cause });
   }
+  if (code.startsWith("53")) {
+    return new KontractError(
+      "DATABASE_UNAVAILABLE",
+      "The database has no connection, memory or disk space left.",
+      { cause },
+    );
+  }
   if (code === "42501") {
     return new KontractError(
       "CONFIG",

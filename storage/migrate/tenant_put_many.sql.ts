@@ -47,6 +47,11 @@ const INSERT = `
                      where u.id = k.id and u._deleted_txid > pg_current_xact_id()%2$s))
              order by k.n) k`;
 
+/** One that was not put in; with the parameters of the one before. */
+const MISSING = `
+  select k.id from unnest($1) k(id)
+   where not exists (select 1 from ${TABLE} u where u.id = k.id and u._deleted_txid is null%2$s) limit 1`;
+
 /** Functions the gateway may call. */
 export const TENANT_PUT_MANY_FUNCTIONS: readonly string[] = [
   `create or replace function kontract.tenant_put_many(
@@ -57,7 +62,7 @@ export const TENANT_PUT_MANY_FUNCTIONS: readonly string[] = [
    #variable_conflict use_column
    declare
      v_one boolean; v_two bigint; s record; own text; v_rows tid[]; v_ids text[]; v_txids xid8[];
-     fine boolean := false; made int;
+     fine boolean := false; made int; v_hit text;
    begin ${INSIST} ${KNOWN_SESSION}
      if p_lane is null then
        v_one := ${TABLE_LOCK};
@@ -106,7 +111,9 @@ export const TENANT_PUT_MANY_FUNCTIONS: readonly string[] = [
        get diagnostics v_two = row_count;
        -- As in commit: an id taken before waiting may be older than what it follows.
        if made + v_two < cardinality(p_keys) then
-         raise exception 'conflict' using errcode = '40001', detail = json_build_object('table', p_table)::text;
+         execute format($q$ ${MISSING} $q$, s.ptr, own) into v_hit using p_keys, p_rows, p_owner;
+         raise exception 'conflict' using errcode = '40001',
+           detail = json_build_object('table', p_table, 'key', v_hit)::text;
        end if;
      end if;
      return '';

@@ -7,7 +7,7 @@ import { migrateUp } from "./mod.ts";
 import { migrationStatus } from "./status.ts";
 
 Deno.test({
-  name: "a database or a connection that will not do is CONFIG, with what it lacks",
+  name: "a database or a connection that will not do is told, with what it lacks",
   sanitizeOps: false,
   sanitizeResources: false,
   async fn(t) {
@@ -16,12 +16,12 @@ Deno.test({
     const name = `${db.gatewayRole}_other`;
     const at = (change: Partial<URL>): string => Object.assign(new URL(db.adminUrl), change).href;
     const elsewhere = at({ pathname: `/${name}` });
-    const refused = async (adminUrl: string, message: RegExp): Promise<void> => {
+    const refused = async (adminUrl: string, message: RegExp, code = "CONFIG"): Promise<void> => {
       const migrating = migrateUp({ adminUrl, tables: [], secrets, gatewayRole: name });
       await assert.rejects(
         migrating,
         (error: Error & { code?: string }) =>
-          error.code === "CONFIG" && message.test(error.message) &&
+          error.code === code && message.test(error.message) &&
           !error.message.includes(new URL(adminUrl).password),
       );
     };
@@ -48,13 +48,19 @@ Deno.test({
       });
 
       await t.step(
-        "a database that is not there, and a role that may not make others",
+        "a database that is not there or full, and a role that may not make others",
         async () => {
           await refused(elsewhere, /not accepted/);
           await admin.unsafe(`create role ${name} login password 'pw'`);
           await refused(
             at({ username: name, password: "pw" }),
             /must be able to create roles and schemas/,
+          );
+          await admin.unsafe(`alter role ${name} connection limit 0`);
+          await refused(
+            at({ username: name, password: "pw" }),
+            /has no connection, memory or disk space left/,
+            "DATABASE_UNAVAILABLE",
           );
           await admin.unsafe(`drop role ${name}`);
         },
