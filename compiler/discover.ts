@@ -434,12 +434,14 @@ class ModuleScan {
       const target = symbol.flags & ts.SymbolFlags.Alias
         ? checker.getAliasedSymbol(symbol)
         : symbol;
-      names.set(target, symbol.name);
       const local = target.valueDeclaration;
       const inner = local === undefined
         ? undefined
         : checker.getSymbolAtLocation((local as ts.NamedDeclaration).name ?? local);
-      if (inner !== undefined) names.set(inner, symbol.name);
+      // Of several names the one that it is declared with.
+      for (const one of inner === undefined ? [target] : [target, inner]) {
+        if (!names.has(one) || symbol.name === inner?.name) names.set(one, symbol.name);
+      }
     }
     return names;
   }

@@ -14,6 +14,12 @@ export class Note {
   text!: string;
 }
 `,
+  // Without types, as many a CommonJS package is.
+  "src/untyped.js": `export const words = (text) => text.split(" ").length;\n`,
+  "src/count.ts": `import { backend } from "@kontract/kontract";
+import { words } from "./untyped.js";
+export const count = backend({}, async (text: string): Promise<number> => await Promise.resolve(words(text)));
+`,
   "src/notes.ts": `import { backend, ctx, env, secret } from "@kontract/kontract";
 import { LIMITS, Color } from "../shared/both.ts";
 const { notes } = env.storage;

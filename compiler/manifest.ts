@@ -20,7 +20,7 @@ import { execDefs } from "./discover_execs.ts";
 import type { Discovery } from "./discover.ts";
 import type { Lock } from "./lock.ts";
 import { holdsFile } from "./emit/reachable.ts";
-import type { Lowering, Place } from "./lower/mod.ts";
+import { isUnresolved, type Lowering, type Place } from "./lower/mod.ts";
 import { chainOf } from "./middleware.ts";
 import { appPath } from "./project.ts";
 import type { FieldSource, RouteSource, TableSource } from "./route_source.ts";
@@ -316,11 +316,20 @@ function parameterOf(
   }
   return {
     name,
-    shape: stream ?? input.lowering.lowerMember(type, optional, place),
+    shape: stream ??
+      (isDefaulted(parameter, type)
+        ? input.lowering.refuse("defaulted", place)
+        : input.lowering.lowerMember(type, optional, place)),
     optional,
     rest,
     ...(text === "" ? {} : { doc: text }),
   };
+}
+
+/** True for `page = 1` of a function in a call, which TypeScript takes for `any`. */
+function isDefaulted(parameter: ts.ParameterDeclaration | null, type: ts.Type): boolean {
+  return parameter?.initializer !== undefined && parameter.type === undefined &&
+    (type.flags & ts.TypeFlags.Any) !== 0 && !isUnresolved(type);
 }
 
 const STREAMS: ReadonlySet<string> = new Set([

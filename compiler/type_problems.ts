@@ -61,13 +61,16 @@ export function typeProblems(
 
 /** Codes of what is said of a value whose type is not known: the reason is a module that is missing. */
 const IMPLICIT_ANY: ReadonlySet<number> = new Set([7005, 7006, 7018, 7019, 7022, 7031, 7034]);
+/** A module without types, a CommonJS package of npm for one: `any`, as to `deno check`. */
+const UNTYPED_MODULE = 7016;
 const MISSING_MODULE: ReadonlySet<number> = new Set([2307, 2792, 2882]);
 
 function problemsOf(check: TypeCheck, source: ts.SourceFile): readonly Diagnostic[] {
   const found = check.program.getSemanticDiagnostics(source);
   const incomplete = found.some((one) => MISSING_MODULE.has(one.code));
   return [
-    ...found.filter((one) => !incomplete || !IMPLICIT_ANY.has(one.code))
+    ...found.filter((one) => one.code !== UNTYPED_MODULE)
+      .filter((one) => !incomplete || !IMPLICIT_ANY.has(one.code))
       .filter((one) => !NO_HOST.has(one.code) || !isBundled(one, source, check))
       .map((one) => ({ ...diagnosticOf(check.root, one), ...wordsFor(one, source, check) })),
     ...check.server.has(source.fileName)

@@ -48,6 +48,31 @@ const BUILTINS: ReadonlyMap<string, Builtin> = new Map<string, Builtin>([
   ["AsyncIterableIterator", { is: "stream" }],
   ["AsyncIteratorObject", { is: "stream" }],
   ["Error", { is: "error" }],
+  ...[
+    "EvalError",
+    "RangeError",
+    "ReferenceError",
+    "SyntaxError",
+    "TypeError",
+    "URIError",
+    "AggregateError",
+  ]
+    .map((name): [string, Builtin] => [name, refused("errorClass")]),
+  ...[
+    "Instant",
+    "PlainDate",
+    "PlainDateTime",
+    "PlainTime",
+    "PlainYearMonth",
+    "PlainMonthDay",
+    "ZonedDateTime",
+    "Duration",
+  ]
+    .map((name): [string, Builtin] => [name, refused("temporal")]),
+  ...["Iterable", "IterableIterator", "IteratorObject", "Iterator", "Generator", "ArrayLike"]
+    .map((name): [string, Builtin] => [name, refused("iterable")]),
+  ...["FormData", "Headers", "URLSearchParams"]
+    .map((name): [string, Builtin] => [name, refused("pairs")]),
   ["Promise", refused("promise")],
   ["PromiseLike", refused("promise")],
   ["RegExp", refused("regexp")],

@@ -123,6 +123,7 @@ export class Lowering {
     }
     if (flags & ts.TypeFlags.String) return { kind: "string" };
     if (flags & ts.TypeFlags.Number) return { kind: "number", width: "float64" };
+    if (flags & ts.TypeFlags.BigIntLiteral) return this.refuse("bigintLiteral", place);
     if (flags & ts.TypeFlags.BigIntLike) return { kind: "bigint", width: "big" };
     if (flags & ts.TypeFlags.Null) return { kind: "null" };
     if (flags & (ts.TypeFlags.Undefined | ts.TypeFlags.Void)) return { kind: "undefined" };
@@ -131,9 +132,11 @@ export class Lowering {
       return this.refuse(place.path.endsWith("[]") ? "emptyArray" : "never", place);
     }
     if (flags & ts.TypeFlags.TemplateLiteral) {
-      return { kind: "string", pattern: `^${templatePattern(type as ts.TemplateLiteralType)}$` };
+      const pattern = templatePattern(type as ts.TemplateLiteralType);
+      if (pattern === null) return this.refuse("caseMapping", place);
+      return { kind: "string", pattern: `^${pattern}$` };
     }
-    if (flags & ts.TypeFlags.StringMapping) return { kind: "string" };
+    if (flags & ts.TypeFlags.StringMapping) return this.refuse("caseMapping", place);
     if (flags & ts.TypeFlags.EnumLike && !type.isUnion()) {
       return { kind: "number", width: "float64" };
     }
@@ -165,7 +168,9 @@ export class Lowering {
     if (known !== undefined) return { kind: "ref", name: known };
     const wanted = typeName(type, this.checker, (symbol) => this.isLibrary(symbol));
     if (wanted === null) {
-      if (this.#active.has(type)) return this.refuse("unnamedCycle", place);
+      if (this.#active.has(type)) {
+        return this.refuse(isGeneric(type) ? "namelessArgument" : "unnamedCycle", place);
+      }
       this.#active.add(type);
       const shape = body({ ...place, depth: place.depth + 1 });
       this.#active.delete(type);
@@ -249,9 +254,8 @@ export class Lowering {
       const flag = flags[i] ?? ts.ElementFlags.Required;
       const at = extend(place, `[${i}]`);
       if (flag & ts.ElementFlags.Variable) {
-        if (i < args.length - 1 || flag & ts.ElementFlags.Variadic) {
-          return this.refuse("generic", at);
-        }
+        if (flag & ts.ElementFlags.Variadic) return this.refuse("generic", at);
+        if (i < args.length - 1) return this.refuse("restInside", at);
         rest = this.lower(argument, at);
       } else {
         const optional = (flag & ts.ElementFlags.Optional) !== 0;
@@ -277,6 +281,9 @@ export class Lowering {
       if (!(index.keyType.flags & ts.TypeFlags.StringLike) || indexes.length > 1) {
         return this.refuse("numberIndex", place);
       }
+      if (!(index.keyType.flags & ts.TypeFlags.String)) return this.refuse("keyPattern", place);
+      // The usual way to say that an object is empty.
+      if (index.type.flags & ts.TypeFlags.Never) return { kind: "object", fields: [] };
       return { kind: "record", value: this.lower(index.type, extend(place, "<value>")) };
     }
     const fields: Omit<ShapeField, "id">[] = [];
@@ -340,6 +347,12 @@ export class Lowering {
   }
 }
 
+/** True for `Tree<Item>`, of an interface as of an alias. */
+function isGeneric(type: ts.Type): boolean {
+  return type.aliasTypeArguments !== undefined ||
+    (isReferenceTo(type) && (type.target as ts.GenericType).typeParameters !== undefined);
+}
+
 function isReferenceTo(type: ts.Type): type is ts.TypeReference {
   return (type as ts.TypeReference).target !== undefined;
 }
@@ -366,16 +379,21 @@ function brandWidth(type: ts.Type, checker: ts.TypeChecker): string | null {
 
 const NUMBER_PATTERN = "[-+]?(?:\\d+\\.?\\d*|\\.\\d+)(?:e[-+]?\\d+)?";
 
-function templatePattern(type: ts.TemplateLiteralType): string {
+/** The texts of a template literal as a regular expression; null where that cannot say it. */
+function templatePattern(type: ts.TemplateLiteralType): string | null {
   const escape = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
-  const part = (t: ts.Type): string => {
-    if (t.isUnion()) return `(?:${t.types.map(part).join("|")})`;
+  const part = (t: ts.Type): string | null => {
+    if (t.isUnion()) {
+      const parts = t.types.map(part);
+      return parts.includes(null) ? null : `(?:${parts.join("|")})`;
+    }
     if (t.isStringLiteral() || t.isNumberLiteral()) return escape(String(t.value));
     if (t.flags & ts.TypeFlags.TemplateLiteral) return templatePattern(t as ts.TemplateLiteralType);
     if (t.flags & ts.TypeFlags.BigInt) return "-?\\d+";
     if (t.flags & ts.TypeFlags.Number) return NUMBER_PATTERN;
-    return "[\\s\\S]*";
+    return t.flags & ts.TypeFlags.StringMapping ? null : "[\\s\\S]*";
   };
-  return type.texts.map((text, i) => escape(text) + (type.types[i] ? part(type.types[i]!) : ""))
-    .join("");
+  const parts = type.types.map(part);
+  if (parts.includes(null)) return null;
+  return type.texts.map((text, i) => escape(text) + (parts[i] ?? "")).join("");
 }

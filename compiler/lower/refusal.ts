@@ -32,6 +32,30 @@ export const REFUSALS = {
     reason: "'__proto__' is no field like others: setting it changes what an object is",
     hint: "Give the field another name.",
   },
+  bigintLiteral: {
+    reason: "which bigint it is is not checked on the way",
+    hint: "Use bigint and check it yourself, or literals that are strings or numbers.",
+  },
+  caseMapping: {
+    reason: "whether a text is in capitals is not checked on the way",
+    hint: "Use string and check it yourself.",
+  },
+  keyPattern: {
+    reason: "the form of a record's keys is not checked on the way",
+    hint: "Use a Map, whose keys are checked, or Record<string, V> and check them yourself.",
+  },
+  restInside: {
+    reason: "elements behind a tuple's rest cannot be told from it",
+    hint: "Put the rest last: [string, boolean, ...number[]].",
+  },
+  namelessArgument: {
+    reason: "the type contains itself, and a type argument of it has no name",
+    hint: "Name the argument: interface Item { … }, or type Item = …, and then Tree<Item>.",
+  },
+  defaulted: {
+    reason: "in a call of backend() a default value does not give a parameter its type",
+    hint: "Write the type: (page: number = 1).",
+  },
   emptyArray: {
     reason: "an empty array does not say what its elements are",
     hint: "Declare its type, such as string[].",
@@ -88,6 +112,26 @@ export const REFUSALS = {
   request: {
     reason: "a request of the host cannot cross",
     hint: "Take what you need of it as parameters of their own.",
+  },
+  temporal: {
+    reason: "a Temporal object cannot cross",
+    hint: "Send its toString(), or a Date.",
+    stored: "Store its toString(), or a Date.",
+  },
+  iterable: {
+    reason: "it may be a list of any kind, and some can be gone through only once",
+    hint: "Use an array, or AsyncIterable<T> as a whole parameter or result for a stream.",
+    stored: "Use an array.",
+  },
+  pairs: {
+    reason: "an object of the host cannot cross",
+    hint: "Send its entries: [string, string][].",
+    stored: "Store its entries: [string, string][].",
+  },
+  errorClass: {
+    reason: "what crosses of an error is code, message and data, and no class of JavaScript's",
+    hint: "Use Error, or its message as a string.",
+    stored: "Store its message as a string.",
   },
   host: {
     reason: "an object of the host cannot cross",

@@ -62,7 +62,7 @@ function variantStep(type: ts.Type, checker: ts.TypeChecker): string {
 function objectStep(type: ts.Type, checker: ts.TypeChecker): string {
   const tags = checker.getPropertiesOfType(type).flatMap((property) => {
     const value = literalOf(checker.getTypeOfSymbol(property), checker);
-    return value === null ? [] : [`${property.name}=${value}`];
+    return value === null || property.name.startsWith("__@") ? [] : [`${property.name}=${value}`];
   });
   return `<${tags.sort(compareText).join(",")}>`;
 }
