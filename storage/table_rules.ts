@@ -16,6 +16,7 @@ import {
   type JsonObject,
   setOwn,
 } from "./row_codec.ts";
+import { takesUndefined } from "./field_kind.ts";
 import { STORAGE_LIMITS } from "./limits.ts";
 
 const READ = 4;
@@ -185,7 +186,11 @@ export class TableRules {
       if (encoded === undefined) {
         // What this call may not read or write is the database's to keep or to fill.
         if (def.optional || (bits & 6) !== 6) continue;
-        throw new ValidationError(`'${at}' is missing.`, { data: { path: at } });
+        if (!takesUndefined(def.shape, this.types)) {
+          throw new ValidationError(`'${at}' is missing.`, { data: { path: at } });
+        }
+        pairs.push([name, encodeValue(def.shape, undefined, at, this.types)]);
+        continue;
       }
       if (value !== undefined && (bits & WRITE) === 0) this.#keep(def, encoded, before);
       pairs.push([name, encoded]);
