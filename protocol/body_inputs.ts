@@ -35,6 +35,7 @@ export class BodyInputs {
   #rest: BodyRest | undefined;
   #reading: Promise<void> | undefined;
   #held = 0;
+  #left = false;
 
   /** Of the call on `stream`. */
   constructor(stream: number) {
@@ -70,6 +71,15 @@ export class BodyInputs {
   /** There is more to read. */
   readOn(rest: BodyRest): void {
     this.#rest = rest;
+  }
+
+  /**
+   * The client has gone: who waits for its body waits no more. Deno may leave a read of such a body unsettled
+   * for ever.
+   */
+  leave(): void {
+    this.#left = true;
+    this.#rest?.reader.cancel().catch(() => {});
   }
 
   /**
@@ -116,6 +126,7 @@ export class BodyInputs {
     const { done, value } = await reader.read().catch(() => {
       throw new KontractError("CANCELLED");
     });
+    if (this.#left) throw new KontractError("CANCELLED");
     for (const message of done ? [] : opener.push(value)) this.push(message);
     if (done) {
       this.#rest = undefined;

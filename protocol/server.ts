@@ -181,6 +181,7 @@ class HttpServer implements RaystreamServer {
     let subscriptions = 0;
     const running = opened.calls.map((call): RunningCall => {
       const { stream, op, payload, reqno, inputs } = call;
+      signal.addEventListener("abort", () => inputs.leave(), { once: true });
       const input = (argument: number) => inputs.read(argument, signal);
       const tooMany = op === SYSTEM_OPS.SUBSCRIBE && ++subscriptions > this.#limits.subscriptions;
       const reply = tooMany
