@@ -63,6 +63,8 @@ log_stats = 0
   await Deno.chmod(folder, 0o755);
   const child = new Deno.Command(program, {
     args: ["-q", join(folder, "config")],
+    // Not ours, which "nobody" may not be allowed to enter.
+    cwd: folder,
     ...asNobody,
     stdin: "null",
     stdout: "null",
