@@ -9,6 +9,12 @@
 import { dirname, isAbsolute, join, relative, sep } from "node:path";
 import * as esbuild from "esbuild";
 import { namespacedApi } from "./api_import.ts";
+import {
+  bundlerGeneration,
+  disposeInBundler,
+  ownedByBundler,
+  withBundler,
+} from "./bundler_process.ts";
 import { codeFrame, type DiagnosticCode, type Diagnostics } from "./diagnostic.ts";
 import { missingModule } from "./missing_module.ts";
 import { type ModuleGraph, type Purpose, REMOTE } from "./resolve.ts";
@@ -77,44 +83,43 @@ export class Bundler {
     this.#input = input;
     this.#importers.clear();
     this.#stubbed.clear();
-    active.count++;
     try {
-      const context = await this.#contextOf(input);
-      const result = await context.rebuild();
-      const files = new Map(
-        result.outputFiles.map((file) => [
-          relative(input.outdir, file.path).split(sep).join("/"),
-          file.contents,
-        ]),
-      );
-      const inputs = Object.keys(result.metafile.inputs).flatMap((name) =>
-        /^[\w-]+:/.test(name) ? [] : [join(input.root, name)]
-      ).filter((file) => !this.#stubbed.has(file));
-      return { files, inputs, metafile: result.metafile };
+      return await withBundler(() => this.#make(input));
     } catch (error) {
       report(error, input, diagnostics, this.#importers);
       return null;
-    } finally {
-      active.count--;
     }
+  }
+
+  async #make(input: BundleInput): Promise<Bundle> {
+    const context = await this.#contextOf(input);
+    const result = await context.rebuild();
+    const files = new Map(
+      result.outputFiles.map((file) => [
+        relative(input.outdir, file.path).split(sep).join("/"),
+        file.contents,
+      ]),
+    );
+    const inputs = Object.keys(result.metafile.inputs).flatMap((name) =>
+      /^[\w-]+:/.test(name) ? [] : [join(input.root, name)]
+    ).filter((file) => !this.#stubbed.has(file));
+    return { files, inputs, metafile: result.metafile };
   }
 
   async #contextOf(
     input: BundleInput,
   ): Promise<esbuild.BuildContext<{ write: false; metafile: true }>> {
     const { root, purpose, entries, outdir, minify, jsx } = input;
+    const generation = bundlerGeneration();
     const key = JSON.stringify([root, purpose, entries, outdir, minify, jsx, generation]);
     if (this.#context !== null && this.#key === key) return this.#context;
-    if (this.#context !== null) {
-      contexts.delete(this.#context);
-      await this.#context.dispose().catch(() => {});
-    }
+    if (this.#context !== null) await disposeInBundler(this.#context);
     this.#key = key;
     this.#context = await esbuild.context({
       ...buildSettings(input),
       plugins: [graphPlugin(() => this.#input ?? input, this.#importers, this.#stubbed)],
     });
-    contexts.add(this.#context);
+    ownedByBundler(this.#context);
     return this.#context;
   }
 }
@@ -155,13 +160,6 @@ export function buildSettings(
     },
   };
 }
-
-/** Bundles under way in this process: the bundler's own process serves all of them. */
-export const active: { count: number } = { count: 0 };
-/** Contexts of the bundler's process: it must not be ended while one lives. */
-const contexts: Set<{ dispose(): Promise<void> }> = new Set();
-/** Counts the bundler's processes; a context dies with its own. */
-let generation = 0;
 
 const ASSET_LOADERS: Record<string, esbuild.Loader> = Object.fromEntries(
   ["png", "jpg", "jpeg", "gif", "svg", "webp", "avif", "ico", "woff", "woff2", "ttf", "wasm"]
@@ -397,14 +395,4 @@ function loaded(file: string, input: BundleInput): esbuild.OnResolveResult {
     return { path, namespace: "kontract-stub", sideEffects: false, pluginData: verdict };
   }
   return { path: file, ...(input.pure(file) ? { sideEffects: false } : {}) };
-}
-
-/** Ends the bundler's process, unless another build still needs it; the next bundle starts it again. */
-export async function stopBundler(): Promise<void> {
-  if (active.count > 0) return;
-  generation++;
-  const open = [...contexts];
-  contexts.clear();
-  await Promise.all(open.map((one) => one.dispose().catch(() => {})));
-  await esbuild.stop();
 }

@@ -21,7 +21,7 @@
 export type * from "../_internal/manifest.ts";
 export type * from "../_internal/shape.ts";
 import { Builder, type BuildOptions, type BuildResult } from "./build.ts";
-import { stopBundler } from "./bundle.ts";
+import { stopBundler, withBundler } from "./bundler_process.ts";
 
 export { Builder, type BuildOptions, type BuildResult } from "./build.ts";
 export type { Host, Layout } from "./host_output.ts";
@@ -42,7 +42,7 @@ export {
   removeRoute,
   renameRoute,
 } from "./lock.ts";
-export { stopBundler } from "./bundle.ts";
+export { stopBundler } from "./bundler_process.ts";
 export {
   type CookbookFile,
   type CookbookIndex,
@@ -71,7 +71,7 @@ export { writeCookbook } from "./cookbook/write.ts";
  */
 export async function build(options: BuildOptions): Promise<BuildResult> {
   try {
-    return await new Builder(options).rebuild();
+    return await withBundler(() => new Builder(options).rebuild());
   } finally {
     await stopBundler();
   }

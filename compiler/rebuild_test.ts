@@ -1,6 +1,6 @@
 /** What a builder keeps between two builds, and what it must not. */
 import assert from "node:assert/strict";
-import { stopBundler } from "./bundle.ts";
+import { stopBundler } from "./bundler_process.ts";
 import { build, createBuilder } from "./mod.ts";
 import { makeApp } from "./testing/app.ts";
 

@@ -15,7 +15,6 @@
 import { dirname, join, relative, sep } from "node:path";
 import * as esbuild from "esbuild";
 import {
-  active,
   buildSettings,
   type BundleInput,
   loadText,
@@ -23,6 +22,7 @@ import {
   resolve,
   writtenText,
 } from "./bundle.ts";
+import { withBundler } from "./bundler_process.ts";
 import type { Diagnostics } from "./diagnostic.ts";
 import type { OutputFiles } from "./size_report.ts";
 import type { FileStamps, ModuleGraph } from "./resolve.ts";
@@ -78,22 +78,23 @@ export class ServerModules {
     input: BundleInput,
     diagnostics: Diagnostics,
   ): Promise<{ readonly files: OutputFiles } | "whole" | null> {
-    active.count++;
     try {
-      const entries = Object.values(input.entries);
-      let reached = await this.#reach(entries, input);
-      for (;;) {
-        const vendor = await this.#bundleVendor(reached, input);
-        if (vendor.files === null) return "whole";
-        const more = vendor.modules.filter((id) => !reached.has(id));
-        if (more.length === 0) return { files: this.#files(reached, vendor.files, input) };
-        reached = await this.#reach([...entries, ...vendor.modules], input);
-      }
+      return await withBundler(() => this.#makeAll(input));
     } catch (error) {
       report(error, input, diagnostics);
       return null;
-    } finally {
-      active.count--;
+    }
+  }
+
+  async #makeAll(input: BundleInput): Promise<{ readonly files: OutputFiles } | "whole"> {
+    const entries = Object.values(input.entries);
+    let reached = await this.#reach(entries, input);
+    for (;;) {
+      const vendor = await this.#bundleVendor(reached, input);
+      if (vendor.files === null) return "whole";
+      const more = vendor.modules.filter((id) => !reached.has(id));
+      if (more.length === 0) return { files: this.#files(reached, vendor.files, input) };
+      reached = await this.#reach([...entries, ...vendor.modules], input);
     }
   }
 

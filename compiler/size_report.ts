@@ -10,6 +10,7 @@
 import { dirname, join } from "node:path/posix";
 import { gzipSync } from "node:zlib";
 import * as esbuild from "esbuild";
+import { withBundler } from "./bundler_process.ts";
 import { compareText } from "./diagnostic.ts";
 
 /** Size of one output. */
@@ -113,14 +114,16 @@ export class LoadMeter {
 
   async #minified(file: string): Promise<Uint8Array> {
     const text = new TextDecoder().decode(bytesOf(this.#files.get(file)!));
-    const { code } = await esbuild.transform(text, {
-      loader: "js",
-      format: "esm",
-      minify: true,
-      target: "es2024",
-      legalComments: "none",
-      logLevel: "silent",
-    });
+    const { code } = await withBundler(() =>
+      esbuild.transform(text, {
+        loader: "js",
+        format: "esm",
+        minify: true,
+        target: "es2024",
+        legalComments: "none",
+        logLevel: "silent",
+      })
+    );
     return new TextEncoder().encode(code);
   }
 }

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { KontractError } from "../_internal/errors.ts";
-import { stopBundler } from "../compiler/bundle.ts";
+import { stopBundler } from "../compiler/bundler_process.ts";
 import { decodeValue, encodeValue } from "../protocol/codec/mod.ts";
 import { type Database, SqlError, type SqlFailure, type SqlRow } from "../storage/database.ts";
 import { storageEngine } from "../storage/engine.ts";

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import type { SessionTokens } from "../auth/contract.ts";
 import { AUTH_TABLES } from "../auth/tables.ts";
-import { stopBundler } from "../compiler/bundle.ts";
+import { stopBundler } from "../compiler/bundler_process.ts";
 import { SseParser } from "../events/mod.ts";
 import { openSocketTransport } from "../protocol/client.ts";
 import { encodeValue } from "../protocol/codec/mod.ts";

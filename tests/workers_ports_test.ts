@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { KontractError } from "../_internal/errors.ts";
 import type { ErrorCode } from "../_internal/errors.ts";
-import { stopBundler } from "../compiler/bundle.ts";
+import { stopBundler } from "../compiler/bundler_process.ts";
 import { decodeValue, encodeValue } from "../protocol/codec/mod.ts";
 import type { SharedState } from "../runtime/ports.ts";
 import { testDatabase } from "./postgres.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
-import { stopBundler } from "../bundle.ts";
+import { stopBundler } from "../bundler_process.ts";
 import { EDITOR_PLUGIN, installEditorPlugin } from "./install.ts";
 import init from "./plugin.ts";
 
