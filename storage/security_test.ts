@@ -317,6 +317,48 @@ Deno.test({
         }
       });
 
+      await test("settings of the thief's make no read or write fail, nor print what is inside", async () => {
+        const notices: string[] = [];
+        const loud = postgres(db.gatewayUrl, {
+          max: 1,
+          fetch_types: false,
+          onnotice: (notice) => notices.push(JSON.stringify(notice)),
+        });
+        await loud.unsafe(`set client_min_messages = debug5; set debug_print_plan = on;
+          set debug_print_parse = on; set debug_print_rewritten = on;
+          set plpgsql.print_strict_params = on; set row_security = off;
+          set plan_cache_mode = force_custom_plan`);
+        const key = tableKey("notes");
+        const head = [alice.sid, "alice", 7] as const;
+        const writing =
+          `select kontract.put_${key}($1, $2, $3, null, null, null, null, null, null, null,
+          'loud', false, null, '{"id":"loud","text":"t"}') as r`;
+        assert.deepEqual([...await loud.unsafe(writing, [...head])], [{ r: "" }]);
+        const reads = [
+          [`get_${key}`, "loud"],
+          [`get_many_${key}`, '["loud"]'],
+        ].map(([name, ids]) =>
+          `select kontract.${name}($1, $2, null, null, null, null, null, null, '${ids}') as r`
+        );
+        for (const reading of reads) {
+          const [row] = await loud.unsafe(reading, [alice.sid, 7]);
+          assert.match(String(row!.r), /"text": ?"t"/);
+          await assert.rejects(loud.unsafe(reading, ["nobody", 7]), state("28000"));
+        }
+        await loud.end({ timeout: 2 });
+        const printed = notices.join();
+        assert.match(printed, /get_many_/); // the thief's own statement
+        assert.ok(!/incarnation|trxs|_deleted_txid/.test(printed));
+        const [found] = await db.admin`
+          select count(*) filter (where c.relforcerowsecurity)::int as forced,
+                 (select array_agg(p.proname::text) from pg_proc p
+                   where p.pronamespace::regnamespace::text like 'kontract%'
+                     and p.prosrc ~* 'into\\s+strict|strict\\s+into') as strict
+            from pg_class c where c.relnamespace::regnamespace::text like 'kontract%'`;
+        // It is only called by functions that set `print_strict_params` themselves.
+        assert.deepEqual(found, { forced: 0, strict: ["lock_salt"] });
+      });
+
       await test("the locks that everybody sees confirm no guess of a tenant", async () => {
         const token = await tenant.token({ owner: "alice" });
         for (
