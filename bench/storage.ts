@@ -1,5 +1,5 @@
 /**
- * Storage against what one would write by hand with the driver, `npm:postgres`, in one run:
+ * Storage against what one would write by hand with the same driver, in one run:
  * `deno task bench storage [--full] [--durable] [--only=get,exec,feed,commit,transfer,flat,iterate]`.
  *
  * Goals are printed beside the figures; only ratios mean something, since the machine is not ours alone.

@@ -1,5 +1,5 @@
 /**
- * Connections, one statement at a time each, thrown away at the first sign of a break.
+ * Connections of `npm:postgres`, one statement at a time each, thrown away at the first sign of a break.
  *
  * The driver's own pool is not used. It sends statements of several callers down one connection, so a
  * commit that waits for a lock holds up whoever was put behind it; and a statement sent between the
@@ -11,12 +11,10 @@
  *
  * @module
  */
+import type postgres from "postgres";
 
-/** What the pool asks of a connection. */
-export interface Connection {
-  /** Ends it, after so many seconds at most. */
-  end(options: { readonly timeout: number }): Promise<void>;
-}
+/** Makes a client with a single connection; connects on first use. */
+export type OpenClient = () => postgres.Sql;
 
 /** Bounds of a pool. */
 export interface PoolLimits {
@@ -36,31 +34,31 @@ export interface Use {
   readonly tables: number;
 }
 
-interface Idle<C> {
-  readonly client: C;
+interface Idle {
+  readonly client: postgres.Sql;
   readonly since: number;
 }
 
 /** A pool of single connections. */
-export class ConnectionPool<C extends Connection> {
-  readonly #open: () => C;
+export class ConnectionPool {
+  readonly #open: OpenClient;
   readonly #limits: PoolLimits;
   /** Clients with the number of tables they have met. */
-  readonly #clients = new Map<C, number>();
+  readonly #clients = new Map<postgres.Sql, number>();
   /** The one that has idled longest comes first. */
-  readonly #idle: Idle<C>[] = [];
-  readonly #waiting: PromiseWithResolvers<C>[] = [];
+  readonly #idle: Idle[] = [];
+  readonly #waiting: PromiseWithResolvers<postgres.Sql>[] = [];
   #closed: (() => Error) | null = null;
   #sweep: ReturnType<typeof setTimeout> | null = null;
 
   /** Clients are made by `open`, as they are needed. */
-  constructor(open: () => C, limits: PoolLimits) {
+  constructor(open: OpenClient, limits: PoolLimits) {
     this.#open = open;
     this.#limits = limits;
   }
 
   /** Runs `work` with a client that nobody else uses meanwhile. */
-  use<T>(work: (client: C) => PromiseLike<T>, use: Use): PromiseLike<T> {
+  use<T>(work: (client: postgres.Sql) => PromiseLike<T>, use: Use): PromiseLike<T> {
     try {
       const client = this.#take();
       return client instanceof Promise
@@ -73,8 +71,8 @@ export class ConnectionPool<C extends Connection> {
 
   /** Callbacks, not an async function: what every statement goes through has no more turns than it needs. */
   #run<T>(
-    client: C,
-    work: (client: C) => PromiseLike<T>,
+    client: postgres.Sql,
+    work: (client: postgres.Sql) => PromiseLike<T>,
     { isBroken, tables }: Use,
   ): PromiseLike<T> {
     const spent = tables > 0 && this.#meets(client, tables);
@@ -88,7 +86,7 @@ export class ConnectionPool<C extends Connection> {
   }
 
   /** True where the client has met enough. */
-  #meets(client: C, tables: number): boolean {
+  #meets(client: postgres.Sql, tables: number): boolean {
     const met = (this.#clients.get(client) ?? 0) + tables;
     this.#clients.set(client, met);
     return met >= this.#limits.tables;
@@ -102,24 +100,24 @@ export class ConnectionPool<C extends Connection> {
     await Promise.all([...this.#clients.keys()].map((client) => client.end({ timeout: 5 })));
   }
 
-  #take(): Promise<C> | C {
+  #take(): Promise<postgres.Sql> | postgres.Sql {
     if (this.#closed !== null) throw this.#closed();
     // The one used last: those that are not needed idle until their own time is out.
     const idle = this.#idle.pop();
     if (idle !== undefined) return idle.client;
     if (this.#clients.size < this.#limits.max) return this.#add();
-    const waiter = Promise.withResolvers<C>();
+    const waiter = Promise.withResolvers<postgres.Sql>();
     this.#waiting.push(waiter);
     return waiter.promise;
   }
 
-  #add(): C {
+  #add(): postgres.Sql {
     const client = this.#open();
     this.#clients.set(client, 0);
     return client;
   }
 
-  #give(client: C, spent: boolean): void {
+  #give(client: postgres.Sql, spent: boolean): void {
     if (spent) this.#end(client);
     if (this.#closed !== null) return;
     const next = this.#waiting.shift();
@@ -131,7 +129,7 @@ export class ConnectionPool<C extends Connection> {
   }
 
   /** Its end concerns nobody any more. */
-  #end(client: C): void {
+  #end(client: postgres.Sql): void {
     this.#clients.delete(client);
     client.end({ timeout: 0 }).catch(() => {});
   }

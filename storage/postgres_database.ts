@@ -10,7 +10,6 @@
 import type postgres from "postgres";
 import { Alarms } from "./alarms.ts";
 import { ConnectionPool } from "./connection_pool.ts";
-import { type Direct, type OpenClient, PostgresConnection } from "./postgres_connection.ts";
 import {
   type Database,
   SqlError,
@@ -71,22 +70,16 @@ const NOT_REGISTERED: SqlFailure = {
 const CONNECTION_STATES = /^(08|57P0)/;
 
 let driver: typeof postgres | undefined;
-let direct: Direct | null = null;
 
 /** Loads the driver, and with it half of Node's modules; the first statement does it where nobody has. */
 export async function loadDriver(): Promise<typeof postgres> {
-  if (driver !== undefined) return driver;
-  // A Worker's sockets are not Node's; the driver has its own way to them.
-  if (globalThis.navigator?.userAgent !== "Cloudflare-Workers") {
-    direct = (await import("./direct.ts")).direct;
-  }
   return driver ??= (await import("postgres")).default;
 }
 
 /** Opens a pool; loads the driver and connects on first use. */
 export function postgresDatabase(options: PostgresDatabaseOptions): Database {
   const prepare = (options.prepare ?? true) && !saysUnprepared(options.url);
-  const openClient: OpenClient = (socket) => {
+  const open = (): postgres.Sql => {
     if (driver === undefined) throw new Error("Invariant: a client is opened by a loaded driver.");
     return driver(options.url, {
       ...databaseOption(options.url),
@@ -98,10 +91,8 @@ export function postgresDatabase(options: PostgresDatabaseOptions): Database {
       backoff: false,
       onnotice: () => {},
       connection: { application_name: options.appName ?? "kontract" },
-      ...(socket === undefined ? {} : { socket }),
     });
   };
-  const open = () => new PostgresConnection(openClient, prepare ? direct : null);
   const pool = new ConnectionPool(open, {
     max: options.max ?? 10,
     idleMs: (options.idleTimeout ?? 60) * 1000,
@@ -113,10 +104,10 @@ export function postgresDatabase(options: PostgresDatabaseOptions): Database {
       const registered = statementText(statement);
       if (registered === null) return Promise.reject(new SqlError(NOT_REGISTERED));
       const [text, values] = bind(registered, params);
-      const encoded = values.map(encodeParam);
+      const encoded = values.map(encodeParam) as postgres.ParameterOrJSON<never>[];
       const use = { isBroken, tables: tablesMet(statement) };
       const run = (): PromiseLike<readonly SqlRow[]> =>
-        pool.use((connection) => connection.execute(text, encoded, prepare), use);
+        pool.use((sql) => sql.unsafe(text, encoded, { prepare }), use);
       const rows = driver === undefined ? loadDriver().then(run) : run();
       return rows.then(decodeRows, fail) as Promise<readonly SqlRow[]>;
     },
