@@ -80,6 +80,9 @@ const sum: number = await called(1) + await called(1, 2);
 const text: string = await greet("Ada");
 for await (const { i, at } of ticks(2)) console.log(i.toFixed(), at.getTime());
 try { await grow(tree); } catch (error) { if (error instanceof Full) console.log(error.data.seats.toFixed(), error.code === "FULL"); }
+for await (const { items } of client.live(people, "new")) console.log(items[0]?.name, items.length);
+for await (const n of client.live(api.called, 1, 2)) console.log(n.toFixed());
+client.live(greet, "Ada").listen({ onValue: (name) => console.log(name.length), onError: ({ code }) => console.log(code) }).close();
 client.configure({ url: "https://example.com" });
 console.log(next, age, size, id, sum, text);
 `;
@@ -102,6 +105,12 @@ const MISUSES: readonly (readonly [string, number])[] = [
   [`await api.nobody();`, 2339],
   [`new Full("x", { data: { seats: "many" } });`, 2322],
   [`client.nope();`, 2339],
+  [`client.live(grow, { value: 1, children: [] });`, 2345],
+  [`client.live(ticks, 1);`, 2345],
+  [`client.live(() => people("new"));`, 2345],
+  [`client.live(people, "closed");`, 2345],
+  [`client.live(people);`, 2554],
+  [`for await (const x of client.live(greet, "Ada")) x.nope;`, 2339],
 ];
 
 Deno.test("each use of the client that must compile does, in all three spellings", async () => {

@@ -41,23 +41,24 @@ function asJson(_key: string, value: unknown): unknown {
 }
 
 /**
- * Answers with a stream of `events`.
+ * Answers with a stream of `events`, each as `frame` makes a frame of it.
  *
  * @throws whatever the events throw before the first one
  */
-export async function sseResponse(
-  events: AsyncIterable<ServerEvent>,
+export async function sseResponse<T>(
+  events: AsyncIterable<T>,
+  frame: (event: T) => string,
   options: SseResponseOptions = {},
 ): Promise<Response> {
   const iterator = events[Symbol.asyncIterator]();
-  let first: IteratorResult<ServerEvent>;
+  let first: IteratorResult<T>;
   try {
     first = await iterator.next();
   } catch (error) {
     options.onClose?.();
     throw error;
   }
-  return new Response(frames(iterator, first, options), {
+  return new Response(frames(iterator, first, frame, options), {
     headers: {
       ...options.headers,
       "content-type": "text/event-stream; charset=utf-8",
@@ -68,15 +69,16 @@ export async function sseResponse(
   });
 }
 
-function frames(
-  iterator: AsyncIterator<ServerEvent>,
-  first: IteratorResult<ServerEvent>,
+function frames<T>(
+  iterator: AsyncIterator<T>,
+  first: IteratorResult<T>,
+  frame: (event: T) => string,
   options: SseResponseOptions,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   const heartbeatMs = options.heartbeatMs ?? 15_000;
   let closed = false;
-  let waiting: Promise<IteratorResult<ServerEvent>> | null = Promise.resolve(first);
+  let waiting: Promise<IteratorResult<T>> | null = Promise.resolve(first);
   const close = (): void => {
     if (closed) return;
     closed = true;
@@ -103,7 +105,7 @@ function frames(
         if (result.done === true) {
           close();
           controller.close();
-        } else controller.enqueue(encoder.encode(sseFrame(result.value)));
+        } else controller.enqueue(encoder.encode(frame(result.value)));
       } catch (error) {
         if (closed) return;
         close();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { KontractError } from "../_internal/errors.ts";
 import type { ServerEvent } from "./event.ts";
-import { sseResponse } from "./response.ts";
+import { sseFrame, sseResponse } from "./response.ts";
 import { SseParser } from "./sse.ts";
 import { type ChangeFeed, type ResumeSealer, subscriptionEvents } from "./subscription.ts";
 import { TopicHub } from "./topics.ts";
@@ -178,7 +178,7 @@ Deno.test("the same events over SSE: id, type and JSON, then the reason of the e
       revoked ? Promise.reject(new KontractError("SESSION_REVOKED")) : inner.changes(options),
   };
   const { events } = follow(hub, { feed });
-  const response = await sseResponse(events);
+  const response = await sseResponse(events, sseFrame);
   assert.equal(response.headers.get("content-type"), "text/event-stream; charset=utf-8");
   hub.publish("t", "news", "a\nb");
   const parser = new SseParser();
@@ -209,9 +209,12 @@ Deno.test("a refusal before the first event is an error, not a response", async 
     changes: () => Promise.reject(new KontractError("PERMISSION_DENIED")),
   };
   let closed = 0;
-  await assert.rejects(sseResponse(follow(hub, { feed }).events, { onClose: () => closed += 1 }), {
-    code: "PERMISSION_DENIED",
-  });
+  await assert.rejects(
+    sseResponse(follow(hub, { feed }).events, sseFrame, { onClose: () => closed += 1 }),
+    {
+      code: "PERMISSION_DENIED",
+    },
+  );
   assert.equal(closed, 1);
 });
 
@@ -219,7 +222,7 @@ Deno.test("silence is filled with comments, and a reader that leaves ends the ev
   const hub = new TopicHub();
   const { events, stop } = follow(hub);
   let closed = 0;
-  const response = await sseResponse(events, {
+  const response = await sseResponse(events, sseFrame, {
     heartbeatMs: 1,
     onClose: () => {
       closed += 1;

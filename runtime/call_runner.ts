@@ -15,6 +15,7 @@ import { checkMessage } from "../events/mod.ts";
 import type {
   CallOptions,
   CallOutcome,
+  ReadObserver,
   StorageEngine,
   StorageSession,
 } from "../storage/contract.ts";
@@ -31,6 +32,7 @@ import type { Ports } from "./ports.ts";
 import { endOf, type SessionCache, TRUST_MS } from "./session_cache.ts";
 import type { TopicGrants } from "./topic_grants.ts";
 import { type RequestStamp, stamped, unstamped } from "./request_stamp.ts";
+import { readingOnly, refuseEffect } from "./live_effects.ts";
 import { type RunUnit, unitRunner } from "./unit.ts";
 
 /** One call, decoded but for its arguments. */
@@ -49,6 +51,8 @@ export interface Call {
   encode(value: unknown, context: CallContext): Uint8Array;
   /** Hears what the function gave before the first element of a stream. */
   opened?(value: unknown, context: CallContext): void;
+  /** Hears what the function reads, where its result is followed: such a call may have no effect at all. */
+  readonly reading?: ReadObserver;
 }
 
 /** What a {@link CallRunner} is made from. */
@@ -78,7 +82,12 @@ export class CallRunner {
 
   /** A call with one answer. @throws {KontractError} or what the function threw */
   async value(call: Call): Promise<CallOutcome> {
-    await this.#limit(call);
+    await this.limit(call);
+    return await this.run(call);
+  }
+
+  /** As {@link value}, for a call that has been counted. */
+  async run(call: Call): Promise<CallOutcome> {
     const args = freshArguments(call);
     const stamp = call.effect?.stamp.whole;
     return await this.#inSession(call, async (session) => {
@@ -105,9 +114,9 @@ export class CallRunner {
    * transaction lasts until the stream's end and commits then, so a stream never runs twice.
    */
   async stream(call: Call): Promise<AsyncIterable<Uint8Array>> {
-    await this.#limit(call);
+    await this.limit(call);
     const args = freshArguments(call);
-    const leave = this.#parts.streams.enter(call.principal.tenant, bucketOf(call));
+    const leave = this.enter(call);
     try {
       return await this.#inSession(
         call,
@@ -191,7 +200,13 @@ export class CallRunner {
     throw new KontractError("FORBIDDEN", `'${route.name}' is for the group '${ugroup}'.`);
   }
 
-  async #limit(call: Call): Promise<void> {
+  /** Counts a stream of the caller's until what it gives is called. @throws {KontractError} `RATE_LIMITED` */
+  enter(call: Call): () => void {
+    return this.#parts.streams.enter(call.principal.tenant, bucketOf(call));
+  }
+
+  /** Counts a call against its route's limit. @throws {KontractError} `RATE_LIMITED` */
+  async limit(call: Call): Promise<void> {
     const { route, principal } = call;
     const { rateLimit } = route.meta;
     if (rateLimit === null) return;
@@ -250,6 +265,7 @@ class Run {
       effect: this.#call.effect,
       unsure: (feeds) => this.#parts.ports.changes.wake(feeds),
       ...(isGuest(this.#call.principal) ? { guest: true } : {}),
+      ...(this.#call.reading === undefined ? {} : { reading: this.#call.reading }),
     };
     const runUnit = unitRunner(this.#parts.engine, options, {
       retry: meta.retry,
@@ -316,7 +332,7 @@ class Run {
     runUnit: RunUnit,
   ): CallContext {
     const { ports, grants, auth, tenants } = this.#parts;
-    const { route, principal, requestId, request } = this.#call;
+    const { route, principal, requestId, request, reading } = this.#call;
     const { tenant, owner } = principal;
     const { ugroup, readOnly } = route.meta;
     const member = ugroup === null ? null : { tenant, owner, ugroup };
@@ -332,7 +348,7 @@ class Run {
       deadline,
       request,
       storage,
-      shared: ports.shared,
+      shared: reading === undefined ? ports.shared : readingOnly(ports.shared),
       auth: member === null ? null : routeAuth(auth, member),
       account: routeAccount(auth, principal, request.address),
       tenants: member === null ? null : routeTenants(tenants, member),
@@ -340,7 +356,7 @@ class Run {
       readOnly,
       log: ports.log,
       confirm: () => this.#confirm(),
-      checkMessage,
+      checkMessage: reading === undefined ? checkMessage : refuseEffect,
       grantTopic: (topic, lifetime) => grants.grant({ tenant, owner }, topic, lifetime),
       secret: (name) => ports.secret(name),
     });

@@ -1,5 +1,8 @@
 /**
  * `GET /events?source=<table or topic:name>&filter=<JSON>`: server-sent events for any EventSource.
+ * `GET /events?call=<function>&arguments=<JSON array>`: the result of a function and, whenever it has changed, the
+ * new one, as events `value` with `{ "result": … }`. Their ids are digests: who comes back with the newest gets
+ * `ready` in place of what it has.
  *
  * The session token comes in the `Authorization` header, or in the session cookies (a browser's own
  * EventSource can set no header); never in the address, where it would be logged.
@@ -9,10 +12,19 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import { parseSubscribeRequest, sseResponse } from "../events/mod.ts";
-import { requestCaller } from "./caller.ts";
+import {
+  encodeSse,
+  parseSubscribeRequest,
+  type SseFrame,
+  sseFrame,
+  sseResponse,
+} from "../events/mod.ts";
+import { namedInList } from "./argument_names.ts";
+import { requestCaller, routeCaller } from "./caller.ts";
 import { methodNotAllowed } from "./failure.ts";
 import { follow } from "./follower.ts";
+import { parseJson } from "./json_body.ts";
+import { argumentList } from "./json_surface.ts";
 import type { Incoming, Services } from "./services.ts";
 
 /** Answers with the stream. @throws {KontractError} what the first read throws */
@@ -21,6 +33,8 @@ export async function answerEvents(services: Services, incoming: Incoming): Prom
   if (request.method !== "GET") {
     throw methodNotAllowed(["GET"], "Events are followed with GET.");
   }
+  const called = url.searchParams.get("call");
+  if (called !== null) return await answerLive(services, incoming, called);
   const principal = await requestCaller(services, incoming);
   const { source, filter, resume } = parseSubscribeRequest({
     source: url.searchParams.get("source") ?? undefined,
@@ -34,7 +48,52 @@ export async function answerEvents(services: Services, incoming: Incoming): Prom
     resume: resume ?? null,
     signal: AbortSignal.any([request.signal, gone.signal]),
   });
-  return await sseResponse(events, { onClose: () => gone.abort() });
+  return await sseResponse(events, sseFrame, { onClose: () => gone.abort() });
+}
+
+async function answerLive(
+  services: Services,
+  incoming: Incoming,
+  name: string,
+): Promise<Response> {
+  const { request, url, requestId, address, origin } = incoming;
+  const route = services.routes.named(name);
+  const principal = await routeCaller(services, incoming, route);
+  const text = url.searchParams.get("arguments") ?? "";
+  const args = argumentList(text === "" ? [] : parseJson(new TextEncoder().encode(text)));
+  const code = await services.routes.code(route);
+  const gone = new AbortController();
+  const { followCall } = await import("./live_call.ts");
+  const values = followCall(services, {
+    route,
+    code,
+    principal,
+    requestId,
+    request: { address, origin, sealed: false, headers: request.headers },
+    signal: AbortSignal.any([request.signal, gone.signal]),
+    effect: null,
+    arguments: () =>
+      namedInList(code.parameters ?? [], () => code.argumentsFromJson(structuredClone(args))),
+    encode: (value) =>
+      new TextEncoder().encode(JSON.stringify({ result: code.resultToJson(value) ?? null })),
+  });
+  const frames = valueFrames(values, request.headers.get("last-event-id"));
+  return await sseResponse(frames, encodeSse, { onClose: () => gone.abort() });
+}
+
+async function* valueFrames(
+  values: AsyncIterable<Uint8Array>,
+  known: string | null,
+): AsyncGenerator<SseFrame, void, void> {
+  let before = known;
+  for await (const value of values) {
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", value.slice()));
+    const id = digest.toBase64({ alphabet: "base64url" });
+    // A value comes only where it is another one: this is what the follower came back with.
+    if (id === before) yield { event: "ready", id, data: "null" };
+    else yield { event: "value", id, data: new TextDecoder().decode(value) };
+    before = null;
+  }
 }
 
 function parseFilter(text: string | null): unknown {

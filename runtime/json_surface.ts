@@ -127,7 +127,8 @@ export async function answerJson(
 
 const SEALED_ONLY = "A function with a streamed argument is called through the client.";
 
-function argumentList(body: unknown): unknown[] {
+/** The arguments in a body. @throws {KontractError} `BAD_REQUEST` */
+export function argumentList(body: unknown): unknown[] {
   if (Array.isArray(body)) return body;
   if (typeof body === "object" && body !== null && Object.hasOwn(body, "args")) {
     const { args } = body as { args: unknown };

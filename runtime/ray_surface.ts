@@ -60,7 +60,21 @@ async function dispatch(services: Services, incoming: Incoming, call: RpcCall): 
 }
 
 async function callRoute(services: Services, incoming: Incoming, rpc: RpcCall): Promise<RpcReply> {
-  const { routes, runner } = services;
+  const { runner } = services;
+  const call = await routeCall(services, incoming, rpc);
+  const { route, requestId } = call;
+  if (!route.stream) {
+    return { kind: "value", payload: (await runner.value(call)).answer };
+  }
+  return {
+    kind: "stream",
+    elements: reported(services, requestId, route.name, await runner.stream(call)),
+  };
+}
+
+/** A call of a function, by whoever the channel says. */
+async function routeCall(services: Services, incoming: Incoming, rpc: RpcCall): Promise<Call> {
+  const { routes } = services;
   const principal = await sealedCaller(services, incoming, rpc.token);
   const route = routes.numbered(rpc.op);
   const code = await routes.code(route);
@@ -68,7 +82,7 @@ async function callRoute(services: Services, incoming: Incoming, rpc: RpcCall): 
   const stamp = route.meta.readOnly
     ? null
     : await RequestStamp.of("raystream", route.name, rpc.payload);
-  const call: Call = {
+  return {
     route,
     code,
     principal,
@@ -78,13 +92,6 @@ async function callRoute(services: Services, incoming: Incoming, rpc: RpcCall): 
     effect: stamp === null ? null : { lane: rpc.lane, reqno: rpc.reqno, stamp },
     arguments: () => withInputs(code.decodeArguments(rpc.payload), code, rpc, stamp),
     encode: (value) => code.encodeResult(value),
-  };
-  if (!route.stream) {
-    return { kind: "value", payload: (await runner.value(call)).answer };
-  }
-  return {
-    kind: "stream",
-    elements: reported(services, requestId, route.name, await runner.stream(call)),
   };
 }
 
@@ -100,9 +107,21 @@ async function callAuth(services: Services, incoming: Incoming, call: RpcCall): 
   return { kind: "value", payload: encodeValue(answer ?? null) };
 }
 
+/** Follows a table or topic or, where the request names a function, its result. */
 async function subscribe(services: Services, incoming: Incoming, call: RpcCall): Promise<RpcReply> {
+  const request = decodeValue(call.payload);
+  const followed = parseLiveRequest(request);
+  if (followed !== null) {
+    const live = await routeCall(services, incoming, { ...call, ...followed });
+    const { followCall } = await import("./live_call.ts");
+    const values = followCall(services, live);
+    return {
+      kind: "stream",
+      elements: reported(services, live.requestId, live.route.name, values),
+    };
+  }
   const principal = await sealedCaller(services, incoming, call.token);
-  const { source, filter, resume } = parseSubscribeRequest(decodeValue(call.payload));
+  const { source, filter, resume } = parseSubscribeRequest(request);
   const events = follow(services, principal, {
     source,
     ...(filter === undefined ? {} : { filter }),
@@ -116,6 +135,18 @@ async function subscribe(services: Services, incoming: Incoming, call: RpcCall):
     kind: "stream",
     elements: reported(services, incoming.requestId, "subscribe", elements),
   };
+}
+
+/** `{ call, arguments }` as op and payload of that call; null for a request that names no function. */
+function parseLiveRequest(request: unknown): Pick<RpcCall, "op" | "payload"> | null {
+  const { call: op, arguments: payload } = Object(request) as Record<string, unknown>;
+  if (op === undefined) return null;
+  if (typeof op !== "number" || op < FIRST_APP_OP) throw new KontractError("ROUTE_NOT_FOUND");
+  if (!(payload instanceof Uint8Array)) {
+    throw new KontractError("BAD_REQUEST", "A call that is followed is { call, arguments }.");
+  }
+  // Decoded anew for each run, long after the channel has taken its bytes back.
+  return { op, payload: payload.slice() };
 }
 
 /** A stream's failure as its caller may see it, and in the log. */

@@ -27,8 +27,8 @@ export async function readChanges(
   options: ChangesOptions,
 ): Promise<ChangeBatch> {
   const { limit } = options;
-  if (!Number.isSafeInteger(limit) || limit < 1 || limit > MOST) {
-    throw new ValidationError(`'limit' must be an integer from 1 to ${MOST}.`);
+  if (!Number.isSafeInteger(limit) || limit < 0 || limit > MOST) {
+    throw new ValidationError(`'limit' must be an integer from 0 to ${MOST}.`);
   }
   const rules = new TableRules(table, types, 7, {});
   rules.demand(4);

@@ -96,6 +96,26 @@ Deno.test({
         assert.deepEqual(seen.slice(3), [["later"]]);
       });
 
+      await test("who asks for none is told whether there are any, in any field", async () => {
+        await run(engine, call(session), (s) => s.people!.set("h", { name: "Ada" }));
+        let after = await start("people");
+        const more = async (): Promise<boolean> => {
+          const batch = await engine.changes({ session, table: "people", after, limit: 0 });
+          assert.deepEqual([batch.changes, batch.reset], [[], false]);
+          after = batch.position;
+          return batch.more;
+        };
+        assert.equal(await more(), false);
+        await run(engine, call(session), (s) => s.accounts!.set("h", { balance: 1 }));
+        assert.equal(await more(), false);
+        const grants = { "people.pin": 6 as const };
+        await run(engine, call(session, { grants }), (s) => s.people!.update("h", { pin: "1" }));
+        const seen = await engine.changes({ session, table: "people", after, limit: 10 });
+        assert.deepEqual(seen.changes, [], "which is none that this session may see");
+        assert.equal(await more(), true);
+        assert.equal(await more(), false, "the position has moved");
+      });
+
       await test("a filter tells of rows that enter and leave it", async () => {
         const after = await start();
         const filter = { city: "Rome" };

@@ -43,6 +43,16 @@ export interface CallOptions {
    * `OUTCOME_UNKNOWN`, and once more where the commit's answer comes after that.
    */
   readonly unsure?: (feeds: readonly string[]) => void;
+  /** Told what the call reads. */
+  readonly reading?: ReadObserver;
+}
+
+/** Hears what a call reads, so that who follows its result knows when to run it again. */
+export interface ReadObserver {
+  /** The call has to do with a table, whose changes `feed` tells of; a query of `exec` says so when it is done. */
+  table(name: string, feed: string): void;
+  /** A snapshot was taken; `position` is {@link ChangesOptions.after} of what comes after it. */
+  snapshot(position: string): void;
 }
 
 /** How a call ended. */
@@ -105,6 +115,7 @@ export interface ChangesOptions {
   /** Same form as `query`'s filter; fields without R are refused. */
   readonly filter?: Readonly<Record<string, unknown>>;
   readonly after: string | null;
+  /** With 0 no changes come: `more` says whether there is one in the table, in any field. */
   readonly limit: number;
 }
 

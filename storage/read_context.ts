@@ -131,7 +131,12 @@ export class ReadContext {
       this.#replayed = new Replayed(row.replay);
       throw this.#replayed;
     }
-    this.#snapshot ??= { snap: String(row.snap), incarnation: String(row.inc) };
+    if (this.#snapshot === null) {
+      this.#snapshot = { snap: String(row.snap), incarnation: String(row.inc) };
+      const { incarnation, snap } = this.#snapshot;
+      // The form of a position in the change feed (`migrate/changes.sql.ts`): what comes after this snapshot.
+      this.#options.reading?.snapshot(`${incarnation}|${snap}`);
+    }
     return row;
   }
 

@@ -13,6 +13,7 @@ import type { CallOptions, Transaction } from "./contract.ts";
 import type { Database } from "./database.ts";
 import { ExecCall } from "./exec/exec_call.ts";
 import type { ExecStatements } from "./exec/statements.ts";
+import { feedName } from "./feed_name.ts";
 import { STORAGE_LIMITS } from "./limits.ts";
 import { checkAlive, ReadContext } from "./read_context.ts";
 import { tableHandle } from "./table_handle.ts";
@@ -110,6 +111,7 @@ export class Attempt implements Transaction, HandleOwner {
       const { call, rules } = this.#options;
       state = new TableState(rules(table, call), this.reads, call.session.owner);
       this.#states.set(table.name, state);
+      call.reading?.table(table.name, feedName(call.session, table));
     }
     return state;
   }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Manifest, RouteDef } from "../../_internal/manifest.ts";
-import { parameterList, resultText } from "../emit/client.ts";
+import { isFollowed, parameterList, resultText } from "../emit/client.ts";
 import { reachableTypes } from "../emit/reachable.ts";
 import { typeText } from "../emit/type_text.ts";
 import { type DocComment, parseDocComment } from "./doc_comment.ts";
@@ -102,6 +102,7 @@ function conditions(route: RouteDef): string[] {
     ["writes", meta.readOnly ? "no, read-only" : `yes; ${conflicts(route)}`],
     ["deadline", milliseconds(meta.timeout)],
   ];
+  if (isFollowed(route)) rows.push(["live", code(`client.live(${name}, …)`)]);
   if (grants.length > 0) {
     rows.push(["grants", grants.map(([key, bits]) => code(`${key} ${bitsText(bits)}`)).join(", ")]);
   }

@@ -185,20 +185,26 @@ function errorTypes({ name, code, data, doc }: ErrorDef): string[] {
 /** `client.d.ts`: named types, one declaration per route, `api`, `client`. */
 export function clientTypes(manifest: Manifest): string {
   const lines = [HEADER, ""];
-  if (manifest.errors.length > 0) {
-    const names = "AppError as $AppError, type AppErrorOptions as $AppErrorOptions";
-    lines.push(`import { ${names} } from "@kontract/kontract/client";`, "");
+  const names = [
+    ...(manifest.errors.length > 0
+      ? ["AppError as $AppError", "type AppErrorOptions as $AppErrorOptions"]
+      : []),
+    ...(manifest.routes.some(isFollowed) ? ["type ReadOnlyFunction as $ReadOnlyFunction"] : []),
+  ];
+  if (names.length > 0) {
+    lines.push(`import { ${names.join(", ")} } from "@kontract/kontract/client";`, "");
   }
   for (const [name, shape] of Object.entries(manifest.types)) {
     lines.push(...namedType(name, shape), "");
   }
   for (const error of manifest.errors) lines.push(...errorTypes(error));
   for (const route of manifest.routes) {
+    const [parameters, result] = [parameterList(route), resultText(route.result)];
     lines.push(
       ...docText(route.doc),
-      `export declare function ${route.name}(${parameterList(route)}): ${
-        resultText(route.result)
-      };`,
+      isFollowed(route)
+        ? `export declare const ${route.name}: $ReadOnlyFunction<(${parameters}) => ${result}>;`
+        : `export declare function ${route.name}(${parameters}): ${result};`,
       "",
     );
   }
@@ -215,6 +221,12 @@ export function clientTypes(manifest: Manifest): string {
     "",
   );
   return lines.join("\n");
+}
+
+/** True where `client.live` takes the function. */
+export function isFollowed(route: RouteDef): boolean {
+  return route.meta.readOnly && route.result.kind !== "stream" &&
+    streamedParameters(route).length === 0;
 }
 
 /** Declaration of a named type. */

@@ -5,8 +5,11 @@
  * KontractError. A call is sent a second time only where the first certainly had no effect: the server
  * refused its token (`SESSION_EXPIRED`; for reads and auth also `UNAUTHORIZED` and `SESSION_REVOKED`).
  *
+ * One class, since all of it shares the line to the gateway, the session on it and what is kept of results.
+ *
  * @module
  */
+import { errorFrom } from "../../_internal/error_classes.ts";
 import { KontractError } from "../../_internal/errors.ts";
 import { createHttpTransport, createTransport } from "../../protocol/client.ts";
 import { decodeValue, encodeValue } from "../../protocol/codec/value.ts";
@@ -15,6 +18,7 @@ import type { SerialMemory, Transport } from "../../protocol/transport.ts";
 import { type ClientAuth, createAuth } from "./auth.ts";
 import type { SessionCarrier } from "./cookie_session.ts";
 import { bounded, type ErrorClasses, hasCode, toClientError } from "./failure.ts";
+import { type LiveListener, type LiveResult, liveValues, type ReadOnlyFunction } from "./live.ts";
 import type { ResultCache } from "./result_cache.ts";
 import type { ClientCallOptions, ClientRoute } from "./route.ts";
 import { changesOnly, ClientSession, type SessionState } from "./session.ts";
@@ -22,9 +26,11 @@ import { type ClientStorage, defaultStorage } from "./session_storage.ts";
 import { checkSettings, checkTimeout, type ClientSettings, originOf } from "./settings.ts";
 import {
   type ClientEvent,
+  deliver,
   followEvents,
   type SubscribeOptions,
   type Subscription,
+  type SubscriptionStatus,
 } from "./subscription.ts";
 
 /** What generated code makes a client from. */
@@ -80,6 +86,20 @@ export interface Client {
     options?: SubscribeOptions<T>,
   ): Subscription<T>;
   /**
+   * Follows the result of a `readOnly` function: it runs again after every commit to a table that it read, and a
+   * result that differs is the next value. By `for await`, or by `listen`.
+   *
+   * ```ts ignore
+   * for await (const todos of client.live(listTodos, { done: false })) render(todos);
+   * ```
+   *
+   * @throws {KontractError} `VALIDATION` for anything but a function of this client that only reads
+   */
+  live<A extends readonly unknown[], T>(
+    call: ReadOnlyFunction<(...args: A) => Promise<T>>,
+    ...args: A
+  ): LiveResult<T>;
+  /**
    * Changes settings; calls in flight are cancelled, subscriptions reconnect.
    *
    * @throws {KontractError} `CONFIG` for a setting that cannot be; nothing is changed
@@ -109,6 +129,11 @@ interface Line {
   readonly session: ClientSession;
 }
 
+interface HeldCall {
+  readonly route: ClientRoute;
+  readonly args: readonly unknown[];
+}
+
 /** Who listens to the session, and how it leaves the one it listens to now. */
 interface Hearer {
   readonly hear: (state: SessionState) => void;
@@ -127,6 +152,8 @@ class AppClient implements Client {
   #storage: ClientStorage | null = null;
   readonly #hearers = new Set<Hearer>();
   #callOptions: ClientCallOptions = {};
+  /** Takes the next call in place of sending it. */
+  #hold: ((route: ClientRoute, args: readonly unknown[]) => void) | null = null;
 
   constructor(options: ClientOptions) {
     checkSettings(options);
@@ -146,6 +173,7 @@ class AppClient implements Client {
     args: readonly unknown[],
     options: ClientCallOptions = this.#callOptions,
   ): Promise<unknown> {
+    if (this.#hold !== null) return this.#hold(this.#route(named), args);
     try {
       const route = this.#route(named);
       const plain = plainArguments(route, args);
@@ -217,8 +245,35 @@ class AppClient implements Client {
       (status) => options.onStatus?.(status),
     ) as AsyncGenerator<ClientEvent<T>, void, void>;
     const close = (): void => closed.abort();
-    if (options.onEvent !== undefined) void deliver(events, options);
+    if (options.onEvent !== undefined) {
+      void deliver(events, (event) => options.onEvent?.(event), options);
+    }
     return { close, [Symbol.asyncIterator]: () => events };
+  }
+
+  live<A extends readonly unknown[], T>(
+    call: ReadOnlyFunction<(...args: A) => Promise<T>>,
+    ...args: A
+  ): LiveResult<T> {
+    const followed = this.#begun(() => call(...args));
+    const closed = new AbortController();
+    const signals = [closed.signal, this.#ended.signal];
+    if (this.#callOptions.signal !== undefined) signals.push(this.#callOptions.signal);
+    let listener: LiveListener<T> | undefined;
+    const values = this.#liveValues(
+      followed,
+      AbortSignal.any(signals),
+      (status) => listener?.onStatus?.(status),
+    ) as AsyncGenerator<T, void, void>;
+    return {
+      listen(told) {
+        listener = told;
+        void deliver(values, (value) => told.onValue(value), told);
+        return this;
+      },
+      close: () => closed.abort(),
+      [Symbol.asyncIterator]: () => values,
+    };
   }
 
   configure(settings: ClientSettings): void {
@@ -345,11 +400,11 @@ class AppClient implements Client {
     }
   }
 
-  async *#elements(
-    route: Pick<ClientRoute, "op" | "readOnly" | "decodeResult">,
+  async *#elements<T>(
+    route: Pick<ClientRoute, "op" | "readOnly"> & { decodeResult(bytes: Uint8Array): T },
     payload: Uint8Array,
     options: CallOptions,
-  ): AsyncGenerator<unknown, void, void> {
+  ): AsyncGenerator<T, void, void> {
     const { signal, inputs, onProgress } = options;
     const first = await this.#authorized(route.readOnly, options, async (line, token) => {
       const elements = line.transport.stream(route.op, payload, {
@@ -371,6 +426,38 @@ class AppClient implements Client {
     }
   }
 
+  /** The call that `begin` begins, which is not sent. */
+  #begun(begin: () => unknown): HeldCall {
+    let held: HeldCall | undefined;
+    this.#hold = (route, args) => held = { route, args };
+    try {
+      begin();
+    } finally {
+      this.#hold = null;
+    }
+    if (held?.route.readOnly === true) return held;
+    throw errorFrom("VALIDATION", "'client.live' takes a function of this client that only reads.");
+  }
+
+  async *#liveValues(
+    { route, args }: HeldCall,
+    signal: AbortSignal,
+    onStatus: (status: SubscriptionStatus) => void,
+  ): AsyncGenerator<unknown, void, void> {
+    const plain = [...args];
+    await route.readFiles?.(plain);
+    yield* liveValues({
+      open: (end) => {
+        const request = { call: route.op, arguments: route.encodeArguments([...plain]) };
+        return this.#followed(request, (bytes) => bytes, end);
+      },
+      decode: (bytes) => route.decodeResult(bytes),
+      signal,
+      errors: this.#options.errors,
+      onStatus,
+    });
+  }
+
   async *#connect(
     source: string | (() => Promise<string>),
     filter: Readonly<Record<string, unknown>> | undefined,
@@ -382,10 +469,19 @@ class AppClient implements Client {
       ...(filter === undefined ? {} : { filter }),
       ...(resume === undefined ? {} : { resume }),
     };
-    const route = { op: SYSTEM_OPS.SUBSCRIBE, readOnly: true, decodeResult: decodeValue };
-    for await (const event of this.#elements(route, encodeValue(request), { signal })) {
+    yield* this.#followed(request, decodeValue, signal);
+  }
+
+  /** One connection of a subscription. What it tells makes kept results old. */
+  async *#followed<T>(
+    request: unknown,
+    decodeResult: (bytes: Uint8Array) => T,
+    signal: AbortSignal,
+  ): AsyncGenerator<T, void, void> {
+    const route = { op: SYSTEM_OPS.SUBSCRIBE, readOnly: true, decodeResult };
+    for await (const element of this.#elements(route, encodeValue(request), { signal })) {
       this.#options.results?.clear();
-      yield event;
+      yield element;
     }
   }
 
@@ -435,19 +531,6 @@ function inputsOf(
     const { encodeInput } = await import("./inputs.ts");
     yield* encodeInput(input, args[input.at]);
   });
-}
-
-async function deliver<T>(
-  events: AsyncGenerator<ClientEvent<T>, void, void>,
-  options: SubscribeOptions<T>,
-): Promise<void> {
-  try {
-    for await (const event of events) options.onEvent?.(event);
-  } catch (error) {
-    const failure = toClientError(error);
-    if (options.onError === undefined) throw failure;
-    options.onError(failure);
-  }
 }
 
 function refusesToken(error: unknown, repeatable: boolean): boolean {

@@ -45,6 +45,7 @@ export {
   type SessionMode,
 } from "./cookie_session.ts";
 export type { ClientError, ErrorClasses } from "./failure.ts";
+export type { LiveListener, LiveResult, ReadOnlyFunction } from "./live.ts";
 export { ResultCache } from "./result_cache.ts";
 export type { ClientCallOptions, ClientInput, ClientRoute } from "./route.ts";
 export type { SessionState } from "./session.ts";

@@ -9,8 +9,8 @@
  * @module
  */
 import { EVENT_TYPES, type EventType, type ServerEvent } from "../../events/event.ts";
-import { KontractError } from "../../_internal/errors.ts";
-import { type ClientError, hasCode, toClientError } from "./failure.ts";
+import { type ErrorCode, KontractError } from "../../_internal/errors.ts";
+import { type ClientError, type ErrorClasses, hasCode, toClientError } from "./failure.ts";
 
 /** A server event as the client hands it out: a row of type `T`, or a topic's message. */
 export interface ClientEvent<T = unknown> extends Omit<ServerEvent, "data"> {
@@ -51,7 +51,7 @@ export type Connect = (
 const MAX_PAUSE_MS = 30_000;
 
 /** Nothing but time or a new connection mends these. */
-const PASSING = [
+export const PASSING: readonly ErrorCode[] = [
   "NETWORK",
   "OUTCOME_UNKNOWN",
   "OVERLOADED",
@@ -60,8 +60,7 @@ const PASSING = [
   "RATE_LIMITED",
   "RAY_TICKET",
   "SESSION_EXPIRED",
-  "INTERNAL",
-] as const;
+];
 
 /** All events of a source until the signal is aborted (ends) or an error does not pass (throws). */
 export async function* followEvents(
@@ -71,22 +70,49 @@ export async function* followEvents(
 ): AsyncGenerator<ClientEvent, void, void> {
   const seen = new Seen();
   let resume: string | undefined;
+  const open = (): AsyncIterable<unknown> => connect(resume, signal);
+  const passing = [...PASSING, "INTERNAL" as const];
+  for await (const value of overConnections(open, { signal, onStatus, passing })) {
+    const event = parseEvent(value);
+    if (event.type === "ready") onStatus("live");
+    resume = event.id; // taken as dealt with: a consumer that throws ends the iteration anyway
+    if (seen.isFresh(event)) yield event;
+  }
+}
+
+/** Options of {@link overConnections}. */
+export interface ConnectionsOptions {
+  /** Aborting ends it, quietly. */
+  readonly signal: AbortSignal;
+  /** The app's own error classes. */
+  readonly errors?: ErrorClasses | undefined;
+  /** Codes of errors that a new connection may mend. */
+  readonly passing: readonly ErrorCode[];
+  /** Told when a connection comes and goes; who reads says when it is `live`. */
+  onStatus(status: SubscriptionStatus): void;
+}
+
+/**
+ * What connections give, one after another: a lost one, and one that ended by an error that passes, is followed by the
+ * next after a pause. Any other error is thrown.
+ */
+export async function* overConnections<T>(
+  open: () => AsyncIterable<T>,
+  { signal, errors, passing, onStatus }: ConnectionsOptions,
+): AsyncGenerator<T, void, void> {
   let failures = 0;
   try {
     while (!signal.aborted) {
       onStatus("connecting");
       const openedAt = Date.now();
       try {
-        for await (const value of connect(resume, signal)) {
+        for await (const value of open()) {
           if (signal.aborted) return;
-          const event = parseEvent(value);
-          if (event.type === "ready") onStatus("live");
-          resume = event.id; // taken as dealt with: a consumer that throws ends the iteration anyway
-          if (seen.isFresh(event)) yield event;
+          yield value;
         }
       } catch (error) {
         if (signal.aborted) return;
-        if (!hasCode(error, ...PASSING)) throw toClientError(error);
+        if (!hasCode(error, ...passing)) throw toClientError(error, errors);
       }
       failures = Date.now() - openedAt > 5000 ? 0 : failures + 1;
       if (!signal.aborted) {
@@ -96,6 +122,21 @@ export async function* followEvents(
     }
   } finally {
     onStatus("closed");
+  }
+}
+
+/** Tells each value, and the error where there is a listener for it. */
+export async function deliver<T>(
+  values: AsyncGenerator<T, void, void>,
+  tell: (value: T) => void,
+  told: Pick<SubscribeOptions, "onError">,
+): Promise<void> {
+  try {
+    for await (const value of values) tell(value);
+  } catch (error) {
+    const failure = toClientError(error);
+    if (told.onError === undefined) throw failure;
+    told.onError(failure);
   }
 }
 

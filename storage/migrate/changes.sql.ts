@@ -10,7 +10,8 @@
  * of its own for that; for others the statement is made in each call.
  *
  * A change is told from the follower's side: a row that begins to match a filter is an insert, one that
- * stops matching a delete; a change in fields the session may not read is none.
+ * stops matching a delete; a change in fields the session may not read is none. Who asks for no changes at all
+ * (`p_limit` 0) only hears in `more` whether there is any, whatever the filter and the fields.
  *
  * @module
  */
@@ -185,6 +186,11 @@ export const CHANGE_FUNCTIONS: readonly string[] = [
          execute format($q$ ${ANY_VERSIONS} $q$, s.ptr, case when s.owned then ' and u._owner = $4' else '' end)
            into ids, xids, ords, nows, befores using s0, s1, since, s.owner;
        end if;
+     end if;
+     if p_limit = 0 then
+       more := ids is not null;
+       place := inc || '|' || s1::text;
+       return;
      end if;
      if ids is not null then
        hidden := ${HIDDEN};

@@ -39,6 +39,11 @@ interface Session {
   expired: boolean;
 }
 
+interface Followed {
+  readonly call: number;
+  readonly arguments: Uint8Array;
+}
+
 /** One gateway with its sessions. */
 export class TestServer {
   readonly topics = new TopicHub();
@@ -126,6 +131,11 @@ export class TestServer {
       }
       const session = this.#session(call.token);
       if (call.op === SYSTEM_OPS.SUBSCRIBE) {
+        const { call: op, arguments: payload } = decodeValue(call.payload) as Partial<Followed>;
+        // A handler that gives a stream stands for a function that is followed.
+        if (op !== undefined && payload !== undefined) {
+          return await this.#dispatch({ ...call, op, payload });
+        }
         return { kind: "stream", elements: this.#subscribe(call, session.owner) };
       }
       const handler = this.handlers.get(call.op);

@@ -1,0 +1,130 @@
+/**
+ * The loop behind one live query: a function's result, and again whenever that has changed.
+ *
+ * - **No gap.** What is looked for after a run are changes after the snapshot that the run itself read, so none can
+ *   fall between reading and following. A wake is armed before the look; polling bounds the delay of writers that
+ *   wake nobody.
+ * - **Never backwards.** Runs follow one another and each takes its own snapshot, so a later value is of a later
+ *   state. A value that is the last one again, byte for byte, is not given.
+ * - **No queue.** Nothing runs before the reader asks, and runs keep a distance: what changes meanwhile is one
+ *   change.
+ * - **No work without a change.** A look is one statement for each table that was read; the function runs only where
+ *   one of them says so.
+ *
+ * Pure apart from the function, the look and the wake, which come in as parameters.
+ *
+ * @module
+ */
+import type { ReadObserver } from "../storage/contract.ts";
+
+/** What a live query is made from. */
+export interface LiveQueryOptions {
+  /** One run of the function: its result in bytes. Tells what it reads. */
+  run(reading: ReadObserver): Promise<Uint8Array>;
+  /** Up to which position a table is as it was after `position`, or null where it has changed. */
+  unchanged(table: string, position: string): Promise<string | null>;
+  /** Asked in place of tables where none was read. Rejects where the session has ended. */
+  checkAlive(): Promise<void>;
+  /** Resolves at the next change of a feed, or after `timeoutMs`; never rejects. */
+  next(feed: string, timeoutMs: number, signal: AbortSignal): Promise<void>;
+  /** Ends it quietly. */
+  readonly signal: AbortSignal;
+  /** Longest wait for a wake, in milliseconds; 2,000 where not said. */
+  readonly pollMs?: number;
+  now(): number;
+}
+
+/** Milliseconds from one run to the next at least: a burst of changes is no burst of runs. */
+export const RUN_DISTANCE_MS = 100;
+
+const POLL_MS = 2_000;
+
+/**
+ * Values of one live query, until the signal is aborted.
+ *
+ * @throws whatever a run or a look throws
+ */
+export async function* liveValues(
+  options: LiveQueryOptions,
+): AsyncGenerator<Uint8Array, void, void> {
+  const { signal, now, pollMs = POLL_MS } = options;
+  let reads: ReadSet | null = null;
+  let last: Uint8Array | null = null;
+  let ranAt = -Infinity;
+  while (!signal.aborted) {
+    const armed = new AbortController();
+    const end = AbortSignal.any([signal, armed.signal]);
+    const followed: readonly string[] = reads === null ? [] : [...reads.feeds.values()];
+    const woken = followed.length === 0
+      ? pause(pollMs, end)
+      : Promise.race(followed.map((feed) => options.next(feed, pollMs, end)));
+    try {
+      if (reads === null || await isStale(options, reads)) {
+        await pause(ranAt + RUN_DISTANCE_MS - now(), signal);
+        if (signal.aborted) return;
+        ranAt = now();
+        reads = new ReadSet();
+        const value = await options.run(reads);
+        if (last === null || !sameBytes(last, value)) {
+          last = value;
+          yield value;
+        }
+        // A table that nobody listened to is looked at once more, with its wake armed.
+        if ([...reads.feeds.values()].some((feed) => !followed.includes(feed))) continue;
+      }
+      await woken;
+    } finally {
+      armed.abort(); // the wakes must not outlive the turn they were armed for
+    }
+  }
+}
+
+/** What one run has read: tables with their feeds, and its snapshots: its own, and those of its transactions. */
+class ReadSet implements ReadObserver {
+  readonly feeds = new Map<string, string>();
+  positions: readonly string[] = [];
+
+  table(name: string, feed: string): void {
+    this.feeds.set(name, feed);
+  }
+
+  snapshot(position: string): void {
+    this.positions = [...this.positions, position];
+  }
+}
+
+/** Looks at each table; where none has changed, the set stands where the first look was. */
+async function isStale(options: LiveQueryOptions, reads: ReadSet): Promise<boolean> {
+  if (reads.feeds.size === 0 || reads.positions.length === 0) {
+    await options.checkAlive();
+    return false;
+  }
+  let first: string | null = null;
+  for (const table of reads.feeds.keys()) {
+    for (const position of reads.positions) {
+      const reached = await options.unchanged(table, position);
+      if (reached === null) return true;
+      first ??= reached;
+    }
+  }
+  if (first !== null) reads.positions = [first];
+  return false;
+}
+
+/** True where both hold the same. */
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (ms <= 0 || signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+  });
+}
