@@ -101,33 +101,27 @@ function showCaller(who: Caller): void {
 
 /* ---------- rooms ---------- */
 
+/** The list as the server has it: what `listRooms` gives, and again whenever that has changed. */
 function followRooms(signal: AbortSignal): void {
-  client.subscribe<Room>("rooms", {
-    signal,
-    onEvent(event) {
-      if (isNew(event.type, event.data)) void loadRooms();
-      else if (isRow(event.type, event.data)) {
-        rooms.put(event.data);
-        if (rooms.current === null) enterNamed();
-        else if (rooms.current.id === event.data.id) showRoom(event.data);
-      }
+  let first = true;
+  client.with({ signal }, () => client.live(listRooms)).listen({
+    onValue(list) {
+      rooms.replace(list);
+      if (first || roomOfAddress()?.id !== rooms.current?.id) enterNamed();
+      else showRoom(rooms.current);
+      first = false;
     },
     onError: stopped,
   });
 }
 
-async function loadRooms(): Promise<void> {
-  try {
-    rooms.replace(await listRooms());
-    enterNamed();
-  } catch (problem) {
-    stopped(problem);
-  }
+function roomOfAddress(): Room | null {
+  return rooms.named(decodeURIComponent(location.hash.slice(1)));
 }
 
 /** Enters the room that the address names. */
 function enterNamed(): void {
-  const room = rooms.named(decodeURIComponent(location.hash.slice(1)));
+  const room = roomOfAddress();
   rooms.select(room);
   showRoom(room);
   people.enter(room?.id ?? null, caller?.owner ?? "");
