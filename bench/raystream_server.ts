@@ -41,7 +41,8 @@ function plainSocket(request: Request): Response {
   const answer = (id: number, result: unknown): void => socket.send(JSON.stringify({ id, result }));
   socket.onmessage = ({ data }) => {
     if (typeof data === "string") {
-      const { id, args, messages, sealed } = JSON.parse(data);
+      const { id, args, bytes, messages, sealed } = JSON.parse(data);
+      if (bytes !== undefined) return answer(id, Uint8Array.fromBase64(bytes).length);
       if (messages === undefined) return answer(id, args as Page);
       upload = { id, left: messages, length: 0, pieces: sealed ? new PieceOpener() : null };
     } else if (upload !== undefined) {
@@ -65,6 +66,10 @@ function sealedSocket(request: Request): Response {
 
 async function plain(request: Request, path: string): Promise<Response> {
   if (path === "/json") return Response.json(await request.json() as Page);
+  if (path === "/base64") {
+    const { bytes } = await request.json();
+    return Response.json(Uint8Array.fromBase64(bytes).length);
+  }
   if (path === "/pieces") {
     const opener = new PieceOpener();
     if (request.headers.has("content-length")) {
