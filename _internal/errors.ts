@@ -44,6 +44,7 @@ export type ErrorCode =
   | "REPLAY"
   | "SNAPSHOT_TOO_OLD"
   | "TOO_LARGE"
+  | "TOO_SLOW"
   | "RATE_LIMITED"
   | "CANCELLED"
   | "INTERNAL"
@@ -82,6 +83,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, CodeInfo>> = {
   UNIQUE_VIOLATION: code(409, "A row with this value exists already."),
   REPLAY: code(409, "This request was already applied."),
   SNAPSHOT_TOO_OLD: code(409, "The snapshot is too old to read from.", true),
+  TOO_SLOW: code(408, "The body came too slowly."),
   TOO_LARGE: code(413, "The value is larger than the limit."),
   RATE_LIMITED: code(429, "Too many requests.", true),
   CANCELLED: code(499, "The call was cancelled."),

@@ -171,6 +171,7 @@ export class PostError extends Error {
 }
 
 function statusError(status: number): KontractError {
+  if (status === 408) return new KontractError("TOO_SLOW");
   if (status === 413) return new KontractError("TOO_LARGE");
   if (status === 429) return new KontractError("RATE_LIMITED");
   if (status === 503) return new KontractError("OVERLOADED");

@@ -41,6 +41,14 @@ export const MAX_ERROR = 64 << 10;
 
 const LENGTH = 16;
 
+/**
+ * Bytes of one HTTP body, but for one that goes on. Frames and prefix cost less than 64 KiB on top of what they
+ * carry, whatever the batch.
+ */
+export function bodyLimit({ message }: RayLimits): number {
+  return message + (64 << 10);
+}
+
 /** The payload of handshake message 2: message u32 ‖ streams u16 ‖ subscriptions u16 ‖ reassembly u32 ‖ 0⁴. */
 export function encodeLimits(limits: RayLimits): Bytes {
   const out = new Uint8Array(LENGTH);

@@ -38,6 +38,7 @@ import { encodePrefix, MESSAGE_KIND, readPrefix, SALT_LENGTH } from "./message_k
 import { KEY_SET_PATH, RAY_PATH } from "./paths.ts";
 import { FIRST_APP_OP, SYSTEM_OPS } from "./rpc.ts";
 import { FRAME_OVERHEAD, MAX_FRAGMENT } from "./sealed_frame.ts";
+import { BODY_PACE } from "./request_body.ts";
 import { RAY_CONTENT_TYPE } from "./server.ts";
 import { encodeGrant } from "./session_grant.ts";
 import { ControlOp, INITIAL_CREDIT } from "./socket_control.ts";
@@ -137,7 +138,7 @@ Deno.test("the page's limits are the code's, default and greatest, and are refus
   const others = rows.filter(([, , greatest]) => greatest === "");
   assert.deepEqual(
     Object.fromEntries(others.map(([name, value]) => [name, bytesOf(value!)])),
-    { INIT: MAX_INIT, "session token": MAX_TOKEN, error: MAX_ERROR },
+    { INIT: MAX_INIT, "session token": MAX_TOKEN, error: MAX_ERROR, pace: BODY_PACE.bytes },
   );
   const announced = viewOf(
     encodeLimits({ message: 1, streams: 2, subscriptions: 3, reassembly: 4 }),
@@ -203,6 +204,9 @@ Deno.test("what the page says in sentences about bytes and numbers is what the c
     `info = "${KEY_LABELS.serverKey}" ‖ 00, 32`,
     `info = "${KEY_LABELS.ticket}" ‖ 00 ‖ epoch u32`,
     `\`epoch = floor(now / ${EPOCH_MS / 3_600_000} h)\``,
+    `Of a body, ${number(BODY_PACE.bytes)} bytes or its end must come in every ${
+      BODY_PACE.milliseconds / 1000
+    } seconds`,
     `Ops below ${number(FIRST_APP_OP)} are Kontract's own`,
   ];
   for (const sentence of sentences) assert.ok(prose.includes(sentence), sentence);

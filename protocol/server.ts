@@ -3,7 +3,7 @@
  * kept between them; over WebSocket a session lives as long as its socket (`socket_session.ts`).
  *
  * Whatever fails before a body is authentic gets one and the same answer: status 400 and 16 fixed bytes.
- * (413 and 429 depend on nothing but length and address.) Whatever fails after it is an RPC_ERROR inside
+ * (408, 413 and 429 depend on nothing but time, length and address.) Whatever fails after it is an RPC_ERROR inside
  * the channel. This layer checks no rights: the dispatcher does, for every call.
  *
  * @module
@@ -14,11 +14,11 @@ import type { CryptoProvider } from "./crypto/provider.ts";
 import { loadProvider } from "./crypto/select.ts";
 import { FrameType, outerFailure } from "./frames.ts";
 import { RayTransport } from "./hello.ts";
-import { MAX_INIT, type RayLimits, resolveLimits } from "./limits.ts";
+import { bodyLimit, MAX_INIT, type RayLimits, resolveLimits } from "./limits.ts";
 import { responseKey, SALT_LENGTH } from "./message_keys.ts";
 import { MessageSealer } from "./message_state.ts";
 import { PeerWatch } from "./peer_watch.ts";
-import { endingWith, readStart } from "./read_body.ts";
+import { BODY_PACE, type BodyPace, endingWith, readStart } from "./request_body.ts";
 import { type Dispatch, SYSTEM_OPS } from "./rpc.ts";
 import { grantSession, respond } from "./server_handshake.ts";
 import { deriveServerKeys, type ServerKeys } from "./server_keys.ts";
@@ -40,6 +40,8 @@ export interface RaystreamServerOptions {
   readonly epochs: EpochStore;
   readonly clock: TicketClock;
   readonly limits?: Partial<RayLimits>;
+  /** How fast bodies must come; {@link BODY_PACE} where missing. */
+  readonly pace?: BodyPace;
   /** The platform's best by default. */
   readonly provider?: CryptoProvider;
   /** Tickets from before this number are refused. */
@@ -141,8 +143,9 @@ class HttpServer implements RaystreamServer {
     if (request.method !== "POST") throw new KontractError("METHOD_NOT_ALLOWED");
     const type = request.headers.get("content-type");
     if (type !== RAY_CONTENT_TYPE) throw new KontractError("BAD_REQUEST");
-    // Frames and prefix cost less than 64 KiB on top of what they carry, whatever the batch.
-    const body = await readStart(request, this.#limits.message + (64 << 10));
+    const { message: start } = this.#limits;
+    const { pace = BODY_PACE } = this.#options;
+    const body = await readStart(request, { limit: bodyLimit(this.#limits), start, pace });
     try {
       const ready = await this.#load();
       const { bytes } = body;
@@ -154,7 +157,7 @@ class HttpServer implements RaystreamServer {
     } catch (error) {
       if (body.rest === null) throw error;
       this.#options.onFailure?.(error);
-      return whole(failure(error), body.rest);
+      return whole(failure(error), body.rest.letGo());
     }
   }
 
@@ -178,10 +181,12 @@ class HttpServer implements RaystreamServer {
     const unwatch = this.#peers.add(request, () => abort.abort());
     const { lane, token } = opened;
     const { signal } = abort;
+    signal.addEventListener("abort", () => {
+      for (const { inputs } of opened.calls) inputs.leave();
+    }, { once: true });
     let subscriptions = 0;
     const running = opened.calls.map((call): RunningCall => {
       const { stream, op, payload, reqno, inputs } = call;
-      signal.addEventListener("abort", () => inputs.leave(), { once: true });
       const input = (argument: number) => inputs.read(argument, signal);
       const tooMany = op === SYSTEM_OPS.SUBSCRIBE && ++subscriptions > this.#limits.subscriptions;
       const reply = tooMany
@@ -239,11 +244,13 @@ function answer(status: number, body: BodyInit): Response {
   });
 }
 
-// Only what depends on length, address or load may differ from 400.
+// Only what depends on time, length, address or load may differ from 400.
 function failure(error: unknown): Response {
   const code = error instanceof KontractError ? error.code : "INTERNAL";
   const status = code === "METHOD_NOT_ALLOWED"
     ? 405
+    : code === "TOO_SLOW"
+    ? 408
     : code === "TOO_LARGE"
     ? 413
     : code === "RATE_LIMITED"

@@ -13,10 +13,10 @@ import { BodyOpener } from "./body_opener.ts";
 import { type Bytes, toBase64Url } from "./bytes.ts";
 import type { Symmetric } from "./crypto/provider.ts";
 import { FrameType } from "./frames.ts";
-import { MAX_TOKEN, type RayLimits } from "./limits.ts";
+import { bodyLimit, MAX_TOKEN, type RayLimits } from "./limits.ts";
 import { readPrefix, requestKey, requestNumber } from "./message_keys.ts";
 import type { RayMessage } from "./message_state.ts";
-import type { BodyStart } from "./read_body.ts";
+import type { BodyStart, PacedReader } from "./request_body.ts";
 import { SYSTEM_OPS } from "./rpc.ts";
 import type { TicketBox } from "./tickets.ts";
 
@@ -45,7 +45,7 @@ export async function openRequest(
   crypto: Symmetric,
   tickets: TicketBox,
   limits: RayLimits,
-  { bytes, rest }: BodyStart,
+  { bytes, rest: more }: BodyStart,
 ): Promise<OpenedRequest> {
   const { prefix, length } = readPrefix(bytes);
   const ticket = await tickets.open(prefix.ticket);
@@ -53,18 +53,46 @@ export async function openRequest(
   const prefixHash = crypto.sha256(bytes.subarray(0, length));
   const opener = new BodyOpener(crypto, requestKey(crypto, ticket.rms, prefixHash), limits);
   const messages = opener.push(bytes.subarray(length));
+  const rest = more && await readOn(more, bytes.length, { opener, messages, limits });
   const [first, ...others] = messages;
   const token = first?.stream === 0 ? readToken(first) : null;
   const calls = openCalls(first?.stream === 0 ? others : messages, prefix.reqno);
   if (calls.length === 0 || calls.length > limits.streams) throw new KontractError("RAY_PROTOCOL");
   if (rest === null) {
     opener.finish();
-    if (sizeOf(messages) > limits.message + MAX_TOKEN) throw new KontractError("TOO_LARGE");
+    const large = calls.length > 1 && sizeOf(messages) > limits.message + MAX_TOKEN;
+    if (large) throw new KontractError("TOO_LARGE");
     if (calls.some(({ inputs }) => inputs.unfinished)) throw new KontractError("RAY_PROTOCOL");
   } else if (calls.length > 1 || opener.ended) {
     throw new KontractError("TOO_LARGE");
-  } else calls[0]!.inputs.readOn({ reader: rest, opener, most: limits.reassembly });
+  } else calls[0]!.inputs.readOn({ reader: rest.letGo(), opener, most: limits.reassembly });
   return { token, lane: toBase64Url(prefix.lane), calls, rms: ticket.rms, prefixHash };
+}
+
+interface Opening {
+  readonly opener: BodyOpener;
+  readonly messages: RayMessage[];
+  readonly limits: RayLimits;
+}
+
+/**
+ * Reads a body on to its end, or until elements of its first call have come: the function may take the others
+ * as they come. Null at the end.
+ */
+async function readOn(
+  rest: PacedReader,
+  length: number,
+  { opener, messages, limits }: Opening,
+): Promise<PacedReader | null> {
+  for (let read = length; read <= bodyLimit(limits);) {
+    const last = messages.at(-1);
+    if (!opener.ended && last?.stream === 1 && last.type !== FrameType.RPC_CALL) break;
+    const { done, value } = await rest.read();
+    if (done) return null;
+    messages.push(...opener.push(value));
+    read += value.length;
+  }
+  return rest;
 }
 
 /** Calls in order, each followed by the elements and ends of its streamed arguments. */

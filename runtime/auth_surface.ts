@@ -54,7 +54,9 @@ export async function answerAuth(
   }
   const asked = wantsCookies(services, request);
   const cookies = cookieTokens(services, request);
-  const argument = request.method === "GET" ? undefined : await readJson(request, MAX_AUTH_BODY);
+  const argument = request.method === "GET"
+    ? undefined
+    : await readJson(request, MAX_AUTH_BODY, services.bodyPace);
   const token = bearerToken(shownToken(request.headers));
   const bearer = await optionalCaller(services, request, token, name);
   if (asked || cookies !== null) {

@@ -33,6 +33,7 @@ import type {
   SocketSession,
 } from "../protocol/mod.ts";
 import { KEY_SET_PATH, RAY_PATH } from "../protocol/paths.ts";
+import { BODY_PACE, type BodyPace } from "../protocol/request_body.ts";
 import { isGatewayPath, wantsPage } from "./app_paths.ts";
 import { PeerWatch } from "../protocol/peer_watch.ts";
 import type { StorageEngine } from "../storage/contract.ts";
@@ -67,6 +68,8 @@ export interface GatewayOptions {
   readonly origins?: OriginList;
   /** Bytes of a JSON body; 1 MiB where missing. */
   readonly maxBody?: number;
+  /** How fast bodies must come: 64 KiB, or the end, in every 30 seconds where missing. */
+  readonly bodyPace?: BodyPace;
   /** Limits of raystream. */
   readonly limits?: Partial<RayLimits>;
   /** False switches `/rpc` off: calls come through raystream, and where `http` gives an address. */
@@ -340,12 +343,13 @@ function createServices(app: AppDefinition, ports: Ports, options: GatewayOption
     streams,
     grants,
     sealer: createResumeSealer(secrets),
-    ray: lazySealed(app, ports, addresses, resolveLimits(options.limits)),
+    ray: lazySealed(app, ports, addresses, options),
     peers: new PeerWatch(),
     addresses,
     maintenance: new Maintenance({ ...ports, sessions, auth }),
     origins: options.origins ?? [],
     maxBody: options.maxBody ?? MAX_JSON,
+    bodyPace: options.bodyPace ?? BODY_PACE,
     http: options.http ?? {},
     tenants: gate,
     tenantAdmin: tenantsAdmin,
@@ -384,9 +388,11 @@ function lazySealed(
   app: AppDefinition,
   ports: Ports,
   addresses: WeakMap<Request, string>,
-  limits: RayLimits,
+  options: GatewayOptions,
 ): Lazy<Sealed> {
   const { secrets, epochs, clock, log } = ports;
+  const limits = resolveLimits(options.limits);
+  const { bodyPace: pace = BODY_PACE } = options;
   return new Lazy(async () => {
     const [{ createRaystreamServer }, { rayDispatch }] = await Promise.all([
       import("../protocol/server.ts"),
@@ -400,6 +406,7 @@ function lazySealed(
         epochs,
         clock,
         limits,
+        pace,
         admit: (request) => admit(ports, addresses.get(request) ?? "unknown"),
         // Anybody can send noise: what is refused by rule is one short line, without a stack.
         onFailure: (error) =>

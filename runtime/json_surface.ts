@@ -35,7 +35,7 @@ export async function answerRpc(
   }
   const route = services.routes.named(name);
   const principal = await routeCaller(services, incoming, route);
-  const content = await readBytes(request, services.maxBody);
+  const content = await readBytes(request, services.maxBody, services.bodyPace);
   const args = argumentList(content.length === 0 ? [] : parseJson(content));
   return await answerJson(services, incoming, {
     route,

@@ -72,7 +72,9 @@ async function answerRoute(
   const { http } = route;
   if (http === undefined) throw methodNotAllowed([]);
   const principal = await routeCaller(services, incoming, route);
-  const body = readsBody(http) ? await readBytes(request, services.maxBody) : new Uint8Array(0);
+  const body = readsBody(http)
+    ? await readBytes(request, services.maxBody, services.bodyPace)
+    : new Uint8Array(0);
   const lenient = services.http.unknown === "ignore";
   const type = request.headers.get("content-type") ?? "";
   const args = restArguments(http, path, url.searchParams, body, { lenient, type });

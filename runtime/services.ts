@@ -8,6 +8,7 @@ import type { KontractAuth } from "../auth/service.ts";
 import type { ResumeSealer } from "../events/mod.ts";
 import type { Lazy } from "../_internal/lazy.ts";
 import type { Dispatch, PeerWatch, RaystreamServer } from "../protocol/mod.ts";
+import type { BodyPace } from "../protocol/request_body.ts";
 import type { StorageEngine } from "../storage/contract.ts";
 import type { AppDefinition } from "./app.ts";
 import type { CallRunner } from "./call_runner.ts";
@@ -46,6 +47,8 @@ export interface Services {
   readonly origins: OriginList;
   /** Bytes of a JSON body. */
   readonly maxBody: number;
+  /** How fast bodies must come. */
+  readonly bodyPace: BodyPace;
   /** What the app chose for plain HTTP. */
   readonly http: HttpOptions;
   readonly tenants: TenantGate;

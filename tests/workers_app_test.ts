@@ -242,6 +242,38 @@ Deno.test("an app in workerd", options, async (t) => {
       }
     });
 
+    await step("who drips a body is told so, and its connection ends", async () => {
+      const { hostname, port, host } = new URL(workerd.url);
+      const drip = async (path: string, length: string): Promise<void> => {
+        const visitor = await Deno.connect({ hostname, port: Number(port) });
+        const type = path === "/raystream" ? "application/raystream" : "application/json";
+        const lines = [`POST ${path} HTTP/1.1`, `host: ${host}`, `content-type: ${type}`, length];
+        const send = (text: string): Promise<unknown> =>
+          visitor.write(new TextEncoder().encode(text));
+        await send([...lines, "", ""].join("\r\n"));
+        const drop = length.startsWith("content") ? " " : "1\r\n \r\n";
+        const dripping = setInterval(() => send(drop).catch(() => {}), 50);
+        let text = "";
+        try {
+          for await (const chunk of visitor.readable) text += new TextDecoder().decode(chunk);
+        } catch (error) {
+          if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
+        }
+        clearInterval(dripping);
+        assert.match(text, /^HTTP\/1.1 408 /);
+      };
+      const lengths = [
+        "content-length: 10000",
+        "content-length: 90000",
+        "transfer-encoding: chunked",
+      ];
+      await Promise.all([
+        ...lengths.map((length) => drip("/raystream", length)),
+        drip("/auth/anonymous", lengths[0]!),
+        drip("/auth/anonymous", lengths[2]!),
+      ]);
+    });
+
     await step("cookies carry a session through the Worker", async () => {
       const { origin } = new URL(workerd.url);
       const own = { "sec-fetch-site": "same-origin", origin };

@@ -36,6 +36,7 @@ import { serveStatic } from "./static_files.ts";
 import { hushSignalNotice } from "./signal_notice.ts";
 import { addressOf, askedUpgrade } from "./address.ts";
 import { upgrade } from "./socket.ts";
+import { breakOff } from "./slow_sender.ts";
 
 export type { AppDefinition, RouteCode, RouteEntry, RouteInput, RouteModule } from "../app.ts";
 export type { GatewayOptions } from "../gateway.ts";
@@ -52,6 +53,7 @@ export type * from "../../auth/store.ts";
 export type { TenantActor, TenantInfo } from "../../storage/tenants.ts";
 export type { TenantAdmin } from "../env_tenants.ts";
 export type { RayLimits } from "../../protocol/mod.ts";
+export type { BodyPace } from "../../protocol/request_body.ts";
 export type * from "../../_internal/manifest.ts";
 export type * from "../../_internal/shape.ts";
 export type { LogSink } from "../log.ts";
@@ -153,7 +155,8 @@ export function createServer(app: AppDefinition, options: ServerOptions = {}): K
         const file = await serveStatic(folder, request);
         if (file !== null) return file;
       }
-      return await gateway.fetch(request, { address: addressOf(request, info, hops) });
+      const from = { address: addressOf(request, info, hops) };
+      return breakOff(request, await gateway.fetch(request, from));
     },
   };
 }

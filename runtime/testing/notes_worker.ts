@@ -8,5 +8,8 @@ import { NOTES_APP } from "./notes_app.ts";
 
 export { ChangeHubDO, DbPoolDO, KvcDO, SessionDO } from "../workers/mod.ts";
 
-const worker: KontractWorker = createWorker(NOTES_APP);
+const worker: KontractWorker = createWorker(NOTES_APP, {
+  // Tests wait for it to pass.
+  bodyPace: { bytes: 65_536, milliseconds: 5000 },
+});
 export default worker;

@@ -4,7 +4,7 @@
  * @module
  */
 import { KontractError } from "../../_internal/errors.ts";
-import { endingWith } from "../../protocol/read_body.ts";
+import { endingWith } from "../../protocol/request_body.ts";
 import type { AppDefinition } from "../app.ts";
 import { createGateway, type Gateway, type GatewayOptions, isSocketUpgrade } from "../gateway.ts";
 import { createLog } from "../log.ts";

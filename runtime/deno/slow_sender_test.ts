@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { outerFailure } from "../../protocol/frames.ts";
+import { NOTES_APP } from "../testing/notes_app.ts";
+import { createServer } from "./mod.ts";
+
+const SEALED = String.fromCharCode(...outerFailure());
+
+for (
+  const { path, type, answer } of [
+    { path: "/raystream", type: "application/raystream", answer: SEALED },
+    { path: "/auth/anonymous", type: "application/json", answer: '"code":"TOO_SLOW"' },
+  ]
+) {
+  Deno.test(`who drips a body to ${path} is answered, and its connection ends with what it sends next`, async () => {
+    const settings: Record<string, string> = {
+      DATABASE_URL: "postgres://gateway:pw@127.0.0.1:1/none",
+      KONTRACT_SECRET: new Uint8Array(32).fill(7).toBase64({ alphabet: "base64url" }),
+    };
+    const server = createServer(NOTES_APP, {
+      env: (name) => settings[name],
+      public: null,
+      logSink: () => {},
+      bodyPace: { bytes: 8000, milliseconds: 200 },
+    });
+    const host = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      (request, info) => server.fetch(request, info),
+    );
+    try {
+      for (const framing of ["Content-Length: 10000", "Transfer-Encoding: chunked"]) {
+        using visitor = await Deno.connect({ hostname: "127.0.0.1", port: host.addr.port });
+        const send = (text: string): Promise<unknown> =>
+          visitor.write(new TextEncoder().encode(text));
+        const head = [`POST ${path} HTTP/1.1`, "Host: app.test", `Content-Type: ${type}`, framing];
+        await send([...head, "", ""].join("\r\n"));
+        // Goes on until the connection is gone.
+        const drop = framing.startsWith("Content") ? " " : "1\r\n \r\n";
+        const dripping = setInterval(() => send(drop).catch(() => {}), 20);
+        let text = "";
+        try {
+          for await (const chunk of visitor.readable) {
+            text += new TextDecoder("latin1").decode(chunk);
+          }
+        } catch (error) {
+          if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
+        }
+        clearInterval(dripping);
+        assert.match(text, /^HTTP\/1\.1 408 /);
+        assert.ok(text.includes(answer), text);
+      }
+    } finally {
+      await host.shutdown();
+      await server.close();
+    }
+  });
+}
