@@ -97,6 +97,8 @@ export interface AuthParts {
   audit(event: Omit<AuditEvent, "at">): void;
   /** Hands a message over in the background; the caller never waits for it. */
   send(mail: Omit<AuthMail, "appName">): void;
+  /** Has the host wait for work that must come to its end, whoever asked for it may have gone. */
+  keep(work: Promise<unknown>): void;
 }
 
 const DAY = 86_400_000;
@@ -153,6 +155,7 @@ export function resolveAuthOptions(options: AuthOptions): AuthParts {
       const work = Promise.resolve().then(() => mail.send({ ...message, appName })).catch(failed);
       options.background?.(work);
     },
+    keep: (work) => options.background?.(work.catch(() => {})),
   };
 }
 

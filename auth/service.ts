@@ -73,6 +73,9 @@ export function sessionTokensOf(answer: unknown): SessionTokens | null {
   return { access, refresh: next, expiresAt, owner, anonymous: anon };
 }
 
+/** Auth functions that change nothing. */
+const READS: ReadonlySet<AuthFunction> = new Set(["me", "sessions"]);
+
 class Service implements KontractAuth {
   readonly #parts: AuthParts;
 
@@ -109,7 +112,8 @@ class Service implements KontractAuth {
     if (principal !== null && principal.tenant !== tenant) throw new KontractError("UNAUTHORIZED");
     try {
       const { FLOWS } = await import("./flows.ts");
-      return await FLOWS[name](this.#parts, argument, context);
+      const work = FLOWS[name](this.#parts, argument, context);
+      return READS.has(name) ? await work : await this.#toItsEnd(work);
     } catch (error) {
       if (!(error instanceof KontractError)) {
         throw new KontractError("INTERNAL", undefined, { cause: error });
@@ -127,7 +131,8 @@ class Service implements KontractAuth {
     groups: readonly string[],
     actor?: AuthActor,
   ): Promise<readonly string[]> {
-    return await (await admin()).setGroups(this.#parts, tenant, owner, groups, actor);
+    const { setGroups } = await admin();
+    return await this.#toItsEnd(setGroups(this.#parts, tenant, owner, groups, actor));
   }
 
   async groupsOf(tenant: string, owner: string, actor?: AuthActor): Promise<readonly string[]> {
@@ -148,11 +153,21 @@ class Service implements KontractAuth {
     address: string,
   ): Promise<SessionTokens> {
     const { changeCredentials } = await import("./change_credentials.ts");
-    return await changeCredentials(this.#parts, principal, change, address);
+    return await this.#toItsEnd(changeCredentials(this.#parts, principal, change, address));
   }
 
   async endSessions(tenant: string, owner: string, actor?: AuthActor): Promise<number> {
-    return await (await admin()).endSessions(this.#parts, tenant, owner, actor);
+    const { endSessions } = await admin();
+    return await this.#toItsEnd(endSessions(this.#parts, tenant, owner, actor));
+  }
+
+  /**
+   * What changes something ends sessions behind its commit. Workers stop the request of a visitor who leaves: without
+   * this a new password could stand beside sessions that it was to end.
+   */
+  #toItsEnd<T>(work: Promise<T>): Promise<T> {
+    this.#parts.keep(work);
+    return work;
   }
 
   async sweep(tenant: string, from: number, to: number): Promise<number> {

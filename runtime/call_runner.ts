@@ -149,7 +149,7 @@ export class CallRunner {
       started.resolve();
       for await (const element of elements) {
         bounds.check();
-        await this.#parts.sessions.trusted(call.principal, TRUST_MS);
+        await this.#enter(call, TRUST_MS);
         await call.code.readFiles?.(element);
         await writer.write(encoded(call, element, context));
       }
@@ -193,9 +193,12 @@ export class CallRunner {
    * The caller's session, checked as far as storage will not do it: a group before anything runs, since a
    * function may act elsewhere before it reaches a table; the session itself now and then.
    */
-  async #enter({ principal, route }: Call): Promise<StorageSession> {
+  async #enter(
+    { principal, route }: Call,
+    trustMs: number = route.meta.ugroup === null ? TRUST_MS : 0,
+  ): Promise<StorageSession> {
     const { ugroup } = route.meta;
-    const session = await this.#parts.sessions.trusted(principal, ugroup === null ? TRUST_MS : 0);
+    const session = await this.#parts.sessions.trusted(principal, trustMs);
     if (ugroup === null || session.ugroups.includes(ugroup)) return session;
     throw new KontractError("FORBIDDEN", `'${route.name}' is for the group '${ugroup}'.`);
   }

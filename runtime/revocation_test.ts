@@ -222,5 +222,26 @@ Deno.test("two gateways", async (t) => {
         assert.ok(code === null || code === "NOT_FOUND", `${name}: ${code}`);
       }
     });
+
+    await t.step("a stream for a group ends with who is in it", async () => {
+      const who = await visitor();
+      await setGroups(who, "admin", "staff");
+      const gate = crypto.randomUUID();
+      const response = await b.post("/rpc/adminTicks", [gate], who);
+      const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+      const next = async (): Promise<string> => {
+        while (!gates.has(gate)) await new Promise((resolve) => setTimeout(resolve, 1));
+        gates.get(gate)!();
+        gates.delete(gate);
+        return (await reader.read()).value ?? "";
+      };
+      assert.equal((await reader.read()).value, '{"element":1}\n');
+      await setGroups(who, "admin");
+      pass(TRUST_MS + 1);
+      assert.equal(await next(), '{"element":2}\n');
+      await setGroups(who, "staff");
+      pass(TRUST_MS + 1);
+      assert.match(await next(), /"code":"FORBIDDEN"/);
+    });
   });
 });

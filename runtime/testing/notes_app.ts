@@ -271,6 +271,12 @@ const SPECS: Readonly<Record<string, Spec>> = {
   grantNews: { meta: { readOnly: true }, types: [], body: () => env.events.grant("news") },
   gone: { types: [], body: () => HttpResp.noContent() },
   away: { types: [], body: () => HttpResp.redirect("/elsewhere") },
+  adminTicks: {
+    meta: { ugroup: "admin", readOnly: true, timeout: 300_000 },
+    types: ["string"],
+    stream: true,
+    body: ticks,
+  },
 };
 
 /** What a call left running came to. */
