@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { EMPTY, utf8 } from "./bytes.ts";
 import { createHttpTransport } from "./client.ts";
 import { outerFailure } from "./frames.ts";
-import { afterGivingUp, BODY_PACE, readStart } from "./request_body.ts";
+import { afterGivingUp, BODY_PACE, endingWith, readStart } from "./request_body.ts";
 import { RAY_CONTENT_TYPE } from "./server.ts";
 import { makeServer, serveGateway } from "./testing/gateway.ts";
 
@@ -190,4 +190,43 @@ Deno.test("a function that takes its time with a long upload is not cut off, nor
   const options = { token: null, mutation: true, inputs: [source()] };
   assert.deepEqual(await transport.call(1000, EMPTY, options), utf8("110020"));
   transport.close();
+});
+
+Deno.test("a body that nobody wants is dropped within bounds, from however many senders at once", async () => {
+  const most = 64 << 20;
+  const chunk = new Uint8Array(STEP);
+  const senders = Array.from({ length: 64 }, () => {
+    const sender = { sent: 0, left: false };
+    const body = new ReadableStream<Uint8Array>({
+      pull(controller): void {
+        controller.enqueue(chunk);
+        sender.sent += chunk.length;
+      },
+      cancel: () => void (sender.left = true),
+    });
+    return { sender, body };
+  });
+  const before = Deno.memoryUsage().rss;
+  await Promise.all(senders.map(async ({ sender, body }) => {
+    const answer = endingWith(new Blob([outerFailure()]).stream(), body.getReader());
+    assert.deepEqual(await new Response(answer).bytes(), outerFailure());
+    assert.ok(sender.left);
+    // One chunk goes beyond, and one is asked for ahead.
+    assert.ok(sender.sent > most && sender.sent <= most + 3 * STEP, `${sender.sent}`);
+  }));
+  assert.ok(Deno.memoryUsage().rss - before < most, "what is dropped is not held");
+});
+
+Deno.test("who neither ends a body that nobody wants nor sends on is left after ten seconds", async () => {
+  using clock = new Clock();
+  let left = false;
+  const silent = new ReadableStream<Uint8Array>({ cancel: () => void (left = true) });
+  const reader = endingWith(new Blob([outerFailure()]).stream(), silent.getReader()).getReader();
+  assert.deepEqual((await reader.read()).value, outerFailure());
+  const end = reader.read();
+  await clock.pass(9_999);
+  assert.equal(left, false);
+  await clock.pass(1);
+  assert.equal((await end).done, true);
+  assert.ok(left);
 });

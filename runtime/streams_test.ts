@@ -9,6 +9,8 @@ import { MAX_STREAMS } from "./open_streams.ts";
 import { type NotesServer, readAnswer, withNotes } from "./testing/notes_server.ts";
 
 interface Events {
+  /** Id of the first event. */
+  id(): Promise<string>;
   /** Types of the first `count` events. */
   first(count: number): Promise<string[]>;
   cancel(): Promise<void>;
@@ -32,16 +34,18 @@ async function follow(
   }
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
+  const lines = async (field: RegExp, count: number): Promise<string[]> => {
+    for (;;) {
+      const found = [...text.matchAll(field)].map(([, value]) => value!);
+      if (found.length >= count) return found.slice(0, count);
+      const { value, done } = await reader.read();
+      if (done) throw new Error(`ended after ${found}`);
+      text += value;
+    }
+  };
   return {
-    async first(count): Promise<string[]> {
-      for (;;) {
-        const types = [...text.matchAll(/^event: ?(\w+)$/gm)].map(([, type]) => type!);
-        if (types.length >= count) return types.slice(0, count);
-        const { value, done } = await reader.read();
-        if (done) throw new Error(`ended after ${types}`);
-        text += value;
-      }
-    },
+    id: async () => (await lines(/^id: ?(.+)\n/gm, 1))[0]!,
+    first: (count) => lines(/^event: ?(\w+)$/gm, count),
     cancel: () => reader.cancel(),
   };
 }
@@ -61,6 +65,48 @@ Deno.test("streams", { sanitizeOps: false, sanitizeResources: false }, async (t)
         }
       },
     );
+
+    await t.step("an id goes on for its owner, source and filter alone, and as it is", async () => {
+      const other = await notes.visitor();
+      const query = "source=notes";
+      const filtered = `${query}&filter=${encodeURIComponent('{"author":"a"}')}`;
+      const started = await follow(notes, who, query);
+      const id = await started.id();
+      await started.cancel();
+      const begins = async (whose: SessionTokens, query: string, id: string): Promise<string> => {
+        const events = await follow(notes, whose, query, id);
+        const [type] = await events.first(1);
+        await events.cancel();
+        return type!;
+      };
+      assert.equal(await begins(who, query, id), "ready");
+      assert.equal(await begins(other, query, id), "reset", "another owner");
+      assert.equal(await begins(who, filtered, id), "reset", "another filter");
+      assert.equal(await begins(other, filtered, id), "reset", "another owner and filter");
+      for (let at = 0; at < id.length; at += 7) {
+        const turned = id[at] === "A" ? "B" : "A";
+        const changed = id.slice(0, at) + turned + id.slice(at + 1);
+        assert.equal(await begins(who, query, changed), "reset", `character ${at}`);
+        assert.equal(await begins(who, query, id.slice(0, at) + "."), "reset", `cut at ${at}`);
+      }
+      assert.equal(await begins(who, query, id + id), "reset", "twice");
+    });
+
+    await t.step("an id of any bytes that a header may have, and of any length", async () => {
+      const bytes = Array.from({ length: 256 }, (_, byte) => byte)
+        .filter((byte) => byte === 9 || byte >= 32 && byte !== 127);
+      const ids = bytes.map((byte) => `x${String.fromCharCode(byte)}y`);
+      ids.push(String.fromCharCode(...bytes.slice(2)), "z".repeat(8192));
+      for (const id of ids) {
+        const events = await follow(notes, who, "source=notes", id);
+        assert.deepEqual(await events.first(2), ["reset", "ready"], JSON.stringify(id));
+        await events.cancel();
+      }
+      for (const length of [8193, 1 << 20]) {
+        const refused = follow(notes, who, "source=notes", "z".repeat(length));
+        await assert.rejects(refused, { code: "VALIDATION", status: 400 });
+      }
+    });
 
     await t.step(
       "a source that is no table, or not the caller's to follow, is refused by name",

@@ -76,7 +76,7 @@ function overTopics(
   };
 }
 
-Deno.test("a topic is followed inside its tenant, and a token of one owner is a reset for another", async () => {
+Deno.test("a topic is followed inside its tenant, and a token is a reset for another owner, tenant or topic", async () => {
   const topics = new TopicHub();
   const events = openSubscription(overTopics(topics));
   const ready = (await events.next()).value;
@@ -90,11 +90,17 @@ Deno.test("a topic is followed inside its tenant, and a token of one owner is a 
   const mine = openSubscription(overTopics(topics, { resume: message!.id }));
   assert.deepEqual((await mine.next()).value?.data, { resumed: true });
   await mine.return();
-  const theirs = openSubscription(
-    overTopics(topics, { resume: message!.id, session: { ...session, owner: "bob" } }),
-  );
-  assert.equal((await theirs.next()).value?.type, "reset");
-  await theirs.return();
+  const others: Partial<OpenSubscriptionOptions>[] = [
+    { session: { ...session, owner: "bob" } },
+    { session: { ...session, tenant: "other tenant" } },
+    { session: { ...session, tenant: 't","alice', owner: "x" } },
+    { source: "topic:other" },
+  ];
+  for (const other of others) {
+    const theirs = openSubscription(overTopics(topics, { resume: message!.id, ...other }));
+    assert.equal((await theirs.next()).value?.type, "reset");
+    await theirs.return();
+  }
 });
 
 Deno.test("a stream ends with its session", async () => {
