@@ -102,7 +102,12 @@ class Service implements KontractAuth {
     return this.#parts.databaseTokens.mint(principal);
   }
 
-  async call(
+  call(name: AuthFunction, argument: unknown, context: AuthRequestContext): Promise<unknown> {
+    const work = this.#call(name, argument, context);
+    return READS.has(name) ? work : this.#toItsEnd(work);
+  }
+
+  async #call(
     name: AuthFunction,
     argument: unknown,
     context: AuthRequestContext,
@@ -112,8 +117,7 @@ class Service implements KontractAuth {
     if (principal !== null && principal.tenant !== tenant) throw new KontractError("UNAUTHORIZED");
     try {
       const { FLOWS } = await import("./flows.ts");
-      const work = FLOWS[name](this.#parts, argument, context);
-      return READS.has(name) ? await work : await this.#toItsEnd(work);
+      return await FLOWS[name](this.#parts, argument, context);
     } catch (error) {
       if (!(error instanceof KontractError)) {
         throw new KontractError("INTERNAL", undefined, { cause: error });

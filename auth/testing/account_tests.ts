@@ -112,6 +112,17 @@ export function accountTests(name: string, factory: StoreFactory): void {
     await h.call("me", {}, second);
   });
 
+  test(`${name}: a change of password that has begun comes to its end, whoever leaves`, async (h) => {
+    const caller = await h.as(await h.register());
+    const other = await h.as(await h.tokens("login", LOGIN));
+    const change = { current: PASSWORD, password: OTHER_PASSWORD };
+    // Nobody waits for the answer but the host, for what it was told to wait for.
+    h.call("changePassword", change, caller).catch(() => {});
+    await h.settle();
+    assert.ok(await h.isRevoked(other.principal.family));
+    await h.tokens("login", { email: EMAIL, password: OTHER_PASSWORD });
+  });
+
   test(`${name}: a new password needs the old one and ends every other sign-in`, async (h) => {
     const first = await h.register();
     const other = await h.tokens("login", LOGIN);

@@ -18,10 +18,8 @@ interface Page {
     };
     close(): void;
   };
-  readonly Notes: {
-    writeNote(id: string, text: string): Promise<string>;
-    readNote(id: string): Promise<string | null>;
-  };
+  writeNote(id: string, text: string): Promise<string>;
+  readNote(id: string): Promise<string | null>;
 }
 
 /** Status of an answer to headers as they stand: `fetch` would not say them. */
@@ -56,16 +54,18 @@ Deno.test(
       stderr: "inherit",
     }).spawn();
     const { url } = await app.info(child);
-    const { client, Notes }: Page = await import(`file://${app.folder}/dist/client/client.js`);
+    const { client, writeNote, readNote }: Page = await import(
+      `file://${app.folder}/dist/client/client.js`
+    );
     for (const webSocket of [undefined, null]) {
       client.configure({ url, ...(webSocket === null ? { webSocket } : {}) });
       const subscription = client.subscribe("notes");
       const events = subscription[Symbol.asyncIterator]();
       assert.equal((await events.next()).value.type, "ready");
       const id = webSocket === null ? "http" : "socket";
-      await Notes.writeNote(id, "text");
+      await writeNote(id, "text");
       assert.deepEqual((await events.next()).value.data, { id, text: "text" });
-      assert.equal(await Notes.readNote(id), "text");
+      assert.equal(await readNote(id), "text");
       subscription.close();
     }
     client.close();
