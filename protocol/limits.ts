@@ -30,7 +30,7 @@ export const DEFAULT_LIMITS: RayLimits = {
 /** No deployment may raise `message` above this. */
 export const MAX_MESSAGE = 16 << 20;
 
-/** A handshake body is never longer: all that is read before a key is agreed. */
+/** A handshake body is never longer: whatever is, is refused before any key agreement. */
 export const MAX_INIT = 4096;
 
 /** Bytes of a session token. */
