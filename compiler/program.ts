@@ -12,6 +12,7 @@ import ts from "typescript";
 import { digest } from "./digest.ts";
 import type { ModuleGraph } from "./resolve.ts";
 import { parseShadowed } from "./shadow.ts";
+import { isShared, sharedFile } from "./shared_files.ts";
 
 /** Name of the file that declares Deno's globals. */
 const DENO_LIB = "/kontract-lib/deno.d.ts";
@@ -86,7 +87,10 @@ export class ProgramCache {
       readFile: read,
       getSourceFile: (file, languageVersion) => {
         const text = read(file);
-        return text === undefined ? undefined : this.#parse(file, text, languageVersion);
+        if (text === undefined) return undefined;
+        return isShared(file, options)
+          ? sharedFile(file, text, () => parse(file, text, languageVersion))
+          : this.#parse(file, text, languageVersion);
       },
       getDefaultLibFileName: () => join(libFolder, "lib.esnext.full.d.ts"),
       getDefaultLibLocation: () => libFolder,
@@ -116,8 +120,7 @@ export class ProgramCache {
   ): ts.SourceFile {
     const known = this.#parsed.get(file);
     if (known !== undefined && known.text === text) return known.source;
-    const source = parseShadowed(file, text, version);
-    (source as { version?: string }).version = digest([text], 32);
+    const source = parse(file, text, version);
     this.#parsed.set(file, { text, source });
     return source;
   }
@@ -130,6 +133,16 @@ export class ProgramCache {
       if (program.getSourceFile(file) === undefined) this.#imports.delete(file);
     }
   }
+}
+
+function parse(
+  file: string,
+  text: string,
+  version: ts.ScriptTarget | ts.CreateSourceFileOptions,
+): ts.SourceFile {
+  const source = parseShadowed(file, text, version);
+  (source as { version?: string }).version = digest([text], 32);
+  return source;
 }
 
 /** Equal for equal texts. */
