@@ -2,11 +2,14 @@
  * `deno task test`: every test of the repository, by one command, on a clean machine.
  *
  * One embedded PostgreSQL serves the run and is handed to the tests as `DATABASE_ADMIN_URL`, unless
- * that is set already. The examples are built first, since their tests import the generated client.
+ * that is set already. The examples are built first (`examples.ts`), since their tests import the
+ * generated client; `KONTRACT_EXAMPLES=built` says that they are. Files that take longest start first,
+ * so that no core waits for one of them at the end.
  * `deno test` runs in a session of its own, so that whatever a test left behind ends with the run.
  *
  * The last line is `N passed, N failed` (and `, N skipped`); the exit code says the same. With
- * `KONTRACT_LONG=1` the long tests run too. Arguments go to `deno test`.
+ * `KONTRACT_LONG=1` the long tests run too. Arguments go to `deno test`; `--no-check` is for those who
+ * have checked the types.
  *
  * @module
  */
@@ -57,16 +60,32 @@ export function totalsOf(junit: string): Totals | null {
   return { passed: attribute("tests") - failed - skipped, failed, skipped };
 }
 
-async function buildExamples(): Promise<number> {
-  const examples = join(root, "examples");
-  for await (const entry of Deno.readDir(examples)) {
-    const app = join(examples, entry.name);
-    const hasConfig = await Deno.stat(join(app, "deno.json")).then(() => true, () => false);
-    if (!entry.isDirectory || !hasConfig) continue;
-    const code = await deno(["run", "-A", "--no-check", "cli.ts", "build", app], {});
-    if (code !== 0) return code;
+/** Files that run longest, for the real processes they start; the first is the longest. */
+const LONGEST: readonly string[] = [
+  "cli/lifecycle_test.ts",
+  "tests/browser/rooms_test.ts",
+  "compiler/incremental_test.ts",
+  "tests/e2e/both_hosts_test.ts",
+  "tests/registry/created_app_test.ts",
+  "tests/browser/guestbook_test.ts",
+  "cli/commands/deploy_test.ts",
+  "compiler/golden_test.ts",
+  "compiler/build_test.ts",
+  "tests/poolers/installed_server_test.ts",
+  "tests/e2e/key_rotation_test.ts",
+  "tests/poolers/pgbouncer_test.ts",
+  "cli/dev/dev_test.ts",
+  "tests/rights/matrix_test.ts",
+  "examples/rooms/tests/rooms_test.ts",
+];
+
+/** What `deno test` is told: `args`, and where they name no file or folder, everything in its order. */
+export async function testArguments(args: readonly string[]): Promise<readonly string[]> {
+  const named = args.filter((arg) => !arg.startsWith("-"));
+  for (const path of named) {
+    if (await Deno.stat(join(root, path)).then(() => true, () => false)) return args;
   }
-  return 0;
+  return [...args, ...LONGEST, "."];
 }
 
 async function test(adminUrl: string, args: string[]): Promise<Totals> {
@@ -74,7 +93,7 @@ async function test(adminUrl: string, args: string[]): Promise<Totals> {
   try {
     const report = join(reports, "junit.xml");
     const code = await deno(
-      ["test", "-A", "--parallel", `--junit-path=${report}`, ...args],
+      ["test", "-A", "--parallel", `--junit-path=${report}`, ...await testArguments(args)],
       { DATABASE_ADMIN_URL: adminUrl },
     );
     const totals = totalsOf(await Deno.readTextFile(report).catch(() => ""));
@@ -102,7 +121,9 @@ async function main(): Promise<number> {
   let server: EmbeddedPostgres | null = null;
   let totals: Totals = { passed: 0, failed: 1, skipped: 0 };
   try {
-    if (await buildExamples() === 0) {
+    const built = Deno.env.get("KONTRACT_EXAMPLES") === "built" ||
+      await deno(["run", "-A", "--no-check", "tests/examples.ts"], {}) === 0;
+    if (built) {
       const given = Deno.env.get("DATABASE_ADMIN_URL") ?? "";
       if (given === "") server = await startEmbeddedPostgres();
       totals = await test(server?.url ?? given, Deno.args);

@@ -4,7 +4,7 @@ import { storageEngine } from "../../storage/engine.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
 import { ACCOUNTS, call, run } from "../../storage/testing/tables.ts";
 import { testDatabase } from "../../tests/postgres.ts";
-import { runCommand } from "../testing/run_command.ts";
+import { CommandProcess } from "../testing/command_process.ts";
 
 Deno.test({
   name: "kontract gc removes old versions as the gateway, with no admin's string",
@@ -18,7 +18,8 @@ Deno.test({
       DATABASE_URL: db.gatewayUrl,
       KONTRACT_SECRET: db.secrets[0]!.toBase64({ alphabet: "base64url", omitPadding: true }),
     };
-    const gc = (...args: string[]) => runCommand(["gc", folder, ...args], env);
+    await using commands = new CommandProcess();
+    const gc = (...args: string[]) => commands.run(["gc", folder, ...args], env);
     try {
       await Deno.writeTextFile(join(folder, "deno.json"), "{}");
       const engine = storageEngine({ database, tables: [ACCOUNTS] });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { makeApp } from "../../compiler/testing/app.ts";
 import { testDatabase } from "../../tests/postgres.ts";
-import { runCommand } from "../testing/run_command.ts";
+import { CommandProcess } from "../testing/command_process.ts";
 
 const source = (age: string): string =>
   `import { backend, env, perms, primkey, table } from "@kontract/kontract";
@@ -28,12 +28,13 @@ Deno.test({
   async fn(t) {
     const db = await testDatabase([]);
     await using app = await makeApp({ "src/people.ts": source("age!: string;") });
+    await using commands = new CommandProcess();
     const env = {
       DATABASE_URL: db.gatewayUrl,
       DATABASE_ADMIN_URL: db.adminUrl,
       KONTRACT_SECRET: db.secrets[0]!.toBase64({ alphabet: "base64url", omitPadding: true }),
     };
-    const kontract = (...args: string[]) => runCommand(args, env);
+    const kontract = (...args: string[]) => commands.run(args, env);
     const migrate = (...args: string[]) => kontract("migrate", ...args, app.root);
     const age = async (): Promise<unknown> => {
       const [row] = await db.admin`select ptr from kontract.storage where id = 'people'`;
@@ -124,7 +125,7 @@ Deno.test({
             (await migrate("rebase", "--force")).stdout,
             /^new epoch: .*\nNow run 'kontract migrate up'/,
           );
-          const refused = await runCommand(["migrate", "up", app.root], {
+          const refused = await commands.run(["migrate", "up", app.root], {
             ...env,
             DATABASE_ADMIN_URL: "",
           });

@@ -1,30 +1,24 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { ACCOUNTS } from "../../storage/testing/tables.ts";
 import { testDatabase } from "../../tests/postgres.ts";
-
-const CLI = fileURLToPath(new URL("../../cli.ts", import.meta.url));
+import { CommandProcess } from "../testing/command_process.ts";
 
 Deno.test("kontract tenants", async (t) => {
   const folder = await Deno.makeTempDir({ prefix: "kontract_tenants_" });
   await Deno.writeTextFile(join(folder, "deno.json"), "{}");
   const db = await testDatabase([ACCOUNTS]);
+  await using commands = new CommandProcess();
   const tenants = async (
     args: readonly string[],
     env: Record<string, string> = {},
   ): Promise<[number, string]> => {
-    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "-q", CLI, "tenants", ...args, "--app", folder],
-      env: {
-        DATABASE_URL: db.gatewayUrl,
-        DATABASE_ADMIN_URL: db.adminUrl,
-        NO_COLOR: "1",
-        ...env,
-      },
-    }).output();
-    const text = new TextDecoder();
-    return [code, (text.decode(stdout) + text.decode(stderr)).trim()];
+    const { code, stdout, stderr } = await commands.run(["tenants", ...args, "--app", folder], {
+      DATABASE_URL: db.gatewayUrl,
+      DATABASE_ADMIN_URL: db.adminUrl,
+      ...env,
+    });
+    return [code, (stdout + stderr).trim()];
   };
   try {
     await t.step("creates, lists and drops, each as often as one likes", async () => {

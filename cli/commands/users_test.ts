@@ -1,28 +1,22 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { withNotes } from "../../runtime/testing/notes_server.ts";
-
-const CLI = fileURLToPath(new URL("../../cli.ts", import.meta.url));
+import { CommandProcess } from "../testing/command_process.ts";
 
 Deno.test("kontract users groups", async (t) => {
   const folder = await Deno.makeTempDir({ prefix: "kontract_users_" });
   await Deno.writeTextFile(join(folder, "deno.json"), "{}");
   try {
+    await using commands = new CommandProcess();
     await withNotes(async ({ database, call, visitor, send }) => {
       const secret = database.secrets.map((one) => one.toBase64({ alphabet: "base64url" })).join();
       const users = async (...args: string[]): Promise<[number, string]> => {
-        const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-          args: ["run", "-A", "-q", CLI, "users", ...args, "--app", folder],
-          env: {
-            DATABASE_URL: database.gatewayUrl,
-            DATABASE_ADMIN_URL: "",
-            KONTRACT_SECRET: secret,
-            NO_COLOR: "1",
-          },
-        }).output();
-        const text = new TextDecoder();
-        return [code, (text.decode(stdout) + text.decode(stderr)).trim()];
+        const { code, stdout, stderr } = await commands.run(["users", ...args, "--app", folder], {
+          DATABASE_URL: database.gatewayUrl,
+          DATABASE_ADMIN_URL: "",
+          KONTRACT_SECRET: secret,
+        });
+        return [code, (stdout + stderr).trim()];
       };
       const ann = await visitor();
 

@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { CLI, TemporaryApp } from "../testing/temporary_app.ts";
+import { TemporaryApp } from "../testing/temporary_app.ts";
 import { HOST_NAMES } from "./host.ts";
 
 const options = {
@@ -41,14 +41,7 @@ for (const host of HOST_NAMES) {
       await using app = await TemporaryApp.create([]);
       const source = join(app.folder, "src", "notes.ts");
       const text = await Deno.readTextFile(source);
-      const child = new Deno.Command(Deno.execPath(), {
-        args: ["run", "-A", CLI, "dev", "--port", "0", "--host", host],
-        cwd: app.folder,
-        env: app.env,
-        stdin: "null",
-        stdout: "null",
-        stderr: "null",
-      }).spawn();
+      const child = app.spawn("dev", { host, stderr: "null" });
       const { url } = await app.info(child);
       await app.call(url, "writeNote", ["n1", "first"]);
       assert.match(await (await fetch(url)).text(), /__kontract\/reload/);
@@ -108,14 +101,7 @@ Deno.test("dev warns of what is over the budget, and serves it", options, async 
   const file = join(app.folder, "kontract.json");
   const config = JSON.parse(await Deno.readTextFile(file).catch(() => "{}")) as object;
   await Deno.writeTextFile(file, JSON.stringify({ ...config, budget: { route: 10 } }));
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", CLI, "dev", "--port", "0", "--host", "deno"],
-    cwd: app.folder,
-    env: app.env,
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-  }).spawn();
+  const child = app.spawn("dev", { host: "deno", stderr: "piped" });
   const { url } = await app.info(child);
   await app.call(url, "writeNote", ["n1", "first"]);
   let said = "";

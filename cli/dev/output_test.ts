@@ -4,8 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import { CLI, TemporaryApp } from "../testing/temporary_app.ts";
+import { TemporaryApp } from "../testing/temporary_app.ts";
 import { HOST_NAMES } from "./host.ts";
 
 const LINES = 400;
@@ -33,16 +32,8 @@ for (const host of HOST_NAMES) {
     `an app on ${host} may print more than a pipe holds, and all of it is seen`,
     { sanitizeOps: false, sanitizeResources: false, ignore: Deno.build.os !== "linux" },
     async () => {
-      await using app = await TemporaryApp.create([]);
-      await Deno.writeTextFile(join(app.folder, "src", "notes.ts"), NOTES);
-      const child = new Deno.Command(Deno.execPath(), {
-        args: ["run", "-A", CLI, "start", "--port", "0", "--host", host],
-        cwd: app.folder,
-        env: app.env,
-        stdin: "null",
-        stdout: "piped",
-        stderr: "piped",
-      }).spawn();
+      await using app = await TemporaryApp.create([], { "src/notes.ts": NOTES });
+      const child = app.spawn("start", { host, stdout: "piped", stderr: "piped" });
       const said = Promise.all([
         new Response(child.stdout).text(),
         new Response(child.stderr).text(),

@@ -1,17 +1,17 @@
 /** A stack trace in workerd leads to the author's lines, in what `start` prints. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { CLI, TemporaryApp } from "../testing/temporary_app.ts";
+import { TemporaryApp } from "../testing/temporary_app.ts";
 import { SourceLines } from "./source_lines.ts";
 
 const FILES: Readonly<Record<string, string>> = {
-  "around.ts": `import { defineMiddleware } from "@kontract/kontract";
+  "src/around.ts": `import { defineMiddleware } from "@kontract/kontract";
 
 export const around = defineMiddleware({ prefix: "fall" }, async (next) => {
   return await next();
 });
 `,
-  "notes.ts": `import { backend } from "@kontract/kontract";
+  "src/notes.ts": `import { backend } from "@kontract/kontract";
 import { deep } from "./deep.ts";
 
 export class Notes {
@@ -22,7 +22,7 @@ export class Notes {
   }
 }
 `,
-  "deep.ts": `interface Depth {
+  "src/deep.ts": `interface Depth {
   readonly n: number;
 }
 
@@ -42,18 +42,8 @@ Deno.test(
   "a stack trace in workerd leads to the author's lines",
   { sanitizeOps: false, sanitizeResources: false, ignore: Deno.build.os === "windows" },
   async () => {
-    await using app = await TemporaryApp.create([]);
-    for (const [name, text] of Object.entries(FILES)) {
-      await Deno.writeTextFile(join(app.folder, "src", name), text);
-    }
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", CLI, "start", "--port", "0", "--host", "workers"],
-      cwd: app.folder,
-      env: { ...app.env, NO_COLOR: "1" },
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
+    await using app = await TemporaryApp.create([], FILES);
+    const child = app.spawn("start", { host: "workers", stdout: "piped", stderr: "piped" });
     const said = Promise.all([
       new Response(child.stdout).text(),
       new Response(child.stderr).text(),

@@ -1,7 +1,7 @@
 /** `kontract dev` follows what an app is made from and does not hold. */
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
-import { CLI, TemporaryApp } from "../testing/temporary_app.ts";
+import { TemporaryApp } from "../testing/temporary_app.ts";
 import { OutsideFiles } from "./watch_outside.ts";
 
 const options = {
@@ -57,14 +57,7 @@ Deno.test(
       const greet = GREET.replace("BESIDE", beside.slice(beside.lastIndexOf("/") + 1));
       await Deno.writeTextFile(join(app.folder, "src", "greet.ts"), greet);
 
-      const child = new Deno.Command(Deno.execPath(), {
-        args: ["run", "-A", CLI, "dev", "--port", "0", "--host", "deno"],
-        cwd: app.folder,
-        env: app.env,
-        stdin: "null",
-        stdout: "null",
-        stderr: "null",
-      }).spawn();
+      const child = app.spawn("dev", { host: "deno", stderr: "null" });
       const { url } = await app.info(child);
       const answer = async (): Promise<string> =>
         String(await app.call(url, "greet", []).catch((error: Error) => error.message));

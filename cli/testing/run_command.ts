@@ -1,5 +1,5 @@
 /**
- * The command line as a process of its own, for tests of commands.
+ * The command line as a process of its own, for tests of commands; `command_process.ts` runs many in one.
  *
  * @module
  */
@@ -15,15 +15,22 @@ export interface CommandResult {
 /** Where programs, caches and trust are; and that the run is measured. */
 const KEPT = ["PATH", "HOME", "DENO_DIR", "DENO_CERT", "TMPDIR", "DENO_COVERAGE_DIR"];
 
+/** The whole environment of a command that is given `env`. */
+export function keptEnvironment(
+  env: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const kept = KEPT.flatMap((name) => {
+    const value = Deno.env.get(name);
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return { ...Object.fromEntries(kept), NO_COLOR: "1", ...env };
+}
+
 /** Runs `kontract …` with exactly this environment beside what Deno itself needs. */
 export async function runCommand(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Promise<CommandResult> {
-  const kept = KEPT.flatMap((name) => {
-    const value = Deno.env.get(name);
-    return value === undefined ? [] : [[name, value] as const];
-  });
   const output = await new Deno.Command(Deno.execPath(), {
     args: [
       "run",
@@ -33,7 +40,7 @@ export async function runCommand(
       ...args,
     ],
     clearEnv: true,
-    env: { ...Object.fromEntries(kept), NO_COLOR: "1", ...env },
+    env: keptEnvironment(env),
     stdin: "null",
   }).output();
   const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);

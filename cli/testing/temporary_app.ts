@@ -4,8 +4,9 @@
  *
  * @module
  */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { HostName } from "../dev/host.ts";
 
 const repository = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
 
@@ -39,6 +40,17 @@ export class Notes {
 }
 `;
 
+/** How an app is started. */
+export interface SpawnOptions {
+  readonly host: HostName;
+  /** Any that is free, where missing. */
+  readonly port?: number;
+  /** Added to the app's environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly stdout?: "null" | "piped" | "inherit";
+  readonly stderr?: "null" | "piped" | "inherit";
+}
+
 /** An app that exists for one test. */
 export class TemporaryApp implements AsyncDisposable {
   /** Its folder, a name that no other process has in its command line or environment. */
@@ -50,11 +62,14 @@ export class TemporaryApp implements AsyncDisposable {
     this.folder = folder;
   }
 
-  /** Writes the app; `start` is what its task of that name runs. */
-  static async create(args: readonly string[]): Promise<TemporaryApp> {
+  /** Writes the app, with more or other `files`; its task `start` has these arguments. */
+  static async create(
+    args: readonly string[],
+    files: Readonly<Record<string, string>> = {},
+  ): Promise<TemporaryApp> {
     const folder = await Deno.makeTempDir({ prefix: "kontract_app_" });
     const config = {
-      tasks: { start: `deno run -A ${CLI} start ${args.join(" ")}` },
+      tasks: { start: `deno run -A --no-check ${CLI} start ${args.join(" ")}` },
       imports: {
         "@kontract/kontract": "jsr:@kontract/kontract@^0.1.0",
         "@/client": "./dist/client/client.js",
@@ -62,12 +77,38 @@ export class TemporaryApp implements AsyncDisposable {
       links: [repository],
       compilerOptions: { types: ["./.kontract/types.d.ts"] },
     };
-    await Deno.mkdir(join(folder, "src"));
-    await Deno.mkdir(join(folder, "web"));
-    await Deno.writeTextFile(join(folder, "deno.json"), JSON.stringify(config));
-    await Deno.writeTextFile(join(folder, "src", "notes.ts"), NOTES);
-    await Deno.writeTextFile(join(folder, "web", "index.html"), "<!doctype html><h1>notes</h1>\n");
-    return new TemporaryApp(folder);
+    const app = new TemporaryApp(folder);
+    await app.write({
+      "deno.json": JSON.stringify(config),
+      "src/notes.ts": NOTES,
+      "web/index.html": "<!doctype html><h1>notes</h1>\n",
+      ...files,
+    });
+    return app;
+  }
+
+  /** Writes files of the app: path → text. */
+  async write(files: Readonly<Record<string, string>>): Promise<void> {
+    for (const [path, text] of Object.entries(files)) {
+      const file = join(this.folder, path);
+      await Deno.mkdir(dirname(file), { recursive: true });
+      await Deno.writeTextFile(file, text);
+    }
+  }
+
+  /** Starts `kontract start` or `dev` in the app's folder; {@link info} tells when and where it answers. */
+  spawn(
+    command: "start" | "dev",
+    { host, port = 0, env = {}, stdout = "null", stderr = "inherit" }: SpawnOptions,
+  ): Deno.ChildProcess {
+    return new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", CLI, command, "--port", `${port}`, "--host", host],
+      cwd: this.folder,
+      env: { ...this.env, ...env },
+      stdin: "null",
+      stdout,
+      stderr,
+    }).spawn();
   }
 
   /** Environment that marks every process it reaches, and names no other database. */

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { HOST_NAMES } from "../../cli/dev/host.ts";
-import { CLI, TemporaryApp } from "../../cli/testing/temporary_app.ts";
+import { TemporaryApp } from "../../cli/testing/temporary_app.ts";
 
 const FILES: Readonly<Record<string, string>> = {
   "kontract.json": `{ "name": "both" }\n`,
@@ -167,19 +167,8 @@ for (const host of HOST_NAMES) {
     `the promises of the guide hold on ${host}`,
     { sanitizeOps: false, sanitizeResources: false, ignore: Deno.build.os === "windows" },
     async (t) => {
-      await using app = await TemporaryApp.create([]);
-      await Deno.mkdir(join(app.folder, "web/api"));
-      for (const [path, text] of Object.entries(FILES)) {
-        await Deno.writeTextFile(join(app.folder, path), text);
-      }
-      const child = new Deno.Command(Deno.execPath(), {
-        args: ["run", "-A", CLI, "start", "--port", "0", "--host", host],
-        cwd: app.folder,
-        env: app.env,
-        stdin: "null",
-        stdout: "null",
-        stderr: "inherit",
-      }).spawn();
+      await using app = await TemporaryApp.create([], FILES);
+      const child = app.spawn("start", { host });
       const { url } = await app.info(child);
       const page: Page = await import(`file://${join(app.folder, "dist/public/main.js")}`);
       const { access } = await (await fetch(`${url}/auth/anonymous`, { method: "POST" })).json();

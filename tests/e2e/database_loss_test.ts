@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { freePort, startEmbeddedPostgres } from "../../cli/embedded_postgres.ts";
 import { HOST_NAMES } from "../../cli/dev/host.ts";
-import { CLI, TemporaryApp } from "../../cli/testing/temporary_app.ts";
+import { TemporaryApp } from "../../cli/testing/temporary_app.ts";
 
 /** Longer than any deadline of the app; a call that takes this long hangs. */
 const HANG_MS = 30_000;
@@ -60,16 +60,12 @@ for (const host of HOST_NAMES) {
       const dataDir = `${data}/pg`;
       let server = await startEmbeddedPostgres({ dataDir, port, durable: true });
       stack.defer(() => server.stop());
-      await using app = await TemporaryApp.create([]);
-      await Deno.writeTextFile(`${app.folder}/src/notes.ts`, NOTES);
-      const child = new Deno.Command(Deno.execPath(), {
-        args: ["run", "-A", CLI, "start", "--port", "0", "--host", host],
-        cwd: app.folder,
-        env: { ...app.env, DATABASE_ADMIN_URL: server.url },
-        stdin: "null",
-        stdout: "null",
+      await using app = await TemporaryApp.create([], { "src/notes.ts": NOTES });
+      const child = app.spawn("start", {
+        host,
+        env: { DATABASE_ADMIN_URL: server.url },
         stderr: "null",
-      }).spawn();
+      });
       const { url } = await app.info(child);
       const session = await (await fetch(`${url}/auth/anonymous`, { method: "POST" })).json();
       const call = async (name: string, args: readonly unknown[]): Promise<Answer> => {

@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { HOST_NAMES, type HostName } from "../../cli/dev/host.ts";
 import { runCommand } from "../../cli/testing/run_command.ts";
-import { CLI, TemporaryApp } from "../../cli/testing/temporary_app.ts";
+import { TemporaryApp } from "../../cli/testing/temporary_app.ts";
 
 const options = {
   sanitizeOps: false,
@@ -27,16 +27,9 @@ async function serve(
   app: TemporaryApp,
   host: HostName,
   env: Readonly<Record<string, string>>,
-  port = "0",
+  port = 0,
 ): Promise<{ readonly url: string } & AsyncDisposable> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", CLI, "start", "--port", port, "--host", host],
-    cwd: app.folder,
-    env: { ...app.env, ...env },
-    stdin: "null",
-    stdout: "null",
-    stderr: "inherit",
-  }).spawn();
+  const child = app.spawn("start", { host, port, env });
   const { url } = await app.info(child);
   return {
     url,
@@ -74,10 +67,10 @@ for (const host of HOST_NAMES) {
 
       await sign();
       let page: Page;
-      let port: string;
+      let port: number;
       {
         await using first = await serve(app, host, env());
-        port = new URL(first.url).port;
+        port = Number(new URL(first.url).port);
         page = await import(`file://${join(app.folder, "dist/client/client.js")}?${host}`);
         page.client.configure({ url: first.url });
         await page.writeNote("a", "under the first key");

@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { CLI, TemporaryApp } from "../../cli/testing/temporary_app.ts";
+import { TemporaryApp } from "../../cli/testing/temporary_app.ts";
 import { conform } from "../../examples/realworld/tests/conformance.ts";
 
 const EXAMPLE = fileURLToPath(new URL("../../examples/realworld/", import.meta.url));
@@ -23,14 +23,7 @@ Deno.test({
         await Deno.copyFile(join(EXAMPLE, folder, name), join(app.folder, folder, name));
       }
     }
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", CLI, "start", "--port", "0", "--host", "workers"],
-      cwd: app.folder,
-      env: app.env,
-      stdin: "null",
-      stdout: "null",
-      stderr: "inherit",
-    }).spawn();
+    const child = app.spawn("start", { host: "workers" });
     const { url } = await app.info(child);
     await conform(url, t);
     child.kill("SIGTERM");

@@ -6,9 +6,8 @@
  */
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
-import { join } from "node:path";
 import { HOST_NAMES } from "../../cli/dev/host.ts";
-import { CLI, TemporaryApp } from "../../cli/testing/temporary_app.ts";
+import { TemporaryApp } from "../../cli/testing/temporary_app.ts";
 
 const FILES: Readonly<Record<string, string>> = {
   "src/server.ts": `import { defineServer } from "@kontract/kontract";
@@ -91,18 +90,8 @@ for (const host of HOST_NAMES) {
     `plain REST beyond JSON and sessions on ${host}`,
     { sanitizeOps: false, sanitizeResources: false, ignore: Deno.build.os === "windows" },
     async (t) => {
-      await using app = await TemporaryApp.create([]);
-      for (const [path, text] of Object.entries(FILES)) {
-        await Deno.writeTextFile(join(app.folder, path), text);
-      }
-      const child = new Deno.Command(Deno.execPath(), {
-        args: ["run", "-A", CLI, "start", "--port", "0", "--host", host],
-        cwd: app.folder,
-        env: app.env,
-        stdin: "null",
-        stdout: "null",
-        stderr: "inherit",
-      }).spawn();
+      await using app = await TemporaryApp.create([], FILES);
+      const child = app.spawn("start", { host });
       const { url } = await app.info(child);
       const get = (path: string, init: RequestInit = {}): Promise<Response> =>
         fetch(`${url}/api/${path}`, init);

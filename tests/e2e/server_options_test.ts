@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { HOST_NAMES } from "../../cli/dev/host.ts";
 import { type Client, type ClientStorage, memoryStorage } from "../../runtime/client/mod.ts";
-import { CLI, TemporaryApp } from "../../cli/testing/temporary_app.ts";
+import { TemporaryApp } from "../../cli/testing/temporary_app.ts";
 
 const SERVER = `import { defineServer } from "@kontract/kontract";
 
@@ -104,21 +104,12 @@ for (const host of HOST_NAMES) {
     { sanitizeOps: false, sanitizeResources: false, ignore: Deno.build.os === "windows" },
     async () => {
       await using sink = new Sink();
-      await using app = await TemporaryApp.create([]);
-      await Deno.writeTextFile(`${app.folder}/src/server.ts`, SERVER);
-      await Deno.writeTextFile(`${app.folder}/web/main.ts`, `export { client } from "@/client";\n`);
-      await Deno.writeTextFile(
-        `${app.folder}/web/index.html`,
-        `<!doctype html><script type="module" src="/main.ts"></script>`,
-      );
-      const child = new Deno.Command(Deno.execPath(), {
-        args: ["run", "-A", CLI, "start", "--port", "0", "--host", host],
-        cwd: app.folder,
-        env: { ...app.env, MAIL_URL: sink.url, MAIL_KEY: "the key" },
-        stdin: "null",
-        stdout: "null",
-        stderr: "inherit",
-      }).spawn();
+      await using app = await TemporaryApp.create([], {
+        "src/server.ts": SERVER,
+        "web/main.ts": `export { client } from "@/client";\n`,
+        "web/index.html": `<!doctype html><script type="module" src="/main.ts"></script>`,
+      });
+      const child = app.spawn("start", { host, env: { MAIL_URL: sink.url, MAIL_KEY: "the key" } });
       const { url } = await app.info(child);
       const auth = async (
         name: string,

@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import postgres from "postgres";
 import { HOST_NAMES, type HostName } from "../../cli/dev/host.ts";
-import { CLI, TemporaryApp } from "../../cli/testing/temporary_app.ts";
+import { TemporaryApp } from "../../cli/testing/temporary_app.ts";
 
 const options = {
   sanitizeOps: false,
@@ -21,14 +21,7 @@ function start(
   host: HostName,
   env: Readonly<Record<string, string>> = {},
 ): Deno.ChildProcess {
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", CLI, "start", "--port", "0", "--host", host],
-    cwd: app.folder,
-    env: { ...app.env, ...env },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
+  return app.spawn("start", { host, env, stdout: "piped", stderr: "piped" });
 }
 
 /** Who sends too much, or what nobody may send, gets the refusal and not a broken connection. */
