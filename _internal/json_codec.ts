@@ -16,7 +16,7 @@
  * | union without discriminator | the variant's JSON; `{ "$variant": id, "value": … }` where an earlier variant would take it |
  * | unknown | JSON as it is; `{ "$date": … }`, `$bigint`, `$bytes`, `$map`, `$set`, `$number`, `$undefined`, `$object` for the rest |
  *
- * Unknown keys are refused, or passed over where that is asked for; `__proto__` is refused always. Both directions throw `VALIDATION` with `{ path, expected }`.
+ * Unknown keys are refused, or passed over where that is asked for; `__proto__` is refused always. Both directions throw `VALIDATION` with `{ path, expected, found }`.
  *
  * @module
  */
@@ -29,7 +29,7 @@ import type { Shape, ShapeTable } from "./shape.ts";
 /**
  * Plain JSON → a checked value. `lenient` passes over properties that a shape does not know.
  *
- * @throws {KontractError} `VALIDATION` with data `{ path, expected }`.
+ * @throws {KontractError} `VALIDATION` with data `{ path, expected, found }`.
  */
 export function jsonDecode(
   shape: Shape,
@@ -44,7 +44,7 @@ export function jsonDecode(
  * A value → plain JSON that {@link jsonDecode} turns into an equal value. Properties that the shape does
  * not know are left out.
  *
- * @throws {KontractError} `VALIDATION` with data `{ path, expected }`.
+ * @throws {KontractError} `VALIDATION` with data `{ path, expected, found }`.
  */
 export function jsonEncode(shape: Shape, types: ShapeTable, value: unknown): unknown {
   return run((walk) => encode(walk, shape, value), types);
@@ -59,7 +59,7 @@ function run(work: (walk: Walk) => unknown, types: ShapeTable, lenient = false):
     throw new KontractError(
       "VALIDATION",
       `${path === "" ? "The value" : `'${path}'`} must be ${error.expected}.`,
-      { data: { path, expected: error.expected } },
+      { data: { path, expected: error.expected, found: error.found ?? "missing" } },
     );
   }
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { KontractError } from "./errors.ts";
+import type { Found } from "./found.ts";
 import { jsonDecode, jsonEncode } from "./json_codec.ts";
 import type { Shape } from "./shape.ts";
 import { Random } from "./testing/random.ts";
@@ -64,7 +65,7 @@ Deno.test("JSON looks as a reader of the docs expects", () => {
   }
 });
 
-Deno.test("wrong JSON is refused with the path and the rule", () => {
+Deno.test("wrong JSON is refused with the path, the rule and what was found", () => {
   const user: Shape = {
     kind: "object",
     fields: [
@@ -76,18 +77,19 @@ Deno.test("wrong JSON is refused with the path and the rule", () => {
     kind: "tuple",
     elements: [{ shape: { kind: "array", element: user }, optional: false }],
   };
-  const cases: readonly [unknown, string, string][] = [
-    [[[{ name: "a", age: 300 }]], "[0][0].age", "an integer from 0 to 255"],
-    [[[{ name: "a", agee: 3 }]], "[0][0].agee", "left out: there is no such field"],
-    [[[{ age: 3 }]], "[0][0].name", "present"],
-    [[[{ name: null }]], "[0][0].name", "a string"],
-    [[], "[0]", "present"],
-    [[[], 1], "", "an array of at most 1"],
-    [{}, "", "an array"],
-    [[["x"]], "[0][0]", "an object"],
+  const cases: readonly [unknown, string, string, Found][] = [
+    [[[{ name: "a", age: 300 }]], "[0][0].age", "an integer from 0 to 255", "number"],
+    [[[{ name: "a", agee: 3 }]], "[0][0].agee", "left out: there is no such field", "extra"],
+    [[[{ age: 3 }]], "[0][0].name", "present", "missing"],
+    [[[{ name: null }]], "[0][0].name", "a string", "null"],
+    [[], "[0]", "present", "missing"],
+    [[null], "[0]", "an array", "null"],
+    [[[], 1], "", "an array of at most 1", "array"],
+    [{}, "", "an array", "object"],
+    [[["x"]], "[0][0]", "an object", "string"],
   ];
-  for (const [json, path, expected] of cases) {
-    assert.deepEqual(refusal(shape, json).data, { path, expected });
+  for (const [json, path, expected, found] of cases) {
+    assert.deepEqual(refusal(shape, json).data, { path, expected, found });
   }
 });
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { isErrorCode, KontractError } from "./errors.ts";
+import { foundIn } from "./found.ts";
 import { type FileParts, toBlob, toFile } from "./file_bytes.ts";
 import {
   attempt,
@@ -33,6 +34,9 @@ export function decode(walk: Walk, shape: Shape, json: unknown): unknown {
   if (++walk.depth > 256) throw new Mismatch("nested less deeply");
   try {
     return decodeShape(walk, resolve(walk, shape), json);
+  } catch (error) {
+    if (error instanceof Mismatch) error.found ??= foundIn(json);
+    throw error;
   } finally {
     walk.depth--;
   }
@@ -151,7 +155,7 @@ function decodeObject(walk: Walk, fields: readonly ShapeField[], json: unknown):
       if (Object.hasOwn(source, field.name)) {
         value[field.name] = decode(walk, field.shape, source[field.name]);
       } else if (!field.optional) {
-        must(peel(walk, field.shape).undefined, "present");
+        must(peel(walk, field.shape).undefined, "present", "missing");
         value[field.name] = undefined;
       }
     });
@@ -159,7 +163,9 @@ function decodeObject(walk: Walk, fields: readonly ShapeField[], json: unknown):
   if (walk.lenient) return value;
   const known = new Set(fields.map((field) => field.name));
   for (const key of Object.keys(source)) {
-    if (!known.has(key)) atPath(key, () => must(false, "left out: there is no such field"));
+    if (!known.has(key)) {
+      atPath(key, () => must(false, "left out: there is no such field", "extra"));
+    }
   }
   return value;
 }
@@ -182,7 +188,11 @@ function decodeTuple(walk: Walk, s: Extract<Shape, { kind: "tuple" }>, json: unk
           ? undefined
           : decode(walk, element.shape, json[i]);
       } else {
-        must(element.optional || (!given && flags.undefined), "present");
+        must(
+          element.optional || (!given && flags.undefined),
+          "present",
+          given ? "null" : "missing",
+        );
         value[i] = undefined;
       }
     });

@@ -4,8 +4,10 @@
  * @module
  */
 import { KontractError } from "./errors.ts";
+import { foundIn } from "./found.ts";
 import { filePartsOf } from "./file_bytes.ts";
 import { decode } from "./json_decode.ts";
+import { knownNames, knownNodes } from "./known_nodes.ts";
 import { type KnownNames, leastLost } from "./least_lost.ts";
 import {
   attempt,
@@ -34,6 +36,9 @@ export function encode(walk: Walk, shape: Shape, value: unknown): unknown {
   if (++walk.depth > 256) throw new Mismatch("nested less deeply, and without cycles");
   try {
     return encodeShape(walk, resolve(walk, shape), value);
+  } catch (error) {
+    if (error instanceof Mismatch) error.found ??= foundIn(value);
+    throw error;
   } finally {
     walk.depth--;
   }
@@ -178,7 +183,7 @@ function encodeUnion(walk: Walk, s: Extract<Shape, { kind: "union" }>, value: un
     return encode(walk, variant.shape, value);
   }
   const variants = ordered(walk, s);
-  for (const i of leastLost(value, variants.map(({ shape }) => knownNames(walk, shape)))) {
+  for (const i of leastLost(value, knownOf(walk, s, variants))) {
     const variant = variants[i]!;
     const found = attempt(walk, () => encode(walk, variant.shape, value));
     if (found === null) continue;
@@ -192,9 +197,19 @@ function encodeUnion(walk: Walk, s: Extract<Shape, { kind: "union" }>, value: un
   throw new Mismatch("one of the union's types");
 }
 
-function knownNames(walk: Walk, shape: Shape): KnownNames {
-  const target = resolve(walk, shape);
-  if (target.kind === "record") return { has: () => true };
-  if (target.kind !== "object") return null;
-  return { has: (name) => target.fields.some((field) => field.name === name) };
+/** What a union's variants know, found once: a manifest's shapes stay as they are. */
+const KNOWN: WeakMap<Shape, readonly KnownNames[]> = new WeakMap();
+
+function knownOf(
+  walk: Walk,
+  union: Shape,
+  variants: readonly { readonly shape: Shape }[],
+): readonly KnownNames[] {
+  let known = KNOWN.get(union);
+  if (known === undefined) {
+    known = knownNames(knownNodes(walk.types, variants.map(({ shape }) => shape)))
+      .slice(0, variants.length);
+    KNOWN.set(union, known);
+  }
+  return known;
 }

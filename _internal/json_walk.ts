@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Found } from "./found.ts";
 import type { ShapeTable } from "./shape.ts";
 
 /** State of one encoding or decoding. */
@@ -21,15 +22,19 @@ export interface Walk {
 export class Mismatch extends Error {
   /** Where, from the root. */
   path = "";
-  /** Keeps the rule that was broken. */
-  constructor(readonly expected: string) {
+  /** Keeps the rule that was broken; whoever knows the value adds what was found. */
+  constructor(readonly expected: string, public found: Found | null = null) {
     super(expected);
   }
 }
 
 /** Asserts, or says what was expected. */
-export function must(condition: boolean, expected: string): asserts condition {
-  if (!condition) refuse(expected);
+export function must(
+  condition: boolean,
+  expected: string,
+  found?: Found,
+): asserts condition {
+  if (!condition) throw new Mismatch(expected, found);
 }
 
 /** Says what was expected. */

@@ -8,6 +8,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
+import type { Found } from "../_internal/found.ts";
 import type { HttpArgument, HttpBinding } from "../_internal/http_route.ts";
 import { withPlace } from "./argument_names.ts";
 import { parseJson } from "./json_body.ts";
@@ -74,7 +75,7 @@ function fromBody(argument: HttpArgument, body: unknown): unknown {
 }
 
 function absentOf(argument: HttpArgument): unknown {
-  if (!("absent" in argument)) throw invalid(argument.name, "present", argument.from);
+  if (!("absent" in argument)) throw invalid(argument.name, "present", "missing", argument.from);
   return argument.absent;
 }
 
@@ -82,7 +83,7 @@ function fromQuery(argument: HttpArgument, values: readonly string[]): unknown {
   const { name, list } = argument;
   if (values.length === 0) return absentOf(argument);
   if (list) return values.map((value) => readText(argument, value));
-  if (values.length > 1) throw invalid(name, "given once", "query");
+  if (values.length > 1) throw invalid(name, "given once", "array", "query");
   return readText(argument, values[0] ?? "");
 }
 
@@ -102,23 +103,30 @@ function refuseUnknown(
 ): void {
   const known = new Set(all.filter((one) => one.from === from).map(({ name }) => name));
   for (const name of names) {
-    if (!known.has(name)) throw invalid(name, "left out: there is no such parameter", from);
+    if (!known.has(name)) {
+      throw invalid(name, "left out: there is no such parameter", "extra", from);
+    }
   }
 }
 
-function invalid(path: string, expected: string, from: HttpArgument["from"]): KontractError {
+function invalid(
+  path: string,
+  expected: string,
+  found: Found,
+  from: HttpArgument["from"],
+): KontractError {
   return new KontractError("VALIDATION", `'${path}' must be ${expected}.`, {
-    data: { path, expected, in: from === "whole" ? "body" : from },
+    data: { path, expected, found, in: from === "whole" ? "body" : from },
   });
 }
 
 /** Runs the check of arguments; a problem at `[1].x` is told by the parameter's name and place. */
 export function named<T>(binding: HttpBinding, check: () => T): T {
-  return withPlace(check, (at, rest, expected) => {
+  return withPlace(check, (at, rest, expected, found) => {
     const argument = binding.arguments[at];
     if (argument === undefined) return null;
     const whole = argument.from === "whole";
     const path = whole ? rest.replace(/^\./, "") || "body" : argument.name + rest;
-    return invalid(path, expected, argument.from);
+    return invalid(path, expected, found, argument.from);
   });
 }

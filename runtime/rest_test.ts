@@ -148,13 +148,13 @@ Deno.test("plain REST of a gateway", SANITIZE, async (t) => {
           const data = async (address: string, body?: string): Promise<unknown> =>
             JSON.parse((await ask(address, body)).text).error.data;
           assert.deepEqual(await data("GET /api/articles?limit=ten"), {
-            ...{ path: "limit", expected: "a number", in: "query" },
+            ...{ path: "limit", expected: "a number", found: "string", in: "query" },
           });
           assert.deepEqual(await data("POST /api/articles", '{"title":1}'), {
-            ...{ path: "title", expected: "a string", in: "body" },
+            ...{ path: "title", expected: "a string", found: "number", in: "body" },
           });
           assert.deepEqual(await data("PUT /api/note", "1"), {
-            ...{ path: "body", expected: "a string", in: "body" },
+            ...{ path: "body", expected: "a string", found: "number", in: "body" },
           });
         },
       );

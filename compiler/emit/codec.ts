@@ -52,7 +52,7 @@ export function emitCodecModule(options: CodecModuleOptions): string {
   }
   const plan = planWire(types, entries, { named: shared, outside: new Set(outside.keys()) });
   const slots = new SlotEmitter(outside);
-  const tables = new TableEmitter(slots);
+  const tables = new TableEmitter(slots, types);
   const named = [...plan.named.values()].filter(isTable);
   const from = (other: "encode" | "decode"): ReadonlySet<PlanTable> =>
     tablesFrom([

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { differDeeper, type KnownNode, knownNodes } from "../../_internal/known_nodes.ts";
+import type { ShapeTable } from "../../_internal/shape.ts";
 import { isIdentifier, literal, type SlotEmitter } from "./codec_slots.ts";
 import { layoutOf, type TableLayout } from "./wire_layout.ts";
 import type { PlanField, PlanTable, PlanVariant } from "./wire_plan.ts";
@@ -20,10 +22,12 @@ function propertyKey(name: string): string {
 /** Emits tables next to the slots they are made of. */
 export class TableEmitter {
   readonly #slots: SlotEmitter;
+  readonly #types: ShapeTable;
 
   /** Declares into `slots`. */
-  constructor(slots: SlotEmitter) {
+  constructor(slots: SlotEmitter, types: ShapeTable) {
     this.#slots = slots;
+    this.#types = types;
   }
 
   /** Emits a table's layout, and what of writer and reader somebody calls. */
@@ -273,6 +277,16 @@ export class TableEmitter {
 
   /** Declares the names that each variant knows. */
   #known(table: PlanTable, candidates: readonly PlanVariant[]): string {
+    const nodes = knownNodes(this.#types, candidates.map(({ shape }) => shape));
+    if (differDeeper(nodes, candidates.length)) {
+      const use = this.#slots.use("knownNames");
+      this.#slots.parts.push(
+        `const K${table.index} = /* @__PURE__ */ ${use}(${
+          nodesText(nodes)
+        }).slice(0, ${candidates.length});`,
+      );
+      return `K${table.index}`;
+    }
     const sets = candidates.map(({ names, open }) => {
       if (open) return "{ has: () => true }";
       if (names === null) return "null";
@@ -356,6 +370,11 @@ export class TableEmitter {
       this.#slots.use("no")
     }("one of the union's types", x);\n  }`;
   }
+}
+
+/** Nodes as an expression; names are texts in it, never keys. */
+function nodesText(nodes: readonly KnownNode[]): string {
+  return JSON.stringify(nodes).replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");
 }
 
 /** True where an earlier variant may take what a later one is meant for. */

@@ -87,6 +87,7 @@ Deno.test("a value that breaks its shape is refused with its path and rule, and 
   assert.deepEqual(error.data, {
     path: "[0].users[1].age",
     expected: "an unsigned 8-bit integer",
+    found: "number",
   });
   const keyed = refusal(() => encode([{ users: [], by: { "a b": { name: 5, age: 1 } } }]));
   assert.equal(keyed.message, `'[0].by["a b"].name' must be a string: it is an integer.`);
@@ -218,6 +219,27 @@ Deno.test("without a discriminator a value goes as what loses least of it, on th
     ],
     [[object({}, { a: string }), record], [{ b: 1 }, { a: "x" }]],
     [[record, array], [[], ["x"], { b: 1 }]],
+    ...[
+      [(one: Shape): Shape => one, (one: unknown): unknown => one],
+      [
+        (one: Shape): Shape => ({ kind: "array", element: one }),
+        (one: unknown) => [{ a: "y" }, one],
+      ],
+      [(one: Shape): Shape => ({ kind: "record", value: one }), (one: unknown) => ({ k: one })],
+      [
+        (one: Shape): Shape => ({ kind: "nullable", inner: one, null: true, undefined: false }),
+        (one: unknown) => one,
+      ],
+      [(one: Shape): Shape => object({ deep: one }), (one: unknown) => ({ deep: one })],
+    ].map(([shape, value]): [Shape[], unknown[]] => [
+      [
+        object({ of: (shape as (one: Shape) => Shape)(object({ a: string })) }),
+        object({ of: (shape as (one: Shape) => Shape)(object({ a: string }, { b: number })) }),
+      ],
+      [{ a: "x" }, { a: "x", b: 1 }].map((one) => ({
+        of: (value as (one: unknown) => unknown)(one),
+      })),
+    ]),
   ];
   for (const [shapes, values] of cases) {
     for (const order of [shapes, shapes.toReversed()]) {
@@ -236,6 +258,27 @@ Deno.test("without a discriminator a value goes as what loses least of it, on th
     variants: [{ id: 1, shape: x }, { id: 2, shape: y }],
   });
   assert.deepStrictEqual(decode(encode({ x: undefined, y: 1 })), { y: 1 }, "undefined is no loss");
+});
+
+Deno.test("variants that hold themselves are told apart by what is deep in them, in bounded time", async () => {
+  const tree = (name: string, more: Record<string, Shape>): Shape =>
+    object({ children: { kind: "array", element: { kind: "ref", name } } }, more);
+  const types = { Plain: tree("Plain", {}), Named: tree("Named", { name: string }) };
+  const union: Shape = {
+    kind: "union",
+    variants: [{ id: 1, shape: { kind: "ref", name: "Plain" } }, {
+      id: 2,
+      shape: { kind: "ref", name: "Named" },
+    }],
+  };
+  const { encode, decode } = await loadCodec(union, types);
+  const value = { children: [{ children: [] }, { children: [{ children: [], name: "deep" }] }] };
+  assert.deepStrictEqual(decode(encode(value)), value);
+  assert.deepStrictEqual(jsonDecode(union, types, jsonEncode(union, types, value)), value);
+  const cycle: { children: unknown[] } = { children: [] };
+  cycle.children.push(cycle);
+  assert.equal(refusal(() => encode(cycle)).code, "VALIDATION");
+  assert.equal(refusal(() => jsonEncode(union, types, cycle)).code, "VALIDATION");
 });
 
 Deno.test("backtracking over union variants is bounded", async () => {
@@ -315,15 +358,15 @@ Deno.test("what is no file is refused in the same words on the wire and in JSON"
   const shape: Shape = { kind: "file", of: "File" };
   const { encode } = await loadCodec(shape);
   const cases = [
-    [new File(["x"], "b"), "a file whose bytes were read"],
-    [{ name: "a.txt" }, "a file whose bytes were read"],
-    [undefined, "a file"],
-    ["text", "a file"],
+    [new File(["x"], "b"), "a file whose bytes were read", "object"],
+    [{ name: "a.txt" }, "a file whose bytes were read", "object"],
+    [undefined, "a file", "missing"],
+    ["text", "a file", "string"],
   ] as const;
-  for (const [value, expected] of cases) {
+  for (const [value, expected, found] of cases) {
     for (const work of [encode, (one: unknown) => jsonEncode(shape, {}, one)]) {
       const { code, data } = refusal(() => work(value));
-      assert.deepEqual([code, data], ["VALIDATION", { path: "", expected }]);
+      assert.deepEqual([code, data], ["VALIDATION", { path: "", expected, found }]);
     }
   }
 });

@@ -75,6 +75,7 @@ export interface PlanVariant {
   readonly names: { readonly known: readonly string[]; readonly needed: readonly string[] } | null;
   /** A record, which knows every name. */
   readonly open: boolean;
+  readonly shape: Shape;
 }
 
 /** A table. Filled in after it is made, since types may refer to themselves. */
@@ -443,6 +444,7 @@ class Planner {
         weight: target.kind === "object" ? target.fields.length : 0,
         names: target.kind === "object" ? this.#names(target.fields) : null,
         open: target.kind === "record",
+        shape: variant.shape,
       });
     }
   }

@@ -5,24 +5,32 @@
  * @module
  */
 import { KontractError } from "../../_internal/errors.ts";
+import { type Found, foundIn } from "../../_internal/found.ts";
 
 /** A value that breaks its shape; internal to the codec. */
 export class Broken {
   /** Path from the root, e.g. `users[3].name`; empty for the root itself. */
   path = "";
-  /** Keeps what was expected and what was found. */
-  constructor(readonly expected: string, readonly found: string, readonly cause?: unknown) {}
+  /** Keeps what was expected, and what was found: in words, and in one for programs. */
+  constructor(
+    readonly expected: string,
+    readonly words: string,
+    readonly found: Found = "object",
+    readonly cause?: unknown,
+  ) {}
 }
 
 /** Says that `value` is not `expected`. */
 export function no(expected: string, value: unknown): never {
-  throw new Broken(expected, nameOf(value));
+  throw new Broken(expected, nameOf(value), foundIn(value));
 }
 
 /** Rethrows a failure one step further up: `key` is a property name or an index, "" for no step. */
 export function atKey(error: unknown, key: string | number | undefined): never {
   if (error instanceof KontractError) throw error;
-  const broken = error instanceof Broken ? error : new Broken("readable", "failing", error);
+  const broken = error instanceof Broken
+    ? error
+    : new Broken("readable", "failing", "object", error);
   if (typeof key === "number") broken.path = `[${key}]${broken.path}`;
   else if (key) {
     const step = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(key)
@@ -36,13 +44,15 @@ export function atKey(error: unknown, key: string | number | undefined): never {
 /** The public error for whatever ended an encoding. */
 export function validation(error: unknown): KontractError {
   if (error instanceof KontractError) return error;
-  const broken = error instanceof Broken ? error : new Broken("readable", "failing", error);
+  const broken = error instanceof Broken
+    ? error
+    : new Broken("readable", "failing", "object", error);
   const path = broken.path.startsWith(".") ? broken.path.slice(1) : broken.path;
   const what = path === "" ? "The value" : `'${path}'`;
   return new KontractError(
     "VALIDATION",
-    `${what} must be ${broken.expected}: it is ${broken.found}.`,
-    { data: { path, expected: broken.expected }, cause: broken.cause },
+    `${what} must be ${broken.expected}: it is ${broken.words}.`,
+    { data: { path, expected: broken.expected, found: broken.found }, cause: broken.cause },
   );
 }
 

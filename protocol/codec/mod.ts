@@ -51,6 +51,7 @@ export {
   toFile,
 } from "./special.ts";
 export { readFiles } from "../../_internal/file_bytes.ts";
+export { knownNames, type KnownNode } from "../../_internal/known_nodes.ts";
 export type { KnownNames } from "../../_internal/least_lost.ts";
 export { decodeValue, encodeValue, getValue, putValue } from "./value.ts";
 export {

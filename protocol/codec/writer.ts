@@ -265,7 +265,7 @@ export function putString(slot: number, value: unknown): void {
 /** A long string, or one that is not ASCII: in place. */
 function putText(slot: number, value: string): void {
   if (!value.isWellFormed()) {
-    throw new Broken("well-formed UTF-16", "a string with a lone surrogate");
+    throw new Broken("well-formed UTF-16", "a string with a lone surrogate", "string");
   }
   const at = pos;
   if (value.length > MAX_BYTES) throw tooLarge();

@@ -6,6 +6,7 @@
  */
 import { AppError } from "../../_internal/app_error.ts";
 import { KontractError } from "../../_internal/errors.ts";
+import { foundIn } from "../../_internal/found.ts";
 import type { HttpBinding } from "../../_internal/http_route.ts";
 import type { Bits, RouteMeta, TableDef } from "../../_internal/manifest.ts";
 import { decodeValue, encodeValue } from "../../protocol/codec/mod.ts";
@@ -304,7 +305,7 @@ function check(types: Spec["types"], value: unknown, code: "VALIDATION" | "RAY_D
     const fits = types[i] === "string" ? typeof given === "string" : typeof given === "number";
     if (!fits) {
       const expected = `a ${types[i]}`;
-      const data = { path: `[${i}]`, expected };
+      const data = { path: `[${i}]`, expected, found: foundIn(given) };
       throw new KontractError(code, `[${i}] must be ${expected}.`, { data });
     }
   });

@@ -147,7 +147,9 @@ Deno.test("plain REST routes", { sanitizeOps: false, sanitizeResources: false },
       assert.deepEqual([status, error.code, error.data?.path ?? ""], [400, code, path], text);
     }
     const whole = JSON.parse((await call("PATCH", "/api/forms/monday", { bio: 1 })).text).error;
-    assert.deepEqual(whole.data, { path: "bio", expected: "a string", in: "body" });
+    assert.deepEqual(whole.data, {
+      ...{ path: "bio", expected: "a string", found: "number", in: "body" },
+    });
     assert.equal((await call("GET", "/api/articles/%ff")).status, 400);
   });
 

@@ -52,12 +52,13 @@ function error(failure: HttpFailure): HttpFailureAnswer {
 
 /** What a value should have been, said by its type or by the rules for accounts. */
 function problemOf({ data, message }: HttpFailure): Problems {
-  const { path, expected, field, reason } = (data ?? {}) as Readonly<Record<string, string>>;
+  const { path, expected, found, field, reason } = (data ?? {}) as Readonly<Record<string, string>>;
   // A text that no database can hold says nothing of where it came from.
   if (path !== undefined && expected === undefined) return { value: [message] };
   if (path !== undefined) {
     const name = path.replace(/\[.*$/, "").split(".").at(-1) ?? path;
-    return { [name]: [expected === "present" ? "can't be blank" : `must be ${expected}`] };
+    const blank = found === "missing" || found === "null" && expected === "a string";
+    return { [name]: [blank ? "can't be blank" : `must be ${expected}`] };
   }
   if (reason === "too_short") return { [field!]: ["is too short (minimum is 8 characters)"] };
   return { [field ?? "body"]: [field === undefined ? message : "is invalid"] };

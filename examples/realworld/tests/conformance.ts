@@ -131,6 +131,7 @@ export async function conform(origin: string, t: Deno.TestContext): Promise<void
     for (const name of ["username", "email", "password"]) {
       await post({ [name]: "" }, 422, { [name]: BLANK });
       await post({ [name]: undefined }, 422, { [name]: BLANK });
+      await post({ [name]: null }, 422, { [name]: BLANK });
       await post({ [name]: 7 }, 422, { [name]: "must be a string" });
     }
     await post({ email: "nobody" }, 422, { email: "is invalid" });
@@ -304,9 +305,11 @@ export async function conform(origin: string, t: Deno.TestContext): Promise<void
       });
     }
     for (const name of ["title", "description", "body"]) {
-      const blank = { json: { article: { ...draft, [name]: " " } } };
-      await refused("POST /articles", { token: ada, ...blank }, 422, { [name]: BLANK });
-      await refused(`PUT /articles/${slug}`, { token: ada, ...blank }, 422, { [name]: BLANK });
+      for (const nothing of [" ", null]) {
+        const blank = { json: { article: { ...draft, [name]: nothing } } };
+        await refused("POST /articles", { token: ada, ...blank }, 422, { [name]: BLANK });
+        await refused(`PUT /articles/${slug}`, { token: ada, ...blank }, 422, { [name]: BLANK });
+      }
     }
   });
 
