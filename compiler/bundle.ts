@@ -49,6 +49,8 @@ export interface BundleInput {
   /** Folder that output names are relative to, absolute. */
   readonly outdir: string;
   readonly minify: boolean;
+  /** What `process.env.NODE_ENV` is in a front end: packages have another half for each. */
+  readonly mode?: "production" | "development";
   readonly jsx: Readonly<Record<string, unknown>>;
 }
 
@@ -109,9 +111,9 @@ export class Bundler {
   async #contextOf(
     input: BundleInput,
   ): Promise<esbuild.BuildContext<{ write: false; metafile: true }>> {
-    const { root, purpose, entries, outdir, minify, jsx } = input;
+    const { root, purpose, entries, outdir, minify, mode, jsx } = input;
     const generation = bundlerGeneration();
-    const key = JSON.stringify([root, purpose, entries, outdir, minify, jsx, generation]);
+    const key = JSON.stringify([root, purpose, entries, outdir, minify, mode, jsx, generation]);
     if (this.#context !== null && this.#key === key) return this.#context;
     if (this.#context !== null) await disposeInBundler(this.#context);
     this.#key = key;
@@ -128,7 +130,10 @@ export class Bundler {
 export function buildSettings(
   input: BundleInput,
 ): esbuild.BuildOptions & { write: false; metafile: true } {
-  const { jsx, jsxImportSource } = input.jsx;
+  const { jsx } = input.jsx;
+  const named = ["jsxImportSource", "jsxFactory", "jsxFragmentFactory"].filter((name) =>
+    typeof input.jsx[name] === "string"
+  );
   return {
     absWorkingDir: input.root,
     entryPoints: Object.entries(input.entries).map(([out, path]) => ({ in: path, out })),
@@ -151,11 +156,14 @@ export function buildSettings(
     minifyIdentifiers: input.minify && input.purpose === "browser",
     logLevel: "silent",
     treeShaking: true,
+    ...(input.mode === undefined
+      ? {}
+      : { define: { "process.env.NODE_ENV": JSON.stringify(input.mode) } }),
     tsconfigRaw: {
       compilerOptions: {
         useDefineForClassFields: true,
         ...(typeof jsx === "string" ? { jsx: jsx === "react" ? "react" : "react-jsx" } : {}),
-        ...(typeof jsxImportSource === "string" ? { jsxImportSource } : {}),
+        ...Object.fromEntries(named.map((name) => [name, input.jsx[name]])),
       },
     },
   };

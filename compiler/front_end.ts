@@ -145,6 +145,7 @@ export class FrontEnd {
       pure: (file) => isPackageFile(analysis, file),
       outdir: join(input.outDir, "public"),
       minify: input.minify,
+      mode: input.layout === "modules" ? "development" : "production",
       jsx: analysis.project.compilerOptions,
     }, input.diagnostics);
     if (made?.inputs.some((file) => guard(file) !== null) === true) {

@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { AnalysisCache, analyze } from "./analysis.ts";
-import { Diagnostics } from "./diagnostic.ts";
+import { Diagnostics, formatDiagnostics } from "./diagnostic.ts";
 import { FrontEnd } from "./front_end.ts";
 import { ManifestOutput } from "./manifest_output.ts";
-import { stopBundler } from "./mod.ts";
+import { createBuilder, stopBundler } from "./mod.ts";
 import { OutputFolder } from "./output.ts";
 import { makeApp } from "./testing/app.ts";
 
@@ -72,4 +72,35 @@ Deno.test({
     assert.notEqual(changed.later, other.later, "the client module is another");
     await stopBundler();
   },
+});
+
+Deno.test("a front end in JSX has the factory that its configuration names, and packages know what it is for", async () => {
+  await using app = await makeApp({
+    "src/routes.ts": ROUTES,
+    "web/h.ts": `export function h(tag: string | (() => string), ...rest: unknown[]): string {
+  return typeof tag === "string" ? tag + rest.length : tag();
+}
+export const Fragment = (): string => "fragment";
+declare global {
+  namespace JSX {
+    type Element = string;
+    interface IntrinsicElements { p: { class?: string } }
+  }
+}
+`,
+    "web/main.tsx": `import { Fragment, h } from "./h.ts";
+export const made: string[] = [<p class="x">text</p>, <><p /></>];
+export const mode = process.env.NODE_ENV;
+`,
+  });
+  const config = JSON.parse(await app.read("deno.json"));
+  const compilerOptions = { jsx: "react", jsxFactory: "h", jsxFragmentFactory: "Fragment" };
+  await app.write("deno.json", JSON.stringify({ ...config, compilerOptions }));
+  for (const [layout, mode] of [["bundle", "production"], ["modules", "development"]] as const) {
+    const builder = createBuilder({ root: app.root, hosts: ["deno"], layout, outDir: layout });
+    assert.equal(formatDiagnostics((await builder.check()).diagnostics), "");
+    assert.equal(formatDiagnostics((await builder.rebuild()).diagnostics), "");
+    const page = await import(`file://${app.root}/${layout}/public/main.js`);
+    assert.deepEqual([page.made, page.mode], [["p2", "fragment"], mode]);
+  }
 });

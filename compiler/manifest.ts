@@ -61,6 +61,7 @@ export function makeManifest(input: ManifestInput): Omit<Manifest, "build"> {
   const tables = discovery.tables.map((table) => tableDef(table, input))
     .sort((a, b) => compareText(a.name, b.name));
   checkTableNames(discovery.tables, reporter);
+  checkStoredFiles(tables, input);
   // Ops are handed out by name, so that where a function stands means nothing.
   for (const { name } of discovery.routes.toSorted((a, b) => compareText(a.name, b.name))) {
     input.lock.op(name);
@@ -132,6 +133,26 @@ function checkTableNames(tables: readonly TableSource[], reporter: Reporter): vo
       );
     }
     seen.set(table.name, first ?? table);
+  }
+}
+
+/** Once all fields have their shapes: what a type holds is asked of all types together. */
+function checkStoredFiles(
+  tables: readonly TableDef[],
+  { discovery, lowering, reporter }: ManifestInput,
+): void {
+  const types = lowering.names.table;
+  for (const { name, fields } of tables) {
+    for (const field of fields) {
+      if (!holdsFile(field.shape, types)) continue;
+      const source = discovery.tables.find((table) => table.name === name);
+      reporter.error(
+        "KT4001",
+        source!.fields.find((one) => one.name === field.name)!.node,
+        `Table '${name}' cannot store the File or Blob of '${field.name}'.`,
+        "Store its bytes (a Uint8Array) and its name, or keep it elsewhere and store where.",
+      );
+    }
   }
 }
 
@@ -388,14 +409,6 @@ function fieldDef(field: FieldSource, table: TableSource, input: ManifestInput):
   };
   const type = input.lowering.checker.getTypeOfSymbol(field.symbol);
   const shape = input.lowering.lowerMember(type, field.optional, place);
-  if (holdsFile(shape, input.lowering.names.table)) {
-    input.reporter.error(
-      "KT4001",
-      field.node,
-      `Table '${table.name}' cannot store the File or Blob of '${field.name}'.`,
-      "Store its bytes (a Uint8Array) and its name, or keep it elsewhere and store where.",
-    );
-  }
   return {
     name: field.name,
     shape,

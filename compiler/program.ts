@@ -211,7 +211,11 @@ function compilerOptions(own: Readonly<Record<string, unknown>>): ts.CompilerOpt
     noImplicitOverride: flag("noImplicitOverride", true),
     noUncheckedIndexedAccess: flag("noUncheckedIndexedAccess", false),
     ...(jsx === undefined ? {} : { jsx }),
-    ...(typeof own.jsxImportSource === "string" ? { jsxImportSource: own.jsxImportSource } : {}),
+    ...Object.fromEntries(
+      ["jsxImportSource", "jsxFactory", "jsxFragmentFactory"].flatMap((name) =>
+        typeof own[name] === "string" ? [[name, own[name]]] : []
+      ),
+    ),
   };
 }
 

@@ -218,20 +218,7 @@ async function freeSlug(title: string): Promise<string> {
 }
 
 /** A row of the queries below: an article and its author in one. */
-interface SummaryRow {
-  slug: string;
-  title: string;
-  description: string;
-  tagList: string[];
-  createdAt: Date;
-  updatedAt: Date;
-  favorited: boolean;
-  favoritesCount: Int32;
-  username: string;
-  bio: string | null;
-  image: string | null;
-  following: boolean;
-}
+interface SummaryRow extends Omit<ArticleSummary, "author">, Profile {}
 
 interface OneRow extends SummaryRow {
   body: string;
