@@ -19,7 +19,8 @@ import { Diagnostics, formatDiagnostics } from "./diagnostic.ts";
 import { emitClient } from "./emit/client.ts";
 import { isFile } from "./file_texts.ts";
 import { clientGuard } from "./front_end.ts";
-import { appPath } from "./project.ts";
+import { appPath, readProject } from "./project.ts";
+import { viteJsx } from "./vite_jsx.ts";
 
 /** Options of {@link kontract}. */
 export interface KontractPluginOptions {
@@ -49,6 +50,16 @@ export interface ViteConfig {
   readonly root?: string;
   /** Bundles of workers. */
   readonly worker?: { readonly plugins?: () => unknown };
+  /** How Vite reads JSX, from its version 8 on. */
+  readonly oxc?: unknown;
+  /** How it read JSX before. */
+  readonly esbuild?: unknown;
+}
+
+/** What {@link KontractPlugin.config} is called on. */
+export interface ConfigContext {
+  /** Facts of the Vite that calls. */
+  readonly meta?: { readonly viteVersion?: string };
 }
 
 /** What a hook is called on. */
@@ -71,10 +82,10 @@ export interface KontractPlugin {
   /** Before other plugins: decorators of a backend module must not reach them. */
   readonly enforce: "pre";
   /**
-   * Looks at the app; lets the dev server serve the package's own sources and Deno's packages. Puts the
+   * Looks at the app; tells Vite of its JSX; lets the dev server serve the package's own sources and Deno's packages. Puts the
    * plugin into the bundles of workers, which Vite makes without it.
    */
-  config(config: ViteConfig): Promise<Record<string, unknown>>;
+  config(this: ConfigContext, config: ViteConfig): Promise<Record<string, unknown>>;
   /** Watches the backend sources: what a hook loads, and what lies outside its root, Vite does not. */
   configureServer(server: { readonly watcher: { add(path: string): unknown } }): void;
   /** Analyses the app; its problems end the build. */
@@ -97,12 +108,14 @@ export function kontract(options: KontractPluginOptions = {}): KontractPlugin {
   const plugin: KontractPlugin = {
     name: "kontract",
     enforce: "pre",
-    async config({ root = ".", worker }) {
+    async config(given) {
+      const { root = ".", worker } = given;
       app.setRoot(resolve(root));
       // Problems are reported where the build starts: the dev server shows them on the page.
       await app.refresh();
       return {
         server: { fs: { allow: [resolve(root), ...app.folders()] } },
+        ...viteJsx(await app.compilerOptions(), given, this?.meta?.viteVersion),
         optimizeDeps: { exclude: ["@kontract/kontract", "@/client"], noDiscovery: true },
         worker: { plugins: () => [forWorkers(plugin), worker?.plugins?.() ?? []] },
       };
@@ -160,6 +173,11 @@ class ViteApp {
 
   setRoot(viteRoot: string): void {
     if (this.#options.root === undefined) this.#root = appFolder(viteRoot);
+  }
+
+  /** `compilerOptions` of the app's configuration, also of one that cannot be built. */
+  async compilerOptions(): Promise<Readonly<Record<string, unknown>>> {
+    return (await readProject(this.#root, new Diagnostics())).compilerOptions;
   }
 
   /** Folder of the backend sources. */

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { build, createServer, type PluginOption, type ViteDevServer } from "vite";
 import { makeApp, type TestApp } from "../../compiler/testing/app.ts";
 import { kontract } from "../../compiler/vite.ts";
+import { viteJsx } from "../../compiler/vite_jsx.ts";
 import { findChromium, launchChromium } from "../browser/chromium.ts";
 
 const NOTES = `import { backend, env } from "@kontract/kontract";
@@ -184,4 +185,40 @@ Deno.test({
       await vite.close();
     }
   },
+});
+
+Deno.test({
+  name: "Vite reads JSX as the app's deno.json says, unless it is told itself",
+  ...options,
+  async fn() {
+    await using app = await makeApp({
+      ...APP,
+      "web/index.html": `<!doctype html><script type="module" src="/main.tsx"></script>\n`,
+      "web/own.ts": `export const own = (tag: string): string => "PLANTED_" + tag;
+declare global { namespace JSX { type Element = string; interface IntrinsicElements { p: object } } }
+`,
+      "web/main.tsx": `import { own } from "./own.ts";\ndocument.title = <p />;\n`,
+    });
+    const config = JSON.parse(await app.read("deno.json"));
+    const compilerOptions = { jsx: "react", jsxFactory: "own" };
+    await app.write("deno.json", JSON.stringify({ ...config, compilerOptions }));
+    assert.match(await builtTexts(app), /PLANTED_/);
+    await app.write(
+      "web/main.tsx",
+      `import { own } from "./own.ts";\nimport { key } from "../src/secrets.ts";\nown(key());\ndocument.title = <p />;\n`,
+    );
+    await assert.rejects(builtTexts(app), /This module is server code/);
+  },
+});
+
+Deno.test("JSX is told in the words of the Vite that asks", () => {
+  const preact = { jsx: "react-jsx", jsxImportSource: "preact" };
+  assert.deepEqual(viteJsx(preact, {}, "8.3.8"), {
+    oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+  });
+  assert.deepEqual(viteJsx(preact, {}, undefined), {
+    esbuild: { jsx: "automatic", jsxImportSource: "preact" },
+  });
+  assert.deepEqual(viteJsx(preact, { oxc: { jsx: "preserve" } }, "8.3.8"), {});
+  assert.deepEqual(viteJsx({}, {}, "8.3.8"), {});
 });
