@@ -2,8 +2,9 @@
  * What becomes of a connection whose request's body was given up.
  *
  * Deno goes on taking such a body until its sender ends it, whatever the answer says of the connection. It leaves
- * only where an answer breaks off while the body is not being read: with the next byte that comes. Who sends
- * nothing at all is to Deno what any idle connection is, and it ends none. (workerd leaves by itself.)
+ * only where an answer breaks off while the body is not being read: with the next byte that comes, or with the
+ * last one of a short body, which is read in one go. Who sends nothing at all is to Deno what any idle connection
+ * is, and it ends none. (workerd leaves by itself.)
  *
  * @module
  */
