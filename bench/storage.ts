@@ -300,9 +300,12 @@ async function benchTransfer(): Promise<void> {
     });
     const results = await compareRates([
       { name: "by hand: six statements, serializable, retried", work: () => transferByHand(hot) },
-      { name: `two round trips, ${CLIENTS} connections`, work: () => transfer(hot, engine) },
       {
-        name: "two round trips, the default 10 connections",
+        name: `two round trips, in groups, ${CLIENTS} connections`,
+        work: () => transfer(hot, engine),
+      },
+      {
+        name: "two round trips, in groups, 10 connections",
         work: () => transfer(hot, smallEngine),
       },
       { name: "two round trips without a single check", work: () => bare.transfer(...pair(hot)) },

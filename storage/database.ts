@@ -5,9 +5,9 @@
  * name and parameters, never text made at run time. So a pool that lives elsewhere (DbPoolDO) needs no
  * SQL from its callers, and a test can count round trips exactly.
  *
- * One `execute` is one autocommit statement and one round trip. Implementations: a `postgres` client in
- * process (Deno, direct, Hyperdrive) and the DbPoolDO stub; the shared suite is
- * `tests/database_suite.ts`.
+ * One `execute` is one autocommit statement and one round trip; under load several may share one (`groups.ts`).
+ * Implementations: a `postgres` client in process (Deno, direct, Hyperdrive) and the DbPoolDO stub; the shared
+ * suite is `tests/database_suite.ts`.
  *
  * @module
  */

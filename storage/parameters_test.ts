@@ -40,6 +40,14 @@ function usual(sid: string, tenant: string, name: string, bits: number): Record<
     p_keys: "array['new']",
     p_rows: `array['${row}']::jsonb[]`,
     p_gone: "array['a']",
+    p_sids: `array['${sid}']`,
+    p_owners: "array['alice']",
+    p_masks: `array[${bits}]`,
+    p_lanes: "array['l']",
+    p_reqnos: "array[1]",
+    p_answers: "array['\\x']::bytea[]",
+    p_lists: `array['["a"]']`,
+    p_members: "array[1]",
     p_ops: `'${
       JSON.stringify([{ ...NOTHING, t: name, w: [["a", null], ["new", JSON.parse(row)]] }])
     }'`,

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { testDatabase } from "../tests/postgres.ts";
+import type { StorageEngine } from "./contract.ts";
 import { storageEngine } from "./engine.ts";
 import type { MigrationRow } from "./migrate/migration.ts";
 import { migrateUp } from "./migrate/mod.ts";
 import { postgresDatabase } from "./postgres_database.ts";
+import { inCompany } from "./testing/company.ts";
 import {
   ACCOUNTS,
   call,
@@ -197,9 +199,10 @@ Deno.test({
       select ptr from kontract.storage where id in ('plain', 'owned')`;
     // One connection: its plans are those of the first calls.
     const database = postgresDatabase({ url: db.gatewayUrl, max: 1 });
-    const engine = storageEngine({ database, tables: [plain, owned] });
-    const session = await engine.openSession(await db.token());
-    const touch = async (): Promise<void> => {
+    const alone = storageEngine({ database, tables: [plain, owned] });
+    const together = storageEngine({ database: inCompany(database), tables: [plain, owned] });
+    const session = await alone.openSession(await db.token());
+    const touch = async (engine: StorageEngine): Promise<void> => {
       for (const name of ["plain", "owned"]) {
         await run(engine, call(session), (s) => s[name]!.set("r1", { n: 1 }));
         await run(engine, call(session), async (s) => {
@@ -219,6 +222,10 @@ Deno.test({
           await s[name]!.delete("r6");
         });
         await run(engine, call(session), (s) => s[name]!.delete("r7"));
+        await run(engine, call(session), async (s) => {
+          await s[name]!.getMany(["r1", "r4"]);
+          for (const id of ["r1", "r4"]) await s[name]!.update(id, { n: 5 });
+        });
       }
       await run(engine, call(session), async (s) => {
         await s.plain!.set("r8", { n: 4 });
@@ -231,7 +238,7 @@ Deno.test({
           `alter table kontract_private.${ptr} set (autovacuum_enabled = false)`,
         );
       }
-      for (let i = 0; i < 2; i++) await touch();
+      for (const engine of [alone, together, alone]) await touch(engine);
       const MANY = 20_000;
       for (const { ptr } of places) {
         for (const closed of ["null", "pg_current_xact_id()"]) {
@@ -242,7 +249,7 @@ Deno.test({
           );
         }
       }
-      await touch();
+      for (const engine of [alone, together]) await touch(engine);
       await database.close();
       // The server counts what a connection read when it has ended.
       for (let tries = 0; tries < 400; tries++) {

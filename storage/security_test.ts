@@ -14,6 +14,7 @@ import { ACCOUNTS, call, field, NOTES, PEOPLE, run, string, table } from "./test
 
 const USERS = table("_users", [field("ugroups", { kind: "array", element: string })]);
 const tables = [ACCOUNTS, NOTES, PEOPLE, USERS];
+const GROUPED = [NOTES.name, USERS.name];
 const NAMES = query({ name: string })`select name from people`;
 const db = await testDatabase(tables, {}, "shared", [NAMES]);
 const database = postgresDatabase({ url: db.gatewayUrl });
@@ -88,6 +89,11 @@ Deno.test({
           `put_${tableKey(name)}`,
           `put_many_${tableKey(name)}`,
         ]);
+        // Of tables without rights of fields and unique indexes.
+        const inGroups = GROUPED.flatMap((name) => [
+          `get_group_${tableKey(name)}`,
+          `put_group_${tableKey(name)}`,
+        ]);
         assert.deepEqual(
           may,
           [
@@ -109,6 +115,7 @@ Deno.test({
             "tenant_put",
             "tenant_put_many",
             ...perTable,
+            ...inGroups,
           ].sort(),
         );
         for (const row of rows) {

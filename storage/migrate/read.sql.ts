@@ -106,7 +106,7 @@ export function enter(tableMatch: string, tableText: string, replayed = "return;
 }
 
 /** Expression for what a session sees of `u.data`. */
-function visibleData(table: TableSql): string {
+export function visibleData(table: TableSql): string {
   const lazy = Object.keys(table.lazy).length > 0
     ? `${literal(JSON.stringify(table.lazy))}::jsonb || `
     : "";

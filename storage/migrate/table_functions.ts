@@ -6,6 +6,7 @@
 import { changesFunction } from "./changes.sql.ts";
 import { applyFunction } from "./commit.sql.ts";
 import { literal } from "./definer.ts";
+import { groupFunctions } from "./group.sql.ts";
 import { putFunction } from "./put.sql.ts";
 import { PUT_MANY_PARAMETERS, putManyByCommit, putManyFunction } from "./put_many.sql.ts";
 import { readFunctions, type TableSql } from "./read.sql.ts";
@@ -27,6 +28,7 @@ export function tableFunctions(table: TableSql, tenant: string): readonly string
          execute format('drop function %s', f);
        end loop; end $do$`,
     many ? putManyFunction(table, tenant) : putManyByCommit(table, tenant),
+    ...groupFunctions(table, tenant),
     `select kontract_private.make_dispatcher(${literal(tenant)})`,
   ];
 }

@@ -1,7 +1,8 @@
 /**
  * All statements the gateway ever sends, by name. What serves every table has a second name for the tenants beside
  * `main`, which begins with `tenant:`. Names of per-table statements are `get:<key>`,
- * `get_many:<key>`, `put:<key>` and `put_many:<key>`; the key is checked here, so no name can carry text into SQL.
+ * `get_many:<key>`, `get_group:<key>`, `put:<key>`, `put_many:<key>` and `put_group:<key>`; the key is checked here,
+ * so no name can carry text into SQL.
  *
  * @module
  */
@@ -11,6 +12,7 @@ import { COLLECT } from "./collect.sql.ts";
 import { COMMIT, putManyStatement, putStatement } from "./commit.sql.ts";
 import { EXEC } from "./exec.sql.ts";
 import { getManyStatement, getStatement } from "./get.sql.ts";
+import { getGroupStatement, putGroupStatement } from "./group.sql.ts";
 import { OPEN_SESSION } from "./open_session.sql.ts";
 import { COUNT, QUERY } from "./query.sql.ts";
 import { REVOKE_FAMILY } from "./revoke_family.sql.ts";
@@ -56,6 +58,8 @@ const PER_TABLE: ReadonlyMap<string, (key: string) => string> = new Map([
   ["get_many", getManyStatement],
   ["put", putStatement],
   ["put_many", putManyStatement],
+  ["get_group", getGroupStatement],
+  ["put_group", putGroupStatement],
 ]);
 
 /** Texts of per-table statements that were asked for: as many as there are tables and kinds. */

@@ -7,7 +7,11 @@
 import type postgres from "postgres";
 
 /** What a broken build leaves out. */
-export type Fault = "no predicate validation" | "no locks" | "effects recorded last";
+export type Fault =
+  | "no predicate validation"
+  | "no locks"
+  | "effects recorded last"
+  | "groups that do not look at versions";
 
 const ALTERATIONS: Readonly<Record<Fault, (definition: string) => string>> = {
   "no predicate validation": (definition) =>
@@ -18,8 +22,15 @@ const ALTERATIONS: Readonly<Record<Fault, (definition: string) => string>> = {
       )
       : definition,
   "no locks": (definition) =>
-    definition.replaceAll(/pg_advisory_xact_lock(_shared)?\(/g, "kontract_private.no_lock("),
+    definition.replaceAll(
+      /pg_(?:try_)?advisory_xact_lock(?:_shared)?\(/g,
+      "kontract_private.no_lock(",
+    ),
   "effects recorded last": recordLast,
+  "groups that do not look at versions": (definition) =>
+    definition.includes("FUNCTION kontract.put_group_")
+      ? definition.replace("and t._txid = k.seen", "")
+      : definition,
 };
 
 /** Turns "insert, and stop where it was there" into "look, and insert at the end". */
@@ -42,8 +53,8 @@ function recordLast(definition: string): string {
 
 /** Breaks the installed build. Throws where nothing of the kind was found in it. */
 export async function breakBuild(admin: postgres.Sql, fault: Fault): Promise<void> {
-  await admin.unsafe(`create function kontract_private.no_lock(bigint) returns void
-    language sql volatile security definer as 'select'`);
+  await admin.unsafe(`create function kontract_private.no_lock(bigint) returns boolean
+    language sql volatile security definer as 'select true'`);
   await admin.unsafe("grant execute on function kontract_private.no_lock(bigint) to public");
   const functions = await admin`
     select pg_get_functiondef(p.oid) as definition from pg_proc p

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { KontractError } from "../../_internal/errors.ts";
 import { testDatabase } from "../postgres.ts";
+import { bank } from "./bank.ts";
 import { breakBuild, type Fault } from "./broken_build.ts";
 import { Gateways } from "./load.ts";
 import {
@@ -26,6 +27,7 @@ const CASES: readonly (readonly [Fault, (attempt: number) => Workload])[] = [
   ["no predicate validation", (attempt) => listAppend(`p${attempt}`)],
   ["no locks", (attempt) => listAppend(`l${attempt}`)],
   ["effects recorded last", () => sameRequestTwice],
+  ["groups that do not look at versions", () => bank("skewed")],
 ];
 
 Deno.test({

@@ -14,6 +14,7 @@ import type { Database } from "../../storage/database.ts";
 import { storageEngine } from "../../storage/engine.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
 import type { ExecDef, TableDef } from "../../_internal/manifest.ts";
+import { inCompany } from "../../storage/testing/company.ts";
 import { type AnyStorage, call } from "../../storage/testing/tables.ts";
 import type { TestDatabase } from "../postgres.ts";
 
@@ -95,7 +96,11 @@ export class Gateways {
   ): Promise<Gateways> {
     const databases = Array.from(
       { length: count },
-      () => postgresDatabase({ url: test.gatewayUrl, max: 6 }),
+      // Every second one has all that can be in a group in one.
+      (_, n) => {
+        const database = postgresDatabase({ url: test.gatewayUrl, max: 6 });
+        return n % 2 === 0 ? database : inCompany(database);
+      },
     );
     const engines = databases.map((database) => storageEngine({ database, tables, execs }));
     return new Gateways(

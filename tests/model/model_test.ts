@@ -9,9 +9,11 @@ import assert from "node:assert/strict";
 import { KontractError } from "../../_internal/errors.ts";
 import { Random } from "../../_internal/testing/random.ts";
 import type { StorageEngine, StorageSession } from "../../storage/contract.ts";
+import type { Database } from "../../storage/database.ts";
 import { storageEngine } from "../../storage/engine.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
 import { DEFAULT_TENANT } from "../../storage/tenant_name.ts";
+import { inCompany } from "../../storage/testing/company.ts";
 import {
   type AnyTable,
   call,
@@ -53,38 +55,46 @@ const NAMES = TABLES.map(({ name }) => name);
 const long = Deno.env.get("KONTRACT_LONG") === "1";
 const given = Deno.env.get("KONTRACT_SEED");
 
-Deno.test({
-  name: `storage does what a plain in-memory model does, tenant ${tenant}`,
-  sanitizeOps: false,
-  sanitizeResources: false,
-  async fn() {
-    const db = await enterTenant(await testDatabase(TABLES), tenant);
-    const database = postgresDatabase({ url: db.gatewayUrl, max: 2 });
-    const engine = storageEngine({ database, tables: TABLES });
-    const session = await engine.openSession(await db.token());
-    const places = await db.admin`select ptr from kontract.storage where owner = ${tenant}`;
-    const difference = async (program: Program): Promise<string | null> => {
-      for (const { ptr } of places) await db.admin.unsafe(`delete from kontract_private.${ptr}`);
-      return await firstDifference(engine, session, program);
-    };
-    try {
-      const first = given === undefined ? Math.floor(Math.random() * 1e6) : Number(given);
-      const programs = given === undefined
-        ? (long ? 3000 : tenant === DEFAULT_TENANT ? 80 : 30)
-        : 1;
-      for (let seed = first; seed < first + programs; seed++) {
-        const program = randomProgram(new Random(seed), NAMES, 8);
-        const found = await difference(program);
-        if (found === null) continue;
-        const least = await shrink(program, difference);
-        assert.fail(`seed ${seed}\n${programText(least)}\n${await difference(least) ?? found}`);
+/** The port as it is, and with each statement that can be one of a group in one. Groups are of `main` alone. */
+const PORTS = [
+  ["", (database: Database) => database],
+  ...(tenant === DEFAULT_TENANT ? [[", in company", inCompany] as const] : []),
+] as const;
+
+for (const [how, port] of PORTS) {
+  Deno.test({
+    name: `storage does what a plain in-memory model does, tenant ${tenant}${how}`,
+    sanitizeOps: false,
+    sanitizeResources: false,
+    async fn() {
+      const db = await enterTenant(await testDatabase(TABLES), tenant);
+      const database = port(postgresDatabase({ url: db.gatewayUrl, max: 2 }));
+      const engine = storageEngine({ database, tables: TABLES });
+      const session = await engine.openSession(await db.token());
+      const places = await db.admin`select ptr from kontract.storage where owner = ${tenant}`;
+      const difference = async (program: Program): Promise<string | null> => {
+        for (const { ptr } of places) await db.admin.unsafe(`delete from kontract_private.${ptr}`);
+        return await firstDifference(engine, session, program);
+      };
+      try {
+        const first = given === undefined ? Math.floor(Math.random() * 1e6) : Number(given);
+        const programs = given === undefined
+          ? (long ? 3000 : tenant === DEFAULT_TENANT ? 80 : 30)
+          : 1;
+        for (let seed = first; seed < first + programs; seed++) {
+          const program = randomProgram(new Random(seed), NAMES, 8);
+          const found = await difference(program);
+          if (found === null) continue;
+          const least = await shrink(program, difference);
+          assert.fail(`seed ${seed}\n${programText(least)}\n${await difference(least) ?? found}`);
+        }
+      } finally {
+        await database.close();
+        await db.close();
       }
-    } finally {
-      await database.close();
-      await db.close();
-    }
-  },
-});
+    },
+  });
+}
 
 /** The smallest program found that still differs. */
 async function shrink(

@@ -1,0 +1,168 @@
+/**
+ * First reads, and commits of rows that were read, of several calls in one statement: `get_group_<key>` and
+ * `put_group_<key>`. Most of what a statement costs a server is its setting up, which calls that are ready together
+ * share so. A call of which anything is out of the ordinary (no session, a right, another version, a request that
+ * was applied before, a lock that is not free) is left out of the answer and leaves no trace; whoever sent it sends
+ * it alone, and `get_many` or `put_many` does it or says why not. So these functions raise nothing of a single
+ * call, and wait for no lock: only, some milliseconds, for another statement that is recording the same request.
+ *
+ * Not for tables with rights of single fields or unique indexes.
+ *
+ * @module
+ */
+import { DEFINER_HOT, identifier, literal } from "./definer.ts";
+import { KNOWN_INCARNATION, type TableSql, visibleData } from "./read.sql.ts";
+import { keepVersions } from "./table.sql.ts";
+
+const GROUP = `${DEFINER_HOT}
+  set lock_timeout = '10ms'`;
+
+const GET_PARAMETERS =
+  "p_sids text[], p_masks int[], p_roles text[], p_lanes text[], p_reqnos numeric[], p_lists text[]";
+
+const PUT_PARAMETERS =
+  `p_sids text[], p_owners text[], p_masks int[], p_roles text[], p_snaps pg_snapshot[], p_incs text[],
+     p_lanes text[], p_reqnos numeric[], p_answers bytea[],
+     p_members int[], p_keys text[], p_found xid8[], p_rows jsonb[]`;
+
+/** Both functions of a table that may have them; of another one they are dropped. */
+export function groupFunctions(table: TableSql, tenant: string): readonly string[] {
+  if (Object.keys(table.bits).length === 0 && !table.unique) {
+    return [getGroup(table), putGroup(table, tenant)];
+  }
+  return [
+    `drop function if exists kontract.get_group_${table.key}(${GET_PARAMETERS})`,
+    `drop function if exists kontract.put_group_${table.key}(${PUT_PARAMETERS})`,
+  ];
+}
+
+/** Joins call `m` with its session and the table, where it has the bits; each call by itself, by index. */
+function sessions(table: TableSql, bits: number, more = ""): string {
+  return `cross join lateral (
+              select * from trxs x where x.sid = sha256(convert_to(m.sid, 'UTF8')) limit 1) x
+            join storage st on st.owner = x.tenant and st.id = ${
+    literal(table.name)
+  } ${KNOWN_INCARNATION} ${more}
+      where x.expires_at > clock_timestamp() and st.permissions & m.bits & ${bits} = ${bits}
+        and st.ptr = ${literal(table.ptr)} and (m.ugroup is null or m.ugroup = any (x.ugroups))${
+    table.name.startsWith("_") ? " and x.system" : ""
+  }`;
+}
+
+/**
+ * The answer is `snap|incarnation|epoch|[[call, [[id, data, txid, owner, ord], …]], …]`, or null. Calls are counted
+ * from 1; each one's keys are a JSON array in `p_lists`.
+ */
+function getGroup(table: TableSql): string {
+  const rows = `cross join lateral (
+              select coalesce(json_agg(json_build_array(u.id, ${
+    visibleData(table)
+  }, u._txid::text, u._owner, u._order)), '[]') as rows
+                from kontract_private.${identifier(table.ptr)} u
+               where u.id = any (array(select jsonb_array_elements_text(m.ids::jsonb)))
+                 and u._deleted_txid is null${table.owned ? " and u._owner = x.owner" : ""}) r`;
+  return `create or replace function kontract.get_group_${table.key}(${GET_PARAMETERS})
+   returns text language plpgsql stable ${GROUP} as $f$
+   #variable_conflict use_column
+   declare answer text;
+   begin
+     select concat_ws('|', pg_current_snapshot(), min(i.value), min(st.epoch),
+                      json_agg(json_build_array(m.n, r.rows))) into answer
+       from unnest(p_sids, p_masks, p_roles, p_lanes, p_reqnos, p_lists) with ordinality
+              m(sid, bits, ugroup, lane, reqno, ids, n)
+            ${sessions(table, 4, rows)}
+        and (m.lane is null or (select true from effects e where e.tenant = x.tenant and e.owner = x.owner
+                                 and e.lane = m.lane and e.reqno = m.reqno limit 1) is null)
+     having count(*) > 0;
+     return answer;
+   end $f$`;
+}
+
+/**
+ * The answer names the calls that were applied, as `1,2,5`. Rows stand in the order of their calls, each with its
+ * call in `p_members`; all of them were there when they were read, as version `p_found`. No key and no request is
+ * in it twice.
+ */
+function putGroup(table: TableSql, tenant: string): string {
+  const ptr = `kontract_private.${identifier(table.ptr)}`;
+  const own = literal(tenant);
+  const at = `${own} || chr(10) || ${literal(table.name)}`;
+  const swapped = table.swap === undefined
+    ? ""
+    : ` and pg_visible_in_snapshot(${literal(table.swap)}::xid8, m.snap)`;
+  return `create or replace function kontract.put_group_${table.key}(${PUT_PARAMETERS})
+   returns text language plpgsql volatile ${GROUP} as $f$
+   #variable_conflict use_column
+   declare
+     v_all int := cardinality(p_sids); v_count int; v_ours tid[]; v_out int[] := '{}'; v_good int[]; v_rows tid[];
+   begin${
+    table.owned
+      ? `
+     -- So that each has the number of its call, whatever the bounds of the array that came.
+     p_owners := array(select * from unnest(p_owners));`
+      : ""
+  }
+     insert into effects (tenant, owner, lane, reqno, answer)
+       select ${own}, m.owner, m.lane, m.reqno, m.answer
+         from unnest(p_owners, p_lanes, p_reqnos, p_answers) m(owner, lane, reqno, answer) on conflict do nothing;
+     get diagnostics v_count = row_count;
+     if not pg_try_advisory_xact_lock_shared(hashtextextended(${at}, 11)) then
+       raise exception 'busy' using errcode = '55P03';
+     end if;
+     if v_count is distinct from v_all then
+       ${ours()}
+       v_out := array(select o.n from unnest(v_ours) with ordinality o(row, n) where o.row is null);
+     end if;
+     v_out := v_out || array(select k.member from unnest(p_members, p_keys) k(member, id)
+       where not pg_try_advisory_xact_lock(hashtextextended(${at} || chr(10) || k.id, 12)));
+     -- Now, in a fresh statement: who may, and which rows are as they were read.
+     select coalesce(array_agg(m.n::int), '{}'), (
+              select array_agg(u.ctid order by k.n)
+                from unnest(p_members, p_keys, p_found) with ordinality k(member, id, seen, n)
+                     left join lateral (
+                       select t.ctid from ${ptr} t
+                        where t.id = k.id and t._deleted_txid is null and t._txid = k.seen
+                          and t._txid <= pg_current_xact_id()${
+    table.owned ? " and t._owner = p_owners[k.member]" : ""
+  } limit 1) u on true)
+       into v_good, v_rows
+       from unnest(p_sids, p_owners, p_masks, p_roles, p_snaps, p_incs) with ordinality
+              m(sid, owner, bits, ugroup, snap, inc, n)
+            ${sessions(table, 6)}
+        and x.tenant = ${own} and x.owner = m.owner and m.n <> all (v_out)
+        and current_setting('transaction_isolation') = 'read committed'
+        and current_setting('synchronous_commit') <> 'off'
+        and m.inc = i.value || '.' || st.epoch and pg_snapshot_xmin(m.snap) >= st.horizon
+        and pg_snapshot_xmax(m.snap) <= pg_snapshot_xmax(pg_current_snapshot())
+        and pg_visible_in_snapshot(x.create_txid, m.snap)${swapped};
+     if (v_count = v_all and cardinality(v_good) = v_all and cardinality(p_owners) = v_all
+         and array_position(v_rows, null) is null) is not true then
+       v_good := array(select g from unnest(v_good) g where not exists (
+         select from unnest(p_members, v_rows) k(member, row) where k.member = g and k.row is null));
+       ${ours()}
+       delete from effects e where e.ctid = any (array(
+         select o.row from unnest(v_ours) with ordinality o(row, n)
+          where o.row is not null and o.n <> all (v_good)));
+       select array_agg(k.row), array_agg(k.data) into v_rows, p_rows
+         from unnest(p_members, v_rows, p_rows) k(member, row, data) where k.member = any (v_good);
+     end if;
+     if v_rows is not null then
+       ${keepVersions(ptr, "u.ctid = any (v_rows)")};
+       update ${ptr} u set data = p_rows[array_position(v_rows, u.ctid)], _txid = pg_current_xact_id()
+        where u.ctid = any (v_rows);
+       get diagnostics v_count = row_count;
+       -- Each row was written for one call, or nothing is.
+       if v_count <> cardinality(v_rows) then raise exception 'twice' using errcode = '40001'; end if;
+     end if;
+     return array_to_string(v_good, ',');
+   end $f$`;
+
+  /** Where the effect of each call stands that this statement has recorded; null for others. */
+  function ours(): string {
+    return `v_ours := array(select (
+         select e.ctid from effects e
+          where e.tenant = ${own} and e.owner = m.owner and e.lane = m.lane and e.reqno = m.reqno
+            and e.xmin = pg_current_xact_id()::xid and e.created_at = now() limit 1)
+         from unnest(p_owners, p_lanes, p_reqnos) with ordinality m(owner, lane, reqno, n) order by m.n);`;
+  }
+}
