@@ -17,7 +17,7 @@ import { testDatabase } from "../tests/postgres.ts";
 import { denoPorts } from "./deno/ports.ts";
 import { ctx, env } from "./env.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
-import { RUN_DISTANCE_MS } from "./live_query.ts";
+import { liveValues, RUN_DISTANCE_MS } from "./live_query.ts";
 import { rateLimit } from "./middleware/mod.ts";
 import { MAX_STREAMS } from "./open_streams.ts";
 import { gates, type Note, NOTES, notesApp, runs, type Spec } from "./testing/notes_app.ts";
@@ -263,6 +263,25 @@ async function withTwo(body: (world: World) => Promise<void>): Promise<void> {
     await database.close();
   }
 }
+
+Deno.test("a clock that is set back holds no run up", async () => {
+  let runs = 0;
+  const values = liveValues({
+    run: (reading) => {
+      reading.table("notes", "feed");
+      reading.snapshot("position");
+      return Promise.resolve(Uint8Array.of(++runs));
+    },
+    unchanged: () => Promise.resolve(null),
+    checkAlive: () => Promise.resolve(),
+    next: () => Promise.resolve(),
+    signal: AbortSignal.timeout(30_000),
+    now: () => runs === 0 ? 3_600_000 : 0,
+  });
+  const seen = [(await values.next()).value, (await values.next()).value];
+  assert.deepEqual(seen, [Uint8Array.of(1), Uint8Array.of(2)]);
+  await values.return();
+});
 
 Deno.test("live queries", { sanitizeOps: false, sanitizeResources: false }, async (t) => {
   await withTwo(async ({ a, b, visitor, pass }) => {

@@ -60,7 +60,8 @@ export async function* liveValues(
       : Promise.race(followed.map((feed) => options.next(feed, pollMs, end)));
     try {
       if (reads === null || await isStale(options, reads)) {
-        await pause(ranAt + RUN_DISTANCE_MS - now(), signal);
+        // A clock that was set back holds nothing up.
+        await pause(Math.min(ranAt + RUN_DISTANCE_MS - now(), RUN_DISTANCE_MS), signal);
         if (signal.aborted) return;
         ranAt = now();
         reads = new ReadSet();

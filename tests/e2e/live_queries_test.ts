@@ -182,17 +182,19 @@ for (const host of HOST_NAMES) {
           await assert.rejects(live.next(), page.NoList);
         });
 
-        await t.step(`signing out goes on as the next visitor over ${over}`, async () => {
-          await page.plan();
-          const live = values(page.client.live(reader("mine")));
-          assert.equal(await live.next(), 1);
-          await page.client.auth.logout();
-          // The session's end ends the stream; the client comes back with another one.
-          assert.equal(await live.next().catch((error) => error.code), "SESSION_REVOKED");
-          const next = values(page.client.live(reader("mine")));
-          assert.equal(await next.next(), 0);
-          next.close();
-        });
+        await t.step(
+          `signing out ends it over ${over}; what is followed next is the next visitor's`,
+          async () => {
+            await page.plan();
+            const live = values(page.client.live(reader("mine")));
+            assert.equal(await live.next(), 1);
+            await page.client.auth.logout();
+            await assert.rejects(live.next(), { code: "SESSION_REVOKED" });
+            const next = values(page.client.live(reader("mine")));
+            assert.equal(await next.next(), 0);
+            next.close();
+          },
+        );
       }
 
       await t.step("a plain EventSource follows, and is refused what writes", async () => {
