@@ -11,7 +11,7 @@ import { KontractError } from "../_internal/errors.ts";
 import type { Call } from "./call_runner.ts";
 import { liveValues } from "./live_query.ts";
 import type { Services } from "./services.ts";
-import { endOf, TRUST_MS } from "./session_cache.ts";
+import { endOf } from "./session_cache.ts";
 
 /**
  * Values of a function that only reads, encoded as the call says.
@@ -42,8 +42,7 @@ export async function* followCall(
     yield* liveValues({
       run: (reading) => whileValid(async () => (await runner.run({ ...call, reading })).answer),
       unchanged: (table, position) => whileValid(() => unchanged(services, call, table, position)),
-      checkAlive: () =>
-        whileValid(async () => void await services.sessions.trusted(principal, TRUST_MS)),
+      checkAlive: () => whileValid(async () => void await runner.trusted(call)),
       next: (feed, timeoutMs, end) => changes.next(feed, timeoutMs, end),
       signal,
       now: () => clock.now(),
@@ -57,16 +56,17 @@ export async function* followCall(
 
 /** One statement. A position too old to tell from, or a database session that has run out, is a reason to run. */
 async function unchanged(
-  { engine, sessions, ports: { clock } }: Services,
-  { principal }: Call,
+  { engine, sessions, runner }: Services,
+  call: Call,
   table: string,
   after: string,
 ): Promise<string | null> {
-  const session = await sessions.get(principal);
-  const at = clock.now();
+  const { principal, route } = call;
+  // Membership is no matter of the feed's.
+  const session =
+    await (route.meta.ugroup === null ? sessions.get(principal) : runner.trusted(call));
   try {
     const { more, reset, position } = await engine.changes({ session, table, after, limit: 0 });
-    sessions.vouched(principal, session, at);
     return more || reset ? null : position;
   } catch (error) {
     const end = endOf(error);
