@@ -133,3 +133,26 @@ Deno.test("a wrong name or type in any operation of a table is refused at its li
   );
   assert.deepEqual(wrong, [], [...found].join("\n"));
 });
+
+Deno.test("a function over any table names them by keyof StorageRegistry", async () => {
+  const helper = (name: string): string =>
+    `import { env, type StorageRegistry } from "@kontract/kontract";
+export async function drop(name: keyof StorageRegistry, id: string): Promise<number> {
+  await env.storage[name].delete(id);
+  return await env.storage[name].count();
+}
+export const dropped = (): Promise<number> => drop("${name}", "a");
+`;
+  await using app = await makeApp({
+    "src/schema.ts": `${SCHEMA}@table("places")
+export class Place {
+  @primkey
+  id!: string;
+}
+`,
+    "src/any.ts": helper("places"),
+  });
+  assert.equal(formatDiagnostics((await check(app.root)).diagnostics), "");
+  await app.write("src/any.ts", helper("nowhere"));
+  assert.match(formatDiagnostics((await check(app.root)).diagnostics), /"nowhere"/);
+});

@@ -157,8 +157,11 @@ export class TemporaryApp implements AsyncDisposable {
 
   /** Resolves when nothing of the app runs any more and it holds its folder no more. */
   async quiet(): Promise<void> {
-    while ((await this.processes()).length > 0) {
-      await new Promise((done) => setTimeout(done, 50));
+    // Looking through all processes costs more than looking after those that were found.
+    for (let left = await this.processes(); left.length > 0; left = await this.processes()) {
+      for (const pid of left) {
+        while (await isAlive(pid)) await new Promise((done) => setTimeout(done, 50));
+      }
     }
   }
 
@@ -190,4 +193,9 @@ export class TemporaryApp implements AsyncDisposable {
     await Deno.remove(real, { recursive: true }).catch(() => {});
     await Deno.remove(this.folder, { recursive: true });
   }
+}
+
+/** A zombie has no command line and ends with its parent. */
+async function isAlive(pid: number): Promise<boolean> {
+  return await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "") !== "";
 }

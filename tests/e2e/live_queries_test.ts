@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { HOST_NAMES } from "../../cli/dev/host.ts";
-import { CLI, TemporaryApp } from "../../cli/testing/temporary_app.ts";
+import { TemporaryApp } from "../../cli/testing/temporary_app.ts";
 import { SseParser } from "../../events/mod.ts";
 
 const APP =
@@ -118,20 +118,8 @@ for (const host of HOST_NAMES) {
     `live queries on ${host}`,
     { sanitizeOps: false, sanitizeResources: false, ignore: Deno.build.os === "windows" },
     async (t) => {
-      await using app = await TemporaryApp.create([]);
-      for (const [path, text] of Object.entries(FILES)) {
-        await Deno.writeTextFile(join(app.folder, path), text);
-      }
-      const start = (port: string): Deno.ChildProcess =>
-        new Deno.Command(Deno.execPath(), {
-          args: ["run", "-A", CLI, "start", "--port", port, "--host", host],
-          cwd: app.folder,
-          env: app.env,
-          stdin: "null",
-          stdout: "null",
-          stderr: "inherit",
-        }).spawn();
-      let child = start("0");
+      await using app = await TemporaryApp.create([], FILES);
+      let child = app.spawn("start", { host });
       const { url } = await app.info(child);
       const page: Page = await import(`file://${join(app.folder, "dist/public/main.js")}`);
       const reader = (name: string): Reader => page[name] as Reader;
@@ -248,7 +236,7 @@ for (const host of HOST_NAMES) {
               join(app.folder, "src/app.ts"),
               FILES["src/app.ts"]!.replace('"BUILD "', `"${over} "`),
             );
-            child = start(new URL(url).port);
+            child = app.spawn("start", { host, port: Number(new URL(url).port) });
             await app.info(child);
             await until(() => seen.some((value) => String(value).startsWith(over)));
             assert.ok(statuses.includes("connecting") && statuses.at(-1) === "live");

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
 import { join } from "node:path";
-import { CLI, TemporaryApp } from "../../cli/testing/temporary_app.ts";
+import { TemporaryApp } from "../../cli/testing/temporary_app.ts";
 
 interface Page {
   readonly client: {
@@ -45,14 +45,7 @@ Deno.test(
     await using app = await TemporaryApp.create([]);
     const temporary = join(app.folder, "t".repeat(120));
     await Deno.mkdir(temporary);
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", CLI, "start", "--port", "0", "--host", "workers"],
-      cwd: app.folder,
-      env: { ...app.env, TMPDIR: temporary },
-      stdin: "null",
-      stdout: "null",
-      stderr: "inherit",
-    }).spawn();
+    const child = app.spawn("start", { host: "workers", env: { TMPDIR: temporary } });
     const { url } = await app.info(child);
     const { client, writeNote, readNote }: Page = await import(
       `file://${app.folder}/dist/client/client.js`
