@@ -6,9 +6,9 @@
  * the search path (shadowing), the debug and notice settings (they print parameters and plans to the
  * attacker), `lock_timeout` (a squatted lock may delay, never hang), `row_security` (cannot be used
  * to make a function fail). `jit` is off because compiling costs more than any of these statements;
- * plans are generic because replanning does as well. Each clause costs half a microsecond a call where
- * nothing else runs and two where the caches are cold, so functions that are called often have no more
- * than they need, and each SET on one of them is a matter for `security_test.ts`.
+ * plans are generic because replanning does as well. Each clause costs half a microsecond a call, and more
+ * where the caches are cold, so functions that are called often have no more than they need; what they do
+ * without is held by `security_test.ts`.
  *
  * @module
  */

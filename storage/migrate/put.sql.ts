@@ -12,7 +12,7 @@
  */
 import { failure, staleSnapshot, write } from "./commit.sql.ts";
 import { DEFINER_HOT, identifier, literal } from "./definer.ts";
-import { ALIVE_SID, INCARNATION, incarnationText, type TableSql } from "./read.sql.ts";
+import { ALIVE_SID, INCARNATION, incarnationText, tableOf, type TableSql } from "./read.sql.ts";
 import { beforeSwap } from "./retired.sql.ts";
 import { keepVersions } from "./table.sql.ts";
 
@@ -99,7 +99,7 @@ function look(table: TableSql, tenant: string): string {
   // An id taken before waiting may be older than what it overwrites: as in commit.
   const search = (allowed: string): string =>
     `select u.ctid${guarded(table, "u.data")} into v_row${guarded(table, "v_before")}
-         ${sessionAndRow(table)} and ${allowed} and ${mayCommit(table, tenant)}
+         ${sessionAndRow(table, tenant)} and ${allowed} and ${mayCommit(table, tenant)}
           and (u._txid <= pg_current_xact_id()) is not false`;
   return `if p_snap is null and not p_read then
        ${search("st.permissions & p_bits & case when p_data is null then 1 else 2 end <> 0")};
@@ -110,10 +110,8 @@ function look(table: TableSql, tenant: string): string {
 }
 
 /** Session, table, incarnation and the live version, for the session alone. */
-function sessionAndRow(table: TableSql): string {
-  return `from trxs x join storage st on st.owner = x.tenant and st.id = ${
-    literal(table.name)
-  } ${INCARNATION}
+function sessionAndRow(table: TableSql, tenant: string): string {
+  return `from trxs x ${tableOf(table, tenant)} ${INCARNATION}
             left join kontract_private.${identifier(table.ptr)} u
               on u.id = p_id and u._deleted_txid is null${
     table.owned ? " and u._owner = x.owner" : ""
@@ -172,7 +170,7 @@ function lookAgain(table: TableSql, tenant: string): string {
          else 'nothing' end,
          u.ctid${guarded(table, "u.data")}
        into v_wrong, v_row${guarded(table, "v_before")}
-       ${sessionAndRow(table)};
+       ${sessionAndRow(table, tenant)};
      -- Not wrong any more where somebody else has just filled the incarnation.
      if v_wrong is distinct from 'nothing' then
        perform put_wrong(v_wrong, p_sid, p_bits, p_group, ${NEED}, ${literal(table.name)}, p_id);

@@ -13,7 +13,7 @@
 import { failure, staleSnapshot } from "./commit.sql.ts";
 import { DEFINER, DEFINER_HOT, identifier, literal } from "./definer.ts";
 import { hasBits, knownSnapshot, mayCommit } from "./put.sql.ts";
-import { ALIVE_SID, INCARNATION, incarnationText, type TableSql } from "./read.sql.ts";
+import { ALIVE_SID, INCARNATION, incarnationText, tableOf, type TableSql } from "./read.sql.ts";
 import { beforeSwap } from "./retired.sql.ts";
 import { keepVersions } from "./table.sql.ts";
 
@@ -208,7 +208,7 @@ export function putManyFunction(table: TableSql, tenant: string): string {
 
   /** The session with its table, and what is joined with them. */
   function session(more: string): string {
-    return `from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${INCARNATION} ${more}
+    return `from trxs x ${tableOf(table, tenant)} ${INCARNATION} ${more}
       where ${ALIVE_SID}`;
   }
 

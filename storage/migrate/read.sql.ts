@@ -53,8 +53,11 @@ export const ALIVE_SID =
 /** Declares `v_sid`: the id is hashed once, not per row looked at. */
 export const HASHED_SID = `v_sid bytea := sha256(convert_to(p_sid, 'UTF8'));`;
 
-/** Joins the incarnation as `i`: no row of the query where it is unknown. */
-export const KNOWN_INCARNATION = `join incarnation i on i.one and i.xmin = i.filled_by`;
+/**
+ * Joins the incarnation as `i`: no row of the query where it is unknown. By no key, since there is one row at most and
+ * a key would have to be set up.
+ */
+export const KNOWN_INCARNATION = `join incarnation i on i.xmin = i.filled_by`;
 
 /** Joins the incarnation as `i`, whose columns are null where it is unknown. */
 export const INCARNATION = `left ${KNOWN_INCARNATION}`;
@@ -121,9 +124,17 @@ function hasHidden(table: TableSql): boolean {
 export const HIDDEN = `array(select f.key from jsonb_each_text(s.bits) f
   where ((f.value::int | coalesce((p_grants->>f.key)::int, 0)) & 4) = 0)`;
 
+/**
+ * Joins `x`, a session of the tenant, with its table: by constants, as cheap as can be. The tenant is compared in a
+ * form that no index serves, since only the session's id may choose how its row is found.
+ */
+export function tableOf(table: TableSql, tenant: string): string {
+  return `join storage st on st.owner = ${literal(tenant)} and st.id = ${literal(table.name)}`;
+}
+
 /** `get` and `get_many` of one table. */
-export function readFunctions(table: TableSql): readonly string[] {
-  return [...getFunctions(table), ...getManyFunctions(table)];
+export function readFunctions(table: TableSql, tenant: string): readonly string[] {
+  return [...getFunctions(table, tenant), ...getManyFunctions(table, tenant)];
 }
 
 /**
@@ -154,8 +165,9 @@ function threeReads(table: TableSql, first: string, later: string): string {
  * Condition for whoever may read the table; no row where anything is out of the ordinary. A standby is not asked for:
  * the server plans no statement there that reads `incarnation`, which is UNLOGGED.
  */
-function mayRead(table: TableSql): string {
-  return `${ALIVE_SID} and st.permissions & p_bits & 4 = 4 and st.ptr = ${literal(table.ptr)}
+function mayRead(table: TableSql, tenant: string): string {
+  return `${ALIVE_SID} and x.tenant is not distinct from ${literal(tenant)}
+          and st.permissions & p_bits & 4 = 4 and st.ptr = ${literal(table.ptr)}
           and (p_group is null or p_group = any (x.ugroups))${
     table.name.startsWith("_") ? " and x.system" : ""
   }`;
@@ -165,7 +177,7 @@ function mayRead(table: TableSql): string {
  * `get_many`, as `get`: live versions in one statement, everything else by `get_many_slowly`. The answer is
  * `snap|incarnation|epoch|[[id, data, txid, owner, ord], …]`, or `R|base64`.
  */
-function getManyFunctions(table: TableSql): readonly string[] {
+function getManyFunctions(table: TableSql, tenant: string): readonly string[] {
   const ptr = `kontract_private.${identifier(table.ptr)}`;
   const own = table.owned ? " and u._owner = s.owner" : "";
   const name = literal(table.name);
@@ -183,14 +195,14 @@ function getManyFunctions(table: TableSql): readonly string[] {
   const data = visibleData(table);
   const live = (snapshot: string, seen: string): string =>
     `select concat_ws('|', ${snapshot}, i.value, st.epoch, r.rows) into answer
-           from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${KNOWN_INCARNATION}
+           from trxs x ${tableOf(table, tenant)} ${KNOWN_INCARNATION}
                 cross join lateral (
                   select coalesce(json_agg(json_build_array(u.id, ${data}, u._txid::text, u._owner, u._order)),
                            '[]') as rows${seen}
                     from ${ptr} u
                    where u.id = any (array(select jsonb_array_elements_text(p_ids::jsonb)))
                      and u._deleted_txid is null${table.owned ? " and u._owner = x.owner" : ""}) r
-          where ${mayRead(table)}`;
+          where ${mayRead(table, tenant)}`;
   const parameters = `${READ_PARAMETERS}, p_ids text`;
   return [
     `create or replace function kontract_private.get_many_slowly_${table.key}(${parameters},
@@ -262,7 +274,7 @@ function hiddenExpression(table: TableSql): string {
  * Answers with text, since a row of columns costs half again: `snap|incarnation|epoch|txid|ord|data`, the
  * last three missing where there is no row, or `R|base64`, the stored answer of the request.
  */
-function getFunctions(table: TableSql): readonly string[] {
+function getFunctions(table: TableSql, tenant: string): readonly string[] {
   const ptr = `kontract_private.${identifier(table.ptr)}`;
   const own = table.owned ? " and u._owner = x.owner" : "";
   const name = literal(table.name);
@@ -273,9 +285,9 @@ function getFunctions(table: TableSql): readonly string[] {
     `concat_ws('|', ${snapshot}, i.value, st.epoch, u._txid, u._order, ${visibleData(table)})`;
   const live = (snapshot: string): string =>
     `select ${answer(snapshot)} into answer
-           from trxs x join storage st on st.owner = x.tenant and st.id = ${name} ${KNOWN_INCARNATION}
+           from trxs x ${tableOf(table, tenant)} ${KNOWN_INCARNATION}
                 left join ${ptr} u on u.id = p_id and u._deleted_txid is null${own}
-          where ${mayRead(table)}`;
+          where ${mayRead(table, tenant)}`;
   return [
     `create or replace function kontract_private.get_slowly_${table.key}(${parameters})
      returns text language plpgsql stable ${HELPER} as $f$

@@ -16,7 +16,7 @@ export function tableFunctions(table: TableSql, tenant: string): readonly string
   const many = Object.keys(table.bits).length === 0 && !table.unique;
   return [
     table.check.helper,
-    ...readFunctions(table),
+    ...readFunctions(table, tenant),
     changesFunction(table),
     applyFunction(table),
     putFunction(table, tenant),
