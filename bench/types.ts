@@ -121,7 +121,7 @@ function routerApp(): Readonly<Record<string, string>> {
 
 async function subjects(app: TestApp, client: string | null): Promise<readonly [Subject, Subject]> {
   const diagnostics = new Diagnostics();
-  const project = await readProject(app.root, diagnostics);
+  const project = readProject(app.root, diagnostics);
   const read = await new AppGraphs().read(project, [], diagnostics);
   if (read?.webEntry == null) throw new Error(formatDiagnostics(diagnostics.list()));
   const types = join(project.root, ".kontract", "types.d.ts");

@@ -22,6 +22,7 @@ import { tableOf } from "./discover_tables.ts";
 import { clientTypes } from "./emit/client.ts";
 import { emitStorageTypes } from "./emit/storage_types.ts";
 import { ErasedExports, type TextRange } from "./erased_exports.ts";
+import { readText } from "./file_texts.ts";
 import { fileKeys, type ImportTable, reachedFrom } from "./file_keys.ts";
 import { type KontractSymbols, kontractSymbols } from "./kontract_symbols.ts";
 import { LOCK_NAME } from "./lock.ts";
@@ -53,6 +54,11 @@ export interface AnalyzeOptions {
   readonly checkWeb: boolean;
   /** True where the server is made module by module: find {@link Analysis.erased}. */
   readonly modules?: boolean;
+  /**
+   * Resolves when the app's files are whole, and rejects where one has been written since it was read. What takes
+   * its time or reaches the disk waits for it. They are where missing.
+   */
+  readonly whole?: () => Promise<void>;
   readonly time: <T>(stage: string, work: () => T) => T;
 }
 
@@ -63,6 +69,12 @@ export class AnalysisCache {
   readonly checks: CheckCache = new CheckCache();
   readonly declarations: Declarations = new Declarations();
   readonly erased: ErasedExports = new ErasedExports();
+
+  /** What an analysis leaves undone, since nobody waits for it. */
+  async settle(): Promise<void> {
+    this.programs.settle();
+    await this.checks.save();
+  }
 }
 
 /** Analyzes an app; null where nothing can be built, with the reasons in `diagnostics`. */
@@ -71,7 +83,7 @@ export async function analyze(options: AnalyzeOptions): Promise<Analysis | null>
     return await analyzeApp(options);
   } catch (error) {
     if (!isStackOverflow(error)) throw error;
-    const { source } = await readProject(options.root, new Diagnostics());
+    const { source } = readProject(options.root, new Diagnostics());
     await reportNesting(options.root, await listFiles(source), options.diagnostics);
     return null;
   }
@@ -79,11 +91,14 @@ export async function analyze(options: AnalyzeOptions): Promise<Analysis | null>
 
 async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
   const { cache, diagnostics, time } = options;
-  const project = await readProject(options.root, diagnostics);
+  const project = readProject(options.root, diagnostics);
   const { root } = project;
-  const app = await time("resolve", () => cache.graphs.read(project, options.hosts, diagnostics));
+  const app = await time(
+    "resolve",
+    () => cache.graphs.read(project, options.hosts, diagnostics, options.whole),
+  );
   if (app === null) return null;
-  const program = await time("program", () => typedProgram(app, cache.programs));
+  const program = await time("program", () => typedProgram(app, cache.programs, options.whole));
   const own = ownFiles(app, program);
   const syntax = syntaxProblems(root, program, own);
   diagnostics.addAll(syntax);
@@ -95,8 +110,8 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
   const check = typeCheck(app, program, server, keys, cache.checks);
   const checked = own.filter((one) => server.has(one.fileName));
   diagnostics.addAll(time("check", () => typeProblems(check, checked)));
-  await cache.checks.save((file) => program.getSourceFile(file) !== undefined);
-  const lockText = await Deno.readTextFile(join(root, LOCK_NAME)).catch(() => null);
+  cache.checks.forget((file) => program.getSourceFile(file) === undefined);
+  const lockText = readText(join(root, LOCK_NAME)) ?? null;
   const { freshRoutes } = options;
   const { manifest: declared, ...found } = time(
     "declare",
@@ -130,11 +145,16 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
  * A program whose `env.storage` has the app's tables. These are found in the program itself: one that was
  * made with what the last build found is made again only where they are others now.
  */
-async function typedProgram(app: AppGraph, programs: ProgramCache): Promise<ts.Program> {
+async function typedProgram(
+  app: AppGraph,
+  programs: ProgramCache,
+  whole: () => Promise<void> = () => Promise.resolve(),
+): Promise<ts.Program> {
   const file = storageTypesFile(app);
-  const old = await Deno.readTextFile(file).catch(() => emitStorageTypes([]));
+  const old = readText(file) ?? emitStorageTypes([]);
   const program = await programOf(app, programs, new Map([[file, old]]));
   const text = storageTypes(app, program);
+  await whole();
   await writeFile(file, text);
   return text === old ? program : await programOf(app, programs, new Map([[file, text]]));
 }
@@ -256,7 +276,7 @@ async function checkWeb(
   const keys = fileKeys(program, own, cache.programs);
   const rest = own.filter((source) => !server.has(source.fileName));
   diagnostics.addAll(typeProblems(typeCheck(app, program, server, keys, cache.checks), rest));
-  await cache.checks.save((name) => program.getSourceFile(name) !== undefined);
+  cache.checks.forget((name) => program.getSourceFile(name) === undefined);
 }
 
 /** Hash of everything that is built from. */

@@ -44,11 +44,17 @@ export class AppGraphs {
     return this.#graphs.outside;
   }
 
-  /** The graph for `hosts`; null where there is none, with the reasons in `diagnostics`. */
+  /** True where the app's files that have changed are what was read of them. */
+  holds(): boolean {
+    return this.#graphs.holds();
+  }
+
+  /** The graph for `hosts`, see {@link GraphCache.graph} for `whole`; null where there is none, with the reasons in `diagnostics`. */
   async read(
     project: Project,
     hosts: readonly string[],
     diagnostics: Diagnostics,
+    whole: () => Promise<void> = () => Promise.resolve(),
   ): Promise<AppGraph | null> {
     const sources = await sourceFiles(project);
     const webEntry = WEB_ENTRIES.map((name) => join(project.web, name)).find(isFile) ?? null;
@@ -71,7 +77,7 @@ export class AppGraphs {
         `../${appPath(project, file)}`
       ),
     ];
-    const graph = await this.#graph(project, graphFile, imports, diagnostics);
+    const graph = await this.#graph(project, graphFile, imports, diagnostics, whole);
     const entry = graph?.resolve("@kontract/kontract", graphFile, "types");
     if (graph === null || entry === undefined) return null;
     if (entry.kind !== "file") {
@@ -94,13 +100,14 @@ export class AppGraphs {
     graphFile: string,
     imports: readonly string[],
     diagnostics: Diagnostics,
+    whole: () => Promise<void>,
   ): Promise<ModuleGraph | null> {
     try {
-      const graph = await this.#importing(project, graphFile, imports);
+      const graph = await this.#importing(project, graphFile, imports, whole);
       const unreached = unreachedFiles(graph, graphFile);
       if (unreached.length === 0) return graph;
       this.#remoteFiles = unreached;
-      return await this.#importing(project, graphFile, imports);
+      return await this.#importing(project, graphFile, imports, whole);
     } catch (error) {
       if (!(error instanceof GraphError)) throw error;
       // Deno's own parser has ended the process.
@@ -115,11 +122,12 @@ export class AppGraphs {
     project: Project,
     graphFile: string,
     imports: readonly string[],
+    whole: () => Promise<void>,
   ): Promise<ModuleGraph> {
     const all = [...imports, ...this.#remoteFiles];
     const text = all.map((one) => `import ${JSON.stringify(one)};\n`).join("");
     await writeFile(graphFile, text);
-    return await this.#graphs.graph(graphFile, text, project.root);
+    return await this.#graphs.graph(graphFile, text, project.root, whole);
   }
 }
 

@@ -6,7 +6,7 @@
 import { join, resolve } from "node:path";
 import { KontractError } from "../_internal/errors.ts";
 import type { Manifest } from "../_internal/manifest.ts";
-import { type Analysis, AnalysisCache, analyze } from "./analysis.ts";
+import { type Analysis, AnalysisCache, analyze, type AnalyzeOptions } from "./analysis.ts";
 import { type Diagnostic, Diagnostics } from "./diagnostic.ts";
 import { FrontEnd } from "./front_end.ts";
 import { type Host, HostOutput, type Layout, OUTPUTS } from "./host_output.ts";
@@ -46,6 +46,8 @@ export interface BuildOptions {
 export interface BuildResult {
   /** True where the output folder holds this build. */
   readonly ok: boolean;
+  /** True for a build that found its sources being written, and left: nothing is known of them. */
+  readonly inVain?: boolean;
   /** Everything found out about the app; missing where that failed. */
   readonly manifest?: Manifest;
   /** Errors and warnings, by place. */
@@ -94,7 +96,7 @@ export class Builder {
     last: null,
     meter: null,
   };
-  #running: Promise<unknown> = Promise.resolve();
+  #running: Promise<void> = Promise.resolve();
 
   /** Nothing is read before the first {@link Builder.rebuild}. */
   constructor(options: BuildOptions) {
@@ -102,16 +104,51 @@ export class Builder {
     this.#options = { ...options, root: resolve(options.root) };
   }
 
-  /** Builds from what is on disk now. Calls wait for each other. */
-  rebuild(): Promise<BuildResult> {
-    return this.#queued((timer) => runBuild(this.#options, this.#memory, timer));
+  /**
+   * Builds from what is on disk now. Calls wait for each other.
+   *
+   * @param isWhole Asked by a build that begins while files may still be written, before anything comes of it:
+   * false, or a file that is another by then, and the build was in vain. All files are whole where missing
+   */
+  rebuild(isWhole?: () => Promise<boolean>): Promise<BuildResult> {
+    const { folder, cache: { graphs } } = this.#memory;
+    const { root, outDir = "dist", layout } = this.#options;
+    let asked: Promise<void> | null = null;
+    let isHeld: boolean | undefined;
+    const whole = (): Promise<void> =>
+      asked ??= (async () => {
+        if (isWhole === undefined) return;
+        // Nothing else can be done before the answer is there.
+        if (layout === "modules") isHeld = folder.holds(resolve(root, outDir));
+        if (!(await isWhole() && graphs.holds())) throw new InVain();
+      })();
+    return this.#queued(async (timer) => {
+      const made = await runBuild(this.#options, this.#memory, timer, {
+        whole,
+        isHeld: () => isHeld,
+      });
+      // What half of a file does wrong is nobody's concern.
+      await whole();
+      return made;
+    });
+  }
+
+  /**
+   * Does what a build of the layout `"modules"` leaves undone, since nobody waits for it: for a moment without
+   * edits. Otherwise the next build begins with it.
+   */
+  settle(): Promise<void> {
+    const settled = this.#running.then(() => this.#memory.cache.settle());
+    // What cannot be done now, the next build tries again, and says so.
+    return this.#running = settled.catch(() => {});
   }
 
   /** Everything a build checks, and the front end's types; writes nothing but `.kontract/`. */
   check(): Promise<BuildResult> {
     return this.#queued(async (timer) => {
       const diagnostics = new Diagnostics();
-      const found = await analysisOf(this.#options, this.#memory, diagnostics, timer, true);
+      const how = { checkWeb: true };
+      const found = await analysisOf(this.#options, this.#memory, diagnostics, timer, how);
       return result(diagnostics, found?.manifest, timer, !diagnostics.failed);
     });
   }
@@ -142,13 +179,29 @@ export class Builder {
   }
 
   #queued(work: Work): Promise<BuildResult> {
+    const { signal, layout } = this.#options;
+    const { cache } = this.#memory;
+    const whole: Work = async (timer) => {
+      await cache.settle();
+      const made = await work(timer);
+      if (layout !== "modules") await cache.settle();
+      return made;
+    };
     const next = this.#running.then(async () => ({
-      ...await guarded(work, this.#options.signal),
-      outside: this.#memory.cache.graphs.outside,
+      ...await guarded(whole, signal),
+      outside: cache.graphs.outside,
     }));
-    this.#running = next.catch(() => {});
+    this.#running = next.then(() => {}, () => {});
     return next;
   }
+}
+
+/** What a build that begins early waits for. */
+interface Moment {
+  /** See {@link AnalyzeOptions.whole}. */
+  readonly whole: () => Promise<void>;
+  /** What the output folder was found to be meanwhile. */
+  readonly isHeld: () => boolean | undefined;
 }
 
 /** What a build does; the builder adds what it keeps. */
@@ -165,6 +218,9 @@ async function guarded(work: Work, signal: AbortSignal | undefined): ReturnType<
   } catch (error) {
     signal?.throwIfAborted();
     const diagnostics = new Diagnostics();
+    if (error instanceof InVain) {
+      return { ...result(diagnostics, undefined, timer, false), inVain: true };
+    }
     if (error instanceof KontractError && error.code === "BUILD_FAILED") {
       diagnostics.add({ code: "KT3002", severity: "error", message: error.message });
     } else if (isDiskError(error)) {
@@ -177,6 +233,9 @@ async function guarded(work: Work, signal: AbortSignal | undefined): ReturnType<
     return result(diagnostics, undefined, timer, false);
   }
 }
+
+/** Ends a build whose sources were not whole. */
+class InVain extends Error {}
 
 function isDiskError(error: unknown): error is Error {
   return error instanceof Error &&
@@ -234,7 +293,7 @@ function analysisOf(
   { cache, freshRoutes }: Memory,
   diagnostics: Diagnostics,
   timer: Timer,
-  checkWeb: boolean,
+  how: Pick<AnalyzeOptions, "checkWeb" | "whole">,
 ): Promise<Analysis | null> {
   const { root, hosts = HOSTS, layout } = options;
   const { time } = timer;
@@ -245,9 +304,9 @@ function analysisOf(
     cache,
     freshRoutes,
     diagnostics,
-    checkWeb,
     modules,
     time,
+    ...how,
   });
 }
 
@@ -255,23 +314,24 @@ async function runBuild(
   options: BuildOptions,
   memory: Memory,
   timer: Timer,
+  { whole, isHeld }: Moment,
 ): ReturnType<Work> {
   const diagnostics = new Diagnostics();
-  const analysis = await analysisOf(options, memory, diagnostics, timer, false);
+  const how = { checkWeb: false, whole };
+  const analysis = await analysisOf(options, memory, diagnostics, timer, how);
   if (analysis === null || diagnostics.failed) {
     return result(diagnostics, analysis?.manifest, timer, false);
   }
   const { manifest, project } = analysis;
   const outDir = resolve(project.root, options.outDir ?? "dist");
   const { hosts = HOSTS, minify = false, layout = "bundle", pins = [] } = options;
+  const input = { analysis, outDir, minify, layout, diagnostics };
   const emitted = timer.time("emit", () => memory.output.files(analysis, pins, layout));
   const files = new Map<string, string | Uint8Array>(emitted.files);
   const [front, ...chunks] = await timer.time("bundle", () =>
     Promise.all([
-      memory.front.make({ analysis, client: emitted.client, outDir, minify, layout, diagnostics }),
-      ...hosts.map((host) =>
-        memory.hosts[host].make({ analysis, outDir, minify, layout, diagnostics })
-      ),
+      memory.front.make({ ...input, client: emitted.client }),
+      ...hosts.map((host) => memory.hosts[host].make(input)),
     ]));
   for (const [name, bytes] of front ?? []) files.set(`public/${name}`, bytes);
   for (const one of chunks) for (const [name, bytes] of one?.files ?? []) files.set(name, bytes);
@@ -296,7 +356,7 @@ async function runBuild(
     "write",
     () =>
       layout === "modules"
-        ? memory.folder.update(outDir, files, lock)
+        ? memory.folder.update(outDir, files, lock, isHeld())
         : memory.folder.write(outDir, files, lock),
   );
   const report = { outputs, ...loads };

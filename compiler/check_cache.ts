@@ -50,14 +50,18 @@ export class CheckCache {
     return problems;
   }
 
-  /** Writes what has been found out, without files that are gone. */
-  async save(isThere: (file: string) => boolean): Promise<void> {
-    const root = this.#root;
+  /** Forgets files that are gone. */
+  forget(isGone: (file: string) => boolean): void {
     for (const file of this.#entries.keys()) {
-      if (isThere(file)) continue;
+      if (!isGone(file)) continue;
       this.#entries.delete(file);
       this.#changed = true;
     }
+  }
+
+  /** Writes what has been found out. */
+  async save(): Promise<void> {
+    const root = this.#root;
     if (!this.#changed || root === null) return;
     const entries = [...this.#entries].map(([file, entry]) => [appPath({ root }, file), entry]);
     const text = JSON.stringify([VERSION, entries]);

@@ -10,7 +10,7 @@ import { makeApp } from "./testing/app.ts";
 async function errorsIn(text: string): Promise<readonly string[]> {
   await using app = await makeApp({ "src/api.ts": text });
   const diagnostics = new Diagnostics();
-  const project = await readProject(app.root, diagnostics);
+  const project = readProject(app.root, diagnostics);
   const read = await new AppGraphs().read(project, [], diagnostics);
   assert.ok(read !== null);
   const { graph, graphFile, sources, entry } = read;

@@ -27,6 +27,8 @@ interface Seen {
 export class FileTexts {
   #root = "";
   #round = 0;
+  /** The app's own files that this round found to be others than the last one did. */
+  readonly #changed: Set<string> = new Set();
   readonly #seen: Map<string, Seen> = new Map();
 
   /** Begins a round: what is asked for from now on is looked at again. */
@@ -36,6 +38,12 @@ export class FileTexts {
     }
     this.#root = root;
     this.#round++;
+    this.#changed.clear();
+  }
+
+  /** True where each file that this round found changed still is what was read of it. */
+  holds(): boolean {
+    return [...this.#changed].every((file) => this.#now(file) === this.#seen.get(file)?.stamp);
   }
 
   /** A file's text; undefined where there is none. */
@@ -59,13 +67,18 @@ export class FileTexts {
   #look(file: string): Seen {
     const before = this.#seen.get(file);
     if (before?.round === this.#round) return before;
-    const stamp = this.#isOwnText(file) ? readText(file) : timeAndSize(file);
+    const stamp = this.#now(file);
+    if (before?.stamp !== stamp && this.#isOwnText(file)) this.#changed.add(file);
     const seen: Seen = before !== undefined && before.stamp === stamp
       ? before
       : { round: 0, stamp, ...(this.#isOwnText(file) ? { text: stamp } : {}) };
     seen.round = this.#round;
     this.#seen.set(file, seen);
     return seen;
+  }
+
+  #now(file: string): string | undefined {
+    return this.#isOwnText(file) ? readText(file) : timeAndSize(file);
   }
 
   #isOwnText(file: string): boolean {
@@ -83,7 +96,8 @@ function timeAndSize(file: string): string | undefined {
   }
 }
 
-function readText(file: string): string | undefined {
+/** A file's text, undefined where it cannot be read. Synchronous: a small file takes less time than a wait. */
+export function readText(file: string): string | undefined {
   try {
     return Deno.readTextFileSync(file);
   } catch {

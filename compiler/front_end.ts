@@ -114,7 +114,10 @@ export class FrontEnd {
     const generated = new Set(client.map(([name]) => join(outDir, "client", name)));
     const inputs = made.inputs.filter((file) => !generated.has(file));
     const stamps = analysis.graph.stamps(inputs);
-    const files = [...made.files].map(([name, bytes]) => ({ name, bytes, marks: marksIn(bytes) }));
+    const files = [...made.files].map(([name, bytes]) => (
+      // Of a map the mark is good enough, and it stays what it was: it is the largest of all outputs.
+      { name, bytes, marks: name.endsWith(".map") ? [] : marksIn(bytes) }
+    ));
     this.#kept = { key, client: input.client, graph: analysis.graph, stamps, files };
     return files;
   }

@@ -42,12 +42,24 @@ export class GraphCache {
     return this.#outside;
   }
 
-  /** The graph of `rootFile`, which lies on disk already with text `rootText`. */
-  async graph(rootFile: string, rootText: string, cwd: string): Promise<ModuleGraph> {
+  /** True where what changed since the last graph is what was read of it. */
+  holds(): boolean {
+    return this.#texts.holds();
+  }
+
+  /**
+   * The graph of `rootFile`, which lies on disk already with text `rootText`. Deno is asked, which takes its time,
+   * once `whole` has resolved.
+   */
+  async graph(
+    rootFile: string,
+    rootText: string,
+    cwd: string,
+    whole: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<ModuleGraph> {
     this.#texts.refresh(cwd);
     const key = digest([rootFile, rootText, ...configTexts(cwd)], 32);
     const kept = this.#kept;
-    this.#kept = null;
     if (kept !== null && kept.key === key && isUnchanged(kept.configs)) {
       const files = this.#unchanged(kept.files, cwd);
       if (files !== null) {
@@ -55,6 +67,8 @@ export class GraphCache {
         return kept.graph;
       }
     }
+    await whole();
+    this.#kept = null;
     const graph = await readGraph(rootFile, cwd, this.#texts);
     this.#outside = outsideOf(graph, cwd);
     if (!graph.broken) {

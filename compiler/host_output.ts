@@ -11,9 +11,8 @@ import type { Diagnostics } from "./diagnostic.ts";
 import { forDeno } from "./deno_output.ts";
 import { digest } from "./digest.ts";
 import { RouteModules, spliceExports } from "./emit/route_modules.ts";
-import { emitServer } from "./emit/worker.ts";
+import { AHEAD, appModule, DECLARED, emitServer } from "./emit/worker.ts";
 import { isPackageFile } from "./front_end.ts";
-import { BUILD_MARK, marked } from "./manifest_output.ts";
 import { ServerModules } from "./server_modules.ts";
 import type { OutputFiles } from "./size_report.ts";
 
@@ -47,13 +46,21 @@ export interface HostInput {
 /** Folder and entry of each host. */
 export const OUTPUTS = { workers: ["worker", "worker"], deno: ["deno", "server"] } as const;
 
+/** The generated modules but the one with the build's hash. */
+interface Virtual {
+  readonly key: string;
+  readonly texts: ReadonlyMap<string, string>;
+  /** Hashes of modules whose outputs are named by what is in them. */
+  readonly hashes: ReadonlyMap<string, string>;
+}
+
 /** Makes one host's outputs again and again. */
 export class HostOutput {
   readonly #host: Host;
   readonly #bundler: Bundler = new Bundler();
   readonly #modules: ServerModules = new ServerModules();
   readonly #routes: RouteModules = new RouteModules();
-  #virtual: { readonly key: string; readonly texts: ReadonlyMap<string, string> } | null = null;
+  #virtual: Virtual | null = null;
 
   /** Of one app and one host. */
   constructor(host: Host) {
@@ -65,7 +72,11 @@ export class HostOutput {
     const { layout, diagnostics } = options;
     const input = this.#input(options);
     const made = layout === "modules"
-      ? await this.#modules.make(input, diagnostics)
+      ? await this.#modules.make({
+        ...input,
+        entries: { ...input.entries, ahead: AHEAD },
+        hashes: this.#virtual?.hashes ?? new Map(),
+      }, diagnostics)
       : "whole" as const;
     if (made === null) return null;
     if (made !== "whole") {
@@ -113,7 +124,7 @@ export class HostOutput {
     };
   }
 
-  /** The generated modules: the same as before while the app declares the same, but for the build's hash. */
+  /** The generated modules: the same as before while the app declares the same, but for the one of the build. */
   #texts(analysis: Analysis, outdir: string): ReadonlyMap<string, string> {
     const { project, manifest } = analysis;
     const { middleware, server } = analysis.discovery;
@@ -121,17 +132,16 @@ export class HostOutput {
     const key = digest([project.root, outdir, analysis.meaning, chains], 32);
     if (this.#virtual?.key !== key) {
       const texts = emitServer({
-        manifest: { ...withoutPlaces(manifest), build: BUILD_MARK },
+        manifest: withoutPlaces(manifest),
         middleware,
         server: server?.file ?? null,
         root: project.root,
         rootFromChunk: relative(join(outdir, "chunks"), project.root).split(sep).join("/"),
       }, this.#routes);
-      this.#virtual = { key, texts };
+      const hashes = new Map([[DECLARED, digest([texts.get(DECLARED)!], 16)]]);
+      this.#virtual = { key, texts, hashes };
     }
-    const texts = new Map(this.#virtual.texts);
-    texts.set("kontract:app", marked(texts.get("kontract:app")!, manifest));
-    return texts;
+    return new Map([...this.#virtual.texts, ["kontract:app", appModule(manifest)]]);
   }
 }
 

@@ -227,6 +227,7 @@ for (let seed = 1; seed <= SEQUENCES; seed++) {
       await edit(app, names, history, random);
       if (random.chance(0.3)) await edit(app, names, history, random);
       const result = await builder.rebuild();
+      if (i % 2 === 0) await builder.settle();
       if (i % 3 !== 0) continue;
       const incremental = await outcome(app, result);
       await disturb(app, random);

@@ -71,7 +71,12 @@ export { writeCookbook } from "./cookbook/write.ts";
  */
 export async function build(options: BuildOptions): Promise<BuildResult> {
   try {
-    return await withBundler(() => new Builder(options).rebuild());
+    return await withBundler(async () => {
+      const builder = new Builder(options);
+      const made = await builder.rebuild();
+      await builder.settle();
+      return made;
+    });
   } finally {
     await stopBundler();
   }

@@ -14,6 +14,7 @@
 import { Buffer } from "node:buffer";
 import { basename, dirname, join } from "node:path";
 import process from "node:process";
+import { readText } from "./file_texts.ts";
 
 let counter = 0;
 
@@ -42,7 +43,7 @@ export class OutputFolder {
   /**
    * Replaces the folder by `files`.
    *
-   * @param last What belongs to the same step: runs when all bytes are on the disk, before the swap
+   * @param last What belongs to the same step: runs when all bytes are on the disk, before the swap; twice at worst
    */
   async write(folder: string, files: FolderFiles, last: LastStep = nothing): Promise<void> {
     this.#folder = "";
@@ -54,12 +55,34 @@ export class OutputFolder {
     this.#folder = folder;
   }
 
-  /** The same, in place where the folder still is what this object has written. */
-  async update(folder: string, files: FolderFiles, last: LastStep = nothing): Promise<void> {
-    const before = this.#written;
-    if (this.#folder !== folder || !holds(folder, before)) {
-      return await this.write(folder, files, last);
+  /** True where the folder still is what this object has written: asks for the time and size of each file. */
+  holds(folder: string): boolean {
+    return this.#folder === folder && holds(folder, this.#written);
+  }
+
+  /**
+   * The same, in place where the folder still is what this object has written.
+   *
+   * @param isHeld What {@link OutputFolder.holds} said not long ago: what another hand has changed since is noticed
+   * where it is in the way, or by the next call
+   */
+  async update(
+    folder: string,
+    files: FolderFiles,
+    last: LastStep = nothing,
+    isHeld: boolean = this.holds(folder),
+  ): Promise<void> {
+    if (!isHeld) return await this.write(folder, files, last);
+    try {
+      await this.#replace(folder, files, last);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      await this.write(folder, files, last);
     }
+  }
+
+  async #replace(folder: string, files: FolderFiles, last: LastStep): Promise<void> {
+    const before = this.#written;
     this.#folder = "";
     await this.#removing;
     const fresh = await freshName(folder);
@@ -230,7 +253,7 @@ function isAlive(pid: number): boolean {
 
 /** Writes a file if its text is another; true where it was written. */
 export async function writeFile(path: string, text: string): Promise<boolean> {
-  if (await Deno.readTextFile(path).catch(() => null) === text) return false;
+  if (readText(path) === text) return false;
   await Deno.mkdir(dirname(path), { recursive: true });
   await removeLeftovers(path);
   const fresh = beside(path, "new");

@@ -80,6 +80,21 @@ Deno.test("an update that cannot be written changes no file, and the next one is
     assert.deepEqual(texts(folder), { "a.txt": "3" });
   }));
 
+Deno.test("a folder that another hand empties between the look at it and an update is whole afterwards", () =>
+  inFolder(async (parent) => {
+    const folder = join(parent, "dist");
+    const output = new OutputFolder();
+    for (const gone of ["a.txt", "sub/b.txt", "sub", "."]) {
+      await output.update(folder, new Map([["a.txt", "1"], ["sub/b.txt", "1"], ["c.txt", "1"]]));
+      const isHeld = output.holds(folder);
+      assert.equal(isHeld, true);
+      await Deno.remove(join(folder, gone), { recursive: true });
+      await output.update(folder, new Map([["a.txt", "2"], ["sub/b.txt", "2"]]), undefined, isHeld);
+      assert.deepEqual(texts(folder), { "a.txt": "2", "sub/b.txt": "2" }, gone);
+      assert.deepEqual([...Deno.readDirSync(parent)].map(({ name }) => name), ["dist"]);
+    }
+  }));
+
 function texts(folder: string): Readonly<Record<string, string>> {
   const found: [string, string][] = [];
   const visit = (path: string): void => {

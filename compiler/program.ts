@@ -45,6 +45,8 @@ export interface ProgramInput {
 export class ProgramCache {
   #parsed: Map<string, { readonly text: string; readonly source: ts.SourceFile }> = new Map();
   #last: ts.Program | undefined;
+  /** Puts one without a checker in the place of {@link ProgramCache.#last}. */
+  #shed: (() => void) | null = null;
   #graph: ModuleGraph | undefined;
   /** Importer → files that its imports lead to, as the last program resolved them; "" for nowhere. */
   readonly #imports: Map<string, readonly string[]> = new Map();
@@ -56,9 +58,15 @@ export class ProgramCache {
     const program = this.#next(input);
     this.#graph = input.graph;
     this.#forget(program);
-    // What is kept has no checker: the types of one build are gone before the next one makes its own.
-    this.#last = this.#next(input, program);
+    this.#last = program;
+    this.#shed = () => this.#last = this.#next(input, program);
     return program;
+  }
+
+  /** What is kept has no checker from here on: the types of one build are gone before the next one makes its own. */
+  settle(): void {
+    this.#shed?.();
+    this.#shed = null;
   }
 
   #next(input: ProgramInput, before: ts.Program | undefined = this.#last): ts.Program {

@@ -32,11 +32,11 @@ const SOURCE_FILE = /\.(?:ts|tsx|mts)$/;
 const TEST_FILE = /(?:^|[._])test\.(?:ts|tsx|mts)$|\.bench\.ts$/;
 
 /** Reads the configuration; problems are added to `diagnostics` and defaults used instead. */
-export async function readProject(root: string, diagnostics: Diagnostics): Promise<Project> {
+export function readProject(root: string, diagnostics: Diagnostics): Project {
   const folder = resolve(root);
-  const own = await readJson(join(folder, "kontract.json"), "kontract.json", diagnostics);
-  const deno = await readJson(join(folder, "deno.json"), "deno.json", diagnostics) ??
-    await readJson(join(folder, "deno.jsonc"), "deno.jsonc", diagnostics);
+  const own = readJson(join(folder, "kontract.json"), "kontract.json", diagnostics);
+  const deno = readJson(join(folder, "deno.json"), "deno.json", diagnostics) ??
+    readJson(join(folder, "deno.jsonc"), "deno.jsonc", diagnostics);
   const text = (key: string, fallback: string): string => {
     const value = own?.[key];
     if (value === undefined) return fallback;
@@ -73,7 +73,7 @@ export async function readProject(root: string, diagnostics: Diagnostics): Promi
     source: inside(folder, "source", text("source", "src"), diagnostics),
     web: inside(folder, "web", text("web", "web"), diagnostics),
     budget: parseBudget(own?.budget, diagnostics),
-    compilerOptions: { ...await workspaceOptions(folder), ...optionsOf(deno) },
+    compilerOptions: { ...workspaceOptions(folder), ...optionsOf(deno) },
   };
 }
 
@@ -83,11 +83,11 @@ function optionsOf(config: Record<string, unknown> | null): Record<string, unkno
 }
 
 /** `compilerOptions` of the nearest workspace above that names `folder` as a member; Deno's own rule. */
-async function workspaceOptions(folder: string): Promise<Record<string, unknown>> {
+function workspaceOptions(folder: string): Record<string, unknown> {
   const unreported = new Diagnostics();
   for (let at = dirname(folder); at !== dirname(at); at = dirname(at)) {
-    const config = await readJson(join(at, "deno.json"), "deno.json", unreported) ??
-      await readJson(join(at, "deno.jsonc"), "deno.jsonc", unreported);
+    const config = readJson(join(at, "deno.json"), "deno.json", unreported) ??
+      readJson(join(at, "deno.jsonc"), "deno.jsonc", unreported);
     if (config?.workspace === undefined) continue;
     const { workspace } = config;
     const members = Array.isArray(workspace)
@@ -129,14 +129,14 @@ function inside(root: string, key: string, path: string, diagnostics: Diagnostic
   return join(root, key === "web" ? "web" : "src");
 }
 
-async function readJson(
+function readJson(
   path: string,
   name: string,
   diagnostics: Diagnostics,
-): Promise<Record<string, unknown> | null> {
+): Record<string, unknown> | null {
   let text: string;
   try {
-    text = await Deno.readTextFile(path);
+    text = Deno.readTextFileSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return null;
     diagnostics.add({ code: "KT1001", severity: "error", message: `${name} cannot be read.` });
@@ -174,7 +174,7 @@ export async function listFiles(folder: string): Promise<readonly string[]> {
   const pending = [folder];
   for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
     try {
-      for await (const entry of Deno.readDir(at)) {
+      for (const entry of Deno.readDirSync(at)) {
         const path = join(at, entry.name);
         if (entry.isFile) found.push(path);
         else if (entry.isDirectory && entry.name !== "node_modules") pending.push(path);

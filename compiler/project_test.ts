@@ -13,11 +13,11 @@ Deno.test("compilerOptions of a workspace hold for its members, and a member's o
     "tool/deno.json": "{}",
     "other/deno.json": "{}",
   });
-  const optionsOf = async (path: string) =>
-    (await readProject(join(app.root, path), new Diagnostics())).compilerOptions;
-  assert.deepEqual(await optionsOf("apps/one"), { jsx: "react-jsx", a: 2 });
-  assert.deepEqual(await optionsOf("tool"), { jsx: "react-jsx", a: 1 });
-  assert.deepEqual(await optionsOf("other"), {});
+  const optionsOf = (path: string) =>
+    readProject(join(app.root, path), new Diagnostics()).compilerOptions;
+  assert.deepEqual(optionsOf("apps/one"), { jsx: "react-jsx", a: 2 });
+  assert.deepEqual(optionsOf("tool"), { jsx: "react-jsx", a: 1 });
+  assert.deepEqual(optionsOf("other"), {});
 });
 
 Deno.test("deno.jsonc with comments and commas is read, and what cannot be read is told", async () => {
@@ -32,19 +32,19 @@ Deno.test("deno.jsonc with comments and commas is read, and what cannot be read 
     "five/kontract.json": `{ "name": "five", "budgett": { "route": 1 } }`,
     "four/kontract.json": `{ "name": "Two Words", "source": "" }`,
   });
-  const read = async (name: string) => {
+  const read = (name: string) => {
     const diagnostics = new Diagnostics();
-    const project = await readProject(join(app.root, name), diagnostics);
+    const project = readProject(join(app.root, name), diagnostics);
     return { project, messages: diagnostics.list().map(({ message }) => message) };
   };
-  const one = await read("one");
+  const one = read("one");
   assert.deepEqual(one.messages, []);
   assert.deepEqual(one.project.compilerOptions, { jsx: "react-jsx" });
   assert.deepEqual([one.project.name, one.project.source], ["one", join(app.root, "one/backend")]);
-  assert.deepEqual((await read("two")).messages, ["kontract.json cannot be read."]);
-  assert.deepEqual((await read("three")).messages, ["kontract.json must be an object."]);
-  assert.deepEqual((await read("five")).messages, ["kontract.json knows no 'budgett'."]);
-  const four = await read("four");
+  assert.deepEqual((read("two")).messages, ["kontract.json cannot be read."]);
+  assert.deepEqual((read("three")).messages, ["kontract.json must be an object."]);
+  assert.deepEqual((read("five")).messages, ["kontract.json knows no 'budgett'."]);
+  const four = read("four");
   assert.equal(four.messages.length, 2, four.messages.join());
   assert.equal(four.project.source, join(app.root, "four/src"));
 });

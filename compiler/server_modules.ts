@@ -27,15 +27,25 @@ import type { Diagnostics } from "./diagnostic.ts";
 import type { OutputFiles } from "./size_report.ts";
 import type { FileStamps, ModuleGraph } from "./resolve.ts";
 
+/** What modules are made from. */
+export interface ModulesInput extends BundleInput {
+  /** By specifier of a generated module: stands in the name of its output. */
+  readonly hashes: ReadonlyMap<string, string>;
+}
+
 /** One of the app's own modules, as it was made. */
 interface Made {
   /** Its text and what is put behind it, before anything is done to them. */
   readonly written: string;
   readonly graph: ModuleGraph;
-  readonly code: string | Uint8Array;
+  /** Below the output folder, without its ending. */
+  readonly output: string;
+  readonly code: Uint8Array;
   /** Null where no line of it is an author's. */
   readonly map: Uint8Array | null;
   readonly imports: readonly Import[];
+  /** Hashes in the names of what it imports. */
+  readonly hashes: string;
 }
 
 interface Import {
@@ -75,7 +85,7 @@ export class ServerModules {
    * must be bundled as one.
    */
   async make(
-    input: BundleInput,
+    input: ModulesInput,
     diagnostics: Diagnostics,
   ): Promise<{ readonly files: OutputFiles } | "whole" | null> {
     try {
@@ -86,20 +96,20 @@ export class ServerModules {
     }
   }
 
-  async #makeAll(input: BundleInput): Promise<{ readonly files: OutputFiles } | "whole"> {
+  async #makeAll(input: ModulesInput): Promise<{ readonly files: OutputFiles } | "whole"> {
     const entries = Object.values(input.entries);
     let reached = await this.#reach(entries, input);
     for (;;) {
       const vendor = await this.#bundleVendor(reached, input);
       if (vendor.files === null) return "whole";
       const more = vendor.modules.filter((id) => !reached.has(id));
-      if (more.length === 0) return { files: this.#files(reached, vendor.files, input) };
+      if (more.length === 0) return { files: this.#files(reached, vendor.files) };
       reached = await this.#reach([...entries, ...vendor.modules], input);
     }
   }
 
   /** All modules that `entries` lead to, each of them as it is now. */
-  async #reach(entries: readonly string[], input: BundleInput): Promise<Set<string>> {
+  async #reach(entries: readonly string[], input: ModulesInput): Promise<Set<string>> {
     const reached = new Set<string>();
     let wave = [...new Set(entries)];
     while (wave.length > 0) {
@@ -121,9 +131,10 @@ export class ServerModules {
   }
 
   /** True where a module and what its imports lead to are what they were. */
-  #holds(id: string, input: BundleInput): boolean {
+  #holds(id: string, input: ModulesInput): boolean {
     const made = this.#made.get(id);
     if (made === undefined || made.written !== writtenOf(id, input)) return false;
+    if (made.hashes !== hashesOf(made.imports, input)) return false;
     if (made.graph === input.graph) return true;
     const same = made.imports.every(({ specifier, kind, target }) => {
       const now = targetOf(resolveFrom(specifier, kind, id, input), input);
@@ -133,7 +144,7 @@ export class ServerModules {
     return same;
   }
 
-  async #transform(ids: readonly string[], input: BundleInput): Promise<void> {
+  async #transform(ids: readonly string[], input: ModulesInput): Promise<void> {
     const written = new Map(ids.map((id) => [id, writtenOf(id, input)]));
     const texts = new Map(ids.map((id) => [id, textOf(id, input) ?? ""]));
     const imports = new Map<string, Import[]>(ids.map((id) => [id, []]));
@@ -176,15 +187,17 @@ export class ServerModules {
       this.#made.set(id, {
         written: written.get(id) ?? "",
         graph: input.graph,
+        output: outputOf(id, input),
         code,
         map,
         imports: imports.get(id) ?? [],
+        hashes: hashesOf(imports.get(id) ?? [], input),
       });
     }
   }
 
   /** Bundles what is not the app's own. */
-  async #bundleVendor(reached: ReadonlySet<string>, input: BundleInput): Promise<Vendor> {
+  async #bundleVendor(reached: ReadonlySet<string>, input: ModulesInput): Promise<Vendor> {
     const wanted = [...reached].flatMap((id) => this.#made.get(id)!.imports)
       .filter(({ target }) => target.kind === "vendor").map(({ target }) => target.id);
     const entries = [...new Set(wanted)].sort();
@@ -235,12 +248,10 @@ export class ServerModules {
   #files(
     reached: ReadonlySet<string>,
     vendor: ReadonlyMap<string, Uint8Array>,
-    input: BundleInput,
   ): OutputFiles {
-    const files = new Map<string, string | Uint8Array>(vendor);
+    const files = new Map(vendor);
     for (const id of [...reached].sort()) {
-      const { code, map } = this.#made.get(id)!;
-      const output = outputOf(id, input);
+      const { code, map, output } = this.#made.get(id)!;
       files.set(`${output}.js`, code);
       if (map !== null) files.set(`${output}.js.map`, map);
     }
@@ -249,7 +260,7 @@ export class ServerModules {
 }
 
 /** True for generated code without a line of an author's: JavaScript already, its imports apart. */
-function isReady(id: string, input: BundleInput): boolean {
+function isReady(id: string, input: ModulesInput): boolean {
   return id.startsWith(VIRTUAL) && !input.minify &&
     !(input.virtual.get(id) ?? "").includes(MAP_COMMENT);
 }
@@ -258,34 +269,44 @@ function isReady(id: string, input: BundleInput): boolean {
 const IMPORT =
   /^(import |(?:import|export) (?:\{[^{}"]*\}|[\w$]+) from |\s+\(\) => import\()"([^"]+)"(?=;$|\),$)/gm;
 
-function generated(id: string, input: BundleInput): Made {
+function generated(id: string, input: ModulesInput): Made {
   const written = writtenOf(id, input);
   const imports: Import[] = [];
   const output = outputOf(id, input);
-  const code = written.replaceAll(IMPORT, (_all, before: string, specifier: string) => {
+  const text = written.replaceAll(IMPORT, (_all, before: string, specifier: string) => {
     const kind = before.endsWith("(") ? "dynamic-import" : "import-statement";
     const target = targetOf(resolveFrom(specifier, kind, id, input), input);
     if (target === null) throw new Error(`Invariant: '${id}' imports '${specifier}'.`);
     imports.push({ specifier, kind, target });
     return `${before}${JSON.stringify(specifierOf(target, output, input))}`;
   });
-  return { written, graph: input.graph, code, map: null, imports };
+  const code = new TextEncoder().encode(text);
+  const hashes = hashesOf(imports, input);
+  return { written, graph: input.graph, output, code, map: null, imports, hashes };
+}
+
+function hashesOf(imports: readonly Import[], input: ModulesInput): string {
+  return imports.map(({ target }) => input.hashes.get(target.id) ?? "").join("");
 }
 
 /** Output of a module below the output folder, without its ending. */
-function outputOf(id: string, input: Pick<BundleInput, "root" | "entries">): string {
+function outputOf(id: string, input: ModulesInput): string {
   const entry = Object.entries(input.entries).find(([, from]) => from === id);
   if (entry !== undefined) return entry[0];
-  if (id.startsWith(VIRTUAL)) return `chunks/${id.slice(VIRTUAL.length).replaceAll("/", "-")}`;
+  if (id.startsWith(VIRTUAL)) {
+    const hash = input.hashes.get(id);
+    const name = id.slice(VIRTUAL.length).replaceAll("/", "-");
+    return `chunks/${name}${hash === undefined ? "" : `-${hash}`}`;
+  }
   return `app/${slashes(relative(input.root, id))}`;
 }
 
-function vendorOutput(file: string, input: BundleInput): string {
+function vendorOutput(file: string, input: ModulesInput): string {
   const name = slashes(relative(input.root, file)).replaceAll(/[^\w.-]+/g, "_");
   return `vendor/${name.slice(-150)}`;
 }
 
-function specifierOf(target: Target, importer: string, input: BundleInput): string {
+function specifierOf(target: Target, importer: string, input: ModulesInput): string {
   if (target.kind === "outside") return target.id;
   const output = target.kind === "module"
     ? outputOf(target.id, input)
@@ -298,14 +319,14 @@ function resolveFrom(
   specifier: string,
   kind: esbuild.ImportKind,
   id: string,
-  input: BundleInput,
+  input: ModulesInput,
 ): esbuild.OnResolveResult {
   const { path, namespace } = placeOf(id);
   return resolve({ path: specifier, kind, importer: path, namespace }, input);
 }
 
 /** Null where the bundler goes on by itself: an error, or an asset that becomes part of its importer. */
-function targetOf(found: esbuild.OnResolveResult, input: BundleInput): Target | null {
+function targetOf(found: esbuild.OnResolveResult, input: ModulesInput): Target | null {
   const { path } = found;
   if (path === undefined) return null;
   if (found.external === true) return { kind: "outside", id: path };
@@ -314,7 +335,7 @@ function targetOf(found: esbuild.OnResolveResult, input: BundleInput): Target | 
   return { kind: isOwn(path, input) ? "module" : "vendor", id: path };
 }
 
-function isOwn(file: string, input: BundleInput): boolean {
+function isOwn(file: string, input: ModulesInput): boolean {
   return file.startsWith(input.root + sep) && !file.includes(`${sep}node_modules${sep}`);
 }
 
@@ -326,11 +347,11 @@ function idOf(args: esbuild.OnResolveArgs): string {
   return args.importer.replace(/^kontract:(?=kontract:)/, "");
 }
 
-function textOf(id: string, input: BundleInput): string | undefined {
+function textOf(id: string, input: ModulesInput): string | undefined {
   return id.startsWith(VIRTUAL) ? input.virtual.get(id) : loadText(id, input)?.contents;
 }
 
-function writtenOf(id: string, input: BundleInput): string {
+function writtenOf(id: string, input: ModulesInput): string {
   if (id.startsWith(VIRTUAL)) return input.virtual.get(id) ?? "";
   return `${writtenText(id, input)}\n${input.appended.get(id) ?? ""}`;
 }

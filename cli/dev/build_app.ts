@@ -30,11 +30,15 @@ export interface AppBuilder {
    * @throws {KontractError} `BUILD_FAILED`; the message holds every diagnostic with its code frame.
    */
   build(): Promise<BuiltApp>;
+  /** The same while files may still be written, see `Builder.rebuild`; null where it was in vain. */
+  buildEarly(isWhole: () => Promise<boolean>): Promise<BuiltApp | null>;
   /** Formatted warnings of what the last build loads beyond the app's budget; empty for none. */
   overBudget(): Promise<string>;
   /** Files outside of the app's folder that the last build has asked for; of a failed one too. */
   outside(): readonly string[];
-  /** Ends the bundler's process. */
+  /** Does what the last build left undone, for a moment without edits; where there was none, nothing. */
+  settle(): Promise<void>;
+  /** Ends the bundler's process, with nothing left undone. */
   close(): Promise<void>;
 }
 
@@ -54,20 +58,31 @@ export function appBuilder(
     };
   };
   let outside: readonly string[] = [];
+  const built = async (isWhole?: () => Promise<boolean>): Promise<BuiltApp | null> => {
+    const { compiler, builder } = await (making ??= make());
+    const result = await builder.rebuild(isWhole);
+    outside = result.outside;
+    return result.inVain === true ? null : outcome(compiler, result);
+  };
   return {
     async build(): Promise<BuiltApp> {
-      const { compiler, builder } = await (making ??= make());
-      const result = await builder.rebuild();
-      outside = result.outside;
-      return outcome(compiler, result);
+      const app = await built();
+      if (app === null) throw new Error("Invariant: a build that asks nobody is not in vain.");
+      return app;
     },
+    buildEarly: built,
     outside: () => outside,
+    async settle(): Promise<void> {
+      await (await making)?.builder.settle();
+    },
     async overBudget(): Promise<string> {
       const { compiler, builder } = await (making ??= make());
       return compiler.formatDiagnostics(await builder.overBudget(), { color: isColored() });
     },
     async close(): Promise<void> {
-      await (await making)?.compiler.stopBundler();
+      const made = await making;
+      await made?.builder.settle();
+      await made?.compiler.stopBundler();
     },
   };
 }

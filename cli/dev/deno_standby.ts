@@ -1,7 +1,8 @@
 /**
  * A Deno process that waits for the next build, so that an edit does not wait for a process.
  *
- * It has the package and npm's modules loaded as the last build had them. Where the next one has others, this
+ * It has the package and npm's modules loaded as the last build had them, and of that build what is not the author's,
+ * whose names tell what is in it. Where the next one has others, this
  * process is of no use: {@link DenoStandby.fits} says so.
  *
  * @module
@@ -15,6 +16,8 @@ import { answering, hostProcess, START_TIMEOUT_MS } from "./deno_process.ts";
 import type { HostOptions } from "./host.ts";
 import type { Standby } from "./standby_host.ts";
 
+/** Imports what a build has to be loaded before the next one comes; not in one that is bundled. */
+const AHEAD = "ahead.js";
 const RUNNER = new URL("./deno_runner.ts", import.meta.url).href;
 
 /** A process without a build. */
@@ -112,8 +115,10 @@ async function sharedModules(folder: string): Promise<string[]> {
     if (/["']\.\.\/(?:app|chunks)\//.test(await Deno.readTextFile(path))) return [];
   }
   const entry = await Deno.readTextFile(join(folder, "server.js"));
-  return [...entry.matchAll(/\bfrom *"(\.\/vendor\/[^"]+)"/g)]
-    .map(([, file]) => pathToFileURL(join(folder, file!)).href);
+  const vendor = [...entry.matchAll(/\bfrom *"(\.\/vendor\/[^"]+)"/g)].map(([, file]) => file!);
+  const isThere = await Deno.stat(join(folder, AHEAD)).then(() => true, () => false);
+  return [...vendor, ...isThere ? [AHEAD] : []]
+    .map((file) => pathToFileURL(join(folder, file)).href);
 }
 
 async function vendorFiles(

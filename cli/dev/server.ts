@@ -87,7 +87,7 @@ async function serve(
       session.root,
       {
         begun: () => session.expect(),
-        changed: () => session.rebuild(),
+        changed: (isWhole) => session.rebuild(isWhole),
         outside: () => session.outside(),
       },
       Date.now() - (performance.now() - began),
@@ -103,6 +103,8 @@ async function serve(
   }
 }
 
+/** What a build left undone is done after the first answers of it. */
+const SETTLED_AFTER_MS = 100;
 /** How long after a rebuild its sizes are held against the budget. */
 const MEASURED_AFTER_MS = 1500;
 
@@ -119,6 +121,7 @@ class Session {
   /** What the database was migrated to last. */
   #migrated = "";
   #stamping: Promise<void> = Promise.resolve();
+  #settling: ReturnType<typeof setTimeout> | undefined;
   /** Measures what a build loads, some time after the last one. */
   #measuring: ReturnType<typeof setTimeout> | undefined;
   #measured: Promise<void> = Promise.resolve();
@@ -152,6 +155,7 @@ class Session {
     });
     this.#running.defer(() => this.#builder.close());
     this.#running.defer(() => {
+      clearTimeout(this.#settling);
       clearTimeout(this.#measuring);
       return this.#measured;
     });
@@ -194,21 +198,30 @@ class Session {
     void this.#host.expect();
   }
 
-  /** Builds, migrates and swaps; a problem is shown, and what ran before is not touched. */
-  async rebuild(): Promise<void> {
+  /**
+   * Builds, migrates and swaps; a problem is shown, and what ran before is not touched. False where files were
+   * still being written, see `Watching.changed`: then nothing has happened.
+   */
+  async rebuild(isWhole: () => Promise<boolean>): Promise<boolean> {
+    clearTimeout(this.#settling);
     const began = performance.now();
-    const building = this.#builder.build();
+    const building = this.#builder.buildEarly(isWhole);
     const built = building.then(() => performance.now(), () => began);
-    if (await this.#released(building)) {
+    const released = await this.#released(building);
+    if (released === null) return false;
+    if (released) {
       const all = performance.now() - began, swap = performance.now() - await built;
       console.log(`  rebuilt in ${all.toFixed(0)} ms (${swap.toFixed(0)} ms of it to serve it)`);
     }
+    this.#settling = setTimeout(() => void this.#builder.settle(), SETTLED_AFTER_MS);
+    return true;
   }
 
-  /** Migrates to a build and serves it. False where it failed and `dev` shows why. */
-  async #released(building: Promise<BuiltApp>): Promise<boolean> {
+  /** Migrates to a build and serves it. False where it failed and `dev` shows why; null where there is none. */
+  async #released(building: Promise<BuiltApp | null>): Promise<boolean | null> {
     try {
       const built = await building;
+      if (built === null) return null;
       if (built.warnings !== "") console.error(built.warnings);
       this.name = built.manifest.app;
       await this.#migrate(built);

@@ -3,7 +3,8 @@
  *
  * What Kontract writes itself is not a change: `dist`, `.kontract`, and everything whose name starts with
  * a dot but `.well-known`, which a front end publishes. Editors write a file in several steps, so changes
- * are gathered until none has come for a moment. What an app imports from beside its folder is watched
+ * are gathered until none has come for a moment. Work may begin before that, and asks whether it was in vain.
+ * What an app imports from beside its folder is watched
  * as well (`watch_outside.ts`).
  *
  * @module
@@ -13,6 +14,8 @@ import { OutsideFiles } from "./watch_outside.ts";
 
 /** Milliseconds without a change after which a file counts as whole. */
 export const SETTLE_MS = 20;
+/** Milliseconds without a change after which work on what is there begins: most files are whole by then. */
+const BEGIN_MS = 3;
 /** At the app's top; a folder of this name further inside is the author's. */
 const IGNORED = new Set(["dist", "coverage", "kontract.lock.json"]);
 
@@ -29,8 +32,12 @@ export function isSource(root: string, path: string): boolean {
 export interface Watching {
   /** Called at the first sign of a burst. */
   readonly begun: () => void;
-  /** Called after each burst, one call at a time. */
-  readonly changed: () => Promise<void>;
+  /**
+   * Called once for each burst, one call at a time, and soon: `isWhole` resolves when no change has come for
+   * {@link SETTLE_MS}, and is false where one has come since the call. Then, and where this resolves to false, it is
+   * called again after the burst.
+   */
+  readonly changed: (isWhole: () => Promise<boolean>) => Promise<boolean>;
   /** Files outside of the app's folder that the last build has asked for, absolute. */
   readonly outside: () => readonly string[];
 }
@@ -45,12 +52,26 @@ export async function watchSources(
   let dirty = false;
   let running: Promise<void> | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let last = 0;
+  const quiet = async (): Promise<void> => {
+    await pause(SETTLE_MS);
+    while (performance.now() < last + SETTLE_MS) await pause(last + SETTLE_MS - performance.now());
+  };
+  const isWhole = async (): Promise<boolean> => {
+    // Who asks may have kept this thread for longer than that: what was seen meanwhile comes first.
+    for (let turn = 0; turn < 2; turn++) await pause(0);
+    while (!dirty && performance.now() < last + SETTLE_MS) {
+      await pause(last + SETTLE_MS - performance.now());
+    }
+    return !dirty;
+  };
   const run = async (): Promise<void> => {
     while (dirty && !signal.aborted) {
       dirty = false;
       const began = Date.now();
-      await changed();
+      if (!await changed(isWhole)) dirty = true;
       others.follow(outside(), began);
+      if (dirty) await quiet();
     }
     running = null;
   };
@@ -58,8 +79,9 @@ export async function watchSources(
     if (signal.aborted) return;
     if (!dirty) begun();
     dirty = true;
+    last = performance.now();
     clearTimeout(timer);
-    timer = setTimeout(() => running ??= run(), SETTLE_MS);
+    timer = setTimeout(() => running ??= run(), BEGIN_MS);
   };
   const watcher = Deno.watchFs(root, { recursive: true });
   signal.addEventListener("abort", () => watcher.close(), { once: true });
@@ -70,4 +92,8 @@ export async function watchSources(
   }
   clearTimeout(timer);
   await running;
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,6 +1,7 @@
-/** What counts as a change of an app. */
+/** What counts as a change of an app, and who hears of it. */
 import assert from "node:assert/strict";
-import { isSource } from "./watch.ts";
+import { join } from "node:path";
+import { isSource, type Watching, watchSources } from "./watch.ts";
 
 Deno.test("everything that a build is made from is a source, and nothing that it writes", () => {
   const seen = (path: string): boolean => isSource("/app", `/app/${path}`);
@@ -28,4 +29,69 @@ Deno.test("everything that a build is made from is a source, and nothing that it
       "../other/a.ts",
     ]
   ) assert.equal(seen(path), false, path);
+});
+
+/** Watches a folder with one file in it while `work` runs; `changed` is what `work` makes of it. */
+async function watching(
+  work: (
+    file: string,
+    watch: (changed: Watching["changed"], begun?: () => void) => void,
+  ) => Promise<void>,
+): Promise<void> {
+  const root = await Deno.realPath(await Deno.makeTempDir());
+  const file = join(root, "a.ts");
+  await Deno.writeTextFile(file, "");
+  const ending = new AbortController();
+  let ended: Promise<void> = Promise.resolve();
+  try {
+    await work(file, (changed, begun = () => {}) => {
+      ended = watchSources(
+        root,
+        { begun, changed, outside: () => [] },
+        Date.now(),
+        ending.signal,
+      );
+    });
+  } finally {
+    ending.abort();
+    await ended;
+    await Deno.remove(root, { recursive: true });
+  }
+}
+
+Deno.test("who works on a file that is written again meanwhile is told that it was not whole, and asked again", async () => {
+  await watching(async (file, watch) => {
+    const read: string[] = [];
+    const done = Promise.withResolvers<void>();
+    let seen = Promise.withResolvers<void>();
+    watch(async (isWhole) => {
+      read.push(await Deno.readTextFile(file));
+      if (read.length === 1) {
+        seen = Promise.withResolvers();
+        await Deno.writeTextFile(file, "whole");
+        await seen.promise;
+      }
+      const whole = await isWhole();
+      if (read.length === 1) assert.equal(whole, false);
+      if (whole) done.resolve();
+      return whole;
+    }, () => seen.resolve());
+    await Deno.writeTextFile(file, "ha");
+    await done.promise;
+    assert.equal(read.at(-1), "whole");
+  });
+});
+
+Deno.test("who says that it was in vain is asked again, though nothing has changed since", async () => {
+  await watching(async (file, watch) => {
+    let asked = 0;
+    const done = Promise.withResolvers<void>();
+    watch((isWhole) => {
+      if (++asked < 3) return Promise.resolve(false);
+      return isWhole().finally(() => done.resolve());
+    });
+    await Deno.writeTextFile(file, "x");
+    await done.promise;
+    assert.ok(asked >= 3);
+  });
 });

@@ -3,7 +3,8 @@
  * hundreds of modules: what it does not have, workerd asks for when something imports it.
  *
  * Its entry has the Durable Objects' classes, which are the package's, and imports the app when it is told to. It
- * has the package loaded, with what a first call needs of it, as the last build had it. Where the next one has
+ * has the package loaded, with what a first call needs of it, as the last build had it; and of that build what is not
+ * the author's, whose names tell what is in it. Where the next one has
  * another, this process is of no use: {@link WorkersStandby.fits} says so.
  *
  * @module
@@ -20,6 +21,8 @@ import { startWorkerd, type Workerd, workerFolder } from "./workerd.ts";
 
 const ENTRY = "./worker.js";
 const RUNNER = "kontract-runner.js";
+/** Imports what a build has to be loaded before the next one comes; not in one that is bundled. */
+const AHEAD = "ahead.js";
 const WARM = "warm", EXPECT = "expect";
 
 /** What a process is started with. */
@@ -77,7 +80,7 @@ export class WorkersStandby implements Standby {
     const workerd = await startWorkerd(await loading, options, lines, {
       modules: [{
         path: join(workerFolder(options), RUNNER),
-        contents: runner(path, code.shared),
+        contents: runner(path, code.shared, texts.has(AHEAD)),
       }],
       later: (asked) => code.texts.get(asked),
     });
@@ -148,7 +151,7 @@ function sharedModule(texts: ModuleTexts): string | null {
  * The entry. A process that ended by itself is started again by miniflare: then the first request finds the app
  * not imported yet.
  */
-function runner(path: string, shared: string | null): string {
+function runner(path: string, shared: string | null, ahead: boolean): string {
   return `${shared ?? `export * from "${ENTRY}";\nconst shared = {};`}
 let app;
 async function load() {
@@ -162,7 +165,10 @@ export default {
       return await app.fetch(request, env, context);
     }
     try {
-      if (url.search === "?${WARM}") await shared.warmUp?.();
+      if (url.search === "?${WARM}") {
+        await shared.warmUp?.();
+        ${ahead ? `await import("./${AHEAD}");` : ""}
+      }
       else if (url.search === "?${EXPECT}") await shared.warmUp?.(env, context);
       else await load();
       return new Response(null, { status: 204 });

@@ -1,12 +1,13 @@
 /**
  * The server side: one small eager module per host, one lazily imported module per source module.
  *
- * The texts are virtual modules of the bundler: `kontract:workers`, `kontract:deno`, `kontract:app`,
- * and those of `route_modules.ts`.
+ * The texts are virtual modules of the bundler: `kontract:workers`, `kontract:deno`, `kontract:app` with the
+ * build's hash, `kontract:declared` with all that an edit inside of a function does not change,
+ * `kontract:ahead` and those of `route_modules.ts`.
  *
  * @module
  */
-import type { RouteDef } from "../../_internal/manifest.ts";
+import type { Manifest, RouteDef } from "../../_internal/manifest.ts";
 import type { ShapeTable } from "../../_internal/shape.ts";
 import type { RouteEntry } from "../../runtime/app.ts";
 import { appFile, packageFile } from "../bundle.ts";
@@ -14,7 +15,13 @@ import { httpBinding } from "../http_binding.ts";
 import { appPath } from "../project.ts";
 import { streamedParameters } from "./fbs.ts";
 import { reachableTypes } from "./reachable.ts";
-import { json, type RouteModules, routeModules, type RouteModulesInput } from "./route_modules.ts";
+import {
+  json,
+  PACKAGE_FILES,
+  type RouteModules,
+  routeModules,
+  type RouteModulesInput,
+} from "./route_modules.ts";
 
 /** What the server modules are made from. */
 export interface ServerInput extends RouteModulesInput {
@@ -31,14 +38,33 @@ const FILES = {
   deno: "runtime/deno/mod.ts",
 } as const;
 
-/** All virtual modules, by specifier; `routes` makes those of the routes. */
+/** What a process of `dev` may load before it gets its build: nothing of the author's, and nothing of one build. */
+export const AHEAD = "kontract:ahead";
+
+/** What the app declares, without the build's hash. */
+export const DECLARED = "kontract:declared";
+
+/** All virtual modules but {@link appModule}, by specifier; `routes` makes those of the routes. */
 export function emitServer(input: ServerInput, routes: RouteModules): ReadonlyMap<string, string> {
   const modules = routeModules(input.manifest.routes);
   const out = new Map(routes.make(input));
   out.set("kontract:workers", workersEntry(input));
   out.set("kontract:deno", denoEntry(input));
-  out.set("kontract:app", appModule(input, modules));
+  out.set(DECLARED, declaredModule(input, modules));
+  out.set(AHEAD, aheadModule());
   return out;
+}
+
+/** The app as the entries take it. */
+export function appModule({ build }: Pick<Manifest, "build">): string {
+  return `import declared from "${DECLARED}";
+export default { ...declared, build: ${JSON.stringify(build)} };
+`;
+}
+
+function aheadModule(): string {
+  const files = [...PACKAGE_FILES, "mod.ts"].map(packageFile);
+  return [DECLARED, ...files].map((from) => `import ${JSON.stringify(from)};\n`).join("");
 }
 
 function workersEntry(input: ServerInput): string {
@@ -70,7 +96,7 @@ function serverOf(
   return { statement: `import server from ${from};\n`, option: "server, " };
 }
 
-function appModule({ manifest }: ServerInput, modules: readonly string[]): string {
+function declaredModule({ manifest }: ServerInput, modules: readonly string[]): string {
   const numbers = new Map(modules.map((module, i) => [module, i]));
   const routes = manifest.routes.map((route): RouteEntry => ({
     name: route.name,
@@ -89,7 +115,6 @@ function appModule({ manifest }: ServerInput, modules: readonly string[]): strin
   const imports = modules.map((_, i) => `  () => import("kontract:module/${i}"),\n`).join("");
   return `export default {
   app: ${JSON.stringify(manifest.app)},
-  build: ${JSON.stringify(manifest.build)},
   routes: ${json(routes)},
   modules: [
 ${imports}  ],
