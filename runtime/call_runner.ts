@@ -258,8 +258,7 @@ class Run {
     await loadContext();
     const bounds = this.#bounds;
     const { meta, stream, inputs = 0 } = this.#call.route;
-    const startedAt = this.#parts.ports.clock.now();
-    const deadline = startedAt + meta.timeout;
+    const deadline = this.#parts.ports.clock.now() + meta.timeout;
     const options: CallOptions = {
       session: this.#session,
       perm: meta.perm,
@@ -302,8 +301,6 @@ class Run {
     });
     // Here, and not where the outcome is waited for: the wait may have been given up.
     this.#parts.ports.changes.wake(outcome.feeds);
-    const { principal } = this.#call;
-    if (outcome.vouched) this.#parts.sessions.vouched(principal, this.#session, startedAt);
     return outcome;
   }
 

@@ -3,8 +3,10 @@
  * token and used until shortly before its end. A sid never leaves this process.
  *
  * The cache decides nothing: the database checks the session in every operation, so an entry that was
- * revoked is refused there and dropped here. For work that reaches no table it knows when the database
- * vouched for a session last, and asks again ({@link SessionCache.trusted}, {@link SessionCache.check}).
+ * revoked is refused there and dropped here. For work that reaches no table, and for the groups that code
+ * is told, it knows when the database described a session last, and asks again
+ * ({@link SessionCache.trusted}, {@link SessionCache.check}). A storage operation finds a session alive and
+ * says nothing of its groups, so it does not count.
  *
  * @module
  */
@@ -42,8 +44,8 @@ export const TRUST_MS = 5_000;
 
 interface Kept {
   readonly session: StorageSession;
-  /** When the statement was sent that found it alive. */
-  readonly vouchedAt: number;
+  /** When the statement was sent that described it. */
+  readonly askedAt: number;
 }
 
 /** The cache. */
@@ -76,7 +78,7 @@ export class SessionCache {
   }
 
   /**
-   * A session that the database has vouched for at most `trustMs` ago; with 0, after this was called.
+   * A session as the database described it at most `trustMs` ago; with 0, after this was called.
    *
    * @throws {KontractError} `SESSION_REVOKED`, and as opening a session
    */
@@ -85,7 +87,7 @@ export class SessionCache {
     const elsewhere = this.#sessions.has(key) || this.#opening.has(key);
     const session = await this.get(subject);
     if (!elsewhere) return session; // opened here and now
-    const age = this.#options.clock.now() - (this.#sessions.get(key)?.vouchedAt ?? -Infinity);
+    const age = this.#options.clock.now() - (this.#sessions.get(key)?.askedAt ?? -Infinity);
     if (age < trustMs) return session;
     try {
       return await this.check(subject, session);
@@ -106,11 +108,6 @@ export class SessionCache {
       if (endOf(error) !== null) this.drop(subject, session);
       throw error;
     }
-  }
-
-  /** Notes that a statement sent at `at` (ms) or later found `session` alive. */
-  vouched(subject: SessionSubject, session: StorageSession, at: number): void {
-    this.#keep(subject, session, at);
   }
 
   /** Forgets `session` if it is still the one kept. */
@@ -137,15 +134,15 @@ export class SessionCache {
   #keep(subject: SessionSubject, session: StorageSession, at: number): void {
     const key = keyOf(subject);
     const kept = this.#sessions.get(key);
-    if (kept?.session.sid !== session.sid || kept.vouchedAt > at) return;
-    this.#sessions.set(key, { session, vouchedAt: at });
+    if (kept?.session.sid !== session.sid || kept.askedAt > at) return;
+    this.#sessions.set(key, { session, askedAt: at });
   }
 
   async #open(key: string, subject: SessionSubject): Promise<StorageSession> {
     const token = await this.#options.databaseToken(subject);
     const at = this.#options.clock.now();
     const session = await this.#options.engine.openSession(token);
-    this.#sessions.set(key, { session, vouchedAt: at });
+    this.#sessions.set(key, { session, askedAt: at });
     if (this.#sessions.size > (this.#options.limit ?? 10_000)) {
       for (const oldest of this.#sessions.keys()) {
         this.#sessions.delete(oldest);

@@ -347,7 +347,7 @@ Deno.test("a part whose commit was answered by an earlier run wakes followers an
     ) {
       const answer = await body({ storage: {} });
       const feeds = ["notes"];
-      return { answer, replayed: true, wrote: false, feeds, vouched: true, attempts: 1 };
+      return { answer, replayed: true, wrote: false, feeds, attempts: 1 };
     },
   };
   const runUnit = unitRunner(engine, { effect: null, readOnly: false } as CallOptions, {

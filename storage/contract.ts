@@ -65,8 +65,6 @@ export interface CallOutcome {
   readonly wrote: boolean;
   /** Change feeds that have something new by this run, or may have: wake who follows them. */
   readonly feeds: readonly string[];
-  /** True where the database found the session alive while the call ran. */
-  readonly vouched: boolean;
   /** How often the body ran. */
   readonly attempts: number;
 }

@@ -144,7 +144,6 @@ class Engine implements StorageEngine {
       replayed: true,
       wrote: false,
       feeds,
-      vouched: true,
       attempts,
     });
     try {
@@ -155,8 +154,7 @@ class Engine implements StorageEngine {
       // A read that failed for a stale snapshot spoils the attempt, even where the body went on.
       if (failure !== null) throw new Retry(failure);
       if (!attempt.dirty) {
-        const vouched = attempt.reads.snapshot !== null;
-        return { answer, replayed: false, wrote: false, feeds: [], vouched, attempts };
+        return { answer, replayed: false, wrote: false, feeds: [], attempts };
       }
       const ops = attempt.ops();
       const feeds = this.#feeds(ops, options.session);
@@ -165,7 +163,7 @@ class Engine implements StorageEngine {
       const before = await this.#commit(ops, attempt.reads.snapshot, told, answer);
       // It may have been this run that applied it, by a commit whose answer was lost; nobody was woken then.
       if (before !== null) return stored(before, feeds);
-      return { answer, replayed: false, wrote: true, feeds, vouched: true, attempts };
+      return { answer, replayed: false, wrote: true, feeds, attempts };
     } catch (error) {
       const { replayed, failure } = attempt.reads;
       if (replayed !== null) return stored(replayed.answer);
