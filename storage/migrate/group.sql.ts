@@ -116,16 +116,8 @@ function putGroup(table: TableSql, tenant: string): string {
      v_out := v_out || array(select k.member from unnest(p_members, p_keys) k(member, id)
        where not pg_try_advisory_xact_lock(hashtextextended(${at} || chr(10) || k.id, 12)));
      -- Now, in a fresh statement: who may, and which rows are as they were read.
-     select coalesce(array_agg(m.n::int), '{}'), (
-              select array_agg(u.ctid order by k.n)
-                from unnest(p_members, p_keys, p_found) with ordinality k(member, id, seen, n)
-                     left join lateral (
-                       select t.ctid from ${ptr} t
-                        where t.id = k.id and t._deleted_txid is null and t._txid = k.seen
-                          and t._txid <= pg_current_xact_id()${
-    table.owned ? " and t._owner = p_owners[k.member]" : ""
-  } limit 1) u on true)
-       into v_good, v_rows
+     select g.good, r.rows into v_good, v_rows
+       from (select coalesce(array_agg(m.n::int), '{}') as good
        from unnest(p_sids, p_owners, p_masks, p_roles, p_snaps, p_incs) with ordinality
               m(sid, owner, bits, ugroup, snap, inc, n)
             ${sessions(table, 6)}
@@ -134,7 +126,18 @@ function putGroup(table: TableSql, tenant: string): string {
         and current_setting('synchronous_commit') <> 'off'
         and m.inc = i.value || '.' || st.epoch and pg_snapshot_xmin(m.snap) >= st.horizon
         and pg_snapshot_xmax(m.snap) <= pg_snapshot_xmax(pg_current_snapshot())
-        and pg_visible_in_snapshot(x.create_txid, m.snap)${swapped};
+        and pg_visible_in_snapshot(x.create_txid, m.snap)${swapped}) g
+            -- A row is looked for where its call may have it, and only there.
+            cross join lateral (
+              select array_agg(u.ctid order by k.n) as rows
+                from unnest(p_members, p_keys, p_found) with ordinality k(member, id, seen, n)
+                     left join lateral (
+                       select t.ctid from ${ptr} t
+                        where k.member = any (g.good)
+                          and t.id = k.id and t._deleted_txid is null and t._txid = k.seen
+                          and t._txid <= pg_current_xact_id()${
+    table.owned ? " and t._owner = p_owners[k.member]" : ""
+  } limit 1) u on true) r;
      if (v_count = v_all and cardinality(v_good) = v_all and cardinality(p_owners) = v_all
          and array_position(v_rows, null) is null) is not true then
        v_good := array(select g from unnest(v_good) g where not exists (
@@ -157,12 +160,18 @@ function putGroup(table: TableSql, tenant: string): string {
      return array_to_string(v_good, ',');
    end $f$`;
 
-  /** Where the effect of each call stands that this statement has recorded; null for others. */
+  /**
+   * Where the effect of each call stands that this statement has recorded; null for others. Each must be found, once,
+   * or nothing is done: in a savepoint they have another transaction id, and stayed if they were to be taken back.
+   */
   function ours(): string {
     return `v_ours := array(select (
          select e.ctid from effects e
           where e.tenant = ${own} and e.owner = m.owner and e.lane = m.lane and e.reqno = m.reqno
             and e.xmin = pg_current_xact_id()::xid and e.created_at = now() limit 1)
-         from unnest(p_owners, p_lanes, p_reqnos) with ordinality m(owner, lane, reqno, n) order by m.n);`;
+         from unnest(p_owners, p_lanes, p_reqnos) with ordinality m(owner, lane, reqno, n) order by m.n);
+       if cardinality(array_remove(v_ours, null)) <> v_count then
+         raise exception 'effects' using errcode = '40001';
+       end if;`;
   }
 }

@@ -1,0 +1,247 @@
+/**
+ * The functions for several calls at once, called directly by a thief with the runtime's connection string: without
+ * a session they read nothing, write nothing and leave nothing behind, whatever lists they are given.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import postgres from "postgres";
+import { testDatabase } from "../tests/postgres.ts";
+import type { StorageEngine } from "./contract.ts";
+import { storageEngine } from "./engine.ts";
+import { postgresDatabase } from "./postgres_database.ts";
+import { tableKey } from "./table_key.ts";
+import { call, field, number, run, table } from "./testing/tables.ts";
+
+const PLAIN = table("plain", [field("n", number)]);
+const OWNED = table("owned", [field("n", number)], { rows: "owner" });
+const TABLES = [PLAIN, OWNED];
+
+/** Lists of `put_group`, as SQL. */
+interface Lists {
+  readonly sids: string;
+  readonly owners: string;
+  readonly masks: string;
+  readonly roles: string;
+  readonly snaps: string;
+  readonly incs: string;
+  readonly lanes: string;
+  readonly reqnos: string;
+  readonly answers: string;
+  readonly members: string;
+  readonly keys: string;
+  readonly found: string;
+  readonly rows: string;
+}
+
+const NOBODY: Lists = {
+  sids: "'{}'",
+  owners: "'{}'",
+  masks: "'{}'",
+  roles: "'{}'",
+  snaps: "'{}'",
+  incs: "'{}'",
+  lanes: "'{}'",
+  reqnos: "'{}'",
+  answers: "'{}'",
+  members: "'{1}'",
+  keys: "'{a}'",
+  found: "'{1}'",
+  rows: `array['{"id":"a","n":666}']::jsonb[]`,
+};
+
+Deno.test({
+  name: "groups in the hands of a thief",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn(t) {
+    const db = await testDatabase(TABLES);
+    const database = postgresDatabase({ url: db.gatewayUrl });
+    const engine: StorageEngine = storageEngine({ database, tables: TABLES });
+    const thief = postgres(db.gatewayUrl, { max: 1, onnotice: () => {}, fetch_types: false });
+    const ada = await engine.openSession(await db.token({ owner: "ada" }));
+    const mallory = await engine.openSession(await db.token({ owner: "mallory" }));
+    await run(engine, call(ada), async (s) => {
+      for (const name of ["plain", "owned"]) {
+        for (const id of ["a", "b"]) await s[name]!.set(id, { n: 0 });
+      }
+    });
+    const place = async (name: string): Promise<string> => {
+      const [row] = await db
+        .admin`select ptr from kontract.storage where id = ${name} and owner = 'main'`;
+      return `kontract_private.${row!.ptr}`;
+    };
+    const places = { plain: await place("plain"), owned: await place("owned") };
+    const put = (name: string, lists: Lists): string =>
+      `select kontract.put_group_${tableKey(name)}(${Object.values(lists).join(", ")}) as r`;
+    const rows = async (name: "plain" | "owned"): Promise<string> =>
+      JSON.stringify(
+        await db.admin.unsafe(
+          `select id, data, _txid::text, _deleted_txid::text, _owner from ${
+            places[name]
+          } order by 1, 3`,
+        ),
+      );
+    const effects = async (): Promise<number> =>
+      Number(
+        (await db.admin`select count(*)::int as n from kontract_private.effects
+          where lane <> 'test'`)[0]!.n,
+      );
+    /** Version of ada's row, and what a call that has read it knows. */
+    const known = async (name: "plain" | "owned") => {
+      const [row] = await db.admin.unsafe(
+        `select u._txid::text as version, pg_current_snapshot()::text as snap, i.value || '.' || st.epoch as inc
+           from ${places[name]} u, kontract_private.incarnation i, kontract.storage st
+          where u.id = 'a' and u._deleted_txid is null and st.id = '${name}' and st.owner = 'main'`,
+      );
+      return { version: String(row!.version), snap: String(row!.snap), inc: String(row!.inc) };
+    };
+    /** Mallory's own request, which is in order and writes nothing. */
+    const own = async (lane: string): Promise<Lists> => {
+      const { snap, inc } = await known("plain");
+      return {
+        ...NOBODY,
+        sids: `'{${mallory.sid}}'`,
+        owners: "'{mallory}'",
+        masks: "'{7}'",
+        roles: "'{null}'",
+        snaps: `array['${snap}']::pg_snapshot[]`,
+        incs: `'{${inc}}'`,
+        lanes: `'{${lane}}'`,
+        reqnos: "'{1}'",
+        answers: "array['mine'::bytea]",
+      };
+    };
+    /** A guess of ada's request by who has no session. */
+    const GUESS: Partial<Lists> = {
+      sids: "'{nobody}'",
+      owners: "'{ada}'",
+      masks: "'{7}'",
+      roles: "'{null}'",
+      snaps: "array['1:1:']::pg_snapshot[]",
+      incs: "'{x}'",
+      lanes: "'{guessed}'",
+      reqnos: "'{1}'",
+      answers: "array['planted'::bytea]",
+    };
+    const unchanged = async (work: () => Promise<unknown>): Promise<void> => {
+      const before = [await rows("plain"), await rows("owned")];
+      const recorded = await effects();
+      await work();
+      assert.deepEqual([await rows("plain"), await rows("owned")], before);
+      assert.equal(await effects(), recorded);
+    };
+    try {
+      await t.step("a row of a call that is none in the lists is written for nobody", async () => {
+        for (const name of ["plain", "owned"] as const) {
+          const { version } = await known(name);
+          for (const member of ["1", "0", "-1", "9", "null"]) {
+            await unchanged(() =>
+              thief.unsafe(
+                put(name, { ...NOBODY, members: `'{${member}}'`, found: `'{${version}}'` }),
+              ).catch(() => {})
+            );
+          }
+        }
+      });
+
+      await t.step("nor beside a call of one's own that is in order", async () => {
+        const { version } = await known("owned");
+        const [before] = [await rows("owned")];
+        for (const [n, members] of ["'{2}'", "'{0}'", "'{null}'", "'{}'"].entries()) {
+          await thief.unsafe(
+            put("owned", { ...await own(`o${n}`), members, found: `'{${version}}'` }),
+          ).catch(() => {});
+        }
+        assert.equal(await rows("owned"), before);
+      });
+
+      await t.step(
+        "a request without a session is not recorded, in a savepoint neither",
+        async () => {
+          await unchanged(() => thief.unsafe(put("plain", { ...NOBODY, ...GUESS })));
+          await unchanged(() =>
+            thief.begin((tx) =>
+              tx.savepoint((point) => point.unsafe(put("plain", { ...NOBODY, ...GUESS })))
+            ).catch(() => {})
+          );
+          await unchanged(() =>
+            thief.unsafe(`do $$ begin
+            perform ${
+              put("plain", { ...NOBODY, ...GUESS }).replace(/^select /, "")
+                .replace(/ as r$/, "")
+            };
+          exception when division_by_zero then null; end $$`).catch(() => {})
+          );
+        },
+      );
+
+      await t.step("nor does what the server counts say whether a row is there", async () => {
+        const fetched = async (name: "plain" | "owned", key: string): Promise<unknown> => {
+          const [, ptr] = places[name].split(".");
+          return await thief.begin(async (tx) => {
+            const count = async (): Promise<number> => {
+              const [row] = await tx.unsafe(
+                `select sum(pg_stat_get_xact_tuples_returned(i.indexrelid))::int as n
+                   from pg_index i where i.indrelid = (select oid from pg_class where relname = '${ptr}')`,
+              );
+              assert.equal(typeof row!.n, "number");
+              return Number(row!.n);
+            };
+            const before = await count();
+            await tx.unsafe(
+              put(name, { ...NOBODY, ...GUESS, lanes: "'{counted}'", keys: `'{${key}}'` }),
+            );
+            return await count() - before;
+          });
+        };
+        for (const name of ["plain", "owned"] as const) {
+          assert.deepEqual(await fetched(name, "a"), await fetched(name, "no such row"));
+        }
+      });
+
+      await t.step("one request twice in one statement is applied once at most", async () => {
+        const mine = await engine.openSession(await db.token({ owner: "mallory" }));
+        await run(engine, call(mine), async (s) => {
+          for (const id of ["m1", "m2"]) await s.plain!.set(id, { n: 0 });
+        });
+        const twice = await own("twice");
+        const list = (text: string): string => text.replace(/\{(.*)\}/, "{$1,$1}");
+        const [row] = await db.admin.unsafe(
+          `select _txid::text as version from ${places.plain} where id = 'm1'`,
+        );
+        const lists: Lists = {
+          ...twice,
+          sids: list(twice.sids),
+          owners: list(twice.owners),
+          masks: list(twice.masks),
+          roles: list(twice.roles),
+          incs: list(twice.incs),
+          lanes: list(twice.lanes),
+          reqnos: list(twice.reqnos),
+          snaps: twice.snaps.replace(/('.*')/, "$1, $1"),
+          answers: "array['1'::bytea, '2'::bytea]",
+          members: "'{1,2}'",
+          keys: "'{m1,m2}'",
+          found: `'{${row!.version},${row!.version}}'`,
+          rows: `array['{"id":"m1","n":1}', '{"id":"m2","n":1}']::jsonb[]`,
+        };
+        for (const again of [false, true]) {
+          await thief.begin(async (tx) => {
+            if (again) await tx.unsafe(put("plain", { ...twice, answers: "array['0'::bytea]" }));
+            await tx.unsafe(put("plain", lists));
+          }).catch(() => {});
+          const [changed] = await db.admin.unsafe(
+            `select count(*)::int as n from ${places.plain}
+              where id in ('m1', 'm2') and _deleted_txid is null and data->>'n' = '1'`,
+          );
+          assert.ok(Number(changed!.n) < 2);
+        }
+      });
+    } finally {
+      await thief.end({ timeout: 2 });
+      await database.close();
+      await db.close();
+    }
+  },
+});
