@@ -31,10 +31,12 @@ const hidden: FieldDef = {
   doc: "",
 };
 const DIARY: TableDef = { ...NOTES, name: "diary", rows: "owner" };
+const INBOX: TableDef = { ...NOTES, name: "inbox", perm: 2 };
 const FILES: TableDef = { ...NOTES, name: "files", fields: [...NOTES.fields, hidden] };
 
 type Row = Note & { readonly secret?: string };
-const tables = () => env.storage as unknown as Record<"notes" | "diary" | "files", Table<Row>>;
+const tables = () =>
+  env.storage as unknown as Record<"notes" | "diary" | "files" | "inbox", Table<Row>>;
 const TWICE = rateLimit({ limit: 2, windowMs: 3_600_000 });
 const READ = { readOnly: true };
 const GRANTED = { grants: { "files.secret": 6 as const } };
@@ -106,6 +108,14 @@ const SPECS: Readonly<Record<string, Spec>> = {
     meta: { ...READ, ...GRANTED },
     types: [],
     body: async () => (await tables().files.get("f"))?.secret ?? null,
+  },
+  inbox: {
+    meta: READ,
+    types: [],
+    body: async () => [
+      await tables().inbox.count().catch(() => "closed"),
+      (await tables().notes.get("n"))?.text ?? null,
+    ],
   },
   staff: {
     meta: { ...READ, ugroup: "staff" },
@@ -201,8 +211,9 @@ interface World {
 }
 
 async function withTwo(body: (world: World) => Promise<void>): Promise<void> {
-  const all = [...AUTH_TABLES, NOTES, DIARY, FILES];
-  const app = { ...notesApp(SPECS), tables: [NOTES, DIARY, FILES] };
+  const own = [NOTES, DIARY, FILES, INBOX];
+  const all = [...AUTH_TABLES, ...own];
+  const app = { ...notesApp(SPECS), tables: own };
   const database = await testDatabase(all);
   const closing: (() => Promise<void>)[] = [];
   let passed = 0;
@@ -281,6 +292,27 @@ Deno.test("a clock that is set back holds no run up", async () => {
   const seen = [(await values.next()).value, (await values.next()).value];
   assert.deepEqual(seen, [Uint8Array.of(1), Uint8Array.of(2)]);
   await values.return();
+});
+
+Deno.test("what has been given is held for nobody: its bytes are free to be others", async () => {
+  const bytes = new Uint8Array(1);
+  const ending = new AbortController();
+  const values = liveValues({
+    run: (reading) => {
+      reading.table("notes", "feed");
+      reading.snapshot("position");
+      if (++bytes[0]! === 5) ending.abort();
+      return Promise.resolve(bytes);
+    },
+    unchanged: () => Promise.resolve(null),
+    checkAlive: () => Promise.resolve(),
+    next: () => Promise.resolve(),
+    signal: ending.signal,
+    now: () => 0,
+  });
+  const seen: number[] = [];
+  for await (const [byte] of values) if (seen.push(byte!) === 2) break;
+  assert.deepEqual(seen, [1, 2]);
 });
 
 Deno.test("live queries", { sanitizeOps: false, sanitizeResources: false }, async (t) => {
@@ -372,6 +404,18 @@ Deno.test("live queries", { sanitizeOps: false, sanitizeResources: false }, asyn
       assert.equal(await live.value(), "two");
       await live.cancel();
     });
+
+    await step(
+      "a table that may not be read, and whose refusal the function bears, ends nothing",
+      async () => {
+        const live = await a.follow(ann, "inbox");
+        assert.deepEqual(await live.value(), ["closed", null]);
+        await b.call(bob, "add", "n", "x");
+        assert.deepEqual(await live.value(), ["closed", "x"]);
+        await b.call(bob, "drop", "n");
+        await live.cancel();
+      },
+    );
 
     await step("rows of other owners and of other tenants neither show nor run", async () => {
       await a.gateway.tenants.create("acme");

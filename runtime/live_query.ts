@@ -5,7 +5,8 @@
  *   fall between reading and following. A wake is armed before the look; polling bounds the delay of writers that
  *   wake nobody.
  * - **Never backwards.** Runs follow one another and each takes its own snapshot, so a later value is of a later
- *   state. A value that is the last one again, byte for byte, is not given.
+ *   state. A value that is the last one again, byte for byte, is not given; that is told by a digest, so a result
+ *   that somebody has is held for nobody.
  * - **No queue.** Nothing runs before the reader asks, and runs keep a distance: what changes meanwhile is one
  *   change.
  * - **No work without a change.** A look is one statement for each table that was read; the function runs only where
@@ -15,6 +16,7 @@
  *
  * @module
  */
+import { equalBytes } from "../protocol/bytes.ts";
 import type { ReadObserver } from "../storage/contract.ts";
 
 /** What a live query is made from. */
@@ -66,8 +68,9 @@ export async function* liveValues(
         ranAt = now();
         reads = new ReadSet();
         const value = await options.run(reads);
-        if (last === null || !sameBytes(last, value)) {
-          last = value;
+        const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", value.slice()));
+        if (last === null || !equalBytes(last, digest)) {
+          last = digest;
           yield value;
         }
         // A table that nobody listened to is looked at once more, with its wake armed.
@@ -110,11 +113,6 @@ async function isStale(options: LiveQueryOptions, reads: ReadSet): Promise<boole
   }
   if (first !== null) reads.positions = [first];
   return false;
-}
-
-/** True where both hold the same. */
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

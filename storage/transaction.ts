@@ -21,6 +21,8 @@ import type { HandleOwner } from "./table_query.ts";
 import type { TableRules } from "./table_rules.ts";
 import { type TableOps, TableState } from "./table_state.ts";
 
+const READ = 4;
+
 /** What an attempt is made from. */
 export interface AttemptOptions {
   readonly database: Database;
@@ -109,9 +111,13 @@ export class Attempt implements Transaction, HandleOwner {
     let state = this.#states.get(table.name);
     if (state === undefined) {
       const { call, rules } = this.#options;
-      state = new TableState(rules(table, call), this.reads, call.session.owner);
+      const rights = rules(table, call);
+      state = new TableState(rights, this.reads, call.session.owner);
       this.#states.set(table.name, state);
-      call.reading?.table(table.name, feedName(call.session, table));
+      // What may not be read is not followed either: the call has been refused, or bears the refusal.
+      if ((rights.bits & READ) !== 0) {
+        call.reading?.table(table.name, feedName(call.session, table));
+      }
     }
     return state;
   }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { equalBytes } from "../../protocol/bytes.ts";
 import { type ClientError, type ErrorClasses, toClientError } from "./failure.ts";
 import { overConnections, PASSING, type SubscriptionStatus } from "./subscription.ts";
 
@@ -79,7 +80,7 @@ export async function* liveValues(
       if (bytes === null) {
         if (state.over) break;
         await new Promise<void>((resolve) => state.ring = resolve);
-      } else if (last === null || !sameBytes(last, bytes)) {
+      } else if (last === null || !equalBytes(last, bytes)) {
         last = bytes;
         yield decode(bytes.slice());
       }
@@ -90,8 +91,4 @@ export async function* liveValues(
   } finally {
     left.abort();
   }
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
