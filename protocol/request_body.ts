@@ -39,15 +39,30 @@ export interface BodyStart {
   readonly rest: PacedReader | null;
 }
 
-/** Bodies that were given up because they were too slow. */
-const GIVEN_UP = new WeakMap<Request, Promise<boolean>>();
+/** A body that was given up because it was too slow. */
+interface GivenUp {
+  /** What its sender does next: true where it ends the body or goes, false where it goes on. */
+  readonly next: Promise<boolean>;
+  readonly pace: BodyPace;
+}
+
+const GIVEN_UP = new WeakMap<Request, GivenUp>();
 
 /**
  * Null unless the body of `request` was given up. Then resolves with what its sender does next: true where it
- * ends the body or goes, false where it goes on; the body has been cancelled by then.
+ * ends the body, goes, or does nothing for as long again; false where it goes on, the body has been cancelled then.
  */
 export function afterGivingUp(request: Request): Promise<boolean> | null {
-  return GIVEN_UP.get(request) ?? null;
+  const given = GIVEN_UP.get(request);
+  if (given === undefined) return null;
+  return new Promise((resolve) => {
+    // Who waits for the answer's end before it does anything would wait for ever.
+    const timer = setTimeout(() => resolve(true), given.pace.milliseconds);
+    void given.next.then((isOver) => {
+      clearTimeout(timer);
+      resolve(isOver);
+    });
+  });
 }
 
 /**
@@ -151,12 +166,9 @@ function inTime<T>(request: Request, work: Promise<T>, pace: BodyPace): Promise<
   });
 }
 
-function tooSlow(
-  request: Request,
-  { bytes, milliseconds }: BodyPace,
-  next: Promise<boolean>,
-): KontractError {
-  GIVEN_UP.set(request, next);
+function tooSlow(request: Request, pace: BodyPace, next: Promise<boolean>): KontractError {
+  const { bytes, milliseconds } = pace;
+  GIVEN_UP.set(request, { next, pace });
   return new KontractError(
     "TOO_SLOW",
     `The body came too slowly: ${bytes} bytes of it, or its end, must come in ${milliseconds} milliseconds.`,

@@ -3,8 +3,8 @@
  *
  * Deno goes on taking such a body until its sender ends it, whatever the answer says of the connection. It leaves
  * only where an answer breaks off while the body is not being read: with the next byte that comes, or with the
- * last one of a short body, which is read in one go. Who sends nothing at all is to Deno what any idle connection
- * is, and it ends none. (workerd leaves by itself.)
+ * last one of a short body, which is read in one go. Who sends nothing at all is given the end of its answer, and is
+ * then to Deno what any idle connection is, and it ends none. (workerd leaves by itself.)
  *
  * @module
  */

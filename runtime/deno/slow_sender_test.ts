@@ -12,23 +12,9 @@ for (
   ]
 ) {
   Deno.test(`who drips a body to ${path} is answered, and its connection ends with what it sends next`, async () => {
-    const settings: Record<string, string> = {
-      DATABASE_URL: "postgres://gateway:pw@127.0.0.1:1/none",
-      KONTRACT_SECRET: new Uint8Array(32).fill(7).toBase64({ alphabet: "base64url" }),
-    };
-    const server = createServer(NOTES_APP, {
-      env: (name) => settings[name],
-      public: null,
-      logSink: () => {},
-      bodyPace: { bytes: 8000, milliseconds: 200 },
-    });
-    const host = Deno.serve(
-      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-      (request, info) => server.fetch(request, info),
-    );
-    try {
+    await serving(async (port) => {
       for (const framing of ["Content-Length: 10000", "Transfer-Encoding: chunked"]) {
-        using visitor = await Deno.connect({ hostname: "127.0.0.1", port: host.addr.port });
+        using visitor = await Deno.connect({ hostname: "127.0.0.1", port });
         const send = (text: string): Promise<unknown> =>
           visitor.write(new TextEncoder().encode(text));
         const head = [`POST ${path} HTTP/1.1`, "Host: app.test", `Content-Type: ${type}`, framing];
@@ -48,9 +34,46 @@ for (
         assert.match(text, /^HTTP\/1\.1 408 /);
         assert.ok(text.includes(answer), text);
       }
-    } finally {
-      await host.shutdown();
-      await server.close();
-    }
+    });
   });
+
+  Deno.test(`who stops within a body to ${path}, and waits, is given its answer to the end`, async () => {
+    await serving(async (port) => {
+      for (const framing of ["Content-Length: 10000", "Transfer-Encoding: chunked"]) {
+        using visitor = await Deno.connect({ hostname: "127.0.0.1", port });
+        const head = [`POST ${path} HTTP/1.1`, "Host: app.test", `Content-Type: ${type}`, framing];
+        await visitor.write(new TextEncoder().encode([...head, "", ""].join("\r\n")));
+        let text = "";
+        for await (const chunk of visitor.readable) {
+          text += new TextDecoder("latin1").decode(chunk);
+          if (text.endsWith("\r\n0\r\n\r\n")) break;
+        }
+        assert.ok(text.includes(answer), text);
+      }
+    });
+  });
+}
+
+/** Runs `body` with a server that gives bodies up soon. */
+async function serving(body: (port: number) => Promise<void>): Promise<void> {
+  const settings: Record<string, string> = {
+    DATABASE_URL: "postgres://gateway:pw@127.0.0.1:1/none",
+    KONTRACT_SECRET: new Uint8Array(32).fill(7).toBase64({ alphabet: "base64url" }),
+  };
+  const server = createServer(NOTES_APP, {
+    env: (name) => settings[name],
+    public: null,
+    logSink: () => {},
+    bodyPace: { bytes: 8000, milliseconds: 200 },
+  });
+  const host = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    (request, info) => server.fetch(request, info),
+  );
+  try {
+    await body(host.addr.port);
+  } finally {
+    await host.shutdown();
+    await server.close();
+  }
 }
