@@ -50,6 +50,13 @@ const NOBODY: Lists = {
   rows: `array['{"id":"a","n":666}']::jsonb[]`,
 };
 
+/** Of calls that have read rows, that have read nothing, and that have no request id either. */
+const FORMS: readonly Partial<Lists>[] = [
+  {},
+  { found: "null" },
+  { found: "null", lanes: "null" },
+];
+
 Deno.test({
   name: "groups in the hands of a thief",
   sanitizeOps: false,
@@ -136,11 +143,15 @@ Deno.test({
         for (const name of ["plain", "owned"] as const) {
           const { version } = await known(name);
           for (const member of ["1", "0", "-1", "9", "null"]) {
-            await unchanged(() =>
-              thief.unsafe(
-                put(name, { ...NOBODY, members: `'{${member}}'`, found: `'{${version}}'` }),
-              ).catch(() => {})
-            );
+            for (const form of FORMS) {
+              const members = `'{${member}}'`;
+              for (const keys of ["'{a}'", "'{new}'"]) {
+                const lists = { ...NOBODY, members, keys, found: `'{${version}}'`, ...form };
+                await unchanged(() => thief.unsafe(put(name, lists)).catch(() => {}));
+                const guess = { ...lists, ...GUESS, ...form };
+                await unchanged(() => thief.unsafe(put(name, guess)).catch(() => {}));
+              }
+            }
           }
         }
       });
@@ -149,9 +160,15 @@ Deno.test({
         const { version } = await known("owned");
         const [before] = [await rows("owned")];
         for (const [n, members] of ["'{2}'", "'{0}'", "'{null}'", "'{}'"].entries()) {
-          await thief.unsafe(
-            put("owned", { ...await own(`o${n}`), members, found: `'{${version}}'` }),
-          ).catch(() => {});
+          for (const [at, form] of FORMS.entries()) {
+            const lists = {
+              ...await own(`o${n}.${at}`),
+              members,
+              found: `'{${version}}'`,
+              ...form,
+            };
+            await thief.unsafe(put("owned", lists)).catch(() => {});
+          }
         }
         assert.equal(await rows("owned"), before);
       });
@@ -177,7 +194,11 @@ Deno.test({
       );
 
       await t.step("nor does what the server counts say whether a row is there", async () => {
-        const fetched = async (name: "plain" | "owned", key: string): Promise<unknown> => {
+        const fetched = async (
+          name: "plain" | "owned",
+          key: string,
+          form: Partial<Lists>,
+        ): Promise<unknown> => {
           const [, ptr] = places[name].split(".");
           return await thief.begin(async (tx) => {
             const count = async (): Promise<number> => {
@@ -190,13 +211,18 @@ Deno.test({
             };
             const before = await count();
             await tx.unsafe(
-              put(name, { ...NOBODY, ...GUESS, lanes: "'{counted}'", keys: `'{${key}}'` }),
+              put(name, { ...NOBODY, ...GUESS, lanes: "'{counted}'", keys: `'{${key}}'`, ...form }),
             );
             return await count() - before;
           });
         };
         for (const name of ["plain", "owned"] as const) {
-          assert.deepEqual(await fetched(name, "a"), await fetched(name, "no such row"));
+          for (const form of FORMS) {
+            assert.deepEqual(
+              await fetched(name, "a", form),
+              await fetched(name, "no such row", form),
+            );
+          }
         }
       });
 

@@ -1,6 +1,6 @@
 /**
  * Statements of different calls that are ready together go to the database as one: first reads of a table by key,
- * and commits of rows that were read. Each call is answered for itself.
+ * and commits of a few rows. Each call is answered for itself.
  *
  * - Nobody waits for company: a statement with nothing else under way is sent at once. Otherwise what comes in
  *   the same turn of the event loop goes together, and what comes while {@link RUNNING} groups are under way goes
@@ -34,6 +34,8 @@ type Write = readonly [id: SqlParam, seen: SqlParam, data: SqlParam];
 interface Part {
   /** The statement that does several of them. */
   readonly group: string;
+  /** What else those have in common that it can do at once. */
+  readonly kind: string;
   /** Its parameters that are one per call, for this one. */
   readonly call: readonly SqlParam[];
   readonly writes: readonly Write[];
@@ -119,12 +121,13 @@ class Groups {
 
   /** The next group. Who touches a row of a member would meet a conflict in it, and is sent alone. */
   #next(): readonly Member[] {
-    const { group } = this.#waiting[0]!;
+    const { group, kind } = this.#waiting[0]!;
     const members: Member[] = [];
     const left: Member[] = [];
     const claimed = new Set<SqlParam>();
     for (const member of this.#waiting) {
-      if (member.group !== group || members.length === MEMBERS) left.push(member);
+      const fits = member.group === group && member.kind === kind;
+      if (!fits || members.length === MEMBERS) left.push(member);
       else if (claim(member, claimed)) members.push(member);
       else this.#sendMember(member);
     }
@@ -134,9 +137,13 @@ class Groups {
 
   /** Never fails. */
   async #together(members: readonly Member[]): Promise<void> {
-    const { group, call, writes } = members[0]!;
-    const params = call.map((_, at) => members.map((member) => member.call[at])) as SqlParam[];
-    if (writes.length > 0) params.push(...columns(members));
+    const { group, writes } = members[0]!;
+    const params = columns(members.map((member) => member.call));
+    if (writes.length > 0) {
+      params.push(
+        ...columns(members.flatMap(({ writes }, n) => writes.map((write) => [n + 1, ...write]))),
+      );
+    }
     let answers: readonly (SqlRow | undefined)[] = [];
     try {
       const [row] = await this.#database.execute(group, params);
@@ -162,16 +169,19 @@ class Groups {
 function claim({ call, writes }: Part, claimed: Set<SqlParam>): boolean {
   if (writes.length === 0) return true;
   // Owner, lane and number of the request; a key may have the same text, which only keeps the two apart.
-  const keys = [JSON.stringify([call[1], call[6], String(call[7])]), ...writes.map(([id]) => id)];
+  const request = call[6] === null ? [] : [JSON.stringify([call[1], call[6], String(call[7])])];
+  const keys = [...request, ...writes.map(([id]) => id)];
   if (keys.some((key) => claimed.has(key))) return false;
   for (const key of keys) claimed.add(key);
   return true;
 }
 
-/** Rows of all members, with the number of their member, as columns. */
-function columns(members: readonly Member[]): readonly SqlParam[] {
-  const rows = members.flatMap(({ writes }, n) => writes.map((write) => [n + 1, ...write]));
-  return [0, 1, 2, 3].map((at) => rows.map((row) => row[at])) as SqlParam[];
+/** The columns of rows; null is one that is empty. */
+function columns(rows: readonly (readonly SqlParam[])[]): SqlParam[] {
+  return rows[0]!.map((_, at) => {
+    const column = rows.map((row) => row[at]!);
+    return column.every((value) => value === null) ? null : column;
+  }) as SqlParam[];
 }
 
 /** Answers of those that were applied, as of `put`. */
@@ -214,13 +224,17 @@ function partOf(statement: string, params: readonly SqlParam[]): Part | null {
     case "put": {
       const [id, wasRead, seen, data] = params.slice(10);
       const call = [...params.slice(0, 4), ...params.slice(5, 10)];
-      if (params[4] !== null || wasRead !== true) return null;
+      if (params[4] !== null || wasRead === true && seen === null) return null;
       return writePart(key, call, [[id!, seen!, data!]]);
     }
     case "put_many": {
       const [ids, seen, rows, ...others] = params.slice(9) as (readonly SqlParam[] | null)[];
-      if (!ids || !seen || !rows || others.some((list) => list !== null)) return null;
-      return writePart(key, params.slice(0, 9), ids.map((id, n) => [id, seen[n]!, rows[n]!]));
+      if (!ids || !rows || others.some((list) => list !== null)) return null;
+      return writePart(
+        key,
+        params.slice(0, 9),
+        ids.map((id, n) => [id, seen?.[n] ?? null, rows[n]!]),
+      );
     }
     default:
       return null;
@@ -233,21 +247,24 @@ function readPart(key: string, params: readonly SqlParam[], ids: SqlParam): Part
   if (grants !== null || snap !== null || String(ids).length > MEMBER_READ) return null;
   return {
     group: `get_group:${key}`,
+    kind: "",
     call: [sid!, bits!, ugroup!, lane!, reqno!, ids],
     writes: [],
   };
 }
 
-/** A commit with a request id, of a few rows, all of which were read and were there. */
+/** A commit of a few rows, all of which were read and were there, or of which nothing was read. */
 function writePart(key: string, call: readonly SqlParam[], writes: readonly Write[]): Part | null {
   const [, , , , snap, , lane, , answer] = call;
-  if (snap === null || lane === null || !(answer instanceof Uint8Array)) return null;
-  const isKnown = ([id, seen, data]: Write): boolean =>
-    typeof id === "string" && typeof seen === "string" && seen !== "0" && typeof data === "string";
-  if (writes.length > MEMBER_ROWS || !writes.every(isKnown)) return null;
-  const size = writes.reduce((sum, [, , data]) => sum + String(data).length, answer.length);
+  const blind = snap === null;
+  const fits = ([id, seen, data]: Write): boolean =>
+    typeof id === "string" && typeof data === "string" &&
+    (blind ? seen === null : typeof seen === "string" && seen !== "0");
+  if (writes.length > MEMBER_ROWS || !writes.every(fits)) return null;
+  const length = answer instanceof Uint8Array ? answer.length : 0;
+  const size = writes.reduce((sum, [, , data]) => sum + String(data).length, length);
   if (size > MEMBER_SIZE) return null;
-  return { group: `put_group:${key}`, call, writes };
+  return { group: `put_group:${key}`, kind: `${blind} ${lane === null}`, call, writes };
 }
 
 function stateOf(error: unknown): string | null {

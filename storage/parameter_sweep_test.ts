@@ -109,6 +109,16 @@ function group(sid: string, [incarnation, version]: Known): Readonly<Record<stri
   };
 }
 
+/** The same of `put_group` in its other forms: of calls that have read nothing, and that have no request id. */
+function forms(
+  name: string,
+  values: Readonly<Record<string, string>>,
+): readonly Readonly<Record<string, string>>[] {
+  if (!name.startsWith("put_group_")) return [values];
+  const blind = { ...values, p_found: "null" };
+  return [values, blind, { ...blind, p_lanes: "null" }];
+}
+
 /** What a call in order has where it is not the one that is odd. */
 function usual(
   sid: string,
@@ -238,13 +248,15 @@ Deno.test({
           if (ofOther(name, "own")) continue;
           assert.equal(await attempt(name, names, {}), "28000", `${name} of nothing`);
           for (const sid of ["", "x", randomBytes(32).toString("base64url")]) {
-            const values = usual(sid, "main", "own", await knownOf("own"));
-            assert.equal(await attempt(name, names, values), "28000", name);
-            for (const [i, each] of names.entries()) {
-              if (each === "p_sid" || each === "p_token") continue;
-              for (const odd of sid === "x" ? ["null", ...ODD[types[i]]!] : []) {
-                const code = await attempt(name, names, { ...values, [each]: odd });
-                assert.notEqual(code, "ok", `${name} with ${each} ${odd}`);
+            const known = await knownOf("own");
+            for (const values of forms(name, usual(sid, "main", "own", known))) {
+              assert.equal(await attempt(name, names, values), "28000", name);
+              for (const [i, each] of names.entries()) {
+                if (each === "p_sid" || each === "p_token") continue;
+                for (const odd of sid === "x" ? ["null", ...ODD[types[i]]!] : []) {
+                  const code = await attempt(name, names, { ...values, [each]: odd });
+                  assert.notEqual(code, "ok", `${name} with ${each} ${odd}`);
+                }
               }
             }
           }
@@ -259,9 +271,11 @@ Deno.test({
             for (const { name, names, types } of functions) {
               if (ofOther(name, tenant === "main" ? logical : "")) continue;
               await attempt(name, names, { p_sid: values.p_sid! });
-              for (const [i, each] of names.entries()) {
-                for (const odd of ["null", ...ODD[types[i]]!]) {
-                  await attempt(name, names, { ...values, [each]: odd });
+              for (const form of forms(name, values)) {
+                for (const [i, each] of names.entries()) {
+                  for (const odd of ["null", ...ODD[types[i]]!]) {
+                    await attempt(name, names, { ...form, [each]: odd });
+                  }
                 }
               }
             }

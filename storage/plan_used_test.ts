@@ -222,6 +222,7 @@ Deno.test({
           await s[name]!.delete("r6");
         });
         await run(engine, call(session), (s) => s[name]!.delete("r7"));
+        await run(engine, call(session), (s) => s[name]!.set("r7", { n: 6 }));
         await run(engine, call(session), async (s) => {
           await s[name]!.getMany(["r1", "r4"]);
           for (const id of ["r1", "r4"]) await s[name]!.update(id, { n: 5 });

@@ -1,5 +1,5 @@
 /**
- * First reads, and commits of rows that were read, of several calls in one statement: `get_group_<key>` and
+ * First reads, and commits of a few rows, of several calls in one statement: `get_group_<key>` and
  * `put_group_<key>`. Most of what a statement costs a server is its setting up, which calls that are ready together
  * share so. A call of which anything is out of the ordinary (no session, a right, another version, a request that
  * was applied before, a lock that is not free) is left out of the answer and leaves no trace; whoever sent it sends
@@ -25,6 +25,9 @@ const PUT_PARAMETERS =
      p_lanes text[], p_reqnos numeric[], p_answers bytea[],
      p_members int[], p_keys text[], p_found xid8[], p_rows jsonb[]`;
 
+/** So that each has the number of its call, whatever the bounds of the array that came. */
+const NUMBERED = "p_owners := array(select * from unnest(p_owners));";
+
 /** Both functions of a table that may have them; of another one they are dropped. */
 export function groupFunctions(table: TableSql, tenant: string): readonly string[] {
   if (Object.keys(table.bits).length === 0 && !table.unique) {
@@ -36,14 +39,19 @@ export function groupFunctions(table: TableSql, tenant: string): readonly string
   ];
 }
 
+/** Condition for call `m` to have the bits. */
+function hasBits(bits: number): string {
+  return `st.permissions & m.bits & ${bits} = ${bits}`;
+}
+
 /** Joins call `m` with its session and the table, where it has the bits; each call by itself, by index. */
-function sessions(table: TableSql, bits: number, more = ""): string {
+function sessions(table: TableSql, bits: string, more = ""): string {
   return `cross join lateral (
               select * from trxs x where x.sid = sha256(convert_to(m.sid, 'UTF8')) limit 1) x
             join storage st on st.owner = x.tenant and st.id = ${
     literal(table.name)
   } ${KNOWN_INCARNATION} ${more}
-      where x.expires_at > clock_timestamp() and st.permissions & m.bits & ${bits} = ${bits}
+      where x.expires_at > clock_timestamp() and ${bits}
         and st.ptr = ${literal(table.ptr)} and (m.ugroup is null or m.ugroup = any (x.ugroups))${
     table.name.startsWith("_") ? " and x.system" : ""
   }`;
@@ -70,7 +78,7 @@ function getGroup(table: TableSql): string {
                       json_agg(json_build_array(m.n, r.rows))) into answer
        from unnest(p_sids, p_masks, p_roles, p_lanes, p_reqnos, p_lists) with ordinality
               m(sid, bits, ugroup, lane, reqno, ids, n)
-            ${sessions(table, 4, rows)}
+            ${sessions(table, hasBits(4), rows)}
         and (m.lane is null or (select true from effects e where e.tenant = x.tenant and e.owner = x.owner
                                  and e.lane = m.lane and e.reqno = m.reqno limit 1) is null)
      having count(*) > 0;
@@ -80,13 +88,15 @@ function getGroup(table: TableSql): string {
 
 /**
  * The answer names the calls that were applied, as `1,2,5`. Rows stand in the order of their calls, each with its
- * call in `p_members`; all of them were there when they were read, as version `p_found`. No key and no request is
- * in it twice.
+ * call in `p_members`. Either all of them were there when they were read, as version `p_found`, or that is null: no
+ * call has read anything, and rows that are not there are new. Where `p_lanes` is null no call has a request id. No
+ * key and no request is in it twice.
  */
 function putGroup(table: TableSql, tenant: string): string {
   const ptr = `kontract_private.${identifier(table.ptr)}`;
   const own = literal(tenant);
   const at = `${own} || chr(10) || ${literal(table.name)}`;
+  const ofOwner = table.owned ? " and t._owner = p_owners[k.member]" : "";
   const swapped = table.swap === undefined
     ? ""
     : ` and pg_visible_in_snapshot(${literal(table.swap)}::xid8, m.snap)`;
@@ -94,22 +104,21 @@ function putGroup(table: TableSql, tenant: string): string {
    returns text language plpgsql volatile ${GROUP} as $f$
    #variable_conflict use_column
    declare
-     v_all int := cardinality(p_sids); v_count int; v_ours tid[]; v_out int[] := '{}'; v_good int[]; v_rows tid[];
-   begin${
-    table.owned
-      ? `
-     -- So that each has the number of its call, whatever the bounds of the array that came.
-     p_owners := array(select * from unnest(p_owners));`
-      : ""
-  }
-     insert into effects (tenant, owner, lane, reqno, answer)
-       select ${own}, m.owner, m.lane, m.reqno, m.answer
-         from unnest(p_owners, p_lanes, p_reqnos, p_answers) m(owner, lane, reqno, answer) on conflict do nothing;
-     get diagnostics v_count = row_count;
+     v_all int := cardinality(p_sids); v_asked int := 0; v_count int := 0;
+     v_ours tid[]; v_out int[] := '{}'; v_good int[]; v_rows tid[];
+   begin
+     ${table.owned ? NUMBERED : ""}
+     if p_lanes is not null then
+       v_asked := v_all;
+       insert into effects (tenant, owner, lane, reqno, answer)
+         select ${own}, m.owner, m.lane, m.reqno, m.answer
+           from unnest(p_owners, p_lanes, p_reqnos, p_answers) m(owner, lane, reqno, answer) on conflict do nothing;
+       get diagnostics v_count = row_count;
+     end if;
      if not pg_try_advisory_xact_lock_shared(hashtextextended(${at}, 11)) then
        raise exception 'busy' using errcode = '55P03';
      end if;
-     if v_count is distinct from v_all then
+     if v_count is distinct from v_asked then
        ${ours()}
        v_out := array(select o.n from unnest(v_ours) with ordinality o(row, n) where o.row is null);
      end if;
@@ -120,13 +129,14 @@ function putGroup(table: TableSql, tenant: string): string {
        from (select coalesce(array_agg(m.n::int), '{}') as good
        from unnest(p_sids, p_owners, p_masks, p_roles, p_snaps, p_incs) with ordinality
               m(sid, owner, bits, ugroup, snap, inc, n)
-            ${sessions(table, 6)}
+            ${sessions(table, `(${hasBits(6)} or p_found is null and ${hasBits(2)})`)}
         and x.tenant = ${own} and x.owner = m.owner and m.n <> all (v_out)
         and current_setting('transaction_isolation') = 'read committed'
         and current_setting('synchronous_commit') <> 'off'
-        and m.inc = i.value || '.' || st.epoch and pg_snapshot_xmin(m.snap) >= st.horizon
-        and pg_snapshot_xmax(m.snap) <= pg_snapshot_xmax(pg_current_snapshot())
-        and pg_visible_in_snapshot(x.create_txid, m.snap)${swapped}) g
+        and (p_found is null
+          or m.inc = i.value || '.' || st.epoch and pg_snapshot_xmin(m.snap) >= st.horizon
+             and pg_snapshot_xmax(m.snap) <= pg_snapshot_xmax(pg_current_snapshot())
+             and pg_visible_in_snapshot(x.create_txid, m.snap)${swapped})) g
             -- A row is looked for where its call may have it, and only there.
             cross join lateral (
               select array_agg(u.ctid order by k.n) as rows
@@ -134,20 +144,31 @@ function putGroup(table: TableSql, tenant: string): string {
                      left join lateral (
                        select t.ctid from ${ptr} t
                         where k.member = any (g.good)
-                          and t.id = k.id and t._deleted_txid is null and t._txid = k.seen
-                          and t._txid <= pg_current_xact_id()${
-    table.owned ? " and t._owner = p_owners[k.member]" : ""
-  } limit 1) u on true) r;
-     if (v_count = v_all and cardinality(v_good) = v_all and cardinality(p_owners) = v_all
+                          and t.id = k.id and t._deleted_txid is null and (p_found is null or t._txid = k.seen)
+                          and t._txid <= pg_current_xact_id()${ofOwner} limit 1) u on true) r;
+     if (v_count = v_asked and cardinality(v_good) = v_all and cardinality(p_owners) = v_all
          and array_position(v_rows, null) is null) is not true then
+       -- Where nothing was read a row may be new, unless there is or was one that is newer than this transaction.
        v_good := array(select g from unnest(v_good) g where not exists (
-         select from unnest(p_members, v_rows) k(member, row) where k.member = g and k.row is null));
+         select from unnest(p_members, p_keys, v_rows) k(member, id, row)
+          where k.member = g and k.row is null
+            and (p_found is not null or ${found("is null")} or ${
+    found("> pg_current_xact_id()")
+  })));
        ${ours()}
        delete from effects e where e.ctid = any (array(
          select o.row from unnest(v_ours) with ordinality o(row, n)
           where o.row is not null and o.n <> all (v_good)));
+       if p_found is null then
+         ${table.owned ? "" : NUMBERED}
+         insert into ${ptr} (id, data, _owner, _order)
+           select k.id, k.data, p_owners[k.member], nextval('kontract_private.${table.ptr}_seq')
+             from (select * from unnest(p_members, p_keys, v_rows, p_rows) with ordinality k(member, id, row, data, n)
+                    where k.row is null and k.member = any (v_good) order by k.n) k;
+       end if;
        select array_agg(k.row), array_agg(k.data) into v_rows, p_rows
-         from unnest(p_members, v_rows, p_rows) k(member, row, data) where k.member = any (v_good);
+         from unnest(p_members, v_rows, p_rows) k(member, row, data)
+        where k.row is not null and k.member = any (v_good);
      end if;
      if v_rows is not null then
        ${keepVersions(ptr, "u.ctid = any (v_rows)")};
@@ -159,6 +180,12 @@ function putGroup(table: TableSql, tenant: string): string {
      end if;
      return array_to_string(v_good, ',');
    end $f$`;
+
+  /** Whether there is a version of key `k.id` whose end is as it says; looked for where the call may have it. */
+  function found(end: string): string {
+    return `(select true from ${ptr} t where k.member = any (v_good)
+                   and t.id = k.id and t._deleted_txid ${end}${ofOwner} limit 1) is not null`;
+  }
 
   /**
    * Where the effect of each call stands that this statement has recorded; null for others. Each must be found, once,

@@ -18,13 +18,18 @@ export interface Company extends Database {
 const STRANGERS: Readonly<Record<string, (params: readonly SqlParam[]) => readonly SqlParam[]>> = {
   get: (params) => params.with(0, "nobody"),
   get_many: (params) => params.with(0, "nobody"),
-  put: (params) => params.with(0, "nobody").with(7, "stranger").with(10, "a stranger's"),
+  put: (params) => request(params.with(0, "nobody").with(10, "a stranger's"), 7),
   put_many: (params) => {
     const [keys] = params.slice(9) as [readonly string[] | null];
     const others = keys?.map((key) => `${key} of a stranger`) ?? null;
-    return params.with(0, "nobody").with(6, "stranger").with(9, others);
+    return request(params.with(0, "nobody").with(9, others), 6);
   },
 };
+
+/** `params` with the stranger's lane, where they have one. */
+function request(params: readonly SqlParam[], at: number): readonly SqlParam[] {
+  return params[at] === null ? params : params.with(at, "stranger");
+}
 
 /** `database`, so that whatever can go with others does. */
 export function inCompany(database: Database): Company {
