@@ -39,6 +39,7 @@ const SOURCES: Readonly<
   "nothing at all": [{ "src/a.ts": "" }, null],
   "bytes that are no text": [{ "src/a.ts": `\0\u0001\ufffd${FINE}` }, "KT1003"],
   "a template without an end": [{ "src/a.ts": `${FINE}const x = \`a \${ {` }, "KT1003"],
+  "a declaration of nothing at the end": [{ "src/a.ts": `${FINE}export const` }, "KT1004"],
   "brackets, 20,000 deep": [
     { "src/a.ts": `${FINE}export const x = ${"[".repeat(20_000)}${"]".repeat(20_000)};\n` },
     "KT1003",

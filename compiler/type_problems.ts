@@ -104,9 +104,11 @@ function wordsFor(one: ts.Diagnostic, source: ts.SourceFile, check: TypeCheck): 
     const reason = found.kind === "missing" ? found.reason : undefined;
     return { code: "KT1002", ...missingModule(check.root, source.fileName, node.text, reason) };
   }
-  const member = ts.isPropertyAccessExpression(node.parent) && node.parent.name === node
-    ? node.parent
-    : null;
+  // At the end of a file that is cut off stands the file itself, which has no parent.
+  const member =
+    node !== source && ts.isPropertyAccessExpression(node.parent) && node.parent.name === node
+      ? node.parent
+      : null;
   if (member !== null && (one.code === 2339 || one.code === 2551)) {
     const words = wordsForMember(member, check.kontract);
     if (words !== null) return words;
