@@ -194,12 +194,10 @@ export class ModuleGraph {
   resolve(specifier: string, importer: string, purpose: Purpose): Resolution {
     if (/^(?:node|cloudflare|workerd|bun):/.test(specifier)) return { kind: "builtin", specifier };
     const module = this.#files.get(importer);
-    const dependency = module?.dependencies?.find((d) => d.specifier === specifier);
-    if (dependency !== undefined) {
-      const target = purpose === "types"
-        ? dependency.type?.specifier ?? dependency.code?.specifier
-        : dependency.code?.specifier ?? dependency.type?.specifier;
-      if (target !== undefined) return this.#target(target, purpose);
+    const target = targetOf(module, specifier, purpose);
+    if (target !== undefined) return this.#target(target, purpose);
+    if (module !== undefined && specifier.endsWith("/jsx-dev-runtime")) {
+      return this.#devRuntime(module, specifier, purpose);
     }
     const owner = this.#folders.find((one) => importer.startsWith(one.folder));
     if (owner !== undefined) return this.#fromPackage(specifier, importer, owner, purpose);
@@ -208,6 +206,15 @@ export class ModuleGraph {
       if (isFile(file)) return { kind: "file", file };
     }
     return missing(specifier);
+  }
+
+  /** JSX as a bundler's dev server wants it: Deno names only the runtime that lies beside this one. */
+  #devRuntime(module: InfoModule, specifier: string, purpose: Purpose): Resolution {
+    const named = targetOf(module, specifier.replace(/-dev-runtime$/, "-runtime"), purpose);
+    const url = named === undefined ? undefined : this.#redirects[named] ?? named;
+    if (!url?.startsWith("npm:")) return missing(specifier);
+    const id = this.#byUrl.get(url)?.npmPackage;
+    return this.#npm(url.replace(/-runtime$/, "-dev-runtime"), id, purpose);
   }
 
   /** Resolves an absolute specifier (`file:`, `https:`, `npm:`). */
@@ -301,6 +308,19 @@ const BUILTIN: ReadonlySet<string> = new Set(
     "http http2 https inspector module net os path perf_hooks process punycode querystring readline " +
     "repl stream string_decoder timers tls tty url util v8 vm worker_threads zlib").split(" "),
 );
+
+/** What an import of a module leads to, absolute. */
+function targetOf(
+  module: InfoModule | undefined,
+  specifier: string,
+  purpose: Purpose,
+): string | undefined {
+  const found = module?.dependencies?.find((one) => one.specifier === specifier);
+  const { code, type } = found ?? {};
+  return purpose === "types"
+    ? type?.specifier ?? code?.specifier
+    : code?.specifier ?? type?.specifier;
+}
 
 function missing(specifier: string): Resolution {
   return { kind: "missing", message: `Cannot find module '${specifier}'.` };

@@ -34,10 +34,17 @@ export async function answerEvents(services: Services, incoming: Incoming): Prom
     throw methodNotAllowed(["GET"], "Events are followed with GET.");
   }
   const called = url.searchParams.get("call");
+  const named = url.searchParams.get("source");
+  if ((called === null) === (named === null)) {
+    throw new KontractError(
+      "VALIDATION",
+      "'source' must say what to follow, or 'call' which function.",
+    );
+  }
   if (called !== null) return await answerLive(services, incoming, called);
   const principal = await requestCaller(services, incoming);
   const { source, filter, resume } = parseSubscribeRequest({
-    source: url.searchParams.get("source") ?? undefined,
+    source: named,
     filter: parseFilter(url.searchParams.get("filter")),
     resume: request.headers.get("last-event-id") ?? url.searchParams.get("resume"),
   });
@@ -59,8 +66,7 @@ async function answerLive(
   const { request, url, requestId, address, origin } = incoming;
   const route = services.routes.named(name);
   const principal = await routeCaller(services, incoming, route);
-  const text = url.searchParams.get("arguments") ?? "";
-  const args = argumentList(text === "" ? [] : parseJson(new TextEncoder().encode(text)));
+  const args = parseArguments(url.searchParams.get("arguments"));
   const code = await services.routes.code(route);
   const gone = new AbortController();
   const { followCall } = await import("./live_call.ts");
@@ -93,6 +99,15 @@ async function* valueFrames(
     if (id === before) yield { event: "ready", id, data: "null" };
     else yield { event: "value", id, data: new TextDecoder().decode(value) };
     before = null;
+  }
+}
+
+function parseArguments(text: string | null): unknown[] {
+  if (text === null || text === "") return [];
+  try {
+    return argumentList(parseJson(new TextEncoder().encode(text)));
+  } catch (cause) {
+    throw new KontractError("BAD_REQUEST", "'arguments' must be a JSON array.", { cause });
   }
 }
 

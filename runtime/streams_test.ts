@@ -120,6 +120,7 @@ Deno.test("streams", { sanitizeOps: false, sanitizeResources: false }, async (t)
             ["source=topic:", "VALIDATION"],
             ["source=", "VALIDATION"],
             ["", "VALIDATION"],
+            ["source=notes&call=list", "VALIDATION"],
             ["source=notes&filter={", "VALIDATION"],
             ["source=notes&filter=[]", "VALIDATION"],
             [`source=${"n".repeat(5000)}`, "VALIDATION"],
@@ -127,6 +128,12 @@ Deno.test("streams", { sanitizeOps: false, sanitizeResources: false }, async (t)
           ] as const
         ) {
           await assert.rejects(follow(notes, who, query), { code }, query.slice(0, 60));
+        }
+        for (const query of ["call=read&arguments={}", "call=read&arguments=x"]) {
+          const refused = await notes.send(`/events?${query}`, {
+            headers: { authorization: `Bearer ${who.access}` },
+          });
+          assert.match(await refused.text(), /BAD_REQUEST.*'arguments' must be a JSON array/);
         }
         const post = await notes.send("/events?source=notes", { json: null });
         assert.equal((await readAnswer(post)).code, "METHOD_NOT_ALLOWED");

@@ -65,6 +65,7 @@ export default {
             { text: "Storage and transactions", link: "/guide/storage" },
             { text: "Authentication", link: "/guide/authentication" },
             { text: "Tenants", link: "/guide/tenants" },
+            { text: "Front ends", link: "/guide/front_ends" },
             { text: "Live queries", link: "/guide/live_queries" },
             { text: "Events", link: "/guide/events" },
             { text: "Middleware", link: "/guide/middleware" },

@@ -211,6 +211,32 @@ declare global { namespace JSX { type Element = string; interface IntrinsicEleme
   },
 });
 
+Deno.test({
+  name: "Vite's dev server finds the development runtime of a package's JSX",
+  ...options,
+  async fn() {
+    const { "web/main.ts": _, ...others } = APP;
+    await using app = await makeApp({ ...others, "web/main.tsx": `export const shown = <p />;\n` });
+    const { imports, ...config } = JSON.parse(await app.read("deno.json"));
+    await app.write(
+      "deno.json",
+      JSON.stringify({
+        ...config,
+        imports: { ...imports, hono: "npm:hono@4.13.19" },
+        compilerOptions: { jsx: "react-jsx", jsxImportSource: "hono/jsx/dom" },
+      }),
+    );
+    const { vite } = await served(app);
+    try {
+      const importer = join(app.root, "web", "main.tsx");
+      const found = await vite.pluginContainer.resolveId("hono/jsx/dom/jsx-dev-runtime", importer);
+      assert.match(found?.id ?? "", /hono.*jsx-dev-runtime\.js$/);
+    } finally {
+      await vite.close();
+    }
+  },
+});
+
 Deno.test("JSX is told in the words of the Vite that asks", () => {
   const preact = { jsx: "react-jsx", jsxImportSource: "preact" };
   assert.deepEqual(viteJsx(preact, {}, "8.3.8"), {
