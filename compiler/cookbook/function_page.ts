@@ -113,6 +113,8 @@ function conditions(route: RouteDef): string[] {
   if (middleware.length > 0) {
     rows.push(["middleware", `${middleware.map(code).join(", ")}, outermost first`]);
   }
+  const { http } = meta;
+  if (http !== null) rows.push(["REST address", code(`${http.method} ${http.path}`)]);
   rows.push(["plain HTTP", code(address)]);
   return tableOf(["condition", ""], rows);
 }
