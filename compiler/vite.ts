@@ -2,7 +2,7 @@
  * The Vite plugin: backend modules are stubs in client code, and `@/client` is the app's client.
  *
  * ```ts ignore
- * // vite.config.ts; run Vite with Deno: `deno run -A npm:vite`
+ * // vite.config.ts; run Vite with Deno: `deno run -A npm:vite@8 --configLoader native`
  * import { kontract } from "@kontract/kontract/vite";
  * export default { plugins: [kontract({ pins: ["…"] })] };
  * ```
