@@ -12,6 +12,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 export const STORAGE_SUITES: readonly string[] = [
   "storage/engine_test.ts",
   "storage/changes_test.ts",
+  "storage/groups_test.ts",
   "storage/maintenance/garbage_test.ts",
 ];
 
