@@ -9,6 +9,7 @@ import { KontractError } from "../../_internal/errors.ts";
 import type { CallOptions, StorageEngine } from "../../storage/contract.ts";
 import { storageEngine } from "../../storage/engine.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
+import { neverIdle } from "../../storage/testing/company.ts";
 import { call, field, number, run, table } from "../../storage/testing/tables.ts";
 import { testDatabase } from "../postgres.ts";
 import { type Cut, cuttingProxy } from "./cutting_proxy.ts";
@@ -118,6 +119,42 @@ Deno.test({
           },
         );
       }
+
+      await t.step(
+        "a group of commits on the one connection there is: each of them once",
+        async () => {
+          let next: Cut | null = null;
+          const { grouped, sent } = neverIdle({
+            execute: (statement, params) => {
+              if (next !== null && statement.startsWith("put_group:")) void proxy.cut(next);
+              if (statement.startsWith("put_group:")) next = null;
+              return database.execute(statement, params);
+            },
+            close: () => Promise.resolve(),
+          });
+          const together = storageEngine({ database: grouped, tables: TABLES });
+          const ids = Array.from({ length: 6 }, (_, n) => `together ${n}`);
+          for (const id of ids) {
+            await run(other, call(session), (s) => s.counters!.set(id, { value: 0 }));
+          }
+          const all = (): Promise<readonly boolean[]> =>
+            Promise.all(ids.map(async (id) => {
+              const { outcome } = await run(together, call(session), async (s) => {
+                const row = await s.counters!.get(id);
+                await s.counters!.update(id, { value: Number(row!.value) + 1 });
+              });
+              return outcome.replayed;
+            }));
+          await all();
+          for (const [n, cut] of (["before", "after", "reset", "inside"] as const).entries()) {
+            const groups = sent.filter((name) => name === "put_group").length;
+            next = cut;
+            assert.deepEqual(await all(), ids.map(() => cut !== "before"));
+            assert.ok(sent.filter((name) => name === "put_group").length > groups);
+            for (const id of ids) assert.equal((await stored(id))[0], n + 2);
+          }
+        },
+      );
     } finally {
       await database.close();
       await straight.close();
