@@ -86,9 +86,11 @@ async function atItsEnd(
   const running = migration();
   try {
     for (;;) {
+      // Not any lock: PostgreSQL's own vacuum may hold one of the table for a moment.
       const [row] = await db.admin`
-        select pid from pg_stat_activity where application_name like 'kontract migrate%'
-          and datname = current_database() and wait_event_type = 'Lock'`;
+        select a.pid from pg_stat_activity a join pg_locks l on l.pid = a.pid
+         where a.application_name like 'kontract migrate%' and a.datname = current_database()
+           and not l.granted and l.locktype = 'transactionid'`;
       if (row !== undefined) {
         await look(Number(row.pid));
         break;
@@ -97,7 +99,7 @@ async function atItsEnd(
     }
   } finally {
     release.resolve();
-    await holder;
+    await Promise.allSettled([holder, running]);
   }
   await running;
 }
