@@ -15,12 +15,15 @@
  *
  * @module
  */
+import { setPreciseAlarm } from "./alarms.ts";
 import { type Database, SqlError, type SqlParam, type SqlRow } from "./database.ts";
 
 /** Calls of one group at most: twice as many are hardly cheaper. */
 const MEMBERS = 16;
 /** Groups under way at most, so that more are not smaller. */
 const RUNNING = 4;
+/** A group that has taken so many milliseconds, by a dead connection or a slow disk, is not counted among them. */
+const SLOW_MS = 100;
 /** Of a member at most, since the others wait for it: characters of the keys it reads, rows and bytes it writes. */
 const MEMBER_READ = 1024;
 const MEMBER_ROWS = 8;
@@ -108,15 +111,25 @@ class Groups {
       const members = this.#next();
       if (members.length === 1) this.#sendMember(members[0]!);
       else {
-        this.#running++;
-        void this.#together(members).finally(() =>
-          setImmediate(() => {
-            this.#running--;
-            this.#flush();
-          })
-        );
+        const ended = this.#counted();
+        void this.#together(members).finally(() => setImmediate(ended));
       }
     }
+  }
+
+  /** Counts a group until what it gives is called, or it has taken so long that it must hold up no others. */
+  #counted(): () => void {
+    let counts = true;
+    const ended = (): void => {
+      putOff();
+      if (!counts) return;
+      counts = false;
+      this.#running--;
+      this.#flush();
+    };
+    const putOff = (this.#database.alarm ?? setPreciseAlarm)(SLOW_MS, ended);
+    this.#running++;
+    return ended;
   }
 
   /** The next group. Who touches a row of a member would meet a conflict in it, and is sent alone. */

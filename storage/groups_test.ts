@@ -4,6 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import { testDatabase } from "../tests/postgres.ts";
 import type { CallOptions, StorageEngine, StorageSession } from "./contract.ts";
 import { type Database, SqlError, type SqlParam, type SqlRow } from "./database.ts";
@@ -31,6 +32,39 @@ const raise = (name: string, ...ids: readonly string[]) => async (s: AnyStorage)
     await s[name]!.update(id, { n: Number(rows[at]!.n) + 1 });
   }
 };
+
+Deno.test("groups that the database does not answer hold up no other call", async () => {
+  const alarms: (() => void)[] = [];
+  const sent: string[] = [];
+  const silent: Database = {
+    execute: (statement) => {
+      sent.push(statement);
+      return new Promise(() => {});
+    },
+    alarm: (_, ring) => {
+      alarms.push(ring);
+      return () => {};
+    },
+    close: () => Promise.resolve(),
+  };
+  const grouped = groupedDatabase(silent);
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const reading = (key: string): void =>
+    void grouped.execute("get:t", ["s", 7, null, null, null, null, null, null, key]);
+  reading("alone");
+  for (let n = 0; n < 5; n++) {
+    for (const key of ["a", "b"]) reading(`${key}${n}`);
+    await turn();
+  }
+  const groups = (): number => sent.filter((statement) => statement === "get_group:t").length;
+  assert.equal(groups(), 4, "the fifth waits");
+  alarms[0]!();
+  assert.equal(groups(), 5);
+  alarms[0]!();
+  for (const key of ["a", "b"]) reading(key);
+  await turn();
+  assert.equal(groups(), 5, "one alarm makes room for one");
+});
 
 Deno.test({
   name: "calls whose statements go together",
