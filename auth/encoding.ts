@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { sha256 } from "../_internal/sha256.ts";
 
 const encoder = new TextEncoder();
 
@@ -41,7 +42,7 @@ export function randomBytes(length: number): Uint8Array<ArrayBuffer> {
 
 /** SHA-256 over a domain label, a zero byte and the data. */
 export async function labelledHash(label: string, data: Uint8Array): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", concat(utf8(label + "\0"), data)));
+  return await sha256(concat(utf8(label + "\0"), data));
 }
 
 /** HMAC-SHA256. */

@@ -90,15 +90,15 @@ export async function analyze(options: AnalyzeOptions): Promise<Analysis | null>
 }
 
 async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
-  const { cache, diagnostics, time } = options;
+  const { cache, diagnostics, time, whole = () => Promise.resolve() } = options;
   const project = readProject(options.root, diagnostics);
   const { root } = project;
   const app = await time(
     "resolve",
-    () => cache.graphs.read(project, options.hosts, diagnostics, options.whole),
+    () => cache.graphs.read(project, options.hosts, diagnostics, whole),
   );
   if (app === null) return null;
-  const program = await time("program", () => typedProgram(app, cache.programs, options.whole));
+  const program = await time("program", () => typedProgram(app, cache.programs, whole));
   const own = ownFiles(app, program);
   const syntax = syntaxProblems(root, program, own);
   diagnostics.addAll(syntax);
@@ -148,7 +148,7 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
 async function typedProgram(
   app: AppGraph,
   programs: ProgramCache,
-  whole: () => Promise<void> = () => Promise.resolve(),
+  whole: () => Promise<void>,
 ): Promise<ts.Program> {
   const file = storageTypesFile(app);
   const old = readText(file) ?? emitStorageTypes([]);

@@ -55,7 +55,7 @@ export class GraphCache {
     rootFile: string,
     rootText: string,
     cwd: string,
-    whole: () => Promise<void> = () => Promise.resolve(),
+    whole: () => Promise<void>,
   ): Promise<ModuleGraph> {
     this.#texts.refresh(cwd);
     const key = digest([rootFile, rootText, ...configTexts(cwd)], 32);

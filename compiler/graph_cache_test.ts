@@ -19,7 +19,8 @@ Deno.test("another member's deno.json is part of what a graph was made from", as
   });
   const root = join(app.root, "app"), main = join(root, "src", "main.ts");
   const cache = new GraphCache();
-  const graph = () => cache.graph(join(root, "graph.ts"), `import "./src/main.ts";\n`, root);
+  const graph = () =>
+    cache.graph(join(root, "graph.ts"), `import "./src/main.ts";\n`, root, () => Promise.resolve());
   const first = await graph();
   assert.deepEqual(first.resolve("@my/shared", main, "deno"), {
     kind: "file",

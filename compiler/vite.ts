@@ -115,7 +115,7 @@ export function kontract(options: KontractPluginOptions = {}): KontractPlugin {
       await app.refresh();
       return {
         server: { fs: { allow: [resolve(root), ...app.folders()] } },
-        ...viteJsx(await app.compilerOptions(), given, this?.meta?.viteVersion),
+        ...viteJsx(app.compilerOptions(), given, this?.meta?.viteVersion),
         optimizeDeps: { exclude: ["@kontract/kontract", "@/client"], noDiscovery: true },
         worker: { plugins: () => [forWorkers(plugin), worker?.plugins?.() ?? []] },
       };
@@ -176,8 +176,8 @@ class ViteApp {
   }
 
   /** `compilerOptions` of the app's configuration, also of one that cannot be built. */
-  async compilerOptions(): Promise<Readonly<Record<string, unknown>>> {
-    return (await readProject(this.#root, new Diagnostics())).compilerOptions;
+  compilerOptions(): Readonly<Record<string, unknown>> {
+    return readProject(this.#root, new Diagnostics()).compilerOptions;
   }
 
   /** Folder of the backend sources. */

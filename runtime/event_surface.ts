@@ -12,6 +12,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
+import { sha256 } from "../_internal/sha256.ts";
 import {
   encodeSse,
   parseSubscribeRequest,
@@ -93,8 +94,7 @@ async function* valueFrames(
 ): AsyncGenerator<SseFrame, void, void> {
   let before = known;
   for await (const value of values) {
-    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", value.slice()));
-    const id = digest.toBase64({ alphabet: "base64url" });
+    const id = (await sha256(value)).toBase64({ alphabet: "base64url" });
     // A value comes only where it is another one: this is what the follower came back with.
     if (id === before) yield { event: "ready", id, data: "null" };
     else yield { event: "value", id, data: new TextDecoder().decode(value) };

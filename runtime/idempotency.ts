@@ -8,6 +8,8 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
+import { sha256 } from "../_internal/sha256.ts";
+import { concat } from "../protocol/bytes.ts";
 
 /** Identity of an effect. */
 export interface EffectIdentity {
@@ -18,12 +20,7 @@ export interface EffectIdentity {
 const KEY = /^[\x21-\x7e]{1,128}$/;
 
 async function digest(...parts: readonly Uint8Array[]): Promise<Uint8Array> {
-  const hashes = await Promise.all(
-    parts.map((part) => crypto.subtle.digest("SHA-256", new Uint8Array(part))),
-  );
-  const joined = new Uint8Array(hashes.length * 32);
-  hashes.forEach((hash, i) => joined.set(new Uint8Array(hash), i * 32));
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", joined));
+  return await sha256(concat(...await Promise.all(parts.map(sha256))));
 }
 
 /**

@@ -10,16 +10,14 @@ import { KontractError } from "../_internal/errors.ts";
 import type { SessionTokens } from "../auth/contract.ts";
 import { AUTH_TABLES } from "../auth/tables.ts";
 import { SseParser } from "../events/mod.ts";
-import type { Database } from "../storage/database.ts";
-import { postgresDatabase } from "../storage/postgres_database.ts";
 import type { Table } from "../storage/types.ts";
 import { testDatabase } from "../tests/postgres.ts";
-import { denoPorts } from "./deno/ports.ts";
 import { ctx, env } from "./env.ts";
-import { createGateway, type Gateway } from "./gateway.ts";
+import type { Gateway } from "./gateway.ts";
 import { liveValues, RUN_DISTANCE_MS } from "./live_query.ts";
 import { rateLimit } from "./middleware/mod.ts";
 import { MAX_STREAMS } from "./open_streams.ts";
+import { countedGateway } from "./testing/counted_gateway.ts";
 import { gates, type Note, NOTES, notesApp, runs, type Spec } from "./testing/notes_app.ts";
 import { type Answer, readAnswer } from "./testing/notes_server.ts";
 
@@ -218,30 +216,15 @@ async function withTwo(body: (world: World) => Promise<void>): Promise<void> {
   const closing: (() => Promise<void>)[] = [];
   let passed = 0;
   const side = (): Side => {
-    const statements: string[] = [];
-    const inner = postgresDatabase({ url: database.gatewayUrl, max: 4 });
-    const counted: Database = {
-      execute: (statement, params) => {
-        statements.push(statement.split(":")[0] ?? "");
-        return inner.execute(statement, params);
-      },
-      close: () => inner.close(),
-    };
-    const ports = denoPorts({
-      database: counted,
-      secrets: database.secrets,
-      secret: () => undefined,
-      logSink: () => {},
-    });
-    closing.push(() => ports.close());
-    const gateway = createGateway(app, { ...ports, clock: { now: () => Date.now() + passed } });
+    const { gateway, trips, close } = countedGateway(app, database, () => Date.now() + passed);
+    closing.push(close);
     const send = (who: SessionTokens, path: string, init: RequestInit = {}): Promise<Response> => {
       const headers = { authorization: `Bearer ${who.access}`, ...init.headers };
       return gateway.fetch(new Request(`http://app.test${path}`, { ...init, headers }));
     };
     return {
       gateway,
-      trips: () => statements.splice(0),
+      trips,
       call: async (who, name, ...args) => {
         const init = { method: "POST", body: JSON.stringify(args) };
         return await readAnswer(await send(who, `/rpc/${name}`, init));

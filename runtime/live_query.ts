@@ -16,6 +16,7 @@
  *
  * @module
  */
+import { sha256 } from "../_internal/sha256.ts";
 import { equalBytes } from "../protocol/bytes.ts";
 import type { ReadObserver } from "../storage/contract.ts";
 
@@ -68,7 +69,7 @@ export async function* liveValues(
         ranAt = now();
         reads = new ReadSet();
         const value = await options.run(reads);
-        const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", value.slice()));
+        const digest = await sha256(value);
         if (last === null || !equalBytes(last, digest)) {
           last = digest;
           yield value;

@@ -7,12 +7,10 @@
 import assert from "node:assert/strict";
 import type { SessionTokens } from "../auth/contract.ts";
 import { AUTH_TABLES } from "../auth/tables.ts";
-import type { Database } from "../storage/database.ts";
-import { postgresDatabase } from "../storage/postgres_database.ts";
 import { testDatabase } from "../tests/postgres.ts";
-import { denoPorts } from "./deno/ports.ts";
-import { createGateway, type Gateway } from "./gateway.ts";
+import type { Gateway } from "./gateway.ts";
 import { TRUST_MS } from "./session_cache.ts";
+import { countedGateway } from "./testing/counted_gateway.ts";
 import { gates, NOTES, NOTES_APP, runs } from "./testing/notes_app.ts";
 import { type Answer, readAnswer } from "./testing/notes_server.ts";
 
@@ -39,26 +37,9 @@ async function withTwo(body: (world: World) => Promise<void>): Promise<void> {
   const closing: (() => Promise<void>)[] = [];
   let passed = 0;
   const side = (): Side => {
-    const statements: string[] = [];
-    const inner = postgresDatabase({ url: database.gatewayUrl, max: 4 });
-    const counted: Database = {
-      execute: (statement, params) => {
-        statements.push(statement.split(":")[0] ?? "");
-        return inner.execute(statement, params);
-      },
-      close: () => inner.close(),
-    };
-    const ports = denoPorts({
-      database: counted,
-      secrets: database.secrets,
-      secret: () => undefined,
-      logSink: () => {},
-    });
-    closing.push(() => ports.close());
-    const gateway = createGateway(NOTES_APP, {
-      ...ports,
-      clock: { now: () => Date.now() + passed },
-    });
+    const now = (): number => Date.now() + passed;
+    const { gateway, trips, close } = countedGateway(NOTES_APP, database, now);
+    closing.push(close);
     const post: Side["post"] = (path, json, who) =>
       gateway.fetch(
         new Request(`http://app.test${path}`, {
@@ -69,7 +50,7 @@ async function withTwo(body: (world: World) => Promise<void>): Promise<void> {
       );
     return {
       gateway,
-      trips: () => statements.splice(0),
+      trips,
       post,
       call: async (who, name, ...args) => await readAnswer(await post(`/rpc/${name}`, args, who)),
     };

@@ -1,32 +1,14 @@
 import assert from "node:assert/strict";
 import { AUTH_TABLES } from "../auth/tables.ts";
-import type { Database } from "../storage/database.ts";
-import { postgresDatabase } from "../storage/postgres_database.ts";
 import { testDatabase } from "../tests/postgres.ts";
-import { denoPorts } from "./deno/ports.ts";
-import { createGateway } from "./gateway.ts";
+import { countedGateway } from "./testing/counted_gateway.ts";
 import { NOTES, NOTES_APP } from "./testing/notes_app.ts";
 
 Deno.test("a read is one round trip, a write is one, and opening a session is one", async () => {
   const database = await testDatabase([...AUTH_TABLES, NOTES]);
-  const statements: string[] = [];
-  const inner = postgresDatabase({ url: database.gatewayUrl });
-  const counted: Database = {
-    execute(statement, params) {
-      statements.push(statement.split(":")[0] ?? "");
-      return inner.execute(statement, params);
-    },
-    close: () => inner.close(),
-  };
-  const ports = denoPorts({
-    database: counted,
-    secrets: database.secrets,
-    secret: () => undefined,
-    logSink: () => {},
-  });
-  const gateway = createGateway(NOTES_APP, ports);
+  const counted = countedGateway(NOTES_APP, database);
   const post = async (path: string, body: unknown, token = ""): Promise<unknown> => {
-    const response = await gateway.fetch(
+    const response = await counted.gateway.fetch(
       new Request(`http://app.test${path}`, {
         method: "POST",
         body: JSON.stringify(body),
@@ -36,9 +18,9 @@ Deno.test("a read is one round trip, a write is one, and opening a session is on
     return await response.json();
   };
   const trips = async (work: () => Promise<unknown>): Promise<string[]> => {
-    statements.length = 0;
+    counted.trips();
     await work();
-    return [...statements];
+    return counted.trips();
   };
   try {
     const { access } = await post("/auth/anonymous", null) as { access: string };
@@ -55,12 +37,12 @@ Deno.test("a read is one round trip, a write is one, and opening a session is on
     assert.deepEqual(await trips(() => post("/rpc/who", [], access)), []);
     const parallel = await trips(async () => {
       const { access: other } = await post("/auth/anonymous", null) as { access: string };
-      statements.length = 0;
+      counted.trips();
       await Promise.all(Array.from({ length: 5 }, () => post("/rpc/read", ["n1"], other)));
     });
     assert.equal(parallel.filter((name) => name === "open_session").length, 1);
   } finally {
-    await ports.close();
+    await counted.close();
     await database.close();
   }
 });

@@ -6,13 +6,12 @@
  */
 import assert from "node:assert/strict";
 import { testDatabase } from "../tests/postgres.ts";
-import type { CallOptions, CallOutcome, StorageEngine, StorageSession } from "./contract.ts";
 import { type Database, SqlError } from "./database.ts";
 import { storageEngine } from "./engine.ts";
 import { keyLock } from "./migrate/lock_keys.ts";
 import { postgresDatabase } from "./postgres_database.ts";
-import { neverIdle } from "./testing/company.ts";
 import { code } from "./testing/expect_code.ts";
+import { groupWorld } from "./testing/group_world.ts";
 import { type AnyStorage, call, field, number, run, table } from "./testing/tables.ts";
 
 const PLAIN = table("plain", [field("n", number)]);
@@ -49,38 +48,22 @@ Deno.test({
       },
       close: () => plain.close(),
     };
-    const { grouped, sent, held } = neverIdle(port);
-    const engine: StorageEngine = storageEngine({ database: grouped, tables: TABLES });
-    const sessions: StorageSession[] = [];
-    for (const owner of ["ada", "bob", "cy"]) {
-      sessions.push(await engine.openSession(await db.token({ owner, family: owner })));
-    }
-    const [ada, bob, cy] = sessions as [StorageSession, StorageSession, StorageSession];
-    const start = (
-      options: CallOptions,
-      work: (s: AnyStorage) => Promise<unknown>,
-    ): Promise<CallOutcome> => run(engine, options, work).then(({ outcome }) => outcome);
-    const place = async (name: string): Promise<string> => {
-      const [row] = await db
-        .admin`select ptr from kontract.storage where id = ${name} and owner = 'main'`;
-      return `kontract_private.${row!.ptr}`;
-    };
+    const world = await groupWorld(db, TABLES, port);
+    const { engine, grouped, sent, ada, bob, cy, start, effects } = world;
+    const sessions = [ada, bob, cy];
     /** Live rows as `id=n` in their order, with their owners where these are asked for. */
     const rows = async (name: string, owners = false): Promise<string> => {
       const found = await db.admin.unsafe(
-        `select id, data->>'n' as n, _owner from ${await place(name)}
+        `select id, data->>'n' as n, _owner from ${await db.place(name)}
           where _deleted_txid is null order by _order`,
       );
       return found.map(({ id, n, _owner }) => `${owners ? `${_owner}:` : ""}${id}=${n}`).join(" ");
     };
-    const effects = async ({ effect }: CallOptions): Promise<number> => {
-      const [row] = await db.admin`select count(*)::int as n from kontract_private.effects
-        where lane = ${effect!.lane} and reqno = ${String(effect!.reqno)}`;
-      return Number(row!.n);
-    };
     const test = (name: string, work: () => Promise<void>): Promise<unknown> =>
       t.step(name, async () => {
-        for (const each of TABLES) await db.admin.unsafe(`delete from ${await place(each.name)}`);
+        for (const each of TABLES) {
+          await db.admin.unsafe(`delete from ${await db.place(each.name)}`);
+        }
         await start(call(ada), put("plain", 0, "a", "b", "c"));
         lost = null;
         sent.length = 0;
@@ -89,7 +72,7 @@ Deno.test({
     try {
       await test("rows that are there are overwritten by one statement and keep place and birth", async () => {
         const births = `select string_agg(_born::text, ' ' order by _order) as born
-          from ${await place("plain")} where _deleted_txid is null`;
+          from ${await db.place("plain")} where _deleted_txid is null`;
         const before = await db.admin.unsafe(births);
         const calls = [call(ada), call(bob), call(cy)];
         const outcomes = await Promise.all(
@@ -105,7 +88,7 @@ Deno.test({
         for (const options of calls) assert.equal(await effects(options), 1);
         const [closed] = await db.admin.unsafe(
           `select count(*)::int as n, count(distinct _deleted_txid)::int as ids
-             from ${await place("plain")} where _deleted_txid is not null`,
+             from ${await db.place("plain")} where _deleted_txid is not null`,
         );
         assert.deepEqual({ ...closed }, { n: 3, ids: 1 });
       });
@@ -241,7 +224,7 @@ Deno.test({
       for (const there of [true, false]) {
         await test(`a row that a later transaction ${there ? "wrote" : "deleted"} is its own call's conflict`, async () => {
           await db.admin.unsafe(
-            `update ${await place("plain")} set ${there ? "_txid" : "_deleted_txid"} = ${LATER}
+            `update ${await db.place("plain")} set ${there ? "_txid" : "_deleted_txid"} = ${LATER}
               where id = 'a'`,
           );
           const refused = call(ada, { retry: 0 });
@@ -280,7 +263,9 @@ Deno.test({
         ]);
         assert.match(await rows("plain"), /^a=(\d) b=3 c=0 new=\1$/);
         const [closed] = await db.admin.unsafe(
-          `select count(*)::int as n from ${await place("plain")} where _deleted_txid is not null`,
+          `select count(*)::int as n from ${await db.place(
+            "plain",
+          )} where _deleted_txid is not null`,
         );
         // Two of "a", one of "new", one of "b".
         assert.equal(closed!.n, 4);
@@ -349,7 +334,7 @@ Deno.test({
         );
       });
     } finally {
-      held.resolve([]);
+      world.end();
       await plain.close();
       await db.close();
     }

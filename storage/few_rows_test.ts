@@ -77,11 +77,6 @@ for (const tenant of [DEFAULT_TENANT, "acme"]) {
         });
         return value;
       };
-      const ptr = async (name: string): Promise<string> => {
-        const [row] = await db
-          .admin`select ptr from kontract.storage where id = ${name} and owner = ${tenant}`;
-        return `kontract_private.${row!.ptr}`;
-      };
       try {
         for (
           const [name, work, written] of ["plain", "owned"].flatMap((name) =>
@@ -206,7 +201,7 @@ for (const tenant of [DEFAULT_TENANT, "acme"]) {
                     if (row!.n > 0) break;
                     await new Promise((done) => setTimeout(done, 2));
                   }
-                  await tx.unsafe(`update ${await ptr("plain")} set ${write}
+                  await tx.unsafe(`update ${await db.place("plain", tenant)} set ${write}
                 where id = 'blind' and _deleted_txid is null`);
                   return { waiting };
                 });
@@ -244,7 +239,7 @@ for (const tenant of [DEFAULT_TENANT, "acme"]) {
           await run(engine, call(session), (s) => s.plain!.set("made", { n: 7 }));
           // Of a subtransaction `xmin` would be its own.
           const rows = await db.admin.unsafe(
-            `select id, xmin::text = _txid::text as same from ${await ptr("plain")}
+            `select id, xmin::text = _txid::text as same from ${await db.place("plain", tenant)}
             where data->>'n' = '7' and _deleted_txid is null order by id`,
           );
           assert.deepEqual(

@@ -73,12 +73,7 @@ Deno.test({
         for (const id of ["a", "b"]) await s[name]!.set(id, { n: 0 });
       }
     });
-    const place = async (name: string): Promise<string> => {
-      const [row] = await db
-        .admin`select ptr from kontract.storage where id = ${name} and owner = 'main'`;
-      return `kontract_private.${row!.ptr}`;
-    };
-    const places = { plain: await place("plain"), owned: await place("owned") };
+    const places = { plain: await db.place("plain"), owned: await db.place("owned") };
     const put = (name: string, lists: Lists): string =>
       `select kontract.put_group_${tableKey(name)}(${Object.values(lists).join(", ")}) as r`;
     const rows = async (name: "plain" | "owned"): Promise<string> =>

@@ -225,7 +225,7 @@ function read(text: string, members: readonly Member[]): readonly (SqlRow | unde
 
 type RowParts = [id: string, data: unknown, txid: string, owner: string, ord: number];
 
-/** What can go with others: the part of it, or null. See \`commit_statement.ts\` and \`read_context.ts\`. */
+/** What can go with others: the part of it, or null. See `commit_statement.ts` and `read_context.ts`. */
 function partOf(statement: string, params: readonly SqlParam[]): Part | null {
   const colon = statement.indexOf(":");
   const key = statement.slice(colon + 1);

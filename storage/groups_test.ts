@@ -6,15 +6,14 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers";
 import { testDatabase } from "../tests/postgres.ts";
-import type { CallOptions, StorageEngine, StorageSession } from "./contract.ts";
 import { type Database, SqlError, type SqlParam, type SqlRow } from "./database.ts";
 import { storageEngine } from "./engine.ts";
 import { groupedDatabase } from "./groups.ts";
 import { keyLock, tableLock } from "./migrate/lock_keys.ts";
 import { postgresDatabase } from "./postgres_database.ts";
 import { tableKey } from "./table_key.ts";
-import { neverIdle } from "./testing/company.ts";
 import { code } from "./testing/expect_code.ts";
+import { groupWorld } from "./testing/group_world.ts";
 import { ACCOUNTS, type AnyStorage, call, field, number, run, table } from "./testing/tables.ts";
 
 const PLAIN = table("plain", [field("n", number)]);
@@ -84,13 +83,9 @@ Deno.test({
       },
       close: () => plain.close(),
     };
-    const { grouped, sent, held } = neverIdle(port);
-    const engine: StorageEngine = storageEngine({ database: grouped, tables: TABLES });
-    const sessions: StorageSession[] = [];
-    for (const owner of ["ada", "bob", "cy"]) {
-      sessions.push(await engine.openSession(await db.token({ owner, family: owner })));
-    }
-    const [ada, bob, cy] = sessions as [StorageSession, StorageSession, StorageSession];
+    const world = await groupWorld(db, TABLES, port);
+    const { engine, grouped, sent, ada, bob, cy, start, effects } = world;
+    const sessions = [ada, bob, cy];
     const fill = async (name: string, owner = ada): Promise<void> => {
       await run(engine, call(owner), async (s) => {
         for (let n = 0; n < 40; n++) await s[name]!.set(`r${n}`, { n: 0 });
@@ -104,14 +99,6 @@ Deno.test({
         (s) => s[name]!.getMany(ids),
       );
       return value.map((row) => row?.n);
-    };
-    const start = (options: CallOptions, work: (s: AnyStorage) => Promise<unknown>) =>
-      run(engine, options, work).then(({ outcome }) => outcome);
-    const effects = async (options: CallOptions): Promise<number> => {
-      const { lane, reqno } = options.effect!;
-      const [row] = await db.admin`select count(*)::int as n from kontract_private.effects
-        where lane = ${lane} and reqno = ${String(reqno)}`;
-      return Number(row!.n);
     };
     const test = (name: string, work: () => Promise<void>): Promise<unknown> =>
       t.step(name, async () => {
@@ -135,7 +122,7 @@ Deno.test({
         for (const options of calls) assert.equal(await effects(options), 1);
         const [row] = await db.admin.unsafe(
           `select count(*)::int as closed, count(distinct _deleted_txid)::int as ids
-             from ${await place("plain")} where _deleted_txid is not null`,
+             from ${await db.place("plain")} where _deleted_txid is not null`,
         );
         assert.deepEqual({ ...row }, { closed: 6, ids: 1 });
       });
@@ -214,7 +201,7 @@ Deno.test({
         await db.admin.unsafe(`delete from kontract.trxs where owner = 'dan'`);
         await db.admin`insert into kontract_private.effects (tenant, owner, lane, reqno, answer)
           values ('main', 'bob', 'twin', 1, 'theirs')`;
-        await db.admin.unsafe(`update ${await place("plain")} set _txid = pg_current_xact_id()
+        await db.admin.unsafe(`update ${await db.place("plain")} set _txid = pg_current_xact_id()
           where id = 'r5' and _deleted_txid is null`);
         meanwhile.resolve();
         await Promise.all([conflict, revoked, group]);
@@ -370,7 +357,7 @@ Deno.test({
           database: grouped,
           tables: [table("locked", [field("n", number)])],
         });
-        await db.admin.unsafe(`insert into ${await place("locked")} (id, data, _owner, _order)
+        await db.admin.unsafe(`insert into ${await db.place("locked")} (id, data, _owner, _order)
           values ('r0', '{"id":"r0","n":0}', 'ada', 1)`);
         const refused = sessions.map((owner) =>
           assert.rejects(run(bold, call(owner), writes), code("PERMISSION_DENIED"))
@@ -420,19 +407,13 @@ Deno.test({
         assert.deepEqual(await numbers("plain", "r0", "r3"), [2, 2]);
       });
     } finally {
-      held.resolve([]);
+      world.end();
       await plain.close();
       await db.close();
     }
 
     async function until(holds: () => boolean): Promise<void> {
       while (!holds()) await new Promise((done) => setTimeout(done, 2));
-    }
-
-    async function place(name: string): Promise<string> {
-      const [row] = await db
-        .admin`select ptr from kontract.storage where id = ${name} and owner = 'main'`;
-      return `kontract_private.${row!.ptr}`;
     }
   },
 });

@@ -138,9 +138,7 @@ Deno.test({
     const rows = 6_000;
     try {
       for (const name of ["entries", "own"]) {
-        const [st] = await db
-          .admin`select ptr from kontract.storage where owner = ${tenant} and id = ${name}`;
-        const ptr = `kontract_private.${st!.ptr}`;
+        const ptr = await db.place(name);
         await db.admin.unsafe(`insert into ${ptr} (id, data, _owner, _order)
           select 'r' || i, jsonb_build_object('id', 'r' || i, 'city', 'c' || i % 4, 'size', i)
               || case when i % 1000 > 0 then jsonb_build_object('nick', 'n' || i, 'score', i) else '{}' end,
@@ -210,14 +208,13 @@ Deno.test({
       }
       // By key an old snapshot costs what was closed since, and a new one nothing of what was closed before.
       for (const name of ["entries", "own"]) {
-        const [st] = await db
-          .admin`select ptr from kontract.storage where owner = ${tenant} and id = ${name}`;
+        const ptr = await db.place(name);
         const [snapshot] = await db.admin.unsafe(`select snap, inc from kontract.query(
           '${session.sid}', 7, null, null, null, null, null, null, '${name}',
           '{"where":[],"order":[],"after":null,"exclude":[],"limit":1,"backward":false}')`);
         const order: Order = [["id", "asc"]];
         const close = (where: string) =>
-          db.admin.unsafe(`update kontract_private.${st!.ptr}
+          db.admin.unsafe(`update ${ptr}
             set _deleted_txid = pg_current_xact_id() where _deleted_txid is null and ${where}`);
         await close("id like 'r5%' and id < 'r52'");
         const old = { snap: String(snapshot!.snap), inc: String(snapshot!.inc) };

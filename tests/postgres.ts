@@ -38,6 +38,8 @@ export interface TestDatabase {
   readonly secrets: readonly Uint8Array[];
   /** A client as superuser. */
   readonly admin: postgres.Sql;
+  /** Where rows of a table are, as statements name it. */
+  place(table: string, tenant?: string): Promise<string>;
   /** A fresh, valid database token. */
   token(claims?: TokenClaims): Promise<string>;
   /** Migrates again, to other tables. */
@@ -114,6 +116,11 @@ export async function testDatabase(
     gatewayRole: name,
     secrets,
     admin,
+    async place(table, tenant = DEFAULT_TENANT): Promise<string> {
+      const [row] = await admin`
+        select ptr from kontract.storage where id = ${table} and owner = ${tenant}`;
+      return `kontract_private.${row!.ptr}`;
+    },
     token: (claims = {}) => databaseToken(secrets[0]!, claims),
     migrate,
     async close(): Promise<void> {
@@ -138,7 +145,11 @@ export function suiteTenant({ url }: ImportMeta): string {
 /** The database as one tenant sees it: made where it is missing, and its tokens are the tenant's. */
 export async function enterTenant(db: TestDatabase, tenant: string): Promise<TestDatabase> {
   await makeTenant(db.adminUrl, tenant);
-  return { ...db, token: (claims = {}) => db.token({ tenant, ...claims }) };
+  return {
+    ...db,
+    place: (table, owner = tenant) => db.place(table, owner),
+    token: (claims = {}) => db.token({ tenant, ...claims }),
+  };
 }
 
 function throughPooler(direct: string): string {

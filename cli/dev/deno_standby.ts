@@ -14,10 +14,8 @@ import { freePort } from "../embedded_postgres.ts";
 import { type KeptProcess, spawnKept } from "../process/keeper.ts";
 import { answering, hostProcess, START_TIMEOUT_MS } from "./deno_process.ts";
 import type { HostOptions } from "./host.ts";
-import type { Standby } from "./standby_host.ts";
+import { AHEAD, type Standby } from "./standby_host.ts";
 
-/** Imports what a build has to be loaded before the next one comes; not in one that is bundled. */
-const AHEAD = "ahead.js";
 const RUNNER = new URL("./deno_runner.ts", import.meta.url).href;
 
 /** A process without a build. */

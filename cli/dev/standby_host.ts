@@ -6,6 +6,9 @@
  */
 import type { DevHost } from "./host.ts";
 
+/** Output that imports what of a build may be loaded before the next one comes; not in one that is bundled. */
+export const AHEAD = "ahead.js";
+
 /** The next process is not started while the first answers of this one are made. */
 const STANDBY_MS = 200;
 

@@ -15,14 +15,12 @@ import type { Miniflare as MiniflareModule } from "../load_miniflare.ts";
 import { START_TIMEOUT_MS } from "./deno_process.ts";
 import type { HostOptions } from "./host.ts";
 import type { SourceLines } from "./source_lines.ts";
-import type { Standby } from "./standby_host.ts";
+import { AHEAD, type Standby } from "./standby_host.ts";
 import type { ModuleTexts, WorkerModules } from "./worker_modules.ts";
 import { startWorkerd, type Workerd, workerFolder } from "./workerd.ts";
 
 const ENTRY = "./worker.js";
 const RUNNER = "kontract-runner.js";
-/** Imports what a build has to be loaded before the next one comes; not in one that is bundled. */
-const AHEAD = "ahead.js";
 const WARM = "warm", EXPECT = "expect";
 
 /** What a process is started with. */

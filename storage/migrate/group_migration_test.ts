@@ -113,11 +113,9 @@ Deno.test({
       assert.ok(groups() > before);
     };
     const counted = async (): Promise<void> => {
-      const [st] = await db
-        .admin`select ptr from kontract.storage where id = 'things' and owner = 'main'`;
       const [row] = await db.admin.unsafe(
         `select sum((data->>'n')::int)::int as n, count(*)::int as rows
-           from kontract_private.${st!.ptr} where _deleted_txid is null`,
+           from ${await db.place("things")} where _deleted_txid is null`,
       );
       assert.deepEqual({ ...row }, { n: applied, rows: ROWS });
     };

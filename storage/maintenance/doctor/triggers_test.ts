@@ -26,11 +26,6 @@ Deno.test({
     const { adminUrl, gatewayRole, secrets } = db;
     const up = () => migrateUp({ adminUrl, gatewayRole, secrets, tables: TABLES });
     await makeTenant(adminUrl, "acme");
-    const ptrOf = async (tenant: string, id: string): Promise<string> => {
-      const [row] = await db
-        .admin`select ptr from kontract.storage where owner = ${tenant} and id = ${id}`;
-      return `kontract_private.${row!.ptr}`;
-    };
     const troubles = async (tables = TABLES): Promise<readonly Finding[]> =>
       (await examine({
         adminUrl,
@@ -51,7 +46,10 @@ Deno.test({
     };
     try {
       for (const tenant of ["main", "acme"]) {
-        const [things, users] = [await ptrOf(tenant, "things"), await ptrOf(tenant, "_users")];
+        const [things, users] = [
+          await db.place("things", tenant),
+          await db.place("_users", tenant),
+        ];
 
         await t.step(`${tenant}: they fire for whoever imports as a replica`, async () => {
           const database = postgresDatabase({ url: db.gatewayUrl, max: 1 });
@@ -100,7 +98,7 @@ Deno.test({
 
       await t.step("a check that asks nothing any more is seen, and written anew", async () => {
         const [check] = await db.admin`select tgname as name from pg_trigger
-          where tgrelid = ${await ptrOf("acme", "things")}::regclass and tgname like 'shape%'`;
+          where tgrelid = ${await db.place("things", "acme")}::regclass and tgname like 'shape%'`;
         await db.admin.unsafe(`create or replace function kontract_private.${check!.name}()
           returns trigger language plpgsql as $f$ begin return new; end $f$`);
         const found = await troubles();
@@ -114,7 +112,7 @@ Deno.test({
       await t.step(
         "a check that came with a new field is nobody's change of functions",
         async () => {
-          await db.admin.unsafe(`insert into ${await ptrOf("main", "things")}
+          await db.admin.unsafe(`insert into ${await db.place("things", "main")}
           (id, data, _owner, _order) values ('x', '{"id":"x","n":1}', 'ann', 1)`);
           const tier = field("tier", string, { default: "free" });
           const wider = [table("things", [field("n", number), tier]), USERS];
