@@ -24,6 +24,9 @@ interface Totals {
   readonly skipped: number;
 }
 
+/** A run that takes longer hangs: it is ended and has failed. The longest tests have no limit. */
+const LIMIT_MINUTES = 40;
+
 const root = new URL("..", import.meta.url).pathname;
 let running: KeptProcess | null = null;
 let interrupted = false;
@@ -92,10 +95,15 @@ async function test(adminUrl: string, args: string[]): Promise<Totals> {
   const reports = await Deno.makeTempDir({ prefix: "kontract_tests_" });
   try {
     const report = join(reports, "junit.xml");
+    const limit = Deno.env.has("KONTRACT_LONG") ? undefined : setTimeout(() => {
+      console.error(`The tests have not ended after ${LIMIT_MINUTES} minutes and are stopped.`);
+      void running?.stop();
+    }, LIMIT_MINUTES * 60_000);
     const code = await deno(
       ["test", "-A", "--parallel", `--junit-path=${report}`, ...await testArguments(args)],
       { DATABASE_ADMIN_URL: adminUrl },
     );
+    clearTimeout(limit);
     const totals = totalsOf(await Deno.readTextFile(report).catch(() => ""));
     if (totals === null) return { passed: 0, failed: 1, skipped: 0 };
     // A module that does not load or type-check fails the run without being a test.

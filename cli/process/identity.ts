@@ -18,7 +18,7 @@ export interface ProcessIdentity {
   readonly command: string;
 }
 
-/** Looks a process up; null where it is gone, a zombie, or cannot be asked about. */
+/** Looks a process up; null where it is gone, is ending, or cannot be asked about. */
 export async function identifyProcess(pid: number): Promise<ProcessIdentity | null> {
   if (!Number.isInteger(pid) || pid < 1) return null;
   if (Deno.build.os === "linux") return await fromProc(pid);
@@ -38,6 +38,8 @@ async function fromProc(pid: number): Promise<ProcessIdentity | null> {
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     if (fields[0] === "Z" || fields[0] === "X") return null;
     const command = (await Deno.readTextFile(`/proc/${pid}/cmdline`)).split("\0").join(" ").trim();
+    // One that is ending gives its memory back, command line included, before its state says so.
+    if (command === "") return null;
     return { pid, parent: Number(fields[1]), started: fields[19] ?? "", command };
   } catch {
     return null;
@@ -56,6 +58,6 @@ export async function fromPs(pid: number): Promise<ProcessIdentity | null> {
   const line = new TextDecoder().decode(stdout).trim();
   // "S 1 Sat Nov 21 00:21:12 2026 /path/to/program args"
   const match = /^(\S+)\s+(\d+)\s+(\S+\s+\S+\s+\d+\s+[\d:]+\s+\d+)\s+(.*)$/.exec(line);
-  if (!success || match === null || match[1]!.startsWith("Z")) return null;
+  if (!success || match === null || /^Z|E/.test(match[1]!)) return null;
   return { pid, parent: Number(match[2]), started: match[3]!, command: match[4]! };
 }

@@ -20,6 +20,27 @@ Deno.test(
   },
 );
 
+Deno.test("a process that is ending is whole or gone, never half known", posix, async () => {
+  const big =
+    "const kept = new Uint8Array(2 ** 28).fill(1); console.log(0); setTimeout(() => kept, 6e5)";
+  for (let round = 0; round < 4; round++) {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["eval", big],
+      stdin: "null",
+      stdout: "piped",
+    }).spawn();
+    const output = child.stdout.getReader();
+    await output.read();
+    const whole = await identifyProcess(child.pid);
+    child.kill("SIGKILL");
+    for (let seen = whole; seen !== null; seen = await identifyProcess(child.pid)) {
+      assert.deepEqual(seen, whole);
+    }
+    await output.cancel();
+    await child.status;
+  }
+});
+
 Deno.test("an id that is none is nobody", async () => {
   for (const pid of [0, -1, 1.5, NaN, 2 ** 31]) assert.equal(await identifyProcess(pid), null);
 });

@@ -146,21 +146,29 @@ export class TemporaryApp implements AsyncDisposable {
     const entries = await Array.fromAsync(Deno.readDir("/proc"));
     for (const entry of entries) {
       const pid = Number(entry.name);
-      if (!Number.isInteger(pid) || pid === Deno.pid) continue;
-      const read = (name: string): Promise<string> =>
-        Deno.readTextFile(`/proc/${pid}/${name}`).catch(() => "");
-      const [command, environment] = await Promise.all([read("cmdline"), read("environ")]);
-      if (command.includes(this.folder) || environment.includes(this.folder)) found.push(pid);
+      if (Number.isInteger(pid) && pid !== Deno.pid && await this.#owns(pid)) found.push(pid);
     }
     return found;
   }
 
-  /** Resolves when nothing of the app runs any more and it holds its folder no more. */
+  /** A process that is ending has neither command line nor environment, and is nobody's. */
+  async #owns(pid: number): Promise<boolean> {
+    const read = (name: string): Promise<string> =>
+      Deno.readTextFile(`/proc/${pid}/${name}`).catch(() => "");
+    const [command, environment] = await Promise.all([read("cmdline"), read("environ")]);
+    return command.includes(this.folder) || environment.includes(this.folder);
+  }
+
+  /** Resolves when nothing of the app runs any more; rejects, naming what is left, after two minutes. */
   async quiet(): Promise<void> {
+    const until = Date.now() + 120_000;
     // Looking through all processes costs more than looking after those that were found.
     for (let left = await this.processes(); left.length > 0; left = await this.processes()) {
       for (const pid of left) {
-        while (await isAlive(pid)) await new Promise((done) => setTimeout(done, 50));
+        while (await this.#owns(pid)) {
+          if (Date.now() > until) throw new Error(`Of the app is left: ${await commandOf(pid)}`);
+          await new Promise((done) => setTimeout(done, 50));
+        }
       }
     }
   }
@@ -195,7 +203,7 @@ export class TemporaryApp implements AsyncDisposable {
   }
 }
 
-/** A zombie has no command line and ends with its parent. */
-async function isAlive(pid: number): Promise<boolean> {
-  return await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "") !== "";
+async function commandOf(pid: number): Promise<string> {
+  const command = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "");
+  return command.replaceAll("\0", " ");
 }
