@@ -13,7 +13,22 @@ export interface CommandResult {
 }
 
 /** Where programs, caches and trust are; and that the run is measured. */
-const KEPT = ["PATH", "HOME", "DENO_DIR", "DENO_CERT", "TMPDIR", "DENO_COVERAGE_DIR"];
+const KEPT = [
+  "PATH",
+  "HOME",
+  "TMPDIR",
+  "DENO_DIR",
+  "DENO_CERT",
+  "DENO_TLS_CA_STORE",
+  "NODE_EXTRA_CA_CERTS",
+  "SSL_CERT_FILE",
+  "SSL_CERT_DIR",
+  "HTTP_PROXY",
+  "HTTPS_PROXY",
+  "NO_PROXY",
+  "NPM_CONFIG_REGISTRY",
+  "DENO_COVERAGE_DIR",
+];
 
 /** The whole environment of a command that is given `env`. */
 export function keptEnvironment(
