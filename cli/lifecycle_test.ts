@@ -101,7 +101,9 @@ Deno.test("whatever started an app, its end is the app's end", linux, async (t) 
   await t.step("KILL to the launcher while the app is still building", async () => {
     const child = task(app, "workers");
     const launcher = (await app.processes()).length;
-    while ((await app.processes()).length <= launcher) {
+    let ended = false;
+    void child.status.then(() => ended = true);
+    while (!ended && (await app.processes()).length <= launcher) {
       await new Promise((done) => setTimeout(done, 10));
     }
     await kill("KILL", child.pid);

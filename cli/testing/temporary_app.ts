@@ -123,12 +123,14 @@ export class TemporaryApp implements AsyncDisposable {
     };
   }
 
-  /** What the running app says of itself, once it does; rejects where `child` ends before. */
+  /** What the running app says of itself, once it does; rejects where `child` ends before, or after three minutes. */
   async info(child: Deno.ChildProcess): Promise<{ readonly url: string; readonly pid: number }> {
     const path = join(this.folder, ".kontract", "dev.json");
     let ended: number | null = null;
     void child.status.then(({ code }) => ended = code);
+    const until = Date.now() + 180_000;
     for (;;) {
+      if (Date.now() > until) throw new Error("The app runs, and has not answered.");
       if (ended !== null) throw new Error(`The app ended with code ${ended} before it answered.`);
       const text = await Deno.readTextFile(path).catch(() => "{}");
       const value: { url?: string; pid?: number } = JSON.parse(text === "" ? "{}" : text);
