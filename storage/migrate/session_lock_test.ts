@@ -3,7 +3,7 @@ import postgres from "postgres";
 import { testDatabase } from "../../tests/postgres.ts";
 import { withMigrationLock } from "./session_lock.ts";
 
-const WAIT_MS = 300;
+const WAIT_MS = 1500;
 
 Deno.test({
   name: "a migration waits for another as long as that one gets on, and no longer",
@@ -20,13 +20,13 @@ Deno.test({
       const holding = withMigrationLock(holder, async () => {
         held.resolve();
         while (many) await holder`select 1`;
-        await holder.unsafe(`select pg_sleep(${WAIT_MS * 4 / 1000})`);
+        await holder.unsafe(`select pg_sleep(${WAIT_MS * 2 / 1000})`);
       });
       await held.promise;
       let got = false;
       const waiting = withMigrationLock(waiter, () => Promise.resolve(got = true), WAIT_MS);
       waiting.catch(() => {});
-      await new Promise((resolve) => setTimeout(resolve, WAIT_MS * 4));
+      await new Promise((resolve) => setTimeout(resolve, WAIT_MS * 2));
       assert.equal(got, false);
       // One long statement, an index build for one.
       many = false;
