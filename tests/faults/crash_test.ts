@@ -34,11 +34,7 @@ Deno.test({
       await s.cells!.set("x", { value: x });
       await s.cells!.set("y", { value: y });
     };
-    const loseIds = async (): Promise<void> => {
-      for (let i = 0; i < LOST_IDS; i++) {
-        await server.admin.unsafe("begin; select pg_current_xact_id(); rollback");
-      }
-    };
+    const loseIds = (): Promise<void> => server.loseIds(LOST_IDS);
     const xmax = async (): Promise<bigint> => {
       const [row] = await server
         .admin`select pg_snapshot_xmax(pg_current_snapshot())::text as xmax`;
@@ -55,7 +51,7 @@ Deno.test({
         from kontract_private.${key!.ptr} where id = 'y' and _deleted_txid is null`);
       // The danger is real: by its number the new commit belongs to the old snapshot.
       assert.ok(BigInt(row!.txid) < before, `${row!.txid} < ${before}`);
-      await loseIds();
+      await server.useIds(LOST_IDS);
       assert.ok(await xmax() >= before);
     };
     try {
@@ -129,7 +125,7 @@ Deno.test({
               const [row] = await server.admin.unsafe(`insert into ${ptr} (id, data, _owner, _order)
               values ('z', '{"id":"z","value":1}', 'x', nextval('${ptr}_seq')) returning _txid::text as txid`);
               assert.ok(BigInt(row!.txid) < before);
-              await loseIds();
+              await server.useIds(LOST_IDS);
               assert.ok(await xmax() >= before);
             }
             await s.cells!.set("count", { value: -rows.length });

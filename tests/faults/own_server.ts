@@ -26,6 +26,8 @@ export class OwnServer implements LoadedDatabase {
   readonly #folder: string;
   #server: EmbeddedPostgres;
   #admin: postgres.Sql;
+  /** The process that writes the log on behind all others, where it is held. */
+  #heldWriter: number | null = null;
 
   private constructor(
     folder: string,
@@ -74,6 +76,7 @@ export class OwnServer implements LoadedDatabase {
   /** Kills the postmaster and everything under it, as a power cut would, and starts it again. */
   async crash(): Promise<void> {
     Deno.kill(this.#server.pid, "SIGKILL");
+    this.#releaseWriter("SIGKILL");
     await this.#server.stop();
     await this.#admin.end({ timeout: 0 });
     this.#server = await startEmbeddedPostgres({
@@ -82,6 +85,32 @@ export class OwnServer implements LoadedDatabase {
       durable: true,
     });
     this.#admin = postgres(this.#server.url, { max: 1, onnotice: () => {} });
+  }
+
+  /**
+   * Gives out transaction ids that a {@link crash} forgets. The log of transactions that were rolled back is written
+   * by one process some time later: it is held until then, and only a commit takes the log of those before along.
+   */
+  async loseIds(count: number): Promise<void> {
+    if (this.#heldWriter === null) {
+      const [writer] = await this.#admin`
+        select pid from pg_stat_activity where backend_type = 'walwriter'`;
+      this.#heldWriter = Number(writer!.pid);
+      Deno.kill(this.#heldWriter, "SIGSTOP");
+    }
+    await this.useIds(count);
+  }
+
+  /** Gives out transaction ids. */
+  async useIds(count: number): Promise<void> {
+    for (let i = 0; i < count; i++) {
+      await this.#admin.unsafe("begin; select pg_current_xact_id(); rollback");
+    }
+  }
+
+  #releaseWriter(signal: "SIGCONT" | "SIGKILL"): void {
+    if (this.#heldWriter !== null) Deno.kill(this.#heldWriter, signal);
+    this.#heldWriter = null;
   }
 
   /** A streaming replica, made while the server rests for a moment. */
@@ -107,6 +136,7 @@ export class OwnServer implements LoadedDatabase {
 
   /** Ends the server and removes its data. */
   async stop(): Promise<void> {
+    this.#releaseWriter("SIGCONT");
     await this.#admin.end({ timeout: 1 });
     await this.#server.stop();
     await Deno.remove(this.#folder, { recursive: true });
