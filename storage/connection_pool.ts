@@ -6,6 +6,9 @@
  * `error` and the `close` of a socket is never answered, nor is the connection ever used again (3.4.9).
  * With one statement per connection and no connection used after a break, neither can happen.
  *
+ * Where the server has no room for another connection, a statement waits for one of those there are, or until
+ * there is room; only one connection is tried at a time meanwhile.
+ *
  * Idle clients are ended here as well: one timer for all of them, where the driver would set one per query. So
  * are those that have met many tables, each of which PostgreSQL remembers as long as the connection lasts.
  *
@@ -24,18 +27,30 @@ export interface PoolLimits {
   readonly idleMs: number;
   /** Tables after which a client is ended and another one takes its place. */
   readonly tables: number;
+  /** Milliseconds that a statement waits where the server has no room for a single client. */
+  readonly fullMs: number;
 }
+
+/** Milliseconds between two trials whether the server has room. */
+const TRIAL_MS = 100;
 
 /** What a pool has to know of a statement. */
 export interface Use {
   /** Whether a client may be used again after this error. */
   readonly isBroken: (error: unknown) => boolean;
+  /** Whether the server had no room for the client, and so nothing was sent. */
+  readonly isFull: (error: unknown) => boolean;
   /** Tables that the client may meet for the first time. */
   readonly tables: number;
 }
 
 interface Idle {
   readonly client: postgres.Sql;
+  readonly since: number;
+}
+
+interface Waiting extends PromiseWithResolvers<postgres.Sql> {
+  /** Milliseconds since the epoch. */
   readonly since: number;
 }
 
@@ -47,7 +62,9 @@ export class ConnectionPool {
   readonly #clients = new Map<postgres.Sql, number>();
   /** The one that has idled longest comes first. */
   readonly #idle: Idle[] = [];
-  readonly #waiting: PromiseWithResolvers<postgres.Sql>[] = [];
+  #waiting: Waiting[] = [];
+  /** Set while the server has no room: until then nobody tries. */
+  #trial: ReturnType<typeof setTimeout> | null = null;
   #closed: (() => Error) | null = null;
   #sweep: ReturnType<typeof setTimeout> | null = null;
 
@@ -73,17 +90,47 @@ export class ConnectionPool {
   #run<T>(
     client: postgres.Sql,
     work: (client: postgres.Sql) => PromiseLike<T>,
-    { isBroken, tables }: Use,
+    use: Use,
+    refused?: number,
   ): PromiseLike<T> {
+    const { isBroken, isFull, tables } = use;
     const spent = tables > 0 && this.#meets(client, tables);
     return work(client).then((value) => {
       this.#give(client, spent);
       return value;
     }, (error) => {
+      if (isFull(error)) {
+        const since = refused ?? Date.now();
+        return this.#refused(client, error, since).then((given) =>
+          this.#run(given, work, use, since)
+        );
+      }
       this.#give(client, spent || isBroken(error));
       throw error;
     });
   }
+
+  /** The turn of a statement whose client the server had no room for: the next one; too late where there is no other. */
+  #refused(client: postgres.Sql, error: unknown, since: number): Promise<postgres.Sql> {
+    this.#end(client);
+    if (this.#closed !== null) throw this.#closed();
+    const idle = this.#takeIdle();
+    if (idle !== undefined) return Promise.resolve(idle);
+    const waiter = { ...Promise.withResolvers<postgres.Sql>(), since };
+    const late = this.#clients.size > 0 ? 0 : Date.now() - this.#limits.fullMs;
+    this.#waiting = [waiter, ...this.#waiting].filter((each) => {
+      if (each.since > late) return true;
+      each.reject(error);
+      return false;
+    });
+    this.#trial ??= setTimeout(this.#try, TRIAL_MS);
+    return waiter.promise;
+  }
+
+  readonly #try = (): void => {
+    this.#trial = null;
+    if (this.#clients.size < this.#limits.max) this.#waiting.shift()?.resolve(this.#add());
+  };
 
   /** True where the client has met enough. */
   #meets(client: postgres.Sql, tables: number): boolean {
@@ -96,19 +143,24 @@ export class ConnectionPool {
   async close(refusal: () => Error): Promise<void> {
     this.#closed = refusal;
     if (this.#sweep !== null) clearTimeout(this.#sweep);
+    if (this.#trial !== null) clearTimeout(this.#trial);
     for (const waiter of this.#waiting.splice(0)) waiter.reject(refusal());
     await Promise.all([...this.#clients.keys()].map((client) => client.end({ timeout: 5 })));
   }
 
   #take(): Promise<postgres.Sql> | postgres.Sql {
     if (this.#closed !== null) throw this.#closed();
-    // The one used last: those that are not needed idle until their own time is out.
-    const idle = this.#idle.pop();
-    if (idle !== undefined) return idle.client;
-    if (this.#clients.size < this.#limits.max) return this.#add();
-    const waiter = Promise.withResolvers<postgres.Sql>();
+    const idle = this.#takeIdle();
+    if (idle !== undefined) return idle;
+    if (this.#clients.size < this.#limits.max && this.#trial === null) return this.#add();
+    const waiter = { ...Promise.withResolvers<postgres.Sql>(), since: Date.now() };
     this.#waiting.push(waiter);
     return waiter.promise;
+  }
+
+  /** The one used last: those that are not needed idle until their own time is out. */
+  #takeIdle(): postgres.Sql | undefined {
+    return this.#idle.pop()?.client;
   }
 
   #add(): postgres.Sql {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import postgres from "postgres";
 import { enterTenant, testDatabase } from "../tests/postgres.ts";
 import { DEFAULT_TENANT } from "./tenant_name.ts";
 import { storageEngine } from "./engine.ts";
 import { postgresDatabase } from "./postgres_database.ts";
+import { code } from "./testing/expect_code.ts";
 import { ACCOUNTS, type AnyStorage, call, run } from "./testing/tables.ts";
 
 Deno.test({
@@ -127,3 +129,60 @@ Deno.test({
     }
   },
 });
+
+Deno.test({
+  name:
+    "where the server has no room for more connections, statements take turns on those there are",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn(t) {
+    const db = await testDatabase([ACCOUNTS]);
+    const limit = (n: number) =>
+      db.admin.unsafe(`alter role ${db.gatewayRole} connection limit ${n}`);
+    const database = postgresDatabase({ url: db.gatewayUrl, max: 8, connectTimeout: 1 });
+    const engine = storageEngine({ database, tables: [ACCOUNTS] });
+    const session = await engine.openSession(await db.token());
+    const write = (n: number): Promise<unknown> =>
+      run(engine, call(session), (s) => s.accounts!.set(`a${n}`, { balance: n }));
+    const all = (): Promise<unknown> => Promise.all(Array.from({ length: 40 }, (_, n) => write(n)));
+    const { held, connection } = await takeConnection(db.gatewayUrl);
+    try {
+      await t.step("all calls are answered, by one connection as well", async () => {
+        await limit(2);
+        await all();
+      });
+      await t.step("where there is none they wait until there is", async () => {
+        await db.admin`select pg_terminate_backend(pid) from pg_stat_activity
+          where usename = ${db.gatewayRole} and pid <> ${held}`;
+        await limit(1);
+        const waiting = all();
+        await limit(2);
+        await waiting;
+      });
+      await t.step("and are told after a while that the server is busy", async () => {
+        await db.admin`select pg_terminate_backend(pid) from pg_stat_activity
+          where usename = ${db.gatewayRole} and pid <> ${held}`;
+        await limit(1);
+        await assert.rejects(write(1), code("OVERLOADED"));
+        const outcomes = await Promise.allSettled(Array.from({ length: 20 }, (_, n) => write(n)));
+        assert.deepEqual(
+          new Set(outcomes.map((each) => each.status === "rejected" && each.reason.code)),
+          new Set(["OVERLOADED"]),
+        );
+        await limit(2);
+        await all();
+      });
+    } finally {
+      await connection.end();
+      await database.close();
+      await db.close();
+    }
+  },
+});
+
+/** A connection beside the pool, and the process that serves it. */
+async function takeConnection(url: string): Promise<{ held: number; connection: postgres.Sql }> {
+  const connection = postgres(url, { max: 1, onnotice: () => {} });
+  const [row] = await connection`select pg_backend_pid() as pid`;
+  return { held: Number(row!.pid), connection };
+}

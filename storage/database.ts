@@ -6,8 +6,8 @@
  * SQL from its callers, and a test can count round trips exactly.
  *
  * One `execute` is one autocommit statement and one round trip; under load several may share one (`groups.ts`).
- * Implementations: a `postgres` client in process (Deno, direct, Hyperdrive) and the DbPoolDO stub; the shared
- * suite is `tests/database_suite.ts`.
+ * Implementations: a `postgres` client in process (Deno, direct, Hyperdrive) and the DbPoolDO stub; both in workerd:
+ * `tests/workers_ports_test.ts`.
  *
  * @module
  */

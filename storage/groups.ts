@@ -11,7 +11,7 @@
  * - What a group does not answer is sent alone, and that statement's outcome is the call's: a conflict, a session
  *   that has ended, a request that was applied before. The same where the group failed as a whole: then nothing of
  *   it was applied. Only where the connection was lost after a commit was sent is its outcome unknown, of
- *   each of its calls as if it had been alone.
+ *   each of its calls as if it had been alone; and where the server has no room for a connection, it has none for them.
  *
  * @module
  */
@@ -28,6 +28,9 @@ const SLOW_MS = 100;
 const MEMBER_READ = 1024;
 const MEMBER_ROWS = 8;
 const MEMBER_SIZE = 16 * 1024;
+
+/** SQLSTATE of a server that takes no further connection. */
+const NO_ROOM = "53300";
 
 type Rows = readonly SqlRow[];
 /** A row to be written: key, version it was read as, data. */
@@ -163,7 +166,7 @@ class Groups {
       const text = typeof row?.r === "string" ? row.r : "";
       answers = writes.length > 0 ? committed(text) : read(text, members);
     } catch (error) {
-      if (writes.length > 0 && isLost(error)) {
+      if (writes.length > 0 && isLost(error) || stateOf(error) === NO_ROOM) {
         for (const { reject } of members) reject(error);
         return;
       }

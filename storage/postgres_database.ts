@@ -48,6 +48,8 @@ export interface PostgresDatabaseOptions {
   readonly appName?: string;
 }
 
+/** SQLSTATE of a server that takes no further connection. */
+const NO_ROOM = "53300";
 /** The pool's own refusal. */
 const CLOSED = "POOL_CLOSED";
 /**
@@ -98,6 +100,7 @@ export function postgresDatabase(options: PostgresDatabaseOptions): Database {
     max: options.max ?? 10,
     idleMs: (options.idleTimeout ?? 60) * 1000,
     tables: options.tablesPerConnection ?? 4_000,
+    fullMs: (options.connectTimeout ?? 10) * 1000,
   });
   const alarms = new Alarms();
   return groupedDatabase({
@@ -106,7 +109,7 @@ export function postgresDatabase(options: PostgresDatabaseOptions): Database {
       if (registered === null) return Promise.reject(new SqlError(NOT_REGISTERED));
       const [text, values] = bind(registered, params);
       const encoded = values.map(encodeParam) as postgres.ParameterOrJSON<never>[];
-      const use = { isBroken, tables: tablesMet(statement) };
+      const use = { isBroken, isFull, tables: tablesMet(statement) };
       const run = (): PromiseLike<readonly SqlRow[]> =>
         pool.use((sql) => sql.unsafe(text, encoded, { prepare }), use);
       const rows = driver === undefined ? loadDriver().then(run) : run();
@@ -130,6 +133,11 @@ function tablesMet(statement: string): number {
 function isBroken(error: unknown): boolean {
   const { severity } = error as { severity?: unknown };
   return severity !== "ERROR";
+}
+
+/** The server, or the role, has all the connections it may have. */
+function isFull(error: unknown): boolean {
+  return (error as { code?: unknown }).code === NO_ROOM;
 }
 
 /** True for a connection string that ends in `?prepare=false`. */
@@ -183,7 +191,7 @@ export function describeFailure(cause: unknown): SqlFailure {
       message,
       ...(typeof error.detail === "string" ? { detail: error.detail } : {}),
       // The server refused to connect us: nothing ran. 57P01 can also end a running statement.
-      notSent: code === "53300" || code === "57P03" || code.startsWith("28") && !isOurs(message),
+      notSent: code === NO_ROOM || code === "57P03" || code.startsWith("28") && !isOurs(message),
     };
   }
   if (/^(UNDEFINED_VALUE|MAX_PARAMETERS_EXCEEDED|NOT_TAGGED_CALL)$/.test(code)) {
