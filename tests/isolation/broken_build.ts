@@ -11,7 +11,9 @@ export type Fault =
   | "no predicate validation"
   | "no locks"
   | "effects recorded last"
-  | "groups that do not look at versions";
+  | "groups that do not look at versions"
+  | "groups that apply a request again"
+  | "groups that keep no old versions";
 
 const ALTERATIONS: Readonly<Record<Fault, (definition: string) => string>> = {
   "no predicate validation": (definition) =>
@@ -27,11 +29,18 @@ const ALTERATIONS: Readonly<Record<Fault, (definition: string) => string>> = {
       "kontract_private.no_lock(",
     ),
   "effects recorded last": recordLast,
-  "groups that do not look at versions": (definition) =>
-    definition.includes("FUNCTION kontract.put_group_")
-      ? definition.replace("t._txid = k.seen", "true")
-      : definition,
+  "groups that do not look at versions": inGroups("t._txid = k.seen", "true"),
+  "groups that apply a request again": inGroups("and m.n <> all (v_out)", ""),
+  "groups that keep no old versions": inGroups("where u.ctid = any (v_rows);", "where false;"),
 };
+
+/** Replaces the first place in each function that commits a group. */
+function inGroups(text: string, other: string): (definition: string) => string {
+  return (definition) =>
+    definition.includes("FUNCTION kontract.put_group_")
+      ? definition.replace(text, other)
+      : definition;
+}
 
 /** Turns "insert, and stop where it was there" into "look, and insert at the end". */
 function recordLast(definition: string): string {

@@ -9,6 +9,7 @@ import { testDatabase } from "../postgres.ts";
 import { bank } from "./bank.ts";
 import { breakBuild, type Fault } from "./broken_build.ts";
 import { Gateways } from "./load.ts";
+import { registers } from "./registers.ts";
 import {
   listAppend,
   LOAD_EXECS,
@@ -28,6 +29,8 @@ const CASES: readonly (readonly [Fault, (attempt: number) => Workload])[] = [
   ["no locks", (attempt) => listAppend(`l${attempt}`)],
   ["effects recorded last", () => sameRequestTwice],
   ["groups that do not look at versions", () => bank("skewed")],
+  ["groups that apply a request again", () => sameRequestTwice],
+  ["groups that keep no old versions", (attempt) => registers(`r${attempt}`)],
 ];
 
 Deno.test({

@@ -10,6 +10,7 @@ import { enterTenant, suiteTenant, testDatabase } from "../postgres.ts";
 import { DEFAULT_TENANT } from "../../storage/tenant_name.ts";
 import { Gateways } from "./load.ts";
 import { bank } from "./bank.ts";
+import { registers } from "./registers.ts";
 import {
   listAppend,
   LOAD_EXECS,
@@ -40,6 +41,7 @@ Deno.test({
           phantoms,
           phantomsInSql,
           sameRequestTwice,
+          registers("r"),
         ]
       ) {
         await t.step(`${workload.name}: no anomaly, no lost or doubled effect`, async () => {

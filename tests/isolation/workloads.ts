@@ -36,6 +36,7 @@ export const LOAD_TABLES: readonly TableDef[] = [
   }),
   table("bookings", [field("slot", number), field("by", string)], { indexes: [index(["slot"])] }),
   table("orders", [field("request", string)]),
+  table("registers", [field("value", number)]),
 ];
 
 const LISTS_OF = query({ id: string, values: { kind: "array", element: number } })`
