@@ -312,6 +312,53 @@ Deno.test({
         assert.ok(Number(markers!.n) <= 8, `${markers!.n} markers`);
       });
 
+      await test("two days of requests and sessions leave a day's records, an hour's sessions, at a bounded size", async () => {
+        const own = ["kontract_private.effects", "kontract.trxs", "kontract_private.token_ids"];
+        const times = [["effects", "created_at"], ["trxs", "expires_at"], [
+          "token_ids",
+          "expires_at",
+        ], ["tombstones", "until"]];
+        const size = async (): Promise<number> => {
+          const [row] = await db.admin.unsafe(
+            `select ${own.map((name) => `pg_total_relation_size('${name}')`).join(" + ")} as n`,
+          );
+          return Number(row!.n);
+        };
+        const calls = 4;
+        const sizes: number[] = [];
+        for (let hour = 0; hour < 48; hour++) {
+          for (let n = 0; n < calls; n++) await update(`h${n}`, hour);
+          await engine.openSession(await db.token({ owner: "visitor" }));
+          // As many more, without the time it takes to make them.
+          await db.admin`insert into kontract_private.effects (tenant, owner, lane, reqno, answer)
+            select 'main', 'day', ${`h${hour}`}, n, '' from generate_series(1, 100) n`;
+          await db.admin`insert into kontract.trxs (sid, owner, tenant, family, expires_at)
+            select sha256(convert_to(${hour} || '.' || n, 'UTF8')), 'day', 'main', 'f', now() + interval '15 minutes'
+              from generate_series(1, 100) n`;
+          await db.admin`insert into kontract_private.token_ids
+            select ${hour} || '.' || n, now() + interval '5 minutes' from generate_series(1, 100) n`;
+          for (const [name, column] of times) {
+            const schema = name === "trxs" ? "kontract" : "kontract_private";
+            const mine = name === "trxs" ? "where owner in ('day', 'visitor')" : "";
+            await db.admin.unsafe(
+              `update ${schema}.${name} set ${column} = ${column} - interval '1 hour' ${mine}`,
+            );
+          }
+          await collect();
+          for (const name of own) await db.admin.unsafe(`vacuum ${name}`);
+          sizes.push(await size());
+        }
+        const [left] = await db.admin`select
+          (select count(*)::int from kontract_private.effects where owner = 'day') as effects,
+          (select count(*)::int from kontract_private.effects where lane = 'test'
+              and created_at < now() - interval '24 hours') as old,
+          (select count(*)::int from kontract.trxs where owner in ('day', 'visitor')) as sessions,
+          (select count(*)::int from kontract_private.token_ids where jti like '47.%') as ids`;
+        assert.deepEqual({ ...left }, { effects: 23 * 100, old: 0, sessions: 101, ids: 0 });
+        const first = Math.max(...sizes.slice(0, 26));
+        assert.ok(Math.max(...sizes.slice(26)) <= first * 1.3, sizes.join(" "));
+      });
+
       await test("readers racing the collector see a whole snapshot or are told it is too old", async () => {
         const keys = Array.from({ length: 8 }, (_, n) => `bank${n}`);
         await run(engine, call(session), async (s) => {
