@@ -60,6 +60,13 @@ export const DEFINER = `security definer${SETTINGS}`;
 export const DEFINER_HOT = `security definer${SETTINGS_HOT}
   set enable_seqscan = off`;
 
+/**
+ * The same for many keys at once. Of a table that nobody has analyzed yet the planner takes a list of keys for long, and
+ * rather merges what other indexes say of all rows of an owner.
+ */
+export const DEFINER_HOT_MANY = `${DEFINER_HOT}
+  set enable_bitmapscan = off`;
+
 /** What a database's owner may have set otherwise for it, and what text, lists and transactions here rely on. */
 export const RELIED_ON: readonly string[] = [
   "standard_conforming_strings = on",

@@ -10,11 +10,11 @@
  *
  * @module
  */
-import { DEFINER_HOT, identifier, literal } from "./definer.ts";
+import { DEFINER_HOT_MANY, identifier, literal } from "./definer.ts";
 import { KNOWN_INCARNATION, type TableSql, visibleData } from "./read.sql.ts";
 import { keepVersions } from "./table.sql.ts";
 
-const GROUP = `${DEFINER_HOT}
+const GROUP = `${DEFINER_HOT_MANY}
   set lock_timeout = '10ms'`;
 
 const GET_PARAMETERS =

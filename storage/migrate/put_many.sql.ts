@@ -11,7 +11,7 @@
  * @module
  */
 import { failure, staleSnapshot } from "./commit.sql.ts";
-import { DEFINER, DEFINER_HOT, identifier, literal } from "./definer.ts";
+import { DEFINER, DEFINER_HOT_MANY, identifier, literal } from "./definer.ts";
 import { hasBits, knownSnapshot, mayCommit } from "./put.sql.ts";
 import { ALIVE_SID, INCARNATION, incarnationText, tableOf, type TableSql } from "./read.sql.ts";
 import { beforeSwap } from "./retired.sql.ts";
@@ -79,7 +79,7 @@ export function putManyFunction(table: TableSql, tenant: string): string {
   const own = table.owned ? " and u._owner = p_owner" : "";
   const conflict = failure(table, "40001", "conflict", ", 'key', v_hit");
   return `create or replace function kontract.put_many_${table.key}(${PARAMETERS})
-   returns text language plpgsql volatile ${DEFINER_HOT} as $f$
+   returns text language plpgsql volatile ${DEFINER_HOT_MANY} as $f$
    #variable_conflict use_column
    declare
      v_one boolean; v_two bigint; v_wrong text; v_hit text; v_rows tid[]; v_gone tid[];

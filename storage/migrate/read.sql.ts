@@ -6,7 +6,7 @@
  * @module
  */
 import type { TableCheck } from "./checks.ts";
-import { DEFINER, DEFINER_HOT, HELPER, identifier, literal } from "./definer.ts";
+import { DEFINER, DEFINER_HOT, DEFINER_HOT_MANY, HELPER, identifier, literal } from "./definer.ts";
 import { beforeSwap, overlayRetired } from "./retired.sql.ts";
 
 /** What a per-table function is made from. */
@@ -223,7 +223,7 @@ function getManyFunctions(table: TableSql, tenant: string): readonly string[] {
         where u._deleted_txid is null or not pg_visible_in_snapshot(u._deleted_txid, p_snap);
      end $f$`,
     `create or replace function kontract.get_many_${table.key}(${parameters}) returns text
-     language plpgsql stable ${DEFINER_HOT} as $f$
+     language plpgsql stable ${DEFINER_HOT_MANY} as $f$
      #variable_conflict use_column
      declare answer text; ${hiddenVariable(table)}
      begin ${
