@@ -45,6 +45,8 @@ export interface Analysis extends AppGraph, Omit<Declared, "manifest"> {
 /** Options of {@link analyze}. */
 export interface AnalyzeOptions {
   readonly root: string;
+  /** Page whose script the front end begins with; of the front end's folder where missing. */
+  readonly page?: string | undefined;
   readonly hosts: readonly ("workers" | "deno")[];
   readonly cache: AnalysisCache;
   readonly diagnostics: Diagnostics;
@@ -95,7 +97,7 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
   const { root } = project;
   const app = await time(
     "resolve",
-    () => cache.graphs.read(project, options.hosts, diagnostics, whole),
+    () => cache.graphs.read(project, { ...options, whole }),
   );
   if (app === null) return null;
   const program = await time("program", () => typedProgram(app, cache.programs, whole));

@@ -8,8 +8,8 @@
 import { dirname, join, sep } from "node:path";
 import { PACKAGE_FILES } from "./emit/route_modules.ts";
 import type { Diagnostics } from "./diagnostic.ts";
-import { isFile } from "./file_texts.ts";
 import { GraphCache } from "./graph_cache.ts";
+import { frontEndScript } from "./front_end_script.ts";
 import { reportNesting } from "./nesting.ts";
 import { writeFile } from "./output.ts";
 import { appPath, listFiles, type Project, sourceFiles } from "./project.ts";
@@ -31,7 +31,14 @@ export interface AppGraph {
   readonly packageFolder: string;
 }
 
-const WEB_ENTRIES = ["main.ts", "main.tsx", "main.js", "main.jsx"];
+/** What a graph is read for. */
+interface GraphOptions {
+  readonly hosts: readonly string[];
+  readonly page?: string | undefined;
+  readonly diagnostics: Diagnostics;
+  /** See {@link GraphCache.graph}. */
+  readonly whole: () => Promise<void>;
+}
 
 /** Reads the graph again and again. */
 export class AppGraphs {
@@ -49,15 +56,11 @@ export class AppGraphs {
     return this.#graphs.holds();
   }
 
-  /** The graph for `hosts`, see {@link GraphCache.graph} for `whole`; null where there is none, with the reasons in `diagnostics`. */
-  async read(
-    project: Project,
-    hosts: readonly string[],
-    diagnostics: Diagnostics,
-    whole: () => Promise<void> = () => Promise.resolve(),
-  ): Promise<AppGraph | null> {
+  /** The graph for `hosts`; null where there is none, with the reasons in `diagnostics`. */
+  async read(project: Project, options: GraphOptions): Promise<AppGraph | null> {
+    const { hosts, page, diagnostics, whole } = options;
     const sources = await sourceFiles(project);
-    const webEntry = WEB_ENTRIES.map((name) => join(project.web, name)).find(isFile) ?? null;
+    const webEntry = frontEndScript(project, page);
     if (sources.length === 0) {
       diagnostics.add({
         code: "KT1001",

@@ -1,5 +1,6 @@
 /**
- * The front end: the script bundled, the page pointed at it, everything else but hidden files copied.
+ * The front end: the script bundled, the page pointed at it, everything else but hidden files copied. Or, where
+ * another bundler makes it (`"site"` in `kontract.json`), what that one has made, as it is.
  *
  * @module
  */
@@ -57,20 +58,16 @@ export class FrontEnd {
   /** Files of `public/`, or null where the build failed. An app without a front end has none. */
   async make(input: FrontEndInput): Promise<ReadonlyMap<string, Uint8Array> | null> {
     const { project, webEntry } = input.analysis;
-    const files = new Map<string, Uint8Array>();
-    for (const file of await listFiles(project.web)) {
-      const name = relative(project.web, file).split(sep).join("/");
-      if (CODE.test(file) || HIDDEN.test(name)) continue;
-      if (await isInside(project.web, file)) files.set(name, await Deno.readFile(file));
-      else input.diagnostics.add(leadsOut(appPath(project, file)));
-    }
+    if (project.site !== null) return await builtSite(project.site, input);
+    const files = await copied(project.web, (name) => !CODE.test(name), input);
     if (webEntry === null) return files;
     const made = await this.#bundle(input, webEntry);
     if (made === null) return null;
     for (const [name, bytes] of made) files.set(name, bytes);
     const page = files.get("index.html");
     if (page !== undefined) {
-      const html = pageText(new TextDecoder().decode(page), webEntry, made.has("main.css"));
+      const script = relative(project.web, webEntry).split(sep).join("/");
+      const html = pageText(new TextDecoder().decode(page), script, made.has("main.css"));
       files.set("index.html", new TextEncoder().encode(html));
     }
     return files;
@@ -176,6 +173,55 @@ function withHash({ bytes, marks }: MarkedFile, build: string): Uint8Array {
   return out;
 }
 
+/** The files of a folder that are public, by their path in it. */
+async function copied(
+  folder: string,
+  isWanted: (name: string) => boolean,
+  { analysis: { project }, diagnostics }: FrontEndInput,
+): Promise<Map<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>();
+  for (const file of await listFiles(folder)) {
+    const name = relative(folder, file).split(sep).join("/");
+    if (HIDDEN.test(name) || !isWanted(name)) continue;
+    if (await isInside(folder, file)) files.set(name, await Deno.readFile(file));
+    else diagnostics.add(leadsOut(appPath(project, file)));
+  }
+  return files;
+}
+
+/** What a module that calls `backend()` has of the package, whoever bundled it. */
+const SERVER_MARK = "A server module reached the browser";
+
+/** A front end that another bundler has made. While developing it may be missing: that one serves it. */
+async function builtSite(
+  folder: string,
+  input: FrontEndInput,
+): Promise<ReadonlyMap<string, Uint8Array> | null> {
+  const { analysis: { project }, layout, diagnostics } = input;
+  const files = await copied(folder, () => true, input);
+  const name = appPath(project, folder);
+  if (!files.has("index.html") && layout === "bundle") {
+    diagnostics.add({
+      code: "KT1001",
+      severity: "error",
+      message: `There is no page in '${name}', which kontract.json calls the app's "site".`,
+      hint: "Make it first, with Vite for one: deno run -A npm:vite build",
+    });
+    return null;
+  }
+  for (const [path, bytes] of files) {
+    if (!/\.[cm]?js$/.test(path) || !Buffer.from(bytes).includes(SERVER_MARK)) continue;
+    diagnostics.add({
+      code: "KT5001",
+      severity: "error",
+      message: `'${name}/${path}' has server code in it.`,
+      hint: "Make it again with kontract() of '@kontract/kontract/vite' among Vite's plugins.",
+    });
+    return null;
+  }
+  return files;
+}
+
 /** False for a link that leads out of `folder`. */
 async function isInside(folder: string, file: string): Promise<boolean> {
   const [base, real] = await Promise.all([Deno.realPath(folder), Deno.realPath(file)]);
@@ -219,7 +265,7 @@ export function isPackageFile(analysis: Analysis, file: string): boolean {
 
 /** The page with the script's built name, and its style sheet where one was made. */
 function pageText(html: string, entry: string, css: boolean): string {
-  const name = entry.slice(entry.lastIndexOf(sep) + 1).replaceAll(".", "\\.");
+  const name = RegExp.escape(entry);
   const script = new RegExp(`(<script\\b[^>]*\\bsrc=["'])(?:\\./|/)?${name}(["'])`, "i");
   const pointed = html.replace(script, "$1/main.js$2");
   if (!css || /href=["'][^"']*main\.css/.test(pointed)) return pointed;

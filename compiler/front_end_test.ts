@@ -5,7 +5,7 @@ import { AnalysisCache, analyze } from "./analysis.ts";
 import { Diagnostics, formatDiagnostics } from "./diagnostic.ts";
 import { FrontEnd } from "./front_end.ts";
 import { ManifestOutput } from "./manifest_output.ts";
-import { createBuilder, stopBundler } from "./mod.ts";
+import { build, createBuilder, stopBundler } from "./mod.ts";
 import { OutputFolder } from "./output.ts";
 import { makeApp } from "./testing/app.ts";
 
@@ -103,4 +103,30 @@ export const mode = process.env.NODE_ENV;
     const page = await import(`file://${app.root}/${layout}/public/main.js`);
     assert.deepEqual([page.made, page.mode], [["p2", "fragment"], mode]);
   }
+});
+
+Deno.test({
+  name: "a front end without a main script begins with the module that its page names",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    await using app = await makeApp({
+      "src/routes.ts": ROUTES,
+      "web/index.html": `<!-- <script type="module" src="/old.ts"></script> -->
+<script src="https://cdn.example/x.js"></script>
+<script type="module" src="/app/start.ts"></script>
+`,
+      "web/old.ts": "console.log(1);\n",
+      "web/app/start.ts": `import { first } from "@/client";\nconsole.log("PLANTED", first);\n`,
+    });
+    const { diagnostics } = await build({ root: app.root, hosts: ["deno"] });
+    assert.equal(formatDiagnostics(diagnostics), "");
+    assert.match(await app.read("dist/public/main.js"), /PLANTED/);
+    const page = await app.read("dist/public/index.html");
+    assert.deepEqual(page.match(/src="[^"]*"/g), [
+      `src="/old.ts"`,
+      `src="https://cdn.example/x.js"`,
+      `src="/main.js"`,
+    ]);
+  },
 });

@@ -20,6 +20,8 @@ export interface Project {
   readonly source: string;
   /** Absolute folder of the front end. */
   readonly web: string;
+  /** Absolute folder of a front end that another bundler has made, or null. */
+  readonly site: string | null;
   /** Sizes that fail the build, or null. */
   readonly budget: SizeBudget | null;
   /** JSX settings and the like of the app's `deno.json`. */
@@ -27,7 +29,7 @@ export interface Project {
 }
 
 /** What `kontract.json` may hold; the first is for editors. */
-const SETTINGS = ["$schema", "name", "source", "web", "budget"];
+const SETTINGS = ["$schema", "name", "source", "web", "site", "budget"];
 const SOURCE_FILE = /\.(?:ts|tsx|mts)$/;
 const TEST_FILE = /(?:^|[._])test\.(?:ts|tsx|mts)$|\.bench\.ts$/;
 
@@ -72,6 +74,9 @@ export function readProject(root: string, diagnostics: Diagnostics): Project {
     name,
     source: inside(folder, "source", text("source", "src"), diagnostics),
     web: inside(folder, "web", text("web", "web"), diagnostics),
+    site: own?.site === undefined
+      ? null
+      : inside(folder, "site", text("site", "site"), diagnostics),
     budget: parseBudget(own?.budget, diagnostics),
     compilerOptions: { ...workspaceOptions(folder), ...optionsOf(deno) },
   };
@@ -119,14 +124,16 @@ function appName(folder: string): string {
 
 function inside(root: string, key: string, path: string, diagnostics: Diagnostics): string {
   const full = resolve(root, path);
-  if (full !== root && full.startsWith(root + sep)) return full;
+  const isOwn = key === "site" && /^(?:dist|\.kontract)$/.test(relative(root, full).split(sep)[0]!);
+  if (full !== root && full.startsWith(root + sep) && !isOwn) return full;
   diagnostics.add({
     code: "KT1001",
     severity: "error",
     message:
       `'${key}' in kontract.json must be a folder inside the app: current value is '${path}'.`,
+    ...(isOwn ? { hint: "Kontract itself writes there: give the page a folder of its own." } : {}),
   });
-  return join(root, key === "web" ? "web" : "src");
+  return join(root, key === "source" ? "src" : key);
 }
 
 function readJson(

@@ -129,6 +129,11 @@ export class ModuleGraph {
     return new Map([...this.#files].map(([file, module]) => [file, module.specifier]));
   }
 
+  /** True for a module of the graph, by its file name. */
+  knows(file: string): boolean {
+    return this.#files.has(file);
+  }
+
   /** True where a module could not be found or read. */
   get broken(): boolean {
     return [...this.#byUrl.values()].some((module) => module.error !== undefined);

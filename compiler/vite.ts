@@ -1,32 +1,21 @@
 /**
- * The Vite plugin: backend modules are stubs in client code, and `@/client` is the app's client.
- *
- * ```ts ignore
- * // vite.config.ts; run Vite with Deno: `deno run -A npm:vite@8 --configLoader native`
- * import { kontract } from "@kontract/kontract/vite";
- * export default { plugins: [kontract({ pins: ["…"] })] };
- * ```
- *
- * The load hook is the wall between server and client: server code that the client reaches stops the
- * build. A change of a backend module's types reloads the page, a change inside its functions does not.
- * Writes `.kontract/` only; the lock file is the build's (`kontract build`).
+ * The Vite plugin, but for where the keys to pin come from: see `cli/vite.ts`.
  *
  * @module
  */
-import { resolve, sep } from "node:path";
-import { type Analysis, AnalysisCache, analyze } from "./analysis.ts";
-import { Diagnostics, formatDiagnostics } from "./diagnostic.ts";
-import { emitClient } from "./emit/client.ts";
-import { isFile } from "./file_texts.ts";
-import { clientGuard } from "./front_end.ts";
-import { appPath, readProject } from "./project.ts";
+import { join, resolve } from "node:path";
+import { ViteApp } from "./vite_app.ts";
 import { viteJsx } from "./vite_jsx.ts";
+import { type DepsOptimizer, packageResolver, preparedId } from "./vite_packages.ts";
 
 /** Options of {@link kontract}. */
 export interface KontractPluginOptions {
   /** The app's folder; Vite's root or the next folder above it with a `kontract.json` where missing. */
   readonly root?: string;
-  /** Public keys of the gateway that the client pins, base64url (`kontract keys`). */
+  /**
+   * Public keys of the gateway that the client pins, base64url (`kontract keys`). Where missing, those that
+   * `kontract build` pins: of `KONTRACT_ROOT_PIN`, `KONTRACT_SECRET`, or the secret that `dev` and `start` use.
+   */
   readonly pins?: readonly string[];
 }
 
@@ -50,6 +39,12 @@ export interface ViteConfig {
   readonly root?: string;
   /** Bundles of workers. */
   readonly worker?: { readonly plugins?: () => unknown };
+  /** Where Vite keeps what it made of packages. */
+  readonly cacheDir?: string;
+  /** Where a build goes to. */
+  readonly build?: { readonly outDir?: string; readonly emptyOutDir?: boolean | null };
+  /** What the dev server may give. */
+  readonly server?: { readonly fs?: { readonly deny?: readonly string[] } };
   /** How Vite reads JSX, from its version 8 on. */
   readonly oxc?: unknown;
   /** How it read JSX before. */
@@ -72,6 +67,8 @@ export interface HookContext {
     readonly moduleGraph?: { getModuleById(id: string): HotModule | undefined };
     /** The channel to open pages. */
     readonly hot?: { send(payload: unknown): void };
+    /** What prepares packages. */
+    readonly depsOptimizer?: DepsOptimizer;
   };
 }
 
@@ -82,29 +79,56 @@ export interface KontractPlugin {
   /** Before other plugins: decorators of a backend module must not reach them. */
   readonly enforce: "pre";
   /**
-   * Looks at the app; tells Vite of its JSX; lets the dev server serve the package's own sources and Deno's packages. Puts the
-   * plugin into the bundles of workers, which Vite makes without it.
+   * Looks at the app; tells Vite of its JSX, its packages and its `"site"`; lets the dev server serve the package's
+   * own sources and Deno's packages, and nothing of `.kontract`. Puts the plugin into the bundles of workers, which
+   * Vite makes without it.
    */
   config(this: ConfigContext, config: ViteConfig): Promise<Record<string, unknown>>;
+  /** Lets Vite look for no packages beforehand where it has no way to find them. */
+  configResolved(config: { readonly optimizeDeps?: { readonly include?: string[] } }): void;
   /** Watches the backend sources: what a hook loads, and what lies outside its root, Vite does not. */
   configureServer(server: { readonly watcher: { add(path: string): unknown } }): void;
   /** Analyses the app; its problems end the build. */
   buildStart(this: HookContext): Promise<void>;
-  /** Takes `@/client` and the modules it stands for. */
-  resolveId(id: string, importer?: string): string | null;
+  /** Takes `@/client`, the modules it stands for, and packages, wherever Deno keeps them. */
+  resolveId(
+    this: HookContext,
+    id: string,
+    importer?: string,
+    options?: { readonly scan?: boolean },
+  ): Promise<string | null>;
   /** Gives a backend module's stubs, and refuses server-only modules. */
-  load(this: HookContext, id: string): string | null;
+  load(this: HookContext, id: string): Promise<string | null>;
   /** Reloads pages where a function's signature changed, and only then. */
   hotUpdate(this: HookContext, update: HotUpdate): Promise<HotModule[] | undefined>;
 }
 
-/** Ids of the client module and its parts. */
-const PREFIX = "\0kontract:";
-const CLIENT = `${PREFIX}client.js`;
+/** What the dev server of Vite itself gives to nobody; a plugin that adds to it has to say all of it. */
+export const VITE_DENIES: readonly string[] = [
+  ".env",
+  ".env.*",
+  "*.{crt,pem,key,p12,pfx,cer,der}",
+  ".npmrc",
+  ".yarnrc.yml",
+  "**/.git/**",
+];
 
-/** Makes the plugin. */
-export function kontract(options: KontractPluginOptions = {}): KontractPlugin {
-  const app = new ViteApp(options);
+/** The app's secret and its database lie there; what Vite keeps does, too. */
+const OWN_DENIES: readonly string[] = [
+  "**/.kontract/!(node_modules)",
+  "**/.kontract/!(node_modules)/**",
+];
+
+/** Makes the plugin; `pinsOf` gives the public keys to pin of the app in a folder. */
+export function vitePlugin(
+  options: KontractPluginOptions,
+  pinsOf: (root: string) => Promise<readonly string[]>,
+): KontractPlugin {
+  const { root, pins } = options;
+  const app = new ViteApp({
+    root,
+    pins: pins === undefined ? pinsOf : () => Promise.resolve(pins),
+  });
   const plugin: KontractPlugin = {
     name: "kontract",
     enforce: "pre",
@@ -113,12 +137,16 @@ export function kontract(options: KontractPluginOptions = {}): KontractPlugin {
       app.setRoot(resolve(root));
       // Problems are reported where the build starts: the dev server shows them on the page.
       await app.refresh();
-      return {
-        server: { fs: { allow: [resolve(root), ...app.folders()] } },
-        ...viteJsx(app.compilerOptions(), given, this?.meta?.viteVersion),
-        optimizeDeps: { exclude: ["@kontract/kontract", "@/client"], noDiscovery: true },
+      return settings(app, given, this?.meta?.viteVersion, {
         worker: { plugins: () => [forWorkers(plugin), worker?.plugins?.() ?? []] },
-      };
+      });
+    },
+    configResolved(config) {
+      // What lies outside of node_modules Vite cannot prepare beforehand, and says so at each start.
+      const { include } = config.optimizeDeps ?? {};
+      const packages = app.graph?.packageFolders() ?? [];
+      const isFound = packages.some((folder) => /[\\/]node_modules[\\/]/.test(folder));
+      if (!isFound && packages.length > 0) include?.splice(0);
     },
     configureServer: ({ watcher }) => {
       watcher.add(app.sourceFolder);
@@ -127,14 +155,25 @@ export function kontract(options: KontractPluginOptions = {}): KontractPlugin {
       const problems = await app.refresh();
       if (problems !== "") this.error(problems);
     },
-    resolveId: (id, importer) => app.resolve(id, importer),
-    load(id) {
-      const found = app.load(id);
+    async resolveId(id, importer, { scan = false } = {}) {
+      const optimizer = scan ? undefined : this.environment?.depsOptimizer;
+      if (importer !== undefined && optimizer?.isOptimizedDepFile(importer) === true) return null;
+      const found = await app.resolve(id, importer);
+      if (found !== null && typeof found !== "string") return this.error(found.problems);
+      return found !== null && optimizer !== undefined && app.isPackaged(found)
+        ? preparedId(optimizer, id, found)
+        : found;
+    },
+    async load(id) {
+      const found = await app.load(id);
       if (found === null || typeof found === "string") return found;
-      return this.error(found.refuse);
+      return this.error("refuse" in found ? found.refuse : found.problems);
     },
     async hotUpdate(update) {
-      if (!app.isSource(update.file)) return undefined;
+      if (!app.isSource(update.file)) {
+        app.changed(update.file);
+        return undefined;
+      }
       const problems = await app.refresh();
       if (problems !== "") {
         this.environment?.hot?.send({ type: "error", err: { message: problems, stack: "" } });
@@ -149,128 +188,38 @@ export function kontract(options: KontractPluginOptions = {}): KontractPlugin {
   return plugin;
 }
 
+/** What the plugin adds to Vite's configuration. */
+function settings(
+  app: ViteApp,
+  given: ViteConfig,
+  viteVersion: string | undefined,
+  more: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const { compilerOptions, root, site } = app.project;
+  const exclude = ["@kontract/kontract", "@/client"];
+  const isRolldown = Number.parseInt(viteVersion ?? "") >= 8;
+  return {
+    ...(given.cacheDir === undefined
+      ? { cacheDir: join(root, ".kontract", "node_modules", ".vite") }
+      : {}),
+    ...(site === null || given.build?.outDir !== undefined
+      ? {}
+      : { build: { outDir: site, emptyOutDir: given.build?.emptyOutDir ?? true } }),
+    server: {
+      fs: {
+        allow: [resolve(given.root ?? "."), ...app.folders()],
+        deny: [...(given.server?.fs?.deny === undefined ? VITE_DENIES : []), ...OWN_DENIES],
+      },
+    },
+    ...viteJsx(compilerOptions, given, viteVersion),
+    optimizeDeps: isRolldown
+      ? { exclude, entries: [], rolldownOptions: { plugins: [packageResolver(() => app.graph)] } }
+      : { exclude, noDiscovery: true },
+    ...more,
+  };
+}
+
 /** The plugin in a worker's bundle, where the app has been looked at already. */
 function forWorkers({ name, enforce, resolveId, load }: KontractPlugin): Partial<KontractPlugin> {
   return { name, enforce, resolveId, load };
-}
-
-/** One app under Vite: its last good analysis. */
-class ViteApp {
-  readonly #options: KontractPluginOptions;
-  readonly #cache: AnalysisCache = new AnalysisCache();
-  #root: string;
-  #analysis: Analysis | null = null;
-  #client: Readonly<Record<string, string>> = {};
-  /** The client's text as each environment last had it, and as all had it at the start. */
-  readonly #seen: WeakMap<object, string> = new WeakMap();
-  #first: string | null = null;
-  #running: Promise<string> = Promise.resolve("");
-
-  constructor(options: KontractPluginOptions) {
-    this.#options = options;
-    this.#root = resolve(options.root ?? ".");
-  }
-
-  setRoot(viteRoot: string): void {
-    if (this.#options.root === undefined) this.#root = appFolder(viteRoot);
-  }
-
-  /** `compilerOptions` of the app's configuration, also of one that cannot be built. */
-  compilerOptions(): Readonly<Record<string, unknown>> {
-    return readProject(this.#root, new Diagnostics()).compilerOptions;
-  }
-
-  /** Folder of the backend sources. */
-  get sourceFolder(): string {
-    return this.#analysis?.project.source ?? resolve(this.#root, "src");
-  }
-
-  /** Ids of the client module's parts. */
-  parts(): readonly string[] {
-    return Object.keys(this.#client).map((name) => PREFIX + name);
-  }
-
-  /** Folders that modules of the client may lie in. */
-  folders(): readonly string[] {
-    const { graph, packageFolder } = this.#analysis ?? {};
-    return [
-      this.#root,
-      ...(graph?.packageFolders() ?? []),
-      ...(packageFolder ? [packageFolder] : []),
-    ];
-  }
-
-  /** True where the client is another than at the last call for this environment: Vite asks for each. */
-  isNews(environment: object | undefined): boolean {
-    const text = Object.values(this.#client).join("\n");
-    const seen = environment === undefined ? undefined : this.#seen.get(environment) ?? this.#first;
-    if (environment !== undefined) this.#seen.set(environment, text);
-    return text !== seen;
-  }
-
-  isSource(file: string): boolean {
-    return file.startsWith(this.sourceFolder + sep);
-  }
-
-  isStub(file: string): boolean {
-    return this.#analysis?.discovery.modules.get(file)?.kind === "boundary";
-  }
-
-  /** Looks at the sources again; the problems found as text, empty where there are none. */
-  refresh(): Promise<string> {
-    this.#running = this.#running.then(() => this.#refresh());
-    return this.#running;
-  }
-
-  async #refresh(): Promise<string> {
-    const diagnostics = new Diagnostics();
-    const analysis = await analyze({
-      root: this.#root,
-      hosts: [],
-      cache: this.#cache,
-      diagnostics,
-      checkWeb: false,
-      time: (_stage, work) => work(),
-    });
-    if (analysis === null || diagnostics.failed) return formatDiagnostics(diagnostics.list());
-    this.#analysis = analysis;
-    this.#client = emitClient(analysis.manifest, this.#options.pins ?? []);
-    this.#first ??= Object.values(this.#client).join("\n");
-    return "";
-  }
-
-  resolve(id: string, importer: string | undefined): string | null {
-    if (id === "@/client") return CLIENT;
-    if (importer?.startsWith(PREFIX) && id.startsWith("./")) return PREFIX + id.slice(2);
-    const analysis = this.#analysis;
-    if (analysis === null || importer === undefined || id.startsWith("\0")) return null;
-    const from = importer.startsWith(PREFIX) ? analysis.graphFile : importer.replace(/\?.*$/, "");
-    const found = analysis.graph.resolve(id, from, "browser");
-    // What the graph does not know is Vite's: style sheets, images, its own modules.
-    return found.kind === "file" ? found.file : null;
-  }
-
-  load(id: string): string | { readonly refuse: string } | null {
-    if (id.startsWith(PREFIX)) return this.#client[id.slice(PREFIX.length)] ?? "";
-    const analysis = this.#analysis;
-    if (analysis === null || id.startsWith("\0")) return null;
-    const file = id.replace(/\?.*$/, "");
-    const verdict = clientGuard(analysis)(file);
-    if (verdict !== null && "refuse" in verdict) {
-      return { refuse: `${appPath(analysis.project, file)}: ${verdict.refuse}` };
-    }
-    if (verdict !== null) return verdict.stub;
-    return analysis.graph.files().has(file) && !isFile(file)
-      ? analysis.graph.read(file) ?? null
-      : null;
-  }
-}
-
-/** The folder at or above `folder` that holds an app. */
-function appFolder(folder: string): string {
-  for (let at = folder;; at = resolve(at, "..")) {
-    const marks = ["kontract.json", "kontract.lock.json"];
-    if (marks.some((name) => isFile(resolve(at, name)))) return at;
-    if (resolve(at, "..") === at) return folder;
-  }
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { build as viteBuild, createServer, preview } from "vite";
 import { build, formatDiagnostics } from "../../compiler/mod.ts";
 import { makeApp, type TestApp } from "../../compiler/testing/app.ts";
-import { kontract } from "../../compiler/vite.ts";
+import { kontract } from "../../cli/vite.ts";
 import { findChromium, launchChromium } from "../browser/chromium.ts";
 
 const API = `import { backend, secret } from "@kontract/kontract";
