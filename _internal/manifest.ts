@@ -154,7 +154,13 @@ export interface TableDef {
   /** Doc comment; empty where there is none. */
   readonly doc: string;
   /** Where it is declared. */
-  readonly source: SourceSpan;
+  readonly source: TableSpan;
+}
+
+/** Where a table is declared. */
+export interface TableSpan extends SourceSpan {
+  /** How many lines below it each of its fields is, in their order. */
+  readonly fields?: readonly number[];
 }
 
 /** One column of a query's rows. */

@@ -29,6 +29,7 @@ export type {
   KontractPluginOptions,
   ViteConfig,
 } from "../compiler/vite.ts";
+export type { DepsOptimizer, PreparedFile } from "../compiler/vite_packages.ts";
 
 /** Makes the plugin. */
 export function kontract(options: KontractPluginOptions = {}): KontractPlugin {

@@ -95,6 +95,17 @@ export class AppGraphs {
       return null;
     }
     const packageFolder = dirname(entry.file) + sep;
+    const problem = graph.problemIn(packageFolder);
+    if (problem !== null) {
+      diagnostics.add({
+        code: "KT1002",
+        severity: "error",
+        message: `What Kontract itself needs cannot be found: ${problem}`,
+        hint:
+          'Say "nodeModulesDir": "auto" in deno.json: beside a package.json Deno installs nothing by itself.',
+      });
+      return null;
+    }
     return { project, graph, graphFile, sources, webEntry, entry: entry.file, packageFolder };
   }
 

@@ -17,7 +17,7 @@ import {
 } from "./bundler_process.ts";
 import { codeFrame, type DiagnosticCode, type Diagnostics } from "./diagnostic.ts";
 import { missingModule } from "./missing_module.ts";
-import { type ModuleGraph, type Purpose, REMOTE } from "./resolve.ts";
+import { absentFile, type ModuleGraph, type Purpose, REMOTE, requiredFile } from "./resolve.ts";
 import { type TextRange, withoutRanges } from "./erased_exports.ts";
 import { legalText } from "./shadow.ts";
 
@@ -351,9 +351,14 @@ export function resolve(
   const importer = generated ? input.graphFile : args.importer;
   const beside = join(dirname(args.importer), args.path);
   if (args.path.startsWith(".") && input.overlay.has(beside)) return loaded(beside, input);
-  const found = input.graph.resolve(args.path, importer, input.purpose);
+  const form = args.kind.startsWith("require") ? "require" : "import";
+  const found = input.graph.resolve(args.path, importer, input.purpose, form);
   if (found.kind === "file") return loaded(found.file, input);
   if (found.kind === "missing") {
+    // Packages try what they can do without.
+    if (args.kind !== "import-statement" && input.graph.isPackaged(args.importer)) {
+      return loaded(absentFile(args.path), input);
+    }
     if (args.namespace !== "file" || isForeign(args.importer, input)) {
       return { errors: [{ text: found.message }] };
     }
@@ -364,12 +369,14 @@ export function resolve(
     const detail: Detail = { builtin: found.specifier };
     return { errors: [{ text: `'${found.specifier}' does not exist in a browser.`, detail }] };
   }
+  if (form === "require") return loaded(requiredFile(found.specifier), input);
   return { path: found.specifier, external: true };
 }
 
 /** True for a file of a package that somebody else has published. */
-function isForeign(file: string, { packageFolder, root }: BundleInput): boolean {
-  return file.startsWith(REMOTE) || file.includes(`${sep}node_modules${sep}`) ||
+function isForeign(file: string, { graph, packageFolder, root }: BundleInput): boolean {
+  return file.startsWith(REMOTE) || graph.isPackaged(file) ||
+    file.includes(`${sep}node_modules${sep}`) ||
     file.startsWith(packageFolder) && !file.startsWith(root + sep);
 }
 

@@ -395,8 +395,16 @@ function tableDef(table: TableSource, input: ManifestInput): TableDef {
     fields: table.fields.map((field) => fieldDef(field, table, input)),
     indexes: table.indexes.map(({ fields, unique, oracle }) => ({ fields, unique, oracle })),
     doc: table.doc,
-    source: table.span,
+    source: {
+      ...table.span,
+      fields: table.fields.map(({ node }) => lineOf(node) - table.span.line),
+    },
   };
+}
+
+function lineOf({ name }: ts.PropertyDeclaration): number {
+  const source = name.getSourceFile();
+  return source.getLineAndCharacterOfPosition(name.getStart(source)).line + 1;
 }
 
 function fieldDef(field: FieldSource, table: TableSource, input: ManifestInput): FieldDef {

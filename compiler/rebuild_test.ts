@@ -10,6 +10,11 @@ const NOTES = `import { AppError, backend, primkey, table } from "@kontract/kont
 export class Note {
   @primkey
   id!: string;
+  short(): string {
+    /* short */
+    return this.id;
+  }
+  text = "";
 }
 
 export class Full extends AppError<"FULL"> {
@@ -46,6 +51,7 @@ Deno.test({
     const edits = [
       NOTES,
       NOTES.replace("/* body */", "/* longer */\n\n\n"),
+      NOTES.replace("/* short */", "/* longer */\n\n\n"),
       NOTES.replace("n: number", "n: number, m: string"),
       `// moved\n\n${NOTES}`,
     ];

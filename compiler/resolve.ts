@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { dirname, join, sep } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { FileTexts, isFile } from "./file_texts.ts";
 import {
@@ -27,7 +27,7 @@ export const REMOTE = `${sep}kontract-remote${sep}`;
 
 interface InfoDependency {
   readonly specifier: string;
-  readonly code?: { readonly specifier?: string };
+  readonly code?: { readonly specifier?: string; readonly error?: string };
   readonly type?: { readonly specifier?: string };
   readonly npmPackage?: string;
 }
@@ -86,6 +86,53 @@ const CONDITIONS: Readonly<Record<Purpose, Omit<EntryOptions, "isFile">>> = {
 /** By file name: equal as long as the file is what it was, undefined where there is none. */
 export type FileStamps = ReadonlyMap<string, string | undefined>;
 
+/** Stands for a module that a package's `browser` field leaves out. */
+export const EMPTY: string = `${REMOTE}empty.cjs`;
+
+const ABSENT = `${REMOTE}absent${sep}`;
+
+/** Stands for a package that another one can do without: to require it throws, as everywhere. */
+export function absentFile(specifier: string): string {
+  return `${ABSENT}${encodeURIComponent(specifier)}.cjs`;
+}
+
+const REQUIRED = `${REMOTE}required${sep}`;
+
+/** Stands for a host's module that a package requires: a server's modules have no `require`. */
+export function requiredFile(specifier: string): string {
+  return `${REQUIRED}${encodeURIComponent(specifier)}.js`;
+}
+
+/** Text of a file that stands for something; undefined for any other. */
+function madeUpText(file: string): string | undefined {
+  if (file === EMPTY) return "module.exports = {};\n";
+  const folder = [ABSENT, REQUIRED].find((one) => file.startsWith(one));
+  if (folder === undefined) return undefined;
+  const specifier = decodeURIComponent(file.slice(folder.length).replace(/\.c?js$/, ""));
+  if (folder === REQUIRED) {
+    return `import * as all from ${JSON.stringify(specifier)};\n` +
+      "module.exports = all.default ?? all;\n";
+  }
+  const message = JSON.stringify(`Cannot find module '${specifier}'`);
+  return `throw Object.assign(new Error(${message}), { code: "MODULE_NOT_FOUND" });\n`;
+}
+
+/** How an import is written: packages may have a file for each. */
+export type ImportForm = "import" | "require";
+
+/** How to choose a package's file. */
+function entryOptions(purpose: Purpose, form: ImportForm): EntryOptions {
+  const options = { ...CONDITIONS[purpose], isFile };
+  if (form === "import") return options;
+  const { conditions, mainFields } = options;
+  const isModule = (name: string): boolean => name === "module";
+  return {
+    ...options,
+    conditions: conditions.map((one) => one === "import" ? "require" : one),
+    mainFields: [...mainFields.filter((one) => !isModule(one)), ...mainFields.filter(isModule)],
+  };
+}
+
 /** What an import leads to. */
 export type Resolution =
   | { readonly kind: "file"; readonly file: string }
@@ -98,13 +145,38 @@ export type Resolution =
     readonly reason?: string;
   };
 
+/** An npm package on disk; its folder with a separator at its end. */
+interface PackageFolder {
+  readonly folder: string;
+  /** As Deno names it; null for one that another tool has installed, of which Deno tells nothing. */
+  readonly id: string | null;
+}
+
+/** The package below a `node_modules` that a file belongs to. */
+function installed(file: string): PackageFolder | undefined {
+  const folder = /^.*[\\/]node_modules[\\/](?:@[^\\/]+[\\/])?[^\\/]+[\\/]/.exec(file)?.[0];
+  return folder === undefined ? undefined : { folder, id: null };
+}
+
+/** Folder of the package of a name that a file of an installed one gets, as Node looks for it. */
+function installedFolder(name: string, importer: string): string | undefined {
+  for (let at = dirname(importer); dirname(at) !== at; at = dirname(at)) {
+    const folder = join(at, "node_modules", name);
+    if (isFile(join(folder, "package.json"))) return Deno.realPathSync(folder);
+  }
+  return undefined;
+}
+
+/** Name of a package and path in it. */
+const PACKAGE_PATH = /^(?:npm:\/?)?((?:@[^/]+\/)?[^/@]+)(?:@[^/]*)?(\/.*)?$/;
+
 /** The graph of one moment. */
 export class ModuleGraph {
   #files: Map<string, InfoModule> = new Map();
   #byUrl: Map<string, InfoModule> = new Map();
   #redirects: Readonly<Record<string, string>>;
   #packages: Readonly<Record<string, InfoPackage>>;
-  #folders: readonly { readonly folder: string; readonly id: string }[];
+  #folders: readonly PackageFolder[];
   #packageJson: Map<string, PackageJson> = new Map();
   readonly #texts: FileTexts;
 
@@ -139,6 +211,16 @@ export class ModuleGraph {
     return [...this.#byUrl.values()].some((module) => module.error !== undefined);
   }
 
+  /** Why Deno does not find what the modules in a folder import, of the first of them; null where it finds all. */
+  problemIn(folder: string): string | null {
+    for (const [file, { dependencies = [] }] of this.#files) {
+      if (!file.startsWith(folder)) continue;
+      const problem = dependencies.find(({ code }) => code?.error !== undefined)?.code?.error;
+      if (problem !== undefined) return firstLine(problem);
+    }
+    return null;
+  }
+
   /** Modules that are files of this machine and not of npm packages. */
   localFiles(): readonly string[] {
     return [...this.#files].flatMap(([file, { specifier }]) =>
@@ -149,6 +231,15 @@ export class ModuleGraph {
   /** Files of this machine that imports lead to, also where there is none. */
   wantedFiles(): readonly string[] {
     return [...this.#byUrl.keys()].flatMap((url) => url.startsWith("file:") ? [fileName(url)] : []);
+  }
+
+  /** True for a file of an npm package. */
+  isPackaged(file: string): boolean {
+    return this.#owner(file) !== undefined;
+  }
+
+  #owner(file: string): PackageFolder | undefined {
+    return this.#folders.find((one) => file.startsWith(one.folder)) ?? installed(file);
   }
 
   /** Folders of all npm packages. */
@@ -164,7 +255,7 @@ export class ModuleGraph {
   /** Text of a module by its file name, or undefined. */
   read(file: string): string | undefined {
     const path = this.#path(file);
-    return path === null ? undefined : this.#texts.read(path);
+    return path === null ? madeUpText(file) : this.#texts.read(path);
   }
 
   /** What files are now, for {@link holds}. */
@@ -187,7 +278,7 @@ export class ModuleGraph {
   /** True where {@link read} gives something. */
   has(file: string): boolean {
     const path = this.#path(file);
-    return path !== null && isFile(path);
+    return path === null ? madeUpText(file) !== undefined : isFile(path);
   }
 
   /** Where a module lies on disk. */
@@ -196,21 +287,46 @@ export class ModuleGraph {
   }
 
   /** Resolves an import as it stands in `importer` (a file name of this graph or of an npm package). */
-  resolve(specifier: string, importer: string, purpose: Purpose): Resolution {
-    if (/^(?:node|cloudflare|workerd|bun):/.test(specifier)) return { kind: "builtin", specifier };
+  resolve(
+    specifier: string,
+    importer: string,
+    purpose: Purpose,
+    form: ImportForm = "import",
+  ): Resolution {
+    if (HOSTS.test(specifier) && (purpose !== "browser" || !this.isPackaged(importer))) {
+      return { kind: "builtin", specifier };
+    }
     const module = this.#files.get(importer);
     const target = targetOf(module, specifier, purpose);
-    if (target !== undefined) return this.#target(target, purpose);
+    if (target !== undefined) {
+      return this.#installed(specifier, target, purpose, form) ?? this.#target(target, purpose);
+    }
     if (module !== undefined && specifier.endsWith("/jsx-dev-runtime")) {
       return this.#devRuntime(module, specifier, purpose);
     }
-    const owner = this.#folders.find((one) => importer.startsWith(one.folder));
-    if (owner !== undefined) return this.#fromPackage(specifier, importer, owner, purpose);
+    const owner = this.#owner(importer);
+    if (owner !== undefined) return this.#fromPackage(specifier, importer, owner, purpose, form);
     if (/^\.{0,2}\//.test(specifier) && !importer.startsWith(REMOTE)) {
       const file = join(dirname(importer), specifier);
       if (isFile(file)) return { kind: "file", file };
     }
     return missing(specifier);
+  }
+
+  /** What Deno found in `node_modules`, as the purpose has it. */
+  #installed(
+    specifier: string,
+    target: string,
+    purpose: Purpose,
+    form: ImportForm,
+  ): Resolution | null {
+    const file = target.startsWith("file:") ? fileName(target) : "";
+    const owner = installed(file);
+    const [, name = "", subpath = ""] = PACKAGE_PATH.exec(specifier) ?? [];
+    const isOwn = owner?.folder.endsWith(join(sep, "node_modules", name, sep)) === true;
+    if (!isOwn || /\.d\.[cm]?ts$/.test(file)) return null;
+    const found = this.#entry(owner.folder.slice(0, -1), subpath, specifier, purpose, form);
+    return found.kind === "file" ? found : null;
   }
 
   /** JSX as a bundler's dev server wants it: Deno names only the runtime that lies beside this one. */
@@ -242,37 +358,55 @@ export class ModuleGraph {
   }
 
   #npm(url: string, id: string | undefined, purpose: Purpose): Resolution {
-    const match = /^npm:\/?((?:@[^/]+\/)?[^/@]+)(?:@[^/]*)?(\/.*)?$/.exec(url);
+    const match = PACKAGE_PATH.exec(url);
     const folder = id === undefined ? undefined : this.#packages[id]?.localPath;
     if (match === null || folder === undefined) return missing(url);
-    return this.#entry(folder, `.${match[2] ?? ""}`, url, purpose);
+    return this.#entry(folder, match[2] ?? "", url, purpose, "import");
   }
 
-  #entry(folder: string, subpath: string, wanted: string, purpose: Purpose): Resolution {
-    const options = { ...CONDITIONS[purpose], isFile };
-    const file = packageEntry(folder, this.#json(folder), subpath, options);
+  #entry(
+    folder: string,
+    subpath: string,
+    wanted: string,
+    purpose: Purpose,
+    form: ImportForm,
+  ): Resolution {
+    const options = entryOptions(purpose, form);
+    const file = packageEntry(folder, this.#json(folder), `.${subpath}`, options);
     if (file === null) return missing(wanted);
-    if (purpose !== "types") return { kind: "file", file };
-    return { kind: "file", file: declarationOf(file) };
+    return { kind: "file", file: this.#substituted(file, folder, purpose) };
+  }
+
+  /** A package's file as a purpose has it: its declarations, or what it is in browsers. */
+  #substituted(file: string, folder: string, purpose: Purpose): string {
+    if (purpose === "types") return declarationOf(file);
+    return purpose === "browser" ? browserFile(folder, this.#json(folder), file) : file;
   }
 
   #fromPackage(
     specifier: string,
     importer: string,
-    owner: { readonly folder: string; readonly id: string },
+    owner: PackageFolder,
     purpose: Purpose,
+    form: ImportForm,
   ): Resolution {
-    const options = { ...CONDITIONS[purpose], isFile };
+    const options = entryOptions(purpose, form);
+    const home = owner.folder.slice(0, -1);
+    if (purpose === "browser") {
+      const other = browserName(home, this.#json(home), specifier);
+      if (other !== null) return { kind: "file", file: other };
+      if (HOSTS.test(specifier)) return { kind: "builtin", specifier };
+    }
     if (/^\.{1,2}(?:\/|$)/.test(specifier)) {
       const file = probe(join(dirname(importer), specifier), options);
       if (file === null) {
         const declared = join(dirname(importer), specifier).replace(/\.([cm]?)js$/, ".d.$1ts");
         return isFile(declared) ? { kind: "file", file: declared } : missing(specifier);
       }
-      return { kind: "file", file: purpose === "types" ? declarationOf(file) : file };
+      return { kind: "file", file: this.#substituted(file, home, purpose) };
     }
     if (specifier.startsWith("#")) {
-      const json = this.#json(owner.folder.slice(0, -1));
+      const json = this.#json(home);
       const target = packageImport(json, specifier, options.conditions);
       const file = target === null ? null : probe(join(owner.folder, target), options);
       return file === null ? missing(specifier) : { kind: "file", file };
@@ -280,17 +414,23 @@ export class ModuleGraph {
     const match = /^((?:@[^/]+\/)?[^/]+)(\/.*)?$/.exec(specifier);
     if (match === null) return missing(specifier);
     const name = match[1]!;
-    const own = this.#packages[owner.id];
-    const id = own?.name === name
-      ? owner.id
-      : own?.dependencies.find((one) => one.startsWith(`${name}@`));
-    const folder = id === undefined ? undefined : this.#packages[id]?.localPath;
+    const folder = this.#folderOf(name, importer, owner);
     if (folder === undefined) {
       return BUILTIN.has(name)
         ? { kind: "builtin", specifier: `node:${specifier}` }
         : missing(specifier);
     }
-    return this.#entry(folder, `.${match[2] ?? ""}`, specifier, purpose);
+    return this.#entry(folder, match[2] ?? "", specifier, purpose, form);
+  }
+
+  /** Folder of the package of a name that a package's file imports. */
+  #folderOf(name: string, importer: string, { id }: PackageFolder): string | undefined {
+    if (id === null) return installedFolder(name, importer);
+    const own = this.#packages[id];
+    const found = own?.name === name
+      ? id
+      : own?.dependencies.find((one) => one.startsWith(`${name}@`));
+    return found === undefined ? undefined : this.#packages[found]?.localPath;
   }
 
   #json(folder: string): PackageJson {
@@ -306,6 +446,9 @@ export class ModuleGraph {
     return json;
   }
 }
+
+/** Schemes of modules that hosts have. */
+const HOSTS = /^(?:node|cloudflare|workerd|bun):/;
 
 /** Bare names of Node's modules that older packages still import without `node:`. */
 const BUILTIN: ReadonlySet<string> = new Set(
@@ -333,6 +476,28 @@ function missing(specifier: string): Resolution {
 
 function firstLine(text: string): string {
   return text.split("\n")[0] ?? text;
+}
+
+/** What a package's `browser` field, a table of its own files, has in the place of one of them. */
+function browserFile(folder: string, { browser }: PackageJson, file: string): string {
+  if (typeof browser !== "object" || browser === null) return file;
+  const path = `./${relative(folder, file).split(sep).join("/")}`;
+  const names = [path, path.replace(/\.(?:[cm]?js|json)$/, ""), path.replace(/\/index\.js$/, "")];
+  return browserTarget(folder, browser, names) ?? file;
+}
+
+/** What it has in the place of another package or of a host's module, or null. */
+function browserName(folder: string, { browser }: PackageJson, specifier: string): string | null {
+  if (typeof browser !== "object" || browser === null || specifier.startsWith(".")) return null;
+  return browserTarget(folder, browser, [specifier, specifier.replace(/^node:/, "")]);
+}
+
+function browserTarget(folder: string, table: object, names: readonly string[]): string | null {
+  const name = names.find((one) => Object.hasOwn(table, one));
+  const target: unknown = name === undefined ? null : table[name as keyof typeof table];
+  if (target === false) return EMPTY;
+  if (typeof target !== "string" || !target.startsWith(".")) return null;
+  return probe(join(folder, target), entryOptions("browser", "import"));
 }
 
 function declarationOf(file: string): string {

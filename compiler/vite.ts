@@ -95,7 +95,7 @@ export interface KontractPlugin {
     this: HookContext,
     id: string,
     importer?: string,
-    options?: { readonly scan?: boolean },
+    options?: { readonly scan?: boolean; readonly kind?: string },
   ): Promise<string | null>;
   /** Gives a backend module's stubs, and refuses server-only modules. */
   load(this: HookContext, id: string): Promise<string | null>;
@@ -155,10 +155,10 @@ export function vitePlugin(
       const problems = await app.refresh();
       if (problems !== "") this.error(problems);
     },
-    async resolveId(id, importer, { scan = false } = {}) {
+    async resolveId(id, importer, { scan = false, kind = "" } = {}) {
       const optimizer = scan ? undefined : this.environment?.depsOptimizer;
       if (importer !== undefined && optimizer?.isOptimizedDepFile(importer) === true) return null;
-      const found = await app.resolve(id, importer);
+      const found = await app.resolve(id, importer, kind);
       if (found !== null && typeof found !== "string") return this.error(found.problems);
       return found !== null && optimizer !== undefined && app.isPackaged(found)
         ? preparedId(optimizer, id, found)

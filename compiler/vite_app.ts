@@ -11,6 +11,7 @@ import { isFile } from "./file_texts.ts";
 import { clientGuard } from "./front_end.ts";
 import { appPath, type Project, readProject } from "./project.ts";
 import type { ModuleGraph } from "./resolve.ts";
+import { clientFile } from "./vite_packages.ts";
 
 /** What an app under Vite is made with. */
 export interface ViteAppOptions {
@@ -131,29 +132,29 @@ export class ViteApp {
   async resolve(
     id: string,
     importer: string | undefined,
+    kind: string,
   ): Promise<string | { readonly problems: string } | null> {
     if (id === "@/client") return CLIENT;
     if (importer?.startsWith(PREFIX) && id.startsWith("./")) return PREFIX + id.slice(2);
     if (importer === undefined || id.startsWith("\0")) return null;
-    const found = this.#resolve(id, importer);
+    const found = this.#resolve(id, importer, kind);
     // A package that the front end has not imported before.
     if (found !== null || !this.#isStale || /^[./]/.test(id)) return found;
     const problems = await this.refresh();
-    return problems === "" ? this.#resolve(id, importer) : { problems };
+    return problems === "" ? this.#resolve(id, importer, kind) : { problems };
   }
 
-  #resolve(id: string, importer: string): string | null {
+  #resolve(id: string, importer: string, kind: string): string | null {
     const analysis = this.#analysis;
     if (analysis === null) return null;
     const from = importer.startsWith(PREFIX) ? analysis.graphFile : importer.replace(/\?.*$/, "");
-    const found = analysis.graph.resolve(id, from, "browser");
     // What the graph does not know is Vite's: style sheets, images, its own modules.
-    return found.kind === "file" ? found.file : null;
+    return clientFile(analysis.graph, id, from, kind);
   }
 
   /** True for a file of an npm package. */
   isPackaged(file: string): boolean {
-    return this.graph?.packageFolders().some((folder) => file.startsWith(folder + sep)) === true;
+    return this.graph?.isPackaged(file) === true;
   }
 
   /** A module's text, why there is none, or null where Vite reads it itself. */
@@ -182,7 +183,7 @@ export class ViteApp {
       return { refuse: `${appPath(analysis.project, file)}: ${verdict.refuse}` };
     }
     if (verdict !== null) return verdict.stub;
-    return analysis.graph.knows(file) && !isFile(file) ? analysis.graph.read(file) ?? null : null;
+    return isFile(file) ? null : analysis.graph.read(file) ?? null;
   }
 }
 

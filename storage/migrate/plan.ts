@@ -75,7 +75,10 @@ export function problem(
   field: string | null,
   why?: string,
 ): MigrationProblem {
-  const { file, line } = table.source;
+  const { file, fields = [] } = table.source;
+  const index = table.fields.findIndex(({ name }) => name === field);
+  // A field that is gone is missed where its table is.
+  const line = table.source.line + (fields[index] ?? 0);
   const reason = why ?? WHY[kind as keyof typeof WHY];
   const at = `Table '${table.name}'${field === null ? "" : `, field '${field}'`} (${file}:${line})`;
   return { kind, table: table.name, field, file, line, message: `${at}: ${reason}.` };
