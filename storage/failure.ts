@@ -47,6 +47,12 @@ const SESSION_WORDS: ReadonlyMap<string, ErrorCode> = new Map([
   ["tenant", "SCHEMA_MISMATCH"],
 ]);
 
+/** What a server lacks that answers all the same. */
+const NO_ROOM: ReadonlyMap<string, string> = new Map([
+  ["53100", "The database has no disk space left."],
+  ["53200", "The database has no memory left."],
+]);
+
 /** The typed error for anything thrown by the database port. */
 export function translateFailure(error: unknown): KontractError {
   if (error instanceof KontractError) return error;
@@ -54,7 +60,7 @@ export function translateFailure(error: unknown): KontractError {
   const { sqlstate, message } = error.failure;
   const detail = readDetail(error.failure.detail);
   const code = codeOf(sqlstate, message);
-  return errorFrom(code, sentence(code, detail), {
+  return errorFrom(code, NO_ROOM.get(sqlstate) ?? sentence(code, detail), {
     cause: error,
     ...(Object.keys(detail).length > 0 ? { data: detail } : {}),
   });

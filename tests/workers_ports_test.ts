@@ -4,9 +4,14 @@ import type { ErrorCode } from "../_internal/errors.ts";
 import { stopBundler } from "../compiler/bundler_process.ts";
 import { decodeValue, encodeValue } from "../protocol/codec/mod.ts";
 import type { SharedState } from "../runtime/ports.ts";
+import { tableKey } from "../storage/table_key.ts";
+import { readAnswer } from "../storage/text_answer.ts";
+import { NOTES } from "../storage/testing/tables.ts";
 import { testDatabase } from "./postgres.ts";
 import { sharedStateSuite } from "./shared_state_suite.ts";
 import { startWorkerd, type Workerd } from "./workerd.ts";
+
+type Row = Readonly<Record<string, unknown>>;
 
 const SECRET = new Uint8Array(32).fill(9).toBase64({ alphabet: "base64url" });
 const ENTRY = "runtime/testing/ports_worker.ts";
@@ -99,7 +104,9 @@ Deno.test("epochs and the change hub in workerd", options, async (t) => {
 });
 
 Deno.test("the database from workerd", options, async (t) => {
-  const database = await testDatabase([]);
+  const database = await testDatabase([NOTES]);
+  const notes = tableKey("notes");
+  const place = await database.place("notes");
   try {
     for (const form of ["pool", "direct"]) {
       const bindings = { DATABASE_URL: database.gatewayUrl, KONTRACT_DATABASE: form };
@@ -112,6 +119,49 @@ Deno.test("the database from workerd", options, async (t) => {
             );
             assert.deepEqual(answers, Array.from({ length: 20 }, () => [{ ok: 1 }]));
           });
+          await t.step(
+            `${form}: reads and commits side by side are each answered for itself`,
+            async () => {
+              const token = await database.token({ owner: "ada" });
+              const [session] = await ask(workerd, "database", "open_session", [token]) as Row[];
+              const ids = Array.from({ length: 20 }, (_, n) => `${form}${n}`);
+              const commits = await Promise.all(
+                ids.map((id, n) =>
+                  ask(workerd, "database", `put:${notes}`, [
+                    ...[
+                      session!.sid,
+                      "ada",
+                      7,
+                      null,
+                      null,
+                      null,
+                      null,
+                      form,
+                      String(n),
+                      new Uint8Array(),
+                    ],
+                    ...[id, false, null, JSON.stringify({ id, text: `text of ${id}` })],
+                  ])
+                ),
+              );
+              assert.deepEqual(commits, ids.map(() => [{ r: "" }]));
+              const reads = await Promise.all(ids.map((id) => {
+                const call = [session!.sid, 7, null, null, null, null, null, null, id];
+                return ask(workerd, "database", `get:${notes}`, call) as Promise<Row[]>;
+              }));
+              // A read that went with others is taken apart by then.
+              const together = reads.filter(([row]) => row!.r === undefined);
+              assert.equal(together.length > 0, form === "pool");
+              assert.deepEqual(
+                reads.map(([row]) => (readAnswer(row!).data as Row).text),
+                ids.map((id) => `text of ${id}`),
+              );
+              const [{ written }] = await database.admin.unsafe(
+                `select count(*)::int as written from ${place} where id like '${form}%'`,
+              ) as unknown as [Row];
+              assert.equal(written, 20);
+            },
+          );
           await t.step(`${form}: a statement that is not registered is refused`, async () => {
             await assert.rejects(ask(workerd, "database", "select 1", []), { code: "SQL 26000" });
           });

@@ -3,7 +3,8 @@
  *
  * There may be tens of thousands. A transaction that asked them all would hold more locks than a server has
  * room for, and a connection remembers each table it has met, at some 40 KiB. So each table is asked in a
- * subtransaction that is taken back with its locks, and each page of tables by another connection.
+ * subtransaction that is taken back with its locks, and each page of tables by another connection. A table that never
+ * held a row is not asked: it has no page and no horizon, which is known at a fifth of the cost.
  *
  * @module
  */
@@ -28,8 +29,8 @@ interface Page {
 const PAGE_TABLES = 1_000;
 
 /**
- * The answers above zero, as they come. `question` is a SELECT of one whole number, `%1$I` in it the name of
- * the table in the private schema. As the owner, in transactions that cannot write.
+ * The answers above zero, as they come, of tables that hold something or did. `question` is a SELECT of one whole number,
+ * `%1$I` in it the name of the table in the private schema. As the owner, in transactions that cannot write.
  */
 export async function* askTables(
   admin: { readonly adminUrl: string; readonly name: string },
@@ -56,17 +57,20 @@ async function askPage(
     declare
       t record; answer bigint; answers jsonb := '[]'; last jsonb; n int := 0;
     begin
-      for t in select st.owner, st.id, st.ptr from kontract.storage st
+      for t in select st.owner, st.id, st.ptr, st.horizon, c.oid from kontract.storage st
+                 left join pg_class c on c.relname = st.ptr and c.relnamespace = 'kontract_private'::regnamespace
                 where (st.owner, st.id) > (${literal(tenant)}, ${literal(table)})
                 order by st.owner, st.id limit ${PAGE_TABLES} loop
         answer := null;
-        begin
-          execute format(${literal(question)}, t.ptr) into answer;
-          raise exception using errcode = 'KT000';
-        exception
-          when sqlstate 'KT000' then null;
-          when undefined_table then null; -- its tenant was dropped meanwhile
-        end;
+        if t.horizon > '0' or pg_relation_size(t.oid) > 0 then
+          begin
+            execute format(${literal(question)}, t.ptr) into answer;
+            raise exception using errcode = 'KT000';
+          exception
+            when sqlstate 'KT000' then null;
+            when undefined_table then null; -- its tenant was dropped meanwhile
+          end;
+        end if;
         n := n + 1;
         last := jsonb_build_array(t.owner, t.id);
         if answer > 0 then

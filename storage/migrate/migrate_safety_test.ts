@@ -362,5 +362,13 @@ scenario(
     assert.equal(b!.yes, true);
     await busy`rollback`;
     busy.release();
+    // A table whose rows are all gone still has the horizon of those that were removed.
+    await db.admin.unsafe(`truncate ${ptr}`);
+    const horizon = (at: string): Promise<unknown> =>
+      db.admin`update kontract.storage set horizon = ${at}::xid8 where id = 'things'`;
+    await horizon("1000000000");
+    assert.match((await status()).rebase ?? "", /table 'things' has rows from the future/);
+    await horizon("3");
+    assert.equal((await status()).rebase, null);
   },
 );
