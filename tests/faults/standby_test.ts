@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
+import postgres from "postgres";
 import { storageEngine } from "../../storage/engine.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
 import { createTenant } from "../../storage/tenants.ts";
 import { code } from "../../storage/testing/expect_code.ts";
-import { ACCOUNTS, type AnyStorage, call, run } from "../../storage/testing/tables.ts";
+import { ACCOUNTS, type AnyStorage, call, NOTES, run } from "../../storage/testing/tables.ts";
 import { OwnServer } from "./own_server.ts";
 
 Deno.test({
@@ -11,7 +12,7 @@ Deno.test({
   sanitizeOps: false,
   sanitizeResources: false,
   async fn(t) {
-    const tables = [ACCOUNTS];
+    const tables = [ACCOUNTS, NOTES];
     const server = await OwnServer.start(tables);
     const replica = await server.replicate();
     const primary = postgresDatabase({ url: server.gatewayUrl, max: 2 });
@@ -63,6 +64,34 @@ Deno.test({
           after.openSession(await server.token({ owner: "alice" })),
           code("DATABASE_UNAVAILABLE"),
         );
+      });
+
+      await t.step("so is whatever function the gateway may call, whoever calls it", async () => {
+        const functions = await server.admin`
+          select p.proname as name, format('select kontract.%I(%s)', p.proname, string_agg(
+                   case when a.name = 'p_sid' then quote_literal(${system.sid}::text) else 'null' end
+                     || '::' || format_type(a.type, null), ', ' order by a.n)) as text
+            from pg_proc p
+                 cross join lateral unnest(p.proargtypes, p.proargnames) with ordinality a(type, name, n)
+           where p.pronamespace = 'kontract'::regnamespace and a.type is not null
+             and has_function_privilege(${server.gatewayRole}, p.oid, 'execute')
+           group by p.oid, p.proname`;
+        const names = functions.map(({ name }) => String(name).replace(/_[0-9a-f]{16}$/, ""));
+        for (const name of ["get", "put", "get_group", "put_group", "commit", "collect"]) {
+          assert.ok(names.includes(name), `${name} is not among ${names}`);
+        }
+        const there = postgres(replica.gatewayUrl(server.gatewayUrl), { max: 1, prepare: false });
+        try {
+          for (const { name, text } of functions) {
+            if (name === "exec") continue; // looks for its query first: there is none
+            await assert.rejects(there.unsafe(text), (error: { code?: string }) => {
+              assert.match(String(error.code), /^(25006|0A000)$/, `${name}: ${error}`);
+              return true;
+            });
+          }
+        } finally {
+          await there.end();
+        }
       });
 
       await t.step(
