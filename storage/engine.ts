@@ -200,7 +200,7 @@ class Engine implements StorageEngine {
       } catch (error) {
         const unsure = isLost(error);
         if (!unsure && !(error instanceof KontractError && error.code === "OUTCOME_UNKNOWN")) {
-          if (isRetryable(error)) throw new Retry(error as KontractError);
+          if (isRetryable(error)) throw new Retry(named(error as KontractError, ops));
           throw error;
         }
         if (!unsure || effect === null || sent >= RESEND) {
@@ -260,6 +260,22 @@ class Retry extends Error {
     this.name = "Retry";
     this.reason = reason;
   }
+}
+
+/** Who waited for a lock in vain is told of what it is, where that can be only one: the database does not say. */
+function named(error: KontractError, ops: readonly TableOps[]): KontractError {
+  const [part, ...others] = ops;
+  const known = error.code !== "CONFLICT" || error.data !== undefined;
+  if (known || part === undefined || others.length > 0) return error;
+  const table = part.t;
+  const [key, ...more] = new Set([...part.r, ...part.w].map(([id]) => id));
+  const { cause } = error;
+  if (key === undefined || more.length > 0 || part.q.length > 0) {
+    const message = `Somebody else holds rows of table '${table}'.`;
+    return errorFrom("CONFLICT", message, { cause, data: { table } });
+  }
+  const message = `Somebody else holds row '${key}' of table '${table}', or all of it.`;
+  return errorFrom("CONFLICT", message, { cause, data: { table, key } });
 }
 
 function isRetryable(error: unknown): boolean {

@@ -110,7 +110,14 @@ Deno.test({
         await held.promise;
         const set = (): Promise<unknown> =>
           run(engine, call(alice, { retry: 0 }), (s) => s.accounts!.set("squat", { balance: 1 }));
-        await assert.rejects(set(), code("CONFLICT"));
+        await assert.rejects(set(), {
+          code: "CONFLICT",
+          data: { table: "accounts", key: "squat" },
+        });
+        const several = run(engine, call(alice, { retry: 0 }), async (s) => {
+          for (const id of ["squat", "squatter"]) await s.accounts!.set(id, { balance: 1 });
+        });
+        await assert.rejects(several, { code: "CONFLICT", data: { table: "accounts" } });
         await run(engine, call(alice, { readOnly: true }), (s) => s.accounts!.get("trip"));
         release.resolve();
         await squatter;
