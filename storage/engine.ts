@@ -222,7 +222,9 @@ class Engine implements StorageEngine {
         this.#database.alarm,
       );
     } catch (error) {
-      if (error instanceof KontractError && error.code === "DEADLINE_EXCEEDED") {
+      // A timeout of the server has undone the commit; the end of our waiting says nothing of it.
+      const waited = error instanceof KontractError && !(error.cause instanceof SqlError);
+      if (waited && error.code === "DEADLINE_EXCEEDED") {
         work.then(options.unsure, () => {});
         throw new KontractError("OUTCOME_UNKNOWN", undefined, { cause: error });
       }

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { KontractError } from "../../_internal/errors.ts";
 import type { CallOptions, StorageEngine } from "../../storage/contract.ts";
 import { storageEngine } from "../../storage/engine.ts";
+import { keyLock } from "../../storage/migrate/lock_keys.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
 import { neverIdle } from "../../storage/testing/company.ts";
 import { call, field, number, run, table } from "../../storage/testing/tables.ts";
@@ -119,6 +120,30 @@ Deno.test({
           },
         );
       }
+
+      await t.step(
+        "a commit that the server's own timeout ends is undone, and said to be",
+        async () => {
+          await db.admin.unsafe(`alter role ${db.gatewayRole} set statement_timeout = '300ms'`);
+          const hurried = postgresDatabase({ url: db.gatewayUrl, max: 2 });
+          const hurry = storageEngine({ database: hurried, tables: TABLES });
+          try {
+            await db.admin.begin(async (tx) => {
+              const held = keyLock("'main'", "'counters'", "'slow'");
+              await tx.unsafe(`select pg_advisory_xact_lock(${held})`);
+              for (const effect of [null, { lane: "slow", reqno: 1n }]) {
+                const options = call(session, { effect });
+                const late = run(hurry, options, (s) => s.counters!.set("slow", { value: 1 }));
+                await assert.rejects(late, { code: "DEADLINE_EXCEEDED" });
+              }
+            });
+            assert.equal((await stored("slow"))[0], null);
+          } finally {
+            await hurried.close();
+            await db.admin.unsafe(`alter role ${db.gatewayRole} reset statement_timeout`);
+          }
+        },
+      );
 
       await t.step(
         "a group of commits on the one connection there is: each of them once",
