@@ -97,7 +97,7 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
   const { root } = project;
   const app = await time(
     "resolve",
-    () => cache.graphs.read(project, { ...options, whole }),
+    () => cache.graphs.read(project, options),
   );
   if (app === null) return null;
   const program = await time("program", () => typedProgram(app, cache.programs, whole));

@@ -37,7 +37,7 @@ interface GraphOptions {
   readonly page?: string | undefined;
   readonly diagnostics: Diagnostics;
   /** See {@link GraphCache.graph}. */
-  readonly whole: () => Promise<void>;
+  readonly whole?: () => Promise<void>;
 }
 
 /** Reads the graph again and again. */
@@ -58,7 +58,7 @@ export class AppGraphs {
 
   /** The graph for `hosts`; null where there is none, with the reasons in `diagnostics`. */
   async read(project: Project, options: GraphOptions): Promise<AppGraph | null> {
-    const { hosts, page, diagnostics, whole } = options;
+    const { hosts, page, diagnostics, whole = () => Promise.resolve() } = options;
     const sources = await sourceFiles(project);
     const webEntry = frontEndScript(project, page);
     if (sources.length === 0) {

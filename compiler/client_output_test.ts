@@ -6,7 +6,7 @@ import { namespacedApi } from "./api_import.ts";
 import { build, formatDiagnostics } from "./mod.ts";
 import { listFiles } from "./project.ts";
 import { makeApp, type TestApp } from "./testing/app.ts";
-import { kontract } from "./vite.ts";
+import { vitePlugin } from "./vite.ts";
 
 const SOURCES: Readonly<Record<string, string>> = {
   "kontract.json": `{ "name": "carried" }\n`,
@@ -92,7 +92,7 @@ async function vites(app: TestApp): Promise<string> {
     root: join(app.root, "web"),
     configFile: false,
     logLevel: "silent",
-    plugins: [kontract({ pins: ["a-pin"] }) as never],
+    plugins: [vitePlugin({}, () => Promise.resolve(["a-pin"])) as never],
     build: { outDir, emptyOutDir: true, target: "es2022" },
   });
   return await texts(outDir);

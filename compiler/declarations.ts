@@ -6,7 +6,7 @@
  */
 import { join, sep } from "node:path";
 import type ts from "typescript";
-import type { Manifest, SourceSpan, TableDef } from "../_internal/manifest.ts";
+import type { Manifest, SourceSpan } from "../_internal/manifest.ts";
 import type { AppGraph } from "./app_graph.ts";
 import { checkBoundary } from "./boundary.ts";
 import { codeFrame, type Diagnostics } from "./diagnostic.ts";
@@ -127,21 +127,11 @@ function moved(kept: Kept, changed: readonly ts.SourceFile[], root: string): Kep
     if (after === undefined || before === undefined) return one;
     return { ...one, source: movedSpan(one.source, before, after) };
   };
-  const moveTable = (table: TableDef): TableDef => {
-    const { source } = table, { fields = [] } = source;
-    const to = move(table);
-    if (to === table) return table;
-    const lines = fields.map((below) => {
-      const at = { source: { ...source, line: source.line + below, column: 1 } };
-      return move(at).source.line - to.source.line;
-    });
-    return { ...to, source: { ...to.source, fields: lines } };
-  };
   const { routes, tables, errors, execs } = kept.manifest;
   const manifest = {
     ...kept.manifest,
     routes: routes.map(move),
-    tables: tables.map(moveTable),
+    tables: tables.map(move),
     errors: errors.map(move),
     execs: execs.map(move),
   };

@@ -10,10 +10,6 @@ const NOTES = `import { AppError, backend, primkey, table } from "@kontract/kont
 export class Note {
   @primkey
   id!: string;
-  short(): string {
-    /* short */
-    return this.id;
-  }
   text = "";
 }
 
@@ -51,7 +47,6 @@ Deno.test({
     const edits = [
       NOTES,
       NOTES.replace("/* body */", "/* longer */\n\n\n"),
-      NOTES.replace("/* short */", "/* longer */\n\n\n"),
       NOTES.replace("n: number", "n: number, m: string"),
       `// moved\n\n${NOTES}`,
     ];
