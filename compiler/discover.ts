@@ -298,8 +298,11 @@ class ModuleScan {
       );
     }
     const exported = ts.isIdentifier(declaration.name) ? this.#exportName(declaration.name) : null;
-    if (exported === null || !(statement.declarationList.flags & ts.NodeFlags.Const)) {
+    const isConst = (statement.declarationList.flags & ts.NodeFlags.Const) !== 0;
+    if (exported === null || !isConst) {
       this.#refuse(declaration.name.getText(), call);
+      // A name that is declared twice: TypeScript says so.
+      if (isConst && isExportedName(declaration)) return;
       return this.#reporter.error(
         "KT2003",
         declaration.name,
@@ -507,6 +510,11 @@ function argumentOf(expression: ts.Expression): ts.Expression | undefined {
 }
 
 /** How the call form is written, for this very name. */
+function isExportedName(declaration: ts.VariableDeclaration): boolean {
+  return ts.isIdentifier(declaration.name) &&
+    (ts.getCombinedModifierFlags(declaration) & ts.ModifierFlags.Export) !== 0;
+}
+
 function callHint({ name }: ts.VariableDeclaration): string {
   const own = ts.isIdentifier(name) ? name.text : "createUser";
   return `export const ${own} = backend({ … }, async (name: string) => { … });`;

@@ -5,7 +5,7 @@ import { AnalysisCache, analyze } from "./analysis.ts";
 import { Diagnostics, formatDiagnostics } from "./diagnostic.ts";
 import { FrontEnd } from "./front_end.ts";
 import { ManifestOutput } from "./manifest_output.ts";
-import { build, createBuilder, stopBundler } from "./mod.ts";
+import { build, check, createBuilder, stopBundler } from "./mod.ts";
 import { OutputFolder } from "./output.ts";
 import { makeApp } from "./testing/app.ts";
 
@@ -129,4 +129,25 @@ Deno.test({
       `src="/main.js"`,
     ]);
   },
+});
+
+Deno.test("elements of JSX without types are told once, with where the types are from", async () => {
+  await using app = await makeApp({
+    "src/routes.ts": ROUTES,
+    "node_modules/plain/package.json":
+      `{ "name": "plain", "exports": { "./jsx-runtime": "./j.js" } }`,
+    "node_modules/plain/j.js": "exports.jsx = exports.jsxs = () => null;\n",
+    "web/main.tsx":
+      `import { part } from "./part.tsx";\nexport const all = [<p>{part}</p>, <b />];\n`,
+    "web/part.tsx": "export const part = <i />;\n",
+  });
+  const config = JSON.parse(await app.read("deno.json"));
+  const imports = { ...config.imports, "plain/jsx-runtime": "./node_modules/plain/j.js" };
+  const compilerOptions = { jsx: "react-jsx", jsxImportSource: "plain" };
+  await app.write("deno.json", JSON.stringify({ ...config, imports, compilerOptions }));
+  const { diagnostics } = await check(app.root);
+  assert.match(
+    formatDiagnostics(diagnostics),
+    /^error KT1004 TS7026: [^]*"jsxImportSourceTypes": "npm:@types\/plain"[^]*\n1 error\n$/,
+  );
 });

@@ -50,14 +50,21 @@ export function typeProblems(
   sources: readonly ts.SourceFile[],
 ): readonly Diagnostic[] {
   const { keys, checks, server } = check;
-  return sources.flatMap((source) =>
+  const found = sources.flatMap((source) =>
     checks.problems(
       source.fileName,
       `${keys.get(source.fileName) ?? ""}${server.has(source.fileName) ? "s" : ""}`,
       () => problemsOf(check, source),
     )
   );
+  // Said of every element, and all of them have the one reason.
+  const ofElements = found.filter(({ message }) => message.startsWith(`TS${UNTYPED_ELEMENT}:`));
+  const more = new Set(ofElements.slice(1));
+  return found.filter((one) => !more.has(one));
 }
+
+/** Code of what is said of an element of JSX that has no types. */
+const UNTYPED_ELEMENT = 7026;
 
 /** Codes of what is said of a value whose type is not known: the reason is a module that is missing. */
 const IMPLICIT_ANY: ReadonlySet<number> = new Set([7005, 7006, 7018, 7019, 7022, 7031, 7034]);
@@ -70,6 +77,7 @@ function problemsOf(check: TypeCheck, source: ts.SourceFile): readonly Diagnosti
   const incomplete = found.some((one) => MISSING_MODULE.has(one.code));
   return [
     ...found.filter((one) => one.code !== UNTYPED_MODULE)
+      .filter((one, i) => !isToldLater(one, found.slice(i + 1)))
       .filter((one) => !incomplete || !IMPLICIT_ANY.has(one.code))
       .filter((one) => !NO_HOST.has(one.code) || !isBundled(one, source, check))
       .map((one) => ({ ...diagnosticOf(check.root, one), ...wordsFor(one, source, check) })),
@@ -80,6 +88,12 @@ function problemsOf(check: TypeCheck, source: ts.SourceFile): readonly Diagnosti
       ]
       : [],
   ];
+}
+
+/** True for a name that is declared again, which is said of each of its declarations. */
+function isToldLater(one: ts.Diagnostic, later: readonly ts.Diagnostic[]): boolean {
+  return one.code === 2451 &&
+    later.some(({ code, messageText }) => code === 2451 && messageText === one.messageText);
 }
 
 function diagnosticOf(root: string, one: ts.Diagnostic): Diagnostic {
@@ -125,6 +139,16 @@ function wordsFor(one: ts.Diagnostic, source: ts.SourceFile, check: TypeCheck): 
     return {
       hint:
         "Put it first, or make those before it required: a 'T | undefined' may be undefined too.",
+    };
+  }
+  const { jsxImportSource } = check.program.getCompilerOptions();
+  if (one.code === UNTYPED_ELEMENT && jsxImportSource !== undefined) {
+    const types = `npm:@types/${jsxImportSource.replace(/^@(.*)\//, "$1__")}`;
+    return {
+      hint:
+        `'${jsxImportSource}' has no types of its own. Say whose they are, in compilerOptions:\n` +
+        `"jsxImportSourceTypes": "${types}"\n` +
+        `and above an import of it:  // @ts-types="${types}"`,
     };
   }
   // TypeScript's own remark, which stands apart from its message.

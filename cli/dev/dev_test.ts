@@ -41,7 +41,8 @@ for (const host of HOST_NAMES) {
       await using app = await TemporaryApp.create([]);
       const source = join(app.folder, "src", "notes.ts");
       const text = await Deno.readTextFile(source);
-      const child = app.spawn("dev", { host, stderr: "null" });
+      const child = app.spawn("dev", { host, stderr: "piped" });
+      const said = new Response(child.stderr).text();
       const { url } = await app.info(child);
       await app.call(url, "writeNote", ["n1", "first"]);
       assert.match(await (await fetch(url)).text(), /__kontract\/reload/);
@@ -91,6 +92,10 @@ for (const host of HOST_NAMES) {
       await news.cancel();
       child.kill("SIGTERM");
       assert.equal((await child.status).code, 0);
+      assert.match(
+        await said,
+        /error KT1004[^]*1 error\s+Until this is right, pages and calls are answered with it\./,
+      );
       await app.quiet();
     },
   );

@@ -238,6 +238,7 @@ class Session {
         : "INTERNAL";
       const detail = error instanceof Error ? error.message : String(error);
       console.error(detail);
+      console.error("  Until this is right, pages and calls are answered with it.");
       this.#front.fail({ code, status: 500, title: "The app cannot be served", detail });
       return false;
     }
