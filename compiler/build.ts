@@ -114,23 +114,23 @@ export class Builder {
     const { folder, cache: { graphs } } = this.#memory;
     const { root, outDir = "dist", layout } = this.#options;
     let asked: Promise<void> | null = null;
+    let answer: Promise<boolean> | null = null;
+    const isQuiet = (): Promise<boolean> => answer ??= isWhole?.() ?? Promise.resolve(true);
     let isHeld: boolean | undefined;
     const whole = (): Promise<void> =>
       asked ??= (async () => {
         if (isWhole === undefined) return;
         // Nothing else can be done before the answer is there.
         if (layout === "modules") isHeld = folder.holds(resolve(root, outDir));
-        if (!(await isWhole() && graphs.holds())) throw new InVain();
+        if (!(await isQuiet() && graphs.holds())) throw new InVain();
       })();
+    const moment = { whole, isHeld: () => isHeld };
     return this.#queued(async (timer) => {
-      const made = await runBuild(this.#options, this.#memory, timer, {
-        whole,
-        isHeld: () => isHeld,
-      });
+      const made = await runBuild(this.#options, this.#memory, timer, moment);
       // What half of a file does wrong is nobody's concern.
       await whole();
       return made;
-    });
+    }, isQuiet);
   }
 
   /**
@@ -178,17 +178,25 @@ export class Builder {
     return diagnostics.list();
   }
 
-  #queued(work: Work): Promise<BuildResult> {
+  /** What is thrown counts where `isQuiet`: nothing is being written. */
+  #queued(
+    work: Work,
+    isQuiet: () => Promise<boolean> = () => Promise.resolve(true),
+  ): Promise<BuildResult> {
     const { signal, layout } = this.#options;
     const { cache } = this.#memory;
-    const whole: Work = async (timer) => {
-      await cache.settle();
-      const made = await work(timer);
-      if (layout !== "modules") await cache.settle();
-      return made;
+    const all: Work = async (timer) => {
+      try {
+        await cache.settle();
+        const made = await work(timer);
+        if (layout !== "modules") await cache.settle();
+        return made;
+      } catch (error) {
+        throw await isQuiet() ? error : new InVain();
+      }
     };
     const next = this.#running.then(async () => ({
-      ...await guarded(whole, signal),
+      ...await guarded(all, signal),
       outside: cache.graphs.outside,
     }));
     this.#running = next.then(() => {}, () => {});

@@ -83,6 +83,22 @@ Deno.test("a file that is another than was read when the wait for it is over was
   await stopBundler();
 });
 
+Deno.test("what a build throws is told where the files are whole, and not before", async () => {
+  await using app = await makeApp({ "src/one.ts": route("one", "count") });
+  const builder = createBuilder({ ...OPTIONS, root: app.root });
+  assert.equal((await builder.rebuild()).ok, true);
+  const own = join(app.root, ".kontract");
+  await Deno.rename(own, `${own}-aside`);
+  await app.write(".kontract", "A file, and no folder to write to.");
+  vain(await builder.rebuild(() => Promise.resolve(false)));
+  const { diagnostics } = await builder.rebuild(() => Promise.resolve(true));
+  assert.deepEqual(diagnostics.map(({ code }) => code), ["KT7001"]);
+  await Deno.remove(own);
+  await Deno.rename(`${own}-aside`, own);
+  assert.equal((await builder.rebuild(() => Promise.resolve(true))).ok, true);
+  await stopBundler();
+});
+
 Deno.test("what is wrong with a whole file is told by a build that began early", async () => {
   await using app = await makeApp({ "src/one.ts": route("one", "count") });
   const builder = createBuilder({ ...OPTIONS, root: app.root });

@@ -320,7 +320,9 @@ export class ModuleGraph {
     purpose: Purpose,
     form: ImportForm,
   ): Resolution | null {
-    const file = target.startsWith("file:") ? fileName(target) : "";
+    // Asked of every import, and nearly none of them lies there.
+    if (!target.startsWith("file:") || !target.includes("/node_modules/")) return null;
+    const file = fileName(target);
     const owner = installed(file);
     const [, name = "", subpath = ""] = PACKAGE_PATH.exec(specifier) ?? [];
     const isOwn = owner?.folder.endsWith(join(sep, "node_modules", name, sep)) === true;
