@@ -9,8 +9,9 @@ import { KontractError } from "../_internal/errors.ts";
 import { type Bytes, concat, EMPTY } from "./bytes.ts";
 
 /** What is read at most of a body that nobody wants any more: more than is on the way while the answer travels. */
-const DROPPED_BYTES = 64 << 20;
-const DROPPED_MS = 10_000;
+export const DROPPED_BYTES = 64 << 20;
+/** How long. */
+export const DROPPED_MS = 10_000;
 
 /** So many bytes of a body, or its end, must come in so many milliseconds, over and over. */
 export interface BodyPace {
@@ -175,15 +176,36 @@ function tooSlow(request: Request, pace: BodyPace, next: Promise<boolean>): Kont
   );
 }
 
+const LEFT = new WeakMap<Request, ReadableStreamDefaultReader<Uint8Array>>();
+
+/** Leaves the rest of a body to its host, see {@link unreadRest}; null where there is none any more. */
+export function leaveRest(
+  request: Request,
+  rest: ReadableStreamDefaultReader<Uint8Array> | null,
+): void {
+  if (rest === null) LEFT.delete(request);
+  else LEFT.set(request, rest);
+}
+
 /**
- * `answer`, whose end waits until the sender has ended what is left of its body, or for a bounded while. Hosts close
- * the connection with a body that nobody reads, and an answer that is still on its way is lost with it.
+ * What nobody has read of the body of an answered request; null for nothing, or where it was given up. It is the
+ * host's to read or to end: hosts close a connection on which nobody reads, and an answer that is still on its way
+ * is lost with it, or read what comes for ever.
  */
-export function endingWith(
-  answer: ReadableStream<Bytes>,
-  rest: ReadableStreamDefaultReader<Uint8Array>,
-): ReadableStream<Bytes> {
-  return answer.pipeThrough(new TransformStream<Bytes, Bytes>({ flush: () => dropRest(rest) }));
+export function unreadRest(request: Request): ReadableStreamDefaultReader<Uint8Array> | null {
+  if (GIVEN_UP.has(request)) return null;
+  const left = LEFT.get(request);
+  if (left !== undefined) return left;
+  const unread = !request.bodyUsed && request.body !== null && !request.body.locked;
+  return unread ? request.body.getReader() : null;
+}
+
+/** `response`, whose end waits until the sender has ended what is left of its body, or for a bounded while. */
+export function endingWith(request: Request, response: Response): Response {
+  const rest = response.body === null ? null : unreadRest(request);
+  if (rest === null) return response;
+  const waiting = new TransformStream<Uint8Array, Uint8Array>({ flush: () => dropRest(rest) });
+  return new Response(response.body!.pipeThrough(waiting), response);
 }
 
 /** Reads on and drops what comes, within bounds. Never rejects. */

@@ -18,7 +18,7 @@ import { bodyLimit, MAX_INIT, type RayLimits, resolveLimits } from "./limits.ts"
 import { responseKey, SALT_LENGTH } from "./message_keys.ts";
 import { MessageSealer } from "./message_state.ts";
 import { PeerWatch } from "./peer_watch.ts";
-import { BODY_PACE, type BodyPace, endingWith, readStart } from "./request_body.ts";
+import { BODY_PACE, type BodyPace, leaveRest, readStart } from "./request_body.ts";
 import { type Dispatch, SYSTEM_OPS } from "./rpc.ts";
 import { grantSession, respond } from "./server_handshake.ts";
 import { deriveServerKeys, type ServerKeys } from "./server_keys.ts";
@@ -59,7 +59,7 @@ export type PersistSocket = (saved: SavedSocket) => void;
 
 /** A raystream server. */
 export interface RaystreamServer {
-  /** Answers one POST. Never rejects. */
+  /** Answers one POST. Never rejects. What it leaves of the body is the host's to end (`unreadRest`). */
   handle(request: Request, dispatch: Dispatch): Promise<Response>;
   /**
    * A session for one accepted WebSocket: hand it every message with `receive`, and `gone` at the end.
@@ -155,9 +155,8 @@ class HttpServer implements RaystreamServer {
       const opened = await openRequest(ready.crypto, ready.tickets, this.#limits, body);
       return await this.#run(request, ready, opened, dispatch);
     } catch (error) {
-      if (body.rest === null) throw error;
-      this.#options.onFailure?.(error);
-      return whole(failure(error), body.rest.letGo());
+      if (body.rest !== null) leaveRest(request, body.rest.letGo());
+      throw error;
     }
   }
 
@@ -206,7 +205,8 @@ class HttpServer implements RaystreamServer {
     // Some hosts abort the signal of a request that was answered in full, too.
     if (body instanceof Uint8Array) unwatch();
     // Only a single call has a body that goes on.
-    return whole(answer(200, body), opened.calls[0]?.inputs.rest ?? null);
+    leaveRest(request, opened.calls[0]?.inputs.rest ?? null);
+    return answer(200, body);
   }
 
   // The outcome is kept, never a pending promise: in Workers a request must not wait for another's work.
@@ -226,15 +226,6 @@ class HttpServer implements RaystreamServer {
     const tickets = new TicketBox({ crypto, secrets: named, epochs, clock, lifetime, authEpoch });
     return { crypto, keys, tickets };
   }
-}
-
-/** `response`, which does not end before `rest`. */
-function whole(
-  response: Response,
-  rest: ReadableStreamDefaultReader<Uint8Array> | null,
-): Response {
-  if (rest === null || response.body === null) return response;
-  return new Response(endingWith(response.body, rest), response);
 }
 
 function answer(status: number, body: BodyInit): Response {

@@ -4,7 +4,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import { type BodyPace, bodyTooLarge, readStart } from "../protocol/request_body.ts";
+import { type BodyPace, bodyTooLarge, leaveRest, readStart } from "../protocol/request_body.ts";
 
 /** Bytes of a JSON body where nothing else is said: what a stranger can make us hold. */
 export const MAX_JSON = 1 << 20;
@@ -40,7 +40,7 @@ export async function readBytes(
   try {
     const { bytes, rest } = await readStart(request, { limit, pace });
     if (rest === null) return bytes;
-    rest.letGo().cancel().catch(() => {});
+    leaveRest(request, rest.letGo());
   } catch (cause) {
     if (cause instanceof KontractError) throw cause;
     throw new KontractError("BAD_REQUEST", "The body broke off.", { cause });

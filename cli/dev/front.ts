@@ -10,6 +10,7 @@
 import { dirname } from "node:path";
 import { KontractError } from "../../_internal/errors.ts";
 import { PeerWatch } from "../../protocol/peer_watch.ts";
+import { breakOff } from "../../runtime/deno/unread_body.ts";
 import { hushSignalNotice } from "../../runtime/deno/signal_notice.ts";
 import { requestUrl } from "../../runtime/request_url.ts";
 import { type Problem, problemResponse } from "./problem_page.ts";
@@ -49,12 +50,21 @@ const DRAIN_MS = 10_000;
 const CLOSE_MS = 1000;
 /** Streams without an end, and whoever does not read, get this much more. */
 const CUT_MS = 500;
+/** An answer that Deno calls completed may still be on its way to the socket. */
+const FLUSH_MS = 50;
 
 const STARTING: Problem = {
   code: "OVERLOADED",
   status: 503,
   title: "Kontract is still starting",
   detail: "Try again in a moment.",
+};
+
+const STOPPING: Problem = {
+  code: "OVERLOADED",
+  status: 503,
+  title: "The app is being stopped",
+  detail: "This request was not carried out.",
 };
 
 const ENDING: Problem = {
@@ -95,8 +105,9 @@ export class Front {
   readonly #ending = Promise.withResolvers<null>();
   #state: State = { kind: "waiting", released: Promise.withResolvers() };
   #client: Deno.HttpClient | null = null;
+  /** Requests that were admitted and whose answers have not been taken. */
   #running = 0;
-  #idle: (() => void) | null = null;
+  readonly #idle = new Set<() => void>();
 
   /**
    * Listens; requests are held until {@link Front.serve} or {@link Front.fail}.
@@ -113,7 +124,7 @@ export class Front {
         signal: this.#aborted.signal,
         onListen: () => {},
         onError: () => new Response("Internal error\n", { status: 500 }),
-      }, (request, info) => this.#handle(request, info));
+      }, async (request, info) => breakOff(request, await this.#handle(request, info)));
     } catch (error) {
       if (!(error instanceof Deno.errors.AddrInUse)) throw error;
       throw new KontractError(
@@ -134,15 +145,7 @@ export class Front {
     if (this.#state.kind !== "waiting") {
       this.#state = { kind: "waiting", released: Promise.withResolvers() };
     }
-    if (this.#running === 0) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, DRAIN_MS);
-      this.#idle = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-    this.#idle = null;
+    await this.#drained(DRAIN_MS);
   }
 
   /**
@@ -167,26 +170,34 @@ export class Front {
     this.#enter({ kind: "failed", problem });
   }
 
-  /** Ends all connections and the listener. */
+  /** Ends all connections and the listener. Who still waits is told so first. */
   async close(): Promise<void> {
-    this.fail(STARTING);
+    this.fail(STOPPING);
     this.#feed.close();
-    const timers = [
-      setTimeout(() => this.#ending.resolve(null), CLOSE_MS),
-      setTimeout(() => this.#cut(), CLOSE_MS + CUT_MS),
-    ];
-    await this.#server.shutdown();
-    timers.forEach(clearTimeout);
+    const timer = setTimeout(() => this.#ending.resolve(null), CLOSE_MS);
+    // Those that were held are admitted in this turn.
+    await pause(0);
+    await this.#drained(CLOSE_MS + CUT_MS);
+    clearTimeout(timer);
+    await pause(FLUSH_MS);
+    // Not `shutdown()`: it waits for streams and WebSockets, and what it waits for cannot be cut any more.
+    this.#aborted.abort();
+    await this.#server.finished;
     this.#client?.close();
   }
 
-  /** Deno throws where the listener is gone already: it is what we wanted. */
-  #cut(): void {
-    try {
-      this.#aborted.abort();
-    } catch (error) {
-      if (!(error instanceof Deno.errors.BadResource)) throw error;
-    }
+  /** Resolves when no request is running, or after `milliseconds`. */
+  #drained(milliseconds: number): Promise<void> {
+    if (this.#running === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#idle.delete(done);
+        resolve();
+      };
+      const timer = setTimeout(done, milliseconds);
+      this.#idle.add(done);
+    });
   }
 
   #enter(next: State): void {
@@ -209,7 +220,9 @@ export class Front {
     const state = await this.#admitted();
     const script = this.#options.reload ? this.#feed.script : "";
     if (state === null) return problemResponse(STARTING, request, script);
-    if (state.kind === "failed") return problemResponse(state.problem, request, script);
+    if (state.kind === "failed") {
+      return this.#leaving(problemResponse(state.problem, request, script), info.completed);
+    }
     const gone = new AbortController();
     // Who leaves in the middle of the answer cancels its body.
     const unwatch = this.#peers.add(request, () => gone.abort());
@@ -242,7 +255,7 @@ export class Front {
     return new URL(request.url).pathname === "/openapi.json" ? dirname(publicFolder) : publicFolder;
   }
 
-  /** Waits while held. A request that is let through to a host counts from this very turn. */
+  /** Waits while held. A request that is let through counts from this very turn. */
   async #admitted(): Promise<Exclude<State, { kind: "waiting" }> | null> {
     const until = Date.now() + HOLD_MS;
     while (this.#state.kind === "waiting") {
@@ -253,7 +266,7 @@ export class Front {
       await Promise.race([this.#state.released.promise, timeout.promise]);
       clearTimeout(timer);
     }
-    if (this.#state.kind === "serving") this.#running++;
+    this.#running++;
     return this.#state;
   }
 
@@ -261,11 +274,15 @@ export class Front {
   #leaving(response: Response, completed: Promise<void>): Response {
     const finished = (): void => {
       this.#running--;
-      if (this.#running === 0) this.#idle?.();
+      if (this.#running === 0) this.#idle.forEach((done) => done());
     };
     const endless = response.headers.get("content-type")?.startsWith("text/event-stream") ?? false;
     if (endless || response.status === 101) finished();
     else completed.then(finished, finished);
     return response;
   }
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -11,17 +11,17 @@ const options = { sanitizeOps: false, sanitizeResources: false };
 /** All but the front end's files. */
 const isApp = (pathname: string): boolean => pathname !== "/" && !/\.\w+$/.test(pathname);
 
-async function withFront(
-  work: (front: Front, folder: string) => Promise<void>,
+async function withFront<T>(
+  work: (front: Front, folder: string) => Promise<T>,
   reload = false,
-): Promise<void> {
+): Promise<T> {
   const folder = await Deno.makeTempDir({ prefix: "kontract_front_" });
   const publicFolder = join(folder, "public");
   await Deno.mkdir(publicFolder);
   await Deno.writeTextFile(join(publicFolder, "index.html"), "<h1>home</h1>");
   const front = new Front({ hostname: "127.0.0.1", port: 0, publicFolder, reload });
   try {
-    await work(front, folder);
+    return await work(front, folder);
   } finally {
     await front.close();
     await Deno.remove(folder, { recursive: true });
@@ -346,6 +346,115 @@ Deno.test(
     await never.stop();
   },
 );
+
+Deno.test("what has no end by itself is cut when the server ends", options, async () => {
+  const app = host((request) => {
+    if (request.headers.has("upgrade")) return Deno.upgradeWebSocket(request).response;
+    const endless = new URL(request.url).pathname === "/endless";
+    const pull = (controller: ReadableStreamDefaultController<Uint8Array>): void =>
+      controller.enqueue(new Uint8Array(1 << 16));
+    const body = new ReadableStream({ start: pull, ...(endless && { pull }) });
+    const type = endless ? "video/mp4" : "text/event-stream";
+    return new Response(body, { headers: { "content-type": type } });
+  });
+  let port = 0;
+  const visitors: Deno.Conn[] = [];
+  const ended: Promise<unknown>[] = [];
+  await withFront(async (front) => {
+    front.serve(app.origin, isApp);
+    port = Number(new URL(front.url).port);
+    const events = await fetch(`${front.url}/events`);
+    ended.push(assert.rejects(events.text(), TypeError));
+    const socket = new WebSocket(front.url.replace("http", "ws"));
+    ended.push(new Promise((resolve) => socket.onclose = resolve));
+    await new Promise((resolve) => socket.onopen = resolve);
+    // One does not read its answer, one does not end its request.
+    for (const text of ["GET /endless HTTP/1.1\r\nHost: a\r\n\r\n", "GET /x HTTP/1.1\r\n"]) {
+      const visitor = await Deno.connect({ hostname: "127.0.0.1", port });
+      visitors.push(visitor);
+      await visitor.write(new TextEncoder().encode(text));
+    }
+    await visitors[0]!.read(new Uint8Array(1));
+  });
+  await Promise.all(ended);
+  for (const visitor of visitors) {
+    await visitor.readable.pipeTo(new WritableStream()).catch((error) => {
+      assert.ok(error instanceof Deno.errors.ConnectionReset, String(error));
+    });
+  }
+  await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port }));
+  await app.stop();
+});
+
+Deno.test("who is held when the server ends is told that nothing was done", options, async () => {
+  const { answer } = await withFront(async (front) => {
+    const { hostname, port } = new URL(front.url);
+    const visitor = await Deno.connect({ hostname, port: Number(port) });
+    const head = "POST /call HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+    await visitor.write(new TextEncoder().encode(head));
+    // Answered while others are held: who came before has been seen.
+    const feed = await fetch(`${front.url}/__kontract/reload`);
+    await feed.body!.cancel();
+    return { answer: new Response(visitor.readable).text() };
+  }, true);
+  assert.match(await answer, /^HTTP\/1.1 503 [^]*"OVERLOADED"/);
+});
+
+/** A host that answers the head of a request and leaves, as workerd does. */
+function hastyHost(status: string): Disposable & { readonly origin: string } {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const answer = `HTTP/1.1 ${status}\r\nContent-Length: 4\r\nConnection: close\r\n\r\nlate`;
+  void (async () => {
+    for await (const connection of listener) {
+      await connection.read(new Uint8Array(10_000));
+      await connection.write(new TextEncoder().encode(answer));
+      // Or what is on its way would meet a reset, and the answer be lost.
+      await connection.closeWrite();
+      connection.readable.pipeTo(new WritableStream()).catch(() => {});
+    }
+  })();
+  return {
+    origin: `http://127.0.0.1:${listener.addr.port}`,
+    [Symbol.dispose]: () => listener.close(),
+  };
+}
+
+Deno.test("who goes on with a body that the host has given up is left", options, async () => {
+  for (const status of ["408 Request Timeout", "404 Not Found"]) {
+    await withFront(async (front) => {
+      using app = hastyHost(status);
+      front.serve(app.origin, isApp);
+      for (const framing of ["Content-Length: 1000000000", "Transfer-Encoding: chunked"]) {
+        using visitor = await Deno.connect({
+          hostname: "127.0.0.1",
+          port: Number(new URL(front.url).port),
+        });
+        const head = ["POST /call HTTP/1.1", "Host: a", framing, "", ""].join("\r\n");
+        await visitor.write(new TextEncoder().encode(head));
+        const size = status.startsWith("408") ? 1 : 1 << 20;
+        const text = "a".repeat(size);
+        const piece = framing.startsWith("C") ? text : `${size.toString(16)}\r\n${text}\r\n`;
+        let left = false;
+        const sending = (async () => {
+          const send = visitor.writable.getWriter();
+          for (let sent = 0; sent < 500 && !left; sent++) {
+            await send.write(new TextEncoder().encode(piece));
+            await new Promise((done) => setTimeout(done, 10));
+          }
+        })().catch(() => {});
+        let answer = "";
+        try {
+          for await (const chunk of visitor.readable) answer += new TextDecoder().decode(chunk);
+        } catch {
+          // Left in the middle.
+        }
+        left = true;
+        await sending;
+        assert.ok(answer.startsWith(`HTTP/1.1 ${status}`) && answer.includes("late"), answer);
+      }
+    });
+  }
+});
 
 Deno.test("a host that is gone is a 502 with a code, not a hang", options, async () => {
   await withFront(async (front) => {

@@ -7,6 +7,8 @@
  *
  * @module
  */
+import { leaveRest } from "../../protocol/request_body.ts";
+
 /** A host's address and the connections to it. A new generation gets new connections. */
 export interface Upstream {
   /** Origin, `http://127.0.0.1:PORT`. */
@@ -58,7 +60,7 @@ export async function passOn(
   const response = await fetch(url, {
     method: request.method,
     headers,
-    body: request.body,
+    body: request.body === null ? null : handOn(request, request.body),
     redirect: "manual",
     signal: visitor.gone,
     client: upstream.client,
@@ -67,6 +69,26 @@ export async function passOn(
   for (const name of HOP_BY_HOP) out.delete(name);
   const { status, statusText } = response;
   return new Response(response.body, { status, statusText, headers: out });
+}
+
+/**
+ * The body of `request` for the host behind, whose answer may come before all of it has been read: then what
+ * is left of it is ours to end, see `unreadRest`.
+ */
+function handOn(
+  request: Request,
+  body: ReadableStream<Uint8Array>,
+): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  leaveRest(request, reader);
+  return new ReadableStream<Uint8Array>({
+    async pull(controller): Promise<void> {
+      const { done, value } = await reader.read();
+      if (!done) return controller.enqueue(value);
+      leaveRest(request, null);
+      controller.close();
+    },
+  }, { highWaterMark: 0 });
 }
 
 /**

@@ -4,6 +4,7 @@
  * @module
  */
 import { randomBytes } from "../bytes.ts";
+import { endingWith } from "../request_body.ts";
 import type { Dispatch } from "../rpc.ts";
 import {
   createRaystreamServer,
@@ -76,7 +77,10 @@ export async function serveGateway(
   const http = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
     requests.push(request);
     if (request.headers.get("upgrade") === "websocket") return upgrade(request);
-    return wrap(request, (inner) => server.handle(inner, dispatch));
+    return wrap(
+      request,
+      async (inner) => endingWith(inner, await server.handle(inner, dispatch)),
+    );
   });
   const { pins } = await server.keys();
   return {

@@ -36,7 +36,7 @@ import { serveStatic } from "./static_files.ts";
 import { hushSignalNotice } from "./signal_notice.ts";
 import { addressOf, askedUpgrade } from "./address.ts";
 import { upgrade } from "./socket.ts";
-import { breakOff } from "./slow_sender.ts";
+import { breakOff } from "./unread_body.ts";
 
 export type { AppDefinition, RouteCode, RouteEntry, RouteInput, RouteModule } from "../app.ts";
 export type { GatewayOptions } from "../gateway.ts";
@@ -131,6 +131,15 @@ export function createServer(app: AppDefinition, options: ServerOptions = {}): K
   const folder = publicFolder(options.public);
   let timer: { stop(): Promise<void> } | null = null;
   const warming = onceIdle(() => void warmUp());
+  const answer = async (request: Request, info?: Deno.ServeHandlerInfo): Promise<Response> => {
+    const url = requestUrl(request);
+    const accept = request.headers.get("accept");
+    if (folder !== null && url !== null && !gateway.handles(url.pathname, accept)) {
+      const file = await serveStatic(folder, request);
+      if (file !== null) return file;
+    }
+    return await gateway.fetch(request, { address: addressOf(request, info, hops) });
+  };
   return {
     auth: gateway.auth,
     tenants: gateway.tenants,
@@ -149,14 +158,7 @@ export function createServer(app: AppDefinition, options: ServerOptions = {}): K
         return await gateway.refuseSocket(asked, { address }) ??
           upgrade(gateway, request, { request: asked, address });
       }
-      const url = requestUrl(request);
-      const accept = request.headers.get("accept");
-      if (folder !== null && url !== null && !gateway.handles(url.pathname, accept)) {
-        const file = await serveStatic(folder, request);
-        if (file !== null) return file;
-      }
-      const from = { address: addressOf(request, info, hops) };
-      return breakOff(request, await gateway.fetch(request, from));
+      return breakOff(request, await answer(request, info));
     },
   };
 }

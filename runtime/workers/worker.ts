@@ -97,17 +97,8 @@ async function route(request: Request, env: WorkerEnv, scope: RequestScope): Pro
     return await env.ASSETS.fetch(request);
   }
   const response = await gateway.fetch(request, { address });
-  return endWith(readingOn(response, request), scope);
-}
-
-/**
- * A refusal reads what it left unread of the body. Without that, workerd closes the connection under whoever is still
- * sending, and the refusal is lost on the way.
- */
-function readingOn(response: Response, request: Request): Response {
-  if (response.status < 400 || response.body === null) return response;
-  if (request.body === null || request.bodyUsed) return response;
-  return new Response(endingWith(response.body, request.body.getReader()), response);
+  // Under whoever still sends a body that nobody reads workerd closes the connection, and the answer is lost.
+  return endWith(endingWith(request, response), scope);
 }
 
 /** Ends the request's connection with the last byte of its answer, not before. */

@@ -54,6 +54,61 @@ for (
   });
 }
 
+const NOWHERE = ["POST /rpc/nope HTTP/1.1", "Host: app.test", "Content-Type: application/json"];
+
+for (const framing of ["Content-Length: 1000000000", "Transfer-Encoding: chunked"]) {
+  const piece = new TextEncoder().encode(
+    framing.startsWith("C") ? "a".repeat(1 << 20) : `100000\r\n${"a".repeat(1 << 20)}\r\n`,
+  );
+
+  Deno.test(`who is refused and sends on and on is left: ${framing}`, async () => {
+    await serving(async (port) => {
+      using visitor = await Deno.connect({ hostname: "127.0.0.1", port });
+      const send = visitor.writable.getWriter();
+      await send.write(new TextEncoder().encode([...NOWHERE, framing, "", ""].join("\r\n")));
+      let sent = 0;
+      const most = 500;
+      const reading = new Response(visitor.readable).text().catch(() => "");
+      try {
+        for (; sent < most; sent++) await send.write(piece);
+      } catch (error) {
+        const { ConnectionReset, BrokenPipe } = Deno.errors;
+        assert.ok(error instanceof ConnectionReset || error instanceof BrokenPipe, String(error));
+      }
+      assert.ok(sent < most, `${sent} MiB`);
+      await reading;
+    });
+  });
+
+  Deno.test(`who is refused within a body, and waits, has the whole answer: ${framing}`, async () => {
+    await serving(async (port) => {
+      using visitor = await Deno.connect({ hostname: "127.0.0.1", port });
+      await visitor.write(new TextEncoder().encode([...NOWHERE, framing, "", ""].join("\r\n")));
+      await visitor.write(piece);
+      let text = "";
+      for await (const chunk of visitor.readable) {
+        text += new TextDecoder().decode(chunk);
+        if (text.endsWith("\r\n0\r\n\r\n")) break;
+      }
+      assert.match(text, /^HTTP\/1.1 404 [^]*ROUTE_NOT_FOUND/);
+    });
+  });
+}
+
+Deno.test("who is refused, and ends its body, has the whole answer, however long the body", async () => {
+  await serving(async (port) => {
+    for (const length of [0, 100, 3 << 20]) {
+      using visitor = await Deno.connect({ hostname: "127.0.0.1", port });
+      const head = [...NOWHERE, `Content-Length: ${length}`, "Connection: close", "", ""];
+      const reading = new Response(visitor.readable).text();
+      const send = visitor.writable.getWriter();
+      await send.write(new TextEncoder().encode(head.join("\r\n")));
+      await send.write(new Uint8Array(length));
+      assert.match(await reading, /^HTTP\/1.1 404 [^]*ROUTE_NOT_FOUND/);
+    }
+  });
+});
+
 /** Runs `body` with a server that gives bodies up soon. */
 async function serving(body: (port: number) => Promise<void>): Promise<void> {
   const settings: Record<string, string> = {
