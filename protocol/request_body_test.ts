@@ -208,8 +208,7 @@ Deno.test("a body that nobody wants is dropped within bounds, from however many 
   });
   const before = Deno.memoryUsage().rss;
   await Promise.all(senders.map(async ({ sender, body }) => {
-    const answer = endingWith(new Blob([outerFailure()]).stream(), body.getReader());
-    assert.deepEqual(await new Response(answer).bytes(), outerFailure());
+    assert.deepEqual(await refused(body).bytes(), outerFailure());
     assert.ok(sender.left);
     // One chunk goes beyond, and one is asked for ahead.
     assert.ok(sender.sent > most && sender.sent <= most + 3 * STEP, `${sender.sent}`);
@@ -221,7 +220,7 @@ Deno.test("who neither ends a body that nobody wants nor sends on is left after 
   using clock = new Clock();
   let left = false;
   const silent = new ReadableStream<Uint8Array>({ cancel: () => void (left = true) });
-  const reader = endingWith(new Blob([outerFailure()]).stream(), silent.getReader()).getReader();
+  const reader = refused(silent).body!.getReader();
   assert.deepEqual((await reader.read()).value, outerFailure());
   const end = reader.read();
   await clock.pass(9_999);
@@ -230,3 +229,9 @@ Deno.test("who neither ends a body that nobody wants nor sends on is left after 
   assert.equal((await end).done, true);
   assert.ok(left);
 });
+
+/** The refusal of a request whose body nobody has read. */
+function refused(body: ReadableStream<Uint8Array>): Response {
+  const request = new Request("http://gateway.test/raystream", { method: "POST", body });
+  return endingWith(request, new Response(new Blob([outerFailure()]).stream(), { status: 413 }));
+}

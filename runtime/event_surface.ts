@@ -6,8 +6,9 @@
  *
  * The session token comes in the `Authorization` header, or in the session cookies (a browser's own
  * EventSource can set no header); never in the address, where it would be logged.
- * `Last-Event-ID` (or `resume` in the query) goes on where an earlier stream stopped. A session has a limited
- * number of streams (`open_streams.ts`).
+ * `Last-Event-ID` (or `lastEventId` in the query, as polyfills of EventSource send it, or `resume`) goes on where an
+ * earlier stream stopped. Any other parameter is refused: whoever mistypes `filter` must not be shown everything. A
+ * session has a limited number of streams (`open_streams.ts`).
  *
  * @module
  */
@@ -44,10 +45,11 @@ export async function answerEvents(services: Services, incoming: Incoming): Prom
   }
   if (called !== null) return await answerLive(services, incoming, called);
   const principal = await requestCaller(services, incoming);
+  onlyKnown(url.searchParams, ["source", "filter", ...RESUMES]);
   const { source, filter, resume } = parseSubscribeRequest({
     source: named,
     filter: parseFilter(url.searchParams.get("filter")),
-    resume: request.headers.get("last-event-id") ?? url.searchParams.get("resume"),
+    resume: lastId(incoming),
   });
   const gone = new AbortController();
   const events = follow(services, principal, {
@@ -67,6 +69,7 @@ async function answerLive(
   const { request, url, requestId, address, origin } = incoming;
   const route = services.routes.named(name);
   const principal = await routeCaller(services, incoming, route);
+  onlyKnown(url.searchParams, ["call", "arguments", ...RESUMES]);
   const args = parseArguments(url.searchParams.get("arguments"));
   const code = await services.routes.code(route);
   const gone = new AbortController();
@@ -84,7 +87,7 @@ async function answerLive(
     encode: (value) =>
       new TextEncoder().encode(JSON.stringify({ result: code.resultToJson(value) ?? null })),
   });
-  const frames = valueFrames(values, request.headers.get("last-event-id"));
+  const frames = valueFrames(values, lastId(incoming));
   return await sseResponse(frames, encodeSse, { onClose: () => gone.abort() });
 }
 
@@ -102,10 +105,44 @@ async function* valueFrames(
   }
 }
 
+const RESUMES = ["lastEventId", "resume"] as const;
+
+/** Id of the last event that the follower had. */
+function lastId({ request, url }: Incoming): string | null {
+  const [first, second] = RESUMES.map((name) => url.searchParams.get(name));
+  // A polyfill that has none sends an empty one.
+  return request.headers.get("last-event-id") || first || second || null;
+}
+
+/** @throws {KontractError} `VALIDATION` for a parameter beside these, or one that is there twice */
+function onlyKnown(params: URLSearchParams, known: readonly string[]): void {
+  for (const name of new Set(params.keys())) {
+    if (!known.includes(name)) {
+      throw new KontractError(
+        "VALIDATION",
+        `'${name.slice(0, 50)}' is no parameter here: there are ${known.join(", ")}.`,
+      );
+    }
+    if (params.getAll(name).length > 1) {
+      throw new KontractError("VALIDATION", `'${name}' is there more than once.`);
+    }
+  }
+}
+
 function parseArguments(text: string | null): unknown[] {
   if (text === null || text === "") return [];
+  let value: unknown;
   try {
-    return argumentList(parseJson(new TextEncoder().encode(text)));
+    value = parseJson(new TextEncoder().encode(text));
+  } catch (cause) {
+    throw new KontractError(
+      "BAD_REQUEST",
+      "'arguments' cannot be read as JSON: it must be a JSON array, percent-encoded.",
+      { cause },
+    );
+  }
+  try {
+    return argumentList(value);
   } catch (cause) {
     throw new KontractError("BAD_REQUEST", "'arguments' must be a JSON array.", { cause });
   }

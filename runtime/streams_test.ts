@@ -92,6 +92,27 @@ Deno.test("streams", { sanitizeOps: false, sanitizeResources: false }, async (t)
       assert.equal(await begins(who, query, id + id), "reset", "twice");
     });
 
+    await t.step(
+      "a polyfill's lastEventId goes on as the header does, and is none where it is empty",
+      async () => {
+        const first = await follow(notes, who, "source=notes");
+        const id = encodeURIComponent(await first.id());
+        await first.cancel();
+        for (
+          const [query, types] of [
+            [`source=notes&lastEventId=${id}`, ["ready"]],
+            [`source=notes&resume=${id}`, ["ready"]],
+            ["source=notes&lastEventId=", ["ready"]],
+            ["source=notes&lastEventId=x", ["reset", "ready"]],
+          ] as const
+        ) {
+          const events = await follow(notes, who, query);
+          assert.deepEqual(await events.first(types.length), types, query);
+          await events.cancel();
+        }
+      },
+    );
+
     await t.step("an id of any bytes that a header may have, and of any length", async () => {
       const bytes = Array.from({ length: 256 }, (_, byte) => byte)
         .filter((byte) => byte === 9 || byte >= 32 && byte !== 127);
@@ -125,15 +146,26 @@ Deno.test("streams", { sanitizeOps: false, sanitizeResources: false }, async (t)
             ["source=notes&filter=[]", "VALIDATION"],
             [`source=${"n".repeat(5000)}`, "VALIDATION"],
             ["source=notes&filter=%7B%22nothing%22%3A1%7D", "VALIDATION"],
+            ["source=notes&fliter=%7B%22id%22%3A%22a%22%7D", "VALIDATION"],
+            ["source=notes&arguments=[]", "VALIDATION"],
+            ["source=notes&filter=%7B%7D&filter=%7B%22id%22%3A%22a%22%7D", "VALIDATION"],
+            ["call=read&filter=%7B%7D", "VALIDATION"],
           ] as const
         ) {
           await assert.rejects(follow(notes, who, query), { code }, query.slice(0, 60));
         }
-        for (const query of ["call=read&arguments={}", "call=read&arguments=x"]) {
+        for (
+          const [query, why] of [
+            ["call=read&arguments={}", /BAD_REQUEST.*'arguments' must be a JSON array/],
+            ["call=read&arguments=x", /BAD_REQUEST.*'arguments' cannot be read as JSON/],
+            ["call=read&arguments=[", /BAD_REQUEST.*'arguments' cannot be read as JSON/],
+            ["source=notes&fliter={}", /VALIDATION.*'fliter' is no parameter here.*source, filter/],
+          ] as const
+        ) {
           const refused = await notes.send(`/events?${query}`, {
             headers: { authorization: `Bearer ${who.access}` },
           });
-          assert.match(await refused.text(), /BAD_REQUEST.*'arguments' must be a JSON array/);
+          assert.match(await refused.text(), why);
         }
         const post = await notes.send("/events?source=notes", { json: null });
         assert.equal((await readAnswer(post)).code, "METHOD_NOT_ALLOWED");

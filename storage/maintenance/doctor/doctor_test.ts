@@ -60,7 +60,16 @@ Deno.test({
           "transactions",
         ]);
         for (const { level, fix } of found) assert.equal(level === "ok", fix === null);
-        assert.ok(found.some(({ message }) => message === "Garbage collection has never run."));
+        assert.ok(
+          found.some(({ message }) => message.startsWith("Nothing is to be collected yet:")),
+        );
+        await db.admin`update kontract_private.migrations set at = at - interval '1 hour'`;
+        const later = (await look()).find(({ check }) => check === "garbage");
+        assert.deepEqual([later?.level, later?.message], [
+          "warning",
+          "Garbage collection has never run.",
+        ]);
+        await db.admin`update kontract_private.migrations set at = at + interval '1 hour'`;
       });
 
       await test("rights beyond what a migration gave, and rights that lack", async () => {

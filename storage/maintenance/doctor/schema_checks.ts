@@ -181,12 +181,18 @@ export async function checkGarbage(
   const [row] = await tx`
     select floor(extract(epoch from now() - max(m.at)) / 60)::int as minutes,
            (select o.horizon::text from kontract_private.markers o
-             where o.at < now() - interval '2 hours' order by o.at desc limit 1) as horizon
+             where o.at < now() - interval '2 hours' order by o.at desc limit 1) as horizon,
+           (select floor(extract(epoch from now() - min(r.at)) / 60)::int
+             from kontract_private.migrations r) as age
       from kontract_private.markers m`;
   const cron =
     "Let the app's schedule run (Workers: its cron trigger), or run 'kontract gc' by a timer.";
   if (row?.minutes === null || row?.minutes === undefined) {
-    return warning("garbage", "Garbage collection has never run.", cron);
+    const age = Number(row?.age ?? 0);
+    // An hour is what every version is kept.
+    return age < 60
+      ? ok("garbage", `Nothing is to be collected yet: the database is ${age} minutes old.`)
+      : warning("garbage", "Garbage collection has never run.", cron);
   }
   if (Number(row.minutes) > MARKER_LATE_MINUTES) {
     return warning("garbage", `Garbage collection last ran ${row.minutes} minutes ago.`, cron);
