@@ -31,6 +31,19 @@ export function concat(...parts: readonly Uint8Array[]): Bytes {
   return out;
 }
 
+/** The same bytes in chunks of which the first has at least `least`, or all there are. */
+export function withStart(
+  chunks: readonly Uint8Array[],
+  least: number,
+): [Uint8Array, ...Uint8Array[]] {
+  let count = 1;
+  for (let length = chunks[0]?.length ?? 0; length < least && count < chunks.length; count++) {
+    length += chunks[count]!.length;
+  }
+  const first = chunks.length > 0 && count === 1 ? chunks[0]! : concat(...chunks.slice(0, count));
+  return [first, ...chunks.slice(count)];
+}
+
 /** `view` as bytes over an ordinary buffer, copied only where it lies in a shared one. */
 export function owned(view: Uint8Array): Bytes {
   return view.buffer instanceof ArrayBuffer ? view as Bytes : new Uint8Array(view);

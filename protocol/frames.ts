@@ -106,33 +106,48 @@ export function readHeader(bytes: Uint8Array, at: number = 0): FrameHeader {
   return { type: type as FrameType, flags, length, sequence: view.getUint32(at + 8, true) };
 }
 
+/** Pieces of an unfinished frame that are held apart: many tiny ones take more memory than their bytes. */
+const MAX_PIECES = 64;
+
 /** Cuts a byte stream into frames, whatever the chunks. Holds at most one unfinished frame. */
 export class FrameSplitter {
-  #rest: Uint8Array = EMPTY;
+  /** Of the unfinished frame; the first holds its header where that has come. */
+  #pieces: Uint8Array[] = [];
+  #held = 0;
 
   /** True where bytes of an unfinished frame are held. */
   get unfinished(): boolean {
-    return this.#rest.length > 0;
+    return this.#held > 0;
   }
 
   /** Frames completed by `chunk`: views into it where they can be. Throws `RAY_PROTOCOL`. */
   push(chunk: Uint8Array): RawFrame[] {
-    const bytes = this.#rest.length === 0 ? chunk : concat(this.#rest, chunk);
     const frames: RawFrame[] = [];
-    let at = 0;
-    while (bytes.length - at >= HEADER_LENGTH) {
-      const header = readHeader(bytes, at);
-      const end = at + HEADER_LENGTH + header.length;
-      if (bytes.length < end) break;
-      frames.push({
-        header,
-        headerBytes: bytes.subarray(at, at + HEADER_LENGTH),
-        body: bytes.subarray(at + HEADER_LENGTH, end),
-      });
-      at = end;
+    for (let at = 0;;) {
+      const [first = chunk.subarray(at)] = this.#pieces;
+      const header = first.length < HEADER_LENGTH ? null : readHeader(first);
+      const wanted = HEADER_LENGTH + (header?.length ?? 0);
+      if (this.#held < wanted) {
+        if (at === chunk.length) return frames;
+        const piece = chunk.subarray(at, at + wanted - this.#held);
+        at += piece.length;
+        this.#held += piece.length;
+        this.#pieces.push(piece);
+      }
+      if (this.#pieces.length > (header === null ? 1 : MAX_PIECES) || this.#held === wanted) {
+        this.#join();
+      }
+      if (header === null || this.#held < wanted) continue;
+      const [frame = EMPTY] = this.#pieces;
+      const headerBytes = frame.subarray(0, HEADER_LENGTH);
+      frames.push({ header, headerBytes, body: frame.subarray(HEADER_LENGTH) });
+      this.#pieces = [];
+      this.#held = 0;
     }
-    this.#rest = bytes.subarray(at);
-    return frames;
+  }
+
+  #join(): void {
+    if (this.#pieces.length > 1) this.#pieces = [concat(...this.#pieces)];
   }
 }
 

@@ -29,6 +29,8 @@ export const LANE_LENGTH = 8;
 
 const FIXED = 36;
 const MAX_TICKET = 1024;
+/** Bytes of a prefix at most. */
+export const MAX_PREFIX = FIXED + MAX_TICKET;
 const MAX_REQNO = 0xffff_ffff_ffff_ffffn;
 
 /** The cleartext head of a request. */

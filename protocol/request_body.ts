@@ -6,7 +6,6 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import { type Bytes, concat, EMPTY } from "./bytes.ts";
 
 /** What is read at most of a body that nobody wants any more: more than is on the way while the answer travels. */
 export const DROPPED_BYTES = 64 << 20;
@@ -35,7 +34,8 @@ export interface BodyRules {
 
 /** A body, or its start where it is longer than its reader takes at once. */
 export interface BodyStart {
-  readonly bytes: Bytes;
+  /** In order, as they came. */
+  readonly chunks: readonly Uint8Array[];
   /** Reads on; null where the body has ended. */
   readonly rest: PacedReader | null;
 }
@@ -82,20 +82,20 @@ export async function readStart(
   if (claimed <= Math.min(pace.bytes, start)) {
     const bytes = await inTime(request, request.arrayBuffer(), pace);
     if (bytes.byteLength > limit) throw bodyTooLarge(limit);
-    return { bytes: new Uint8Array(bytes), rest: null };
+    return { chunks: [new Uint8Array(bytes)], rest: null };
   }
-  if (request.body === null) return { bytes: EMPTY, rest: null };
+  if (request.body === null) return { chunks: [], rest: null };
   const reader = new PacedReader(request, request.body, pace);
   const whole = Number.isInteger(claimed);
-  const parts: Uint8Array[] = [];
+  const chunks: Uint8Array[] = [];
   for (let length = 0; whole || length <= start;) {
     const { done, value } = await reader.read();
-    if (done) return { bytes: concat(...parts), rest: null };
+    if (done) return { chunks, rest: null };
     length += value.length;
-    parts.push(value);
+    chunks.push(value);
     if (length > limit) break;
   }
-  return { bytes: concat(...parts), rest: reader };
+  return { chunks, rest: reader };
 }
 
 /** What is said of a body that is too long. */

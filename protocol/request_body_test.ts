@@ -85,8 +85,8 @@ for (const length of [undefined, LIMIT]) {
       await clock.pass(WINDOW / 2 - 1);
     }
     end();
-    const { bytes, rest } = await reading;
-    assert.equal(bytes.length, LIMIT);
+    const { chunks, rest } = await reading;
+    assert.equal(chunks.reduce((sum, { length }) => sum + length, 0), LIMIT);
     assert.equal(rest, null);
     assert.equal(clock.running, 0);
   });

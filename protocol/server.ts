@@ -9,13 +9,13 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import { type Bytes, concat, randomBytes } from "./bytes.ts";
+import { type Bytes, concat, randomBytes, withStart } from "./bytes.ts";
 import type { CryptoProvider } from "./crypto/provider.ts";
 import { loadProvider } from "./crypto/select.ts";
 import { FrameType, outerFailure } from "./frames.ts";
 import { RayTransport } from "./hello.ts";
 import { bodyLimit, MAX_INIT, type RayLimits, resolveLimits } from "./limits.ts";
-import { responseKey, SALT_LENGTH } from "./message_keys.ts";
+import { MAX_PREFIX, responseKey, SALT_LENGTH } from "./message_keys.ts";
 import { MessageSealer } from "./message_state.ts";
 import { PeerWatch } from "./peer_watch.ts";
 import { BODY_PACE, type BodyPace, leaveRest, readStart } from "./request_body.ts";
@@ -143,16 +143,17 @@ class HttpServer implements RaystreamServer {
     if (request.method !== "POST") throw new KontractError("METHOD_NOT_ALLOWED");
     const type = request.headers.get("content-type");
     if (type !== RAY_CONTENT_TYPE) throw new KontractError("BAD_REQUEST");
-    const { message: start } = this.#limits;
     const { pace = BODY_PACE } = this.#options;
-    const body = await readStart(request, { limit: bodyLimit(this.#limits), start, pace });
+    const rules = { limit: bodyLimit(this.#limits), start: this.#limits.message, pace };
+    const body = await readStart(request, rules);
     try {
       const ready = await this.#load();
-      const { bytes } = body;
-      if (bytes[1] === FrameType.HANDSHAKE_INIT) {
-        return await this.#handshake(request, ready, bytes);
+      const [head, ...others] = withStart(body.chunks, MAX_PREFIX);
+      if (head[1] === FrameType.HANDSHAKE_INIT) {
+        return await this.#handshake(request, ready, concat(head, ...others));
       }
-      const opened = await openRequest(ready.crypto, ready.tickets, this.#limits, body);
+      const start = { head, others, rest: body.rest };
+      const opened = await openRequest(ready.crypto, ready.tickets, this.#limits, start);
       return await this.#run(request, ready, opened, dispatch);
     } catch (error) {
       if (body.rest !== null) leaveRest(request, body.rest.letGo());

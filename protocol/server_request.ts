@@ -16,7 +16,7 @@ import { FrameType } from "./frames.ts";
 import { bodyLimit, MAX_TOKEN, type RayLimits } from "./limits.ts";
 import { readPrefix, requestKey, requestNumber } from "./message_keys.ts";
 import type { RayMessage } from "./message_state.ts";
-import type { BodyStart, PacedReader } from "./request_body.ts";
+import type { PacedReader } from "./request_body.ts";
 import { SYSTEM_OPS } from "./rpc.ts";
 import type { TicketBox } from "./tickets.ts";
 
@@ -40,23 +40,37 @@ export interface OpenedRequest {
   readonly prefixHash: Bytes;
 }
 
+/** What has come of a body. */
+export interface RequestStart {
+  /** At least {@link MAX_PREFIX} bytes, or the whole body. */
+  readonly head: Uint8Array;
+  readonly others: readonly Uint8Array[];
+  /** Reads on; null where the body has ended. */
+  readonly rest: PacedReader | null;
+}
+
 /** Opens a body. Throws `RAY_TICKET`, `RAY_PROTOCOL`, `TOO_LARGE`; the caller makes them look alike. */
 export async function openRequest(
   crypto: Symmetric,
   tickets: TicketBox,
   limits: RayLimits,
-  { bytes, rest: more }: BodyStart,
+  { head, others, rest: more }: RequestStart,
 ): Promise<OpenedRequest> {
-  const { prefix, length } = readPrefix(bytes);
+  const { prefix, length } = readPrefix(head);
   const ticket = await tickets.open(prefix.ticket);
   if (ticket === null) throw new KontractError("RAY_TICKET");
-  const prefixHash = crypto.sha256(bytes.subarray(0, length));
+  const prefixHash = crypto.sha256(head.subarray(0, length));
   const opener = new BodyOpener(crypto, requestKey(crypto, ticket.rms, prefixHash), limits);
-  const messages = opener.push(bytes.subarray(length));
-  const rest = more && await readOn(more, bytes.length, { opener, messages, limits });
-  const [first, ...others] = messages;
+  const messages = opener.push(head.subarray(length));
+  let read = head.length;
+  for (const chunk of others) {
+    messages.push(...opener.push(chunk));
+    read += chunk.length;
+  }
+  const rest = more && await readOn(more, read, { opener, messages, limits });
+  const [first, ...behind] = messages;
   const token = first?.stream === 0 ? readToken(first) : null;
-  const calls = openCalls(first?.stream === 0 ? others : messages, prefix.reqno);
+  const calls = openCalls(first?.stream === 0 ? behind : messages, prefix.reqno);
   if (calls.length === 0 || calls.length > limits.streams) throw new KontractError("RAY_PROTOCOL");
   if (rest === null) {
     opener.finish();

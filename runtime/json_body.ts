@@ -4,6 +4,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
+import { concat } from "../protocol/bytes.ts";
 import { type BodyPace, bodyTooLarge, leaveRest, readStart } from "../protocol/request_body.ts";
 
 /** Bytes of a JSON body where nothing else is said: what a stranger can make us hold. */
@@ -38,8 +39,8 @@ export async function readBytes(
   pace: BodyPace,
 ): Promise<Uint8Array> {
   try {
-    const { bytes, rest } = await readStart(request, { limit, pace });
-    if (rest === null) return bytes;
+    const { chunks, rest } = await readStart(request, { limit, pace });
+    if (rest === null) return chunks.length === 1 ? chunks[0]! : concat(...chunks);
     leaveRest(request, rest.letGo());
   } catch (cause) {
     if (cause instanceof KontractError) throw cause;
