@@ -176,12 +176,15 @@ function tooSlow(request: Request, pace: BodyPace, next: Promise<boolean>): Kont
   );
 }
 
-const LEFT = new WeakMap<Request, ReadableStreamDefaultReader<Uint8Array>>();
+/** What reads on in a body. */
+export type RestReader = Pick<ReadableStreamDefaultReader<Uint8Array>, "read" | "cancel">;
+
+const LEFT = new WeakMap<Request, RestReader>();
 
 /** Leaves the rest of a body to its host, see {@link unreadRest}; null where there is none any more. */
 export function leaveRest(
   request: Request,
-  rest: ReadableStreamDefaultReader<Uint8Array> | null,
+  rest: RestReader | null,
 ): void {
   if (rest === null) LEFT.delete(request);
   else LEFT.set(request, rest);
@@ -192,7 +195,7 @@ export function leaveRest(
  * host's to read or to end: hosts close a connection on which nobody reads, and an answer that is still on its way
  * is lost with it, or read what comes for ever.
  */
-export function unreadRest(request: Request): ReadableStreamDefaultReader<Uint8Array> | null {
+export function unreadRest(request: Request): RestReader | null {
   if (GIVEN_UP.has(request)) return null;
   const left = LEFT.get(request);
   if (left !== undefined) return left;
@@ -209,7 +212,7 @@ export function endingWith(request: Request, response: Response): Response {
 }
 
 /** Reads on and drops what comes, within bounds. Never rejects. */
-async function dropRest(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+async function dropRest(reader: RestReader): Promise<void> {
   const timer = setTimeout(() => void reader.cancel().catch(() => {}), DROPPED_MS);
   try {
     for (let length = 0; length <= DROPPED_BYTES;) {

@@ -80,10 +80,23 @@ function handOn(
   body: ReadableStream<Uint8Array>,
 ): ReadableStream<Uint8Array> {
   const reader = body.getReader();
-  leaveRest(request, reader);
+  let reading: Promise<unknown> | undefined;
+  let isTaken = false;
+  leaveRest(request, {
+    async read(): Promise<ReadableStreamReadResult<Uint8Array>> {
+      isTaken = true;
+      // Two that read at once would leave one read pending where the body is cancelled.
+      await reading;
+      return await reader.read();
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
   return new ReadableStream<Uint8Array>({
     async pull(controller): Promise<void> {
-      const { done, value } = await reader.read();
+      const next = reading = reader.read();
+      const { done, value } = await next;
+      // The host has answered: what it would be given now had gaps.
+      if (isTaken) return controller.error(new Error("The request has been answered."));
       if (!done) return controller.enqueue(value);
       leaveRest(request, null);
       controller.close();

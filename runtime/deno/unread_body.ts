@@ -13,6 +13,7 @@ import {
   afterGivingUp,
   DROPPED_BYTES,
   DROPPED_MS,
+  type RestReader,
   unreadRest,
 } from "../../protocol/request_body.ts";
 
@@ -52,7 +53,7 @@ function afterAnswer(request: Request, status: number): (() => Promise<boolean>)
 
 /** Reads on and drops what comes. False where that is more than `most`, or takes too long. */
 async function dropped(
-  rest: ReadableStreamDefaultReader<Uint8Array>,
+  rest: RestReader,
   most: number,
 ): Promise<boolean> {
   const began = performance.now();
