@@ -227,6 +227,52 @@ Deno.test({
         assert.deepEqual(await numbers("plain", "r30"), [1]);
       });
 
+      for (
+        const [what, spoil, mend] of [
+          [
+            "old versions are gone since",
+            "update kontract.storage set horizon = (pg_current_xact_id()::text::bigint + 1)::text::xid8 where id = 'plain'",
+            "update kontract.storage set horizon = '0' where id = 'plain'",
+          ],
+          [
+            "the data have begun another life",
+            "update kontract.storage set epoch = 'x' || epoch",
+            "update kontract.storage set epoch = substr(epoch, 2)",
+          ],
+          [
+            "the sessions are younger",
+            "update kontract.trxs set create_txid = pg_current_xact_id()",
+            "update kontract.trxs set create_txid = '3'",
+          ],
+        ] as const
+      ) {
+        await test(`a snapshot that counts no more (${what}) is refused to each`, async () => {
+          let waiting = 2;
+          const together = Promise.withResolvers<void>();
+          const spoiled = Promise.withResolvers<void>();
+          const calls = [call(ada, { retry: 0 }), call(bob, { retry: 0 })];
+          const outcomes = calls.map((options, n) =>
+            assert.rejects(
+              start(options, async (s) => {
+                await s.plain!.getMany([`r${n}`, `r${n + 2}`]);
+                if (--waiting === 0) together.resolve();
+                await spoiled.promise;
+                await s.plain!.update(`r${n}`, { n: 7 });
+                await s.plain!.update(`r${n + 2}`, { n: 7 });
+              }),
+              code("SNAPSHOT_TOO_OLD"),
+            )
+          );
+          await together.promise;
+          await db.admin.unsafe(spoil);
+          spoiled.resolve();
+          await Promise.all(outcomes).finally(() => db.admin.unsafe(mend));
+          assert.deepEqual(sent.slice(0, 2), ["get_group", "put_group"]);
+          assert.deepEqual(await numbers("plain", "r0", "r1"), [0, 0]);
+          for (const options of calls) assert.equal(await effects(options), 0);
+        });
+      }
+
       await test("a row that somebody has locked holds its own call and no other", async () => {
         const held = keyLock("'main'", "'plain'", "'r0'");
         let first!: Promise<unknown>;

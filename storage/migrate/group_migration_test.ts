@@ -40,6 +40,13 @@ const REBUILT: MigrationFile = {
   load: () =>
     Promise.resolve({ up: (m) => m.transform("things", (row) => ({ ...row, tier: "paid" })) }),
 };
+const REBUILT_AGAIN: MigrationFile = {
+  name: "0002_tier",
+  hash: "2",
+  load: () =>
+    Promise.resolve({ up: (m) => m.transform("things", (row) => ({ ...row, tier: "free" })) }),
+};
+const FILES = [REBUILT, REBUILT_AGAIN];
 /** What a client meets while tables move, and sends its request again for. */
 const AGAIN = ["CONFLICT", "SNAPSHOT_TOO_OLD", "DATABASE_UNAVAILABLE", "OUTCOME_UNKNOWN"];
 
@@ -139,6 +146,30 @@ Deno.test({
         await counted();
       });
 
+      await t.step("calls that have read the table before it was rebuilt run again", async () => {
+        let reading = 2;
+        const together = Promise.withResolvers<void>();
+        const rebuilt = Promise.withResolvers<void>();
+        const { sent } = gateways[0]!;
+        const calls = ["r0", "r1"].map((id) =>
+          run(engines[0]!, call(session), async (s) => {
+            const row = await s.things!.get(id);
+            if (--reading === 0) together.resolve();
+            await rebuilt.promise;
+            await s.things!.update(id, { n: Number(row!.n) + 1 });
+          })
+        );
+        await together.promise;
+        await migrate([TIERED, LONE], ...FILES);
+        sent.length = 0;
+        rebuilt.resolve();
+        const outcomes = await Promise.all(calls);
+        assert.equal(sent[0], "put_group");
+        assert.deepEqual(outcomes.map(({ outcome }) => outcome.attempts), [2, 2]);
+        applied += calls.length;
+        await counted();
+      });
+
       await t.step("garbage is collected up to the newest snapshot", async () => {
         await under(async () => {
           for (let time = 0; time < 5; time++) {
@@ -153,9 +184,9 @@ Deno.test({
       await t.step(
         "it gets a unique index, with which there are no groups, and loses it",
         async () => {
-          await under(() => migrate([UNIQUE, LONE], REBUILT));
+          await under(() => migrate([UNIQUE, LONE], ...FILES));
           await counted();
-          await under(() => migrate([TIERED, LONE], REBUILT));
+          await under(() => migrate([TIERED, LONE], ...FILES));
           await counted();
         },
       );
