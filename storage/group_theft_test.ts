@@ -134,6 +134,32 @@ Deno.test({
       assert.equal(await effects(), recorded);
     };
     try {
+      await t.step("a row that stands in the lists twice is not written", async () => {
+        const { version } = await known("plain");
+        for (const found of [`'{${version},${version}}'`, "null"]) {
+          await unchanged(async () => {
+            const twice: Lists = {
+              ...await own("twice"),
+              members: "'{1,1}'",
+              keys: "'{a,a}'",
+              found,
+              rows: `array['{"id":"a","n":1}', '{"id":"a","n":2}']::jsonb[]`,
+            };
+            await assert.rejects(thief.unsafe(put("plain", twice)), { code: "40001" });
+          });
+        }
+      });
+
+      await t.step("nothing is written by a snapshot of the future, or by none", async () => {
+        const { version } = await known("plain");
+        for (const snaps of ["array['1:999999999:']::pg_snapshot[]", "'{null}'"]) {
+          await unchanged(async () => {
+            const lists = { ...await own("future"), snaps, found: `'{${version}}'` };
+            assert.deepEqual([...await thief.unsafe(put("plain", lists))], [{ r: "" }]);
+          });
+        }
+      });
+
       await t.step("a row of a call that is none in the lists is written for nobody", async () => {
         for (const name of ["plain", "owned"] as const) {
           const { version } = await known(name);
