@@ -223,8 +223,54 @@ Deno.test({
           0,
         ]);
         for (const options of Object.values(refused)) assert.equal(await effects(options), 0);
-        assert.equal((await start(repeated, raise("plain", "r30", "r31"))).replayed, true);
+        let runs = 0;
+        const [again] = await Promise.all([
+          start(repeated, async (s) => {
+            await s.plain!.get("r30");
+            runs++;
+          }),
+          start(call(ada, { readOnly: true }), (s) => s.plain!.get("r30")),
+        ]);
+        assert.deepEqual([again!.replayed, runs], [true, 0]);
         assert.deepEqual(await numbers("plain", "r30"), [1]);
+      });
+
+      await test("a session that has ended by its time reads and writes nothing in company either", async () => {
+        const expire = (): Promise<unknown> =>
+          db.admin`update kontract.trxs set expires_at = now() - interval '1 second' where owner = 'eve'`;
+        const eve = await engine.openSession(await db.token({ owner: "eve" }));
+        const options = call(eve);
+        const read = Promise.withResolvers<void>();
+        const expired = Promise.withResolvers<void>();
+        const late = start(options, async (s) => {
+          await s.plain!.get("r0");
+          read.resolve();
+          await expired.promise;
+          await s.plain!.update("r0", { n: 9 });
+        });
+        await read.promise;
+        await expire();
+        sent.length = 0;
+        expired.resolve();
+        await Promise.all([
+          assert.rejects(late, code("SESSION_EXPIRED")),
+          start(call(bob), (s) => s.plain!.set("r1", { n: 1 })),
+          start(call(cy), (s) => s.plain!.set("r2", { n: 1 })),
+          assert.rejects(start(call(eve), raise("plain", "r3")), code("SESSION_EXPIRED")),
+          start(call(ada), raise("plain", "r4")),
+          assert.rejects(
+            start(call(eve), (s) => s.plain!.set("r5", { n: 1 })),
+            code("SESSION_EXPIRED"),
+          ),
+        ]);
+        assert.deepEqual(sent.filter((name) => name.endsWith("_group")).toSorted().slice(0, 2), [
+          "get_group",
+          "put_group",
+        ]);
+        assert.deepEqual(await numbers("plain", "r0", "r1", "r2", "r3", "r4", "r5"), [
+          ...[0, 1, 1, 0, 1, 0],
+        ]);
+        assert.equal(await effects(options), 0);
       });
 
       for (
