@@ -11,7 +11,7 @@
  * @module
  */
 import { DEFINER_HOT_MANY, identifier, literal } from "./definer.ts";
-import { KNOWN_INCARNATION, type TableSql, visibleData } from "./read.sql.ts";
+import { KNOWN_INCARNATION, placeOf, type TableSql, visibleData } from "./read.sql.ts";
 import { keepVersions } from "./table.sql.ts";
 
 const GROUP = `${DEFINER_HOT_MANY}
@@ -48,11 +48,9 @@ function hasBits(bits: number): string {
 function sessions(table: TableSql, bits: string, more = ""): string {
   return `cross join lateral (
               select * from trxs x where x.sid = sha256(convert_to(m.sid, 'UTF8')) limit 1) x
-            join storage st on st.owner = x.tenant and st.id = ${
-    literal(table.name)
-  } ${KNOWN_INCARNATION} ${more}
+            ${placeOf(table)} and st.owner = x.tenant ${KNOWN_INCARNATION} ${more}
       where x.expires_at > clock_timestamp() and ${bits}
-        and st.ptr = ${literal(table.ptr)} and (m.ugroup is null or m.ugroup = any (x.ugroups))${
+        and (m.ugroup is null or m.ugroup = any (x.ugroups))${
     table.name.startsWith("_") ? " and x.system" : ""
   }`;
 }

@@ -12,7 +12,14 @@
  */
 import { failure, staleSnapshot, write } from "./commit.sql.ts";
 import { DEFINER_HOT, identifier, literal } from "./definer.ts";
-import { ALIVE_SID, INCARNATION, incarnationText, tableOf, type TableSql } from "./read.sql.ts";
+import {
+  ALIVE_SID,
+  INCARNATION,
+  incarnationText,
+  placeOf,
+  tableOf,
+  type TableSql,
+} from "./read.sql.ts";
 import { beforeSwap } from "./retired.sql.ts";
 import { keepVersions } from "./table.sql.ts";
 
@@ -47,14 +54,16 @@ export function putFunction(table: TableSql, tenant: string): string {
        end if;
      end if;
      ${look(table, tenant)}
-     if not found then
-       ${lookAgain(table, tenant)}
-     end if;
-     if v_row is null and p_lane is not null then
-       perform 1 from ${ptr} u where u.id = p_id and u._deleted_txid > pg_current_xact_id()${
+     if v_row is null then
+       if not found then
+         ${lookAgain(table, tenant)}
+       end if;
+       if v_row is null and p_lane is not null then
+         perform 1 from ${ptr} u where u.id = p_id and u._deleted_txid > pg_current_xact_id()${
     table.owned ? " and u._owner = p_owner" : ""
   } limit 1;
-       if found then ${fail("40001", "conflict", ", 'key', p_id")} end if;
+         if found then ${fail("40001", "conflict", ", 'key', p_id")} end if;
+       end if;
      end if;
      if p_data is null then
        update ${ptr} u set _deleted_txid = pg_current_xact_id() where u.ctid = v_row;
@@ -99,7 +108,7 @@ function look(table: TableSql, tenant: string): string {
   // An id taken before waiting may be older than what it overwrites: as in commit.
   const search = (allowed: string): string =>
     `select u.ctid${guarded(table, "u.data")} into v_row${guarded(table, "v_before")}
-         ${sessionAndRow(table, tenant)} and ${allowed} and ${mayCommit(table, tenant)}
+         ${sessionAndRow(table, placeOf(table))} and ${allowed} and ${mayCommit(table, tenant)}
           and (u._txid <= pg_current_xact_id()) is not false`;
   return `if p_snap is null and not p_read then
        ${search("st.permissions & p_bits & case when p_data is null then 1 else 2 end <> 0")};
@@ -109,9 +118,9 @@ function look(table: TableSql, tenant: string): string {
      end if;`;
 }
 
-/** Session, table, incarnation and the live version, for the session alone. */
-function sessionAndRow(table: TableSql, tenant: string): string {
-  return `from trxs x ${tableOf(table, tenant)} ${INCARNATION}
+/** Session, table as `joined`, incarnation and the live version, for the session alone. */
+function sessionAndRow(table: TableSql, joined: string): string {
+  return `from trxs x ${joined} ${INCARNATION}
             left join kontract_private.${identifier(table.ptr)} u
               on u.id = p_id and u._deleted_txid is null${
     table.owned ? " and u._owner = x.owner" : ""
@@ -124,12 +133,11 @@ export function hasBits(need: string): string {
   return `st.permissions & p_bits & ${need} = ${need}`;
 }
 
-/** Condition for whoever has them and may commit; no row where anything is out of the ordinary. */
+/** Condition for whoever has them and may commit to the table in its place; no row where anything is out of the ordinary. */
 export function mayCommit(table: TableSql, tenant: string): string {
   return `x.tenant is not distinct from ${literal(tenant)} and x.owner is not distinct from p_owner
             and current_setting('transaction_isolation') = 'read committed'
             and current_setting('synchronous_commit') <> 'off'
-            and st.ptr = ${literal(table.ptr)}
             and (p_group is null or p_group = any (x.ugroups))${
     table.name.startsWith("_") ? " and x.system" : ""
   } and i.value is not null`;
@@ -170,7 +178,7 @@ function lookAgain(table: TableSql, tenant: string): string {
          else 'nothing' end,
          u.ctid${guarded(table, "u.data")}
        into v_wrong, v_row${guarded(table, "v_before")}
-       ${sessionAndRow(table, tenant)};
+       ${sessionAndRow(table, tableOf(table, tenant))};
      -- Not wrong any more where somebody else has just filled the incarnation.
      if v_wrong is distinct from 'nothing' then
        perform put_wrong(v_wrong, p_sid, p_bits, p_group, ${NEED}, ${literal(table.name)}, p_id);

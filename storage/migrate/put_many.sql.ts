@@ -13,7 +13,14 @@
 import { failure, staleSnapshot } from "./commit.sql.ts";
 import { DEFINER, DEFINER_HOT_MANY, identifier, literal } from "./definer.ts";
 import { hasBits, knownSnapshot, mayCommit } from "./put.sql.ts";
-import { ALIVE_SID, INCARNATION, incarnationText, tableOf, type TableSql } from "./read.sql.ts";
+import {
+  ALIVE_SID,
+  INCARNATION,
+  incarnationText,
+  placeOf,
+  tableOf,
+  type TableSql,
+} from "./read.sql.ts";
 import { beforeSwap } from "./retired.sql.ts";
 import { keepVersions } from "./table.sql.ts";
 
@@ -109,7 +116,9 @@ export function putManyFunction(table: TableSql, tenant: string): string {
          ${overwrite()}
        end if;
      end if;
-     select r.rows into v_rows ${session(rows("bool_and(coalesce(k.valid, true)) as valid"))}
+     select r.rows into v_rows ${
+    session(placeOf(table), rows("bool_and(coalesce(k.valid, true)) as valid"))
+  }
         and ${hasBits(NEED)} and ${mayCommit(table, tenant)} and r.valid is not false
         and (${READS_NOTHING} and p_snap is null
           or ${
@@ -135,7 +144,9 @@ export function putManyFunction(table: TableSql, tenant: string): string {
   } then 'conflict'
          when i.value is null then 'incarnation'
          else 'nothing' end, r.hit, r.rows
-       into v_wrong, v_hit, v_rows ${session(rows("min(k.id) filter (where not k.valid) as hit"))};
+       into v_wrong, v_hit, v_rows ${
+    session(tableOf(table, tenant), rows("min(k.id) filter (where not k.valid) as hit"))
+  };
        if v_wrong is distinct from 'nothing' then
          perform put_wrong(v_wrong, p_sid, p_bits, p_group, ${NEED}, ${name}, v_hit);
        end if;
@@ -183,7 +194,9 @@ export function putManyFunction(table: TableSql, tenant: string): string {
    */
   function overwrite(): string {
     const live = `u.id = any (p_keys) and u._deleted_txid is null${own}`;
-    return `perform 1 ${session("")} and ${hasBits("6")} and ${mayCommit(table, tenant)}
+    return `perform 1 ${session(placeOf(table), "")} and ${hasBits("6")} and ${
+      mayCommit(table, tenant)
+    }
             and ${knownSnapshot(table)} and pg_snapshot_xmin(p_snap) >= st.horizon;
          if found then
            ${
@@ -206,9 +219,9 @@ export function putManyFunction(table: TableSql, tenant: string): string {
          end if;`;
   }
 
-  /** The session with its table, and what is joined with them. */
-  function session(more: string): string {
-    return `from trxs x ${tableOf(table, tenant)} ${INCARNATION} ${more}
+  /** The session with its table as `joined`, and what is joined with them. */
+  function session(joined: string, more: string): string {
+    return `from trxs x ${joined} ${INCARNATION} ${more}
       where ${ALIVE_SID}`;
   }
 

@@ -124,12 +124,17 @@ function hasHidden(table: TableSql): boolean {
 export const HIDDEN = `array(select f.key from jsonb_each_text(s.bits) f
   where ((f.value::int | coalesce((p_grants->>f.key)::int, 0)) & 4) = 0)`;
 
-/**
- * Joins `x`, a session of the tenant, with its table: by constants, as cheap as can be. The tenant is compared in a
- * form that no index serves, since only the session's id may choose how its row is found.
- */
+/** Joins a session with the table, by its name; of the tenant that the session must be compared with. */
 export function tableOf(table: TableSql, tenant: string): string {
   return `join storage st on st.owner = ${literal(tenant)} and st.id = ${literal(table.name)}`;
+}
+
+/**
+ * The same by where its rows are, which no other table shares: no row once they are elsewhere, or the table has
+ * another name, under which its rows are locked then. The owner need not be set up to be compared.
+ */
+export function placeOf(table: TableSql): string {
+  return `join storage st on st.ptr = ${literal(table.ptr)} and st.id = ${literal(table.name)}`;
 }
 
 /** `get` and `get_many` of one table. */
@@ -138,39 +143,49 @@ export function readFunctions(table: TableSql, tenant: string): readonly string[
 }
 
 /**
- * The first two statements are for a call's first read, without a snapshot, where the statement's own is the
- * call's: what they find is what the call sees; nothing where the request was applied before. The third is for
- * later reads. Three of them, since a condition costs its setting up even where nothing comes to be asked of it.
+ * `first` makes the statements for a call's first read, without a snapshot, where the statement's own is the call's:
+ * what they find is what the call sees; nothing where the request was applied before. `later` is for its other reads.
+ * Three of them, since a condition costs its setting up even where nothing comes to be asked of it.
  */
-function threeReads(table: TableSql, first: string, later: string): string {
+function threeReads(
+  table: TableSql,
+  first: (condition: string) => string,
+  later: (condition: string) => string,
+): string {
   return `
-       if p_snap is not null then
-         if p_lane is null then
-           ${later}
-              and p_inc = i.value || '.' || st.epoch and pg_snapshot_xmin(p_snap) >= st.horizon
+       if p_snap is null and p_lane is null and p_group is null then
+         ${first("")};
+       elsif p_snap is null then
+         ${
+    first(
+      `and ${IN_GROUP} and not exists (select from effects e where e.tenant = x.tenant and e.owner = x.owner
+           and e.lane = p_lane and e.reqno = p_reqno)`,
+    )
+  };
+       else
+         ${
+    later(`and ${IN_GROUP} and case when p_lane is null then p_inc end = i.value || '.' || st.epoch
+              and pg_snapshot_xmin(p_snap) >= st.horizon
               and pg_snapshot_xmax(p_snap) <= pg_snapshot_xmax(pg_current_snapshot())
               and pg_visible_in_snapshot(x.create_txid, p_snap)${
-    table.swap === undefined ? "" : ` and not (${beforeSwap(table.swap)})`
+      table.swap === undefined ? "" : ` and not (${beforeSwap(table.swap)})`
+    }`)
   };
-         end if;
-       elsif p_lane is null then
-         ${first};
-       else
-         ${first} and not exists (select from effects e where e.tenant = x.tenant and e.owner = x.owner
-           and e.lane = p_lane and e.reqno = p_reqno);
        end if;`;
 }
 
+/** Condition for the call's group, if it has one, to be one of the session's. */
+const IN_GROUP = "(p_group is null or p_group = any (x.ugroups))";
+
 /**
- * Condition for whoever may read the table; no row where anything is out of the ordinary. A standby is not asked for:
- * the server plans no statement there that reads `incarnation`, which is UNLOGGED.
+ * Condition for whoever may read the table where its rows are (`placeOf`), whatever the group; no row where anything
+ * is out of the ordinary. The tenant is compared in a form that no index serves, since only the session's id may
+ * choose how its row is found. A standby is not asked for: the server plans no statement there that reads
+ * `incarnation`, which is UNLOGGED.
  */
 function mayRead(table: TableSql, tenant: string): string {
   return `${ALIVE_SID} and x.tenant is not distinct from ${literal(tenant)}
-          and st.permissions & p_bits & 4 = 4 and st.ptr = ${literal(table.ptr)}
-          and (p_group is null or p_group = any (x.ugroups))${
-    table.name.startsWith("_") ? " and x.system" : ""
-  }`;
+          and st.permissions & p_bits & 4 = 4${table.name.startsWith("_") ? " and x.system" : ""}`;
 }
 
 /**
@@ -193,16 +208,16 @@ function getManyFunctions(table: TableSql, tenant: string): readonly string[] {
      if s.ptr <> ${literal(table.ptr)} then raise exception 'moved' using errcode = '72000'; end if;
      ${hasHidden(table) ? `hidden := ${HIDDEN};` : ""}`;
   const data = visibleData(table);
-  const live = (snapshot: string, seen: string): string =>
+  const live = (snapshot: string, seen: string, condition: string): string =>
     `select concat_ws('|', ${snapshot}, i.value, st.epoch, r.rows) into answer
-           from trxs x ${tableOf(table, tenant)} ${KNOWN_INCARNATION}
+           from trxs x ${placeOf(table)} ${KNOWN_INCARNATION}
                 cross join lateral (
                   select coalesce(json_agg(json_build_array(u.id, ${data}, u._txid::text, u._owner, u._order)),
                            '[]') as rows${seen}
                     from ${ptr} u
                    where u.id = any (array(select jsonb_array_elements_text(p_ids::jsonb)))
                      and u._deleted_txid is null${table.owned ? " and u._owner = x.owner" : ""}) r
-          where ${mayRead(table, tenant)}`;
+          where ${mayRead(table, tenant)} ${condition}`;
   const parameters = `${READ_PARAMETERS}, p_ids text`;
   return [
     `create or replace function kontract_private.get_many_slowly_${table.key}(${parameters},
@@ -229,13 +244,15 @@ function getManyFunctions(table: TableSql, tenant: string): readonly string[] {
      begin ${
       threeReads(
         table,
-        live("pg_current_snapshot()", ""),
-        live(
-          "p_snap",
-          `,
+        (condition) => live("pg_current_snapshot()", "", condition),
+        (condition) =>
+          live(
+            "p_snap",
+            `,
                          count(*) = jsonb_array_length(p_ids::jsonb)
                          and bool_and(pg_visible_in_snapshot(u._txid, p_snap)) as seen`,
-        ) + " and r.seen",
+            `${condition} and r.seen`,
+          ),
       )
     }
        if answer is null then
@@ -283,11 +300,11 @@ function getFunctions(table: TableSql, tenant: string): readonly string[] {
   const parameters = `${READ_PARAMETERS}, p_id text`;
   const answer = (snapshot: string): string =>
     `concat_ws('|', ${snapshot}, i.value, st.epoch, u._txid, u._order, ${visibleData(table)})`;
-  const live = (snapshot: string): string =>
+  const live = (snapshot: string, condition: string): string =>
     `select ${answer(snapshot)} into answer
-           from trxs x ${tableOf(table, tenant)} ${KNOWN_INCARNATION}
+           from trxs x ${placeOf(table)} ${KNOWN_INCARNATION}
                 left join ${ptr} u on u.id = p_id and u._deleted_txid is null${own}
-          where ${mayRead(table, tenant)}`;
+          where ${mayRead(table, tenant)} ${condition}`;
   return [
     `create or replace function kontract_private.get_slowly_${table.key}(${parameters})
      returns text language plpgsql stable ${HELPER} as $f$
@@ -350,8 +367,8 @@ function getFunctions(table: TableSql, tenant: string): readonly string[] {
      begin ${
       threeReads(
         table,
-        live("pg_current_snapshot()"),
-        live("p_snap") + " and pg_visible_in_snapshot(u._txid, p_snap)",
+        (condition) => live("pg_current_snapshot()", condition),
+        (condition) => live("p_snap", `${condition} and pg_visible_in_snapshot(u._txid, p_snap)`),
       )
     }
        if answer is null then

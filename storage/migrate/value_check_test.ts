@@ -117,3 +117,71 @@ Deno.test("the check of a table takes what the gateway writes and nothing of ano
     await db.close();
   }
 });
+
+Deno.test("fields of plain types are checked under any name: what misses, what may miss, what may be null", async () => {
+  const names = ["plain", "it's", 'a"b', "a\\b", "größe", "$", "a.b", "with space"];
+  const db = await testDatabase([
+    table("names", names.map((name) => field(name, string))),
+    table("kinds", [
+      field("at", date),
+      field("n", number, { optional: true }),
+      field("yes", { kind: "boolean" }, { default: true }),
+      field("some", { kind: "nullable", inner: number, null: true, undefined: false }),
+      field("none", { kind: "null" }, { optional: true }),
+    ]),
+  ]);
+  try {
+    const accepts = async (name: string, data: unknown): Promise<boolean> => {
+      const place = await db.place(name);
+      try {
+        await db.admin.begin(async (tx) => {
+          await tx.unsafe(
+            `insert into ${place} (id, data, _owner, _order) values ('a', $1::text::jsonb, 'o', 1)`,
+            [JSON.stringify(data)],
+          );
+          throw "undone";
+        });
+      } catch (error) {
+        if (error === "undone") return true;
+        assert.equal((error as { code?: string }).code, "23514", `${data}: ${error}`);
+      }
+      return false;
+    };
+    const named = { id: "a", ...Object.fromEntries(names.map((name) => [name, "x"])) };
+    assert.equal(await accepts("names", named), true);
+    for (const name of names) {
+      const { [name]: _, ...others } = named as Record<string, unknown>;
+      for (const data of [others, { ...named, [name]: 1 }, { ...named, [name]: ["x"] }]) {
+        assert.equal(await accepts("names", data), false, JSON.stringify(data));
+      }
+    }
+    const full = { id: "a", at: "2026-01-01T00:00:00.000Z", yes: true, some: 1 };
+    for (const more of [{}, { n: 1 }, { some: null }, { none: null }, { yes: false }]) {
+      assert.equal(await accepts("kinds", { ...full, ...more }), true, JSON.stringify(more));
+    }
+    const bad = [
+      { n: null },
+      { n: "1" },
+      { n: [1] },
+      { yes: null },
+      { yes: [true] },
+      { some: "1" },
+      { some: undefined },
+      { some: [null] },
+      { at: null },
+      { at: undefined },
+      { none: 0 },
+      { id: undefined },
+      { id: "b" },
+      { other: 1 },
+    ];
+    for (const more of bad) {
+      assert.equal(await accepts("kinds", { ...full, ...more }), false, JSON.stringify(more));
+    }
+    for (const data of [[full], []]) {
+      assert.equal(await accepts("kinds", data), false, JSON.stringify(data));
+    }
+  } finally {
+    await db.close();
+  }
+});
