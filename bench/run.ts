@@ -14,6 +14,7 @@ const BENCHES: Readonly<Record<string, readonly [file: string, summary: string]>
   edit_served: ["edit_served.ts", "from an edit to its answer through the dev server"],
   cold: ["cold.ts", "time to the first answer, lazy chunks against eager ones"],
   codec_workerd: ["codec_workerd.ts", "the same in workerd"],
+  followers: ["followers.ts", "from a commit to the last of its followers, on both hosts"],
   idle_sockets: ["idle_sockets.ts", "memory of idle raystream sockets at one gateway"],
   middleware: ["middleware.ts", "inlined middleware against a chain of closures"],
   password: ["password.ts", "password hashing"],

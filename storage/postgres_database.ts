@@ -3,7 +3,8 @@
  * whoever owns a connection there (`max: 1`).
  *
  * A connection is taken from the pool per statement; nothing is ever left open on it, and no two
- * statements are on one connection at the same time. Statements that are ready together may be one: see `groups.ts`.
+ * statements are on one connection at the same time. Statements that are ready together may be one: see `groups.ts` and
+ * `feed_groups.ts`.
  *
  * @module
  */
@@ -18,6 +19,7 @@ import {
   type SqlRow,
 } from "./database.ts";
 import { databaseOption } from "./database_name.ts";
+import { groupedFeeds } from "./feed_groups.ts";
 import { groupedDatabase } from "./groups.ts";
 import { bind } from "./sql/bind.ts";
 import { TABLES_PROBED } from "./sql/collect.sql.ts";
@@ -103,7 +105,7 @@ export function postgresDatabase(options: PostgresDatabaseOptions): Database {
     fullMs: (options.connectTimeout ?? 10) * 1000,
   });
   const alarms = new Alarms();
-  return groupedDatabase({
+  return groupedDatabase(groupedFeeds({
     execute(statement, params): Promise<readonly SqlRow[]> {
       const registered = statementText(statement);
       if (registered === null) return Promise.reject(new SqlError(NOT_REGISTERED));
@@ -120,7 +122,7 @@ export function postgresDatabase(options: PostgresDatabaseOptions): Database {
       alarms.clear();
       await pool.close(() => Object.assign(new Error("The pool is closed."), { code: CLOSED }));
     },
-  });
+  }));
 }
 
 /** Tables of other tenants than `main`, whose own are few. */

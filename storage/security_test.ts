@@ -98,6 +98,7 @@ Deno.test({
           may,
           [
             "changes",
+            "changes_group",
             "check_session",
             "collect",
             "commit",
@@ -210,6 +211,8 @@ Deno.test({
             database.execute("changes", [sid, "people", "[]", null, 5]),
             state("28000"),
           );
+          const [row] = await database.execute("changes_group", [[sid], "people", "[]", null, 5]);
+          assert.deepEqual(row, { r: [] });
           await assert.rejects(
             database.execute("commit", [
               ...[sid, "main", "alice", 7, null, null, null, "l", 1, new Uint8Array()],
@@ -501,6 +504,10 @@ Deno.test({
         );
         await assert.rejects(
           database.execute("changes", [alice.sid, "_users", "[]", null, 5]),
+          state("42501"),
+        );
+        await assert.rejects(
+          database.execute("changes_group", [[alice.sid], "_users", "[]", null, 5]),
           state("42501"),
         );
         const ops = [{

@@ -136,7 +136,15 @@ const ALL_SEEN = seen("", {
   limit: "p_limit",
 });
 
-/** Functions the gateway may call. */
+/** Characters of changes after which a group reads for no further position: who stands there asks alone. */
+const GROUP_SIZE = 1 << 20;
+
+/**
+ * Functions the gateway may call. `changes_group` is `changes` for several sessions and positions, in one snapshot: a
+ * list of `[[members, changes, place, reset, more], …]`, members counted from 1. Those of one tenant, and of one owner
+ * where rows are their owner's, see the same, so it is read once for all of them that stand at one position. Who has no
+ * session is left out.
+ */
 export const CHANGE_FUNCTIONS: readonly string[] = [
   `create or replace function kontract.changes(
      p_sid text, p_table text, p_where jsonb, p_after text, p_limit int,
@@ -209,5 +217,28 @@ export const CHANGE_FUNCTIONS: readonly string[] = [
        place := inc || '|' || s1::text;
        more := s1::text <> p_snap::text;
      end if;
+   end $f$`,
+  `create or replace function kontract.changes_group(
+     p_sids text[], p_table text, p_where jsonb, p_afters text[], p_limit int)
+   returns json language plpgsql stable ${DEFINER} as $f$
+   declare
+     g record; c record; answers json[] := '{}'; size bigint := 0;
+   begin
+     for g in
+       select m.after, min(m.sid) as sid, array_agg(m.n) as members
+         from unnest(p_sids, p_afters) with ordinality m(sid, after, n)
+              cross join lateral (
+                select * from trxs x where x.sid = sha256(convert_to(m.sid, 'UTF8')) limit 1) x
+              join storage st on st.owner = x.tenant and st.id = p_table
+        where x.expires_at > clock_timestamp()
+          and pg_visible_in_snapshot(x.create_txid, pg_current_snapshot())
+        group by m.after, x.tenant, x.system, case when st.owned then x.owner end
+     loop
+       select * into c from changes(g.sid, p_table, p_where, g.after, p_limit);
+       answers := answers || json_build_array(g.members, c.changes, c.place, c.reset, c.more);
+       size := size + length(c.changes::text);
+       exit when size > ${GROUP_SIZE};
+     end loop;
+     return array_to_json(answers);
    end $f$`,
 ];

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { CHANGES } from "./changes.sql.ts";
+import { CHANGES, CHANGES_GROUP } from "./changes.sql.ts";
 import { CHECK_SESSION } from "./check_session.sql.ts";
 import { COLLECT } from "./collect.sql.ts";
 import { COMMIT, putManyStatement, putStatement } from "./commit.sql.ts";
@@ -34,6 +34,7 @@ const SHARED: readonly (readonly [string, string])[] = [
   ["exec", EXEC],
   ["commit", COMMIT],
   ["changes", CHANGES],
+  ["changes_group", CHANGES_GROUP],
 ];
 
 const STATEMENTS: ReadonlyMap<string, string> = new Map([

@@ -6,6 +6,7 @@
 const SUITES = [
   "../../storage/engine_test.ts",
   "../../storage/changes_test.ts",
+  "../../storage/feed_groups_test.ts",
   "../model/model_test.ts",
   "../isolation/anomalies_test.ts",
   "../isolation/history_test.ts",

@@ -1,0 +1,149 @@
+/**
+ * Questions of followers that stand at the same feed go to the database as one. A commit wakes all followers of a
+ * table at once, and what each asks for differs in its session and its position only: the database checks each
+ * session, and reads once per position what all that stand there are told.
+ *
+ * - Nobody waits for company: a question is sent at once unless one like it is under way. Those that come meanwhile
+ *   go together when it has been answered, or has taken {@link SLOW_MS}.
+ * - Whom a group does not answer asks alone, and that statement's outcome is the follower's: a session that has
+ *   ended, a right that is missing.
+ *
+ * @module
+ */
+import { type SetAlarm, setPreciseAlarm } from "./alarms.ts";
+import { type Database, SqlError, type SqlParam, type SqlRow } from "./database.ts";
+
+/** Followers of one group at most. */
+const MEMBERS = 256;
+/** A question that has taken so many milliseconds holds up no others like it. */
+const SLOW_MS = 100;
+
+type Rows = readonly SqlRow[];
+type Answer = readonly [
+  members: readonly number[],
+  changes: unknown,
+  position: string,
+  reset: boolean,
+  more: boolean,
+];
+
+interface Member {
+  readonly statement: string;
+  readonly params: readonly SqlParam[];
+  readonly resolve: (rows: Rows | Promise<Rows>) => void;
+}
+
+/** `database`, with such groups. */
+export function groupedFeeds(database: Database): Database {
+  const feeds = new Feeds(database);
+  return {
+    execute: (statement, params) =>
+      statement.endsWith("changes")
+        ? feeds.ask(statement, params)
+        : database.execute(statement, params),
+    ...(database.alarm === undefined ? {} : { alarm: database.alarm }),
+    close: () => database.close(),
+  };
+}
+
+class Feeds {
+  readonly #database: Database;
+  /** Who waits, by what is asked; there is an entry while such a question is under way. */
+  readonly #waiting = new Map<string, Waiting>();
+  /** The database has no such groups. */
+  #missing = false;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  ask(statement: string, params: readonly SqlParam[]): Promise<Rows> {
+    const [, table, filter, , limit] = params;
+    const key = JSON.stringify([statement, table, filter, limit]);
+    const waiting = this.#waiting.get(key);
+    if (waiting !== undefined) {
+      return new Promise((resolve) => waiting.add({ statement, params, resolve }));
+    }
+    const rows = this.#send(statement, params);
+    this.#after(rows, key, []);
+    return rows;
+  }
+
+  async #send(statement: string, params: readonly SqlParam[]): Promise<Rows> {
+    return await this.#database.execute(statement, params);
+  }
+
+  /** Sends those who wait, and who comes until then, when `work` has settled or holds them up too long. */
+  #after(work: Promise<unknown>, key: string, left: Member[]): void {
+    const waiting = new Waiting(left, this.#database.alarm ?? setPreciseAlarm, () => {
+      const members = left.splice(0, MEMBERS);
+      if (members.length === 0) this.#waiting.delete(key);
+      else this.#after(this.#answer(members), key, left);
+    });
+    this.#waiting.set(key, waiting);
+    work.then(waiting.end, waiting.end);
+  }
+
+  /** Never fails. */
+  async #answer(members: readonly Member[]): Promise<void> {
+    const answers = members.length > 1 && !this.#missing
+      ? await this.#together(members)
+      : new Map<number, SqlRow>();
+    const alone = members.map(({ statement, params, resolve }, n) => {
+      const answer = answers.get(n);
+      const rows = answer === undefined ? this.#send(statement, params) : [answer];
+      resolve(rows);
+      return rows;
+    });
+    await Promise.allSettled(alone);
+  }
+
+  /** Answers by place; none where the group failed. */
+  async #together(members: readonly Member[]): Promise<ReadonlyMap<number, SqlRow>> {
+    const { statement, params } = members[0]!;
+    const [, table, filter, , limit] = params as SqlParam[];
+    const sids = members.map(({ params }) => String(params[0]));
+    const positions = members.map(({ params }) => params[3] as string | null);
+    const answers = new Map<number, SqlRow>();
+    try {
+      const group = [sids, table!, filter!, positions, limit!];
+      const [row] = await this.#database.execute(`${statement}_group`, group);
+      for (const [whose, changes, position, reset, more] of row?.r as readonly Answer[]) {
+        const answer = { changes, position, reset, more };
+        for (const n of whose) answers.set(n - 1, answer);
+      }
+    } catch (error) {
+      // The database was migrated by a build before.
+      if (error instanceof SqlError && error.failure.sqlstate === "42883") this.#missing = true;
+    }
+    return answers;
+  }
+}
+
+/** Those who wait for a question like theirs: until it is answered, and not much longer than a tenth of a second. */
+class Waiting {
+  readonly #members: Member[];
+  readonly #alarm: SetAlarm;
+  readonly #send: () => void;
+  #putOff: (() => void) | null = null;
+  #over = false;
+
+  constructor(members: Member[], alarm: SetAlarm, send: () => void) {
+    this.#members = members;
+    this.#alarm = alarm;
+    this.#send = send;
+    if (members.length > 0) this.#putOff = alarm(SLOW_MS, this.end);
+  }
+
+  add(member: Member): void {
+    this.#members.push(member);
+    this.#putOff ??= this.#alarm(SLOW_MS, this.end);
+  }
+
+  readonly end = (): void => {
+    if (this.#over) return;
+    this.#over = true;
+    this.#putOff?.();
+    this.#send();
+  };
+}

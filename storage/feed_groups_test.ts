@@ -1,0 +1,208 @@
+/**
+ * Followers whose questions go together: each is told what it would be told alone, from its own position.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { enterTenant, suiteTenant, testDatabase } from "../tests/postgres.ts";
+import type { Change, ChangesOptions, StorageSession } from "./contract.ts";
+import { type Database, SqlError } from "./database.ts";
+import { storageEngine } from "./engine.ts";
+import { groupedFeeds } from "./feed_groups.ts";
+import { postgresDatabase } from "./postgres_database.ts";
+import { code } from "./testing/expect_code.ts";
+import { call, field, run, string, table } from "./testing/tables.ts";
+
+const TABLES = [
+  table("plain", [field("text", string)]),
+  table("owned", [field("text", string)], { rows: "owner" }),
+  table("closed", [field("text", string)], { perm: 3 }),
+];
+const tenant = suiteTenant(import.meta);
+const STATEMENT = tenant === "main" ? "changes" : "tenant:changes";
+const GROUP = `${STATEMENT}_group`;
+
+const brief = (changes: readonly Change[]): string[] =>
+  changes.map(({ type, id }) => `${type} ${id}`);
+
+Deno.test("a question that is not answered holds up others like it for a tenth of a second", async () => {
+  const alarms: (() => void)[] = [];
+  const sent: string[] = [];
+  const silent: Database = {
+    execute: (statement) => {
+      sent.push(statement);
+      return new Promise(() => {});
+    },
+    alarm: (ms, ring) => {
+      assert.equal(ms, 100);
+      alarms.push(ring);
+      return () => {};
+    },
+    close: () => Promise.resolve(),
+  };
+  const grouped = groupedFeeds(silent);
+  const ask = (table: string, limit = 9): void =>
+    void grouped.execute("changes", ["sid", table, "[]", null, limit]);
+  for (const table of ["a", "a", "b", "a"]) ask(table);
+  ask("a", 0);
+  assert.deepEqual(sent, ["changes", "changes", "changes"], "another question is not held up");
+  alarms.shift()!();
+  assert.deepEqual(sent.slice(3), ["changes_group"]);
+});
+
+Deno.test({
+  name: `followers whose questions go together, tenant ${tenant}`,
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn(t) {
+    const db = await enterTenant(await testDatabase(TABLES), tenant);
+    const plain = postgresDatabase({ url: db.gatewayUrl });
+    const sent: string[] = [];
+    const grouped = groupedFeeds({
+      execute: (statement, params) => {
+        sent.push(statement);
+        return plain.execute(statement, params);
+      },
+      close: () => plain.close(),
+    });
+    const engine = storageEngine({ database: grouped, tables: TABLES });
+    const open = async (owner: string, family = owner): Promise<StorageSession> =>
+      await engine.openSession(await db.token({ owner, family }));
+    const [ada, bob, cy] = [await open("ada"), await open("bob"), await open("cy")];
+    const ask = (session: StorageSession, more: Partial<ChangesOptions> = {}) =>
+      engine.changes({ session, table: "plain", after: null, limit: 10, ...more });
+    const here = async (table = "plain"): Promise<string> => (await ask(ada, { table })).position;
+    const write = async (owner: StorageSession, table: string, id: string, text = "x") => {
+      await run(engine, call(owner), (s) => s[table]!.set(id, { text }));
+    };
+    const test = (name: string, work: () => Promise<void>): Promise<unknown> =>
+      t.step(name, async () => {
+        sent.length = 0;
+        await work();
+      });
+    try {
+      await test("each is told what came after its own position, and all stand at one then", async () => {
+        const first = await here();
+        await write(ada, "plain", "1");
+        const second = await here();
+        await write(bob, "plain", "2");
+        sent.length = 0;
+        const batches = await Promise.all(
+          [first, first, second, first, second, null].map((after, n) =>
+            ask([ada, bob, cy][n % 3]!, { after })
+          ),
+        );
+        assert.deepEqual(sent, [STATEMENT, GROUP]);
+        const [both, one] = [["insert 1", "insert 2"], ["insert 2"]];
+        assert.deepEqual(batches.map(({ changes }) => brief(changes)), [
+          ...[both, both, one, both, one],
+          [],
+        ]);
+        assert.deepEqual(batches[1]!.changes[0]!.data, { id: "1", text: "x" });
+        assert.equal(new Set(batches.map(({ position }) => position)).size, 1);
+        assert.ok(batches.every(({ reset, more }) => !reset && !more));
+      });
+
+      await test("rows of an owner are told to nobody else", async () => {
+        const after = await here("owned");
+        for (const who of [ada, bob, cy]) await write(who, "owned", `of ${who.owner}`);
+        sent.length = 0;
+        const batches = await Promise.all(
+          [ada, bob, cy, bob].map((who) => ask(who, { table: "owned", after })),
+        );
+        assert.deepEqual(sent, [STATEMENT, GROUP]);
+        assert.deepEqual(batches.map(({ changes }) => brief(changes)), [
+          ...[["insert of ada"], ["insert of bob"], ["insert of cy"], ["insert of bob"]],
+        ]);
+      });
+
+      await test("who has no session any more, or never had one, hears that and nothing else", async () => {
+        const gone = await open("eve", "eve's sign-in");
+        const after = await here();
+        await write(ada, "plain", "3");
+        const system = await engine.openSession(
+          await db.token({ owner: "_system", family: "_system", system: true }),
+        );
+        await engine.revokeFamily(system, "eve's sign-in", Date.now() + 3_600_000);
+        sent.length = 0;
+        const asked = [ada, gone, bob, { ...cy, sid: "nobody" }].map((who) => ask(who, { after }));
+        const ended = [asked[1]!, asked[3]!].map((one) =>
+          assert.rejects(one, code("SESSION_REVOKED"))
+        );
+        for (const one of [asked[0]!, asked[2]!]) {
+          assert.deepEqual(brief((await one).changes), ["insert 3"]);
+        }
+        await Promise.all(ended);
+        assert.deepEqual(sent, [STATEMENT, GROUP, STATEMENT, STATEMENT]);
+      });
+
+      await test("a table that may not be read is refused to each", async () => {
+        const asked = [ada, bob, cy].map(({ sid }) =>
+          grouped.execute(STATEMENT, [sid, "closed", "[]", null, 10])
+        );
+        const isRefused = (error: unknown): boolean =>
+          error instanceof SqlError && error.failure.sqlstate === "42501";
+        await Promise.all(asked.map((one) => assert.rejects(one, isRefused)));
+      });
+
+      await test("another filter and another limit are another question", async () => {
+        const after = await here();
+        await write(ada, "plain", "4", "yes");
+        sent.length = 0;
+        const [all, some, none, any] = await Promise.all([
+          ask(ada, { after }),
+          ask(bob, { after, filter: { text: "yes" } }),
+          ask(bob, { after, filter: { text: "no" } }),
+          ask(cy, { after, limit: 0 }),
+        ]);
+        assert.deepEqual(brief(all!.changes), ["insert 4"]);
+        assert.deepEqual(brief(some!.changes), ["insert 4"]);
+        assert.deepEqual(none!.changes, []);
+        assert.deepEqual([any!.more, any!.changes], [true, []]);
+        assert.deepEqual(sent, Array(4).fill(STATEMENT));
+      });
+
+      await test("those for whom it would be too much at once ask alone", async () => {
+        const positions: string[] = [];
+        for (let n = 0; n < 4; n++) {
+          positions.push(await here());
+          await write(ada, "plain", `large ${n}`, "x".repeat(600_000));
+        }
+        sent.length = 0;
+        const batches = await Promise.all(
+          [...positions, ...positions].map((after) => ask(bob, { after })),
+        );
+        const told = [4, 3, 2, 1, 4, 3, 2, 1];
+        assert.deepEqual(batches.map(({ changes }) => changes.length), told);
+        assert.deepEqual(sent.slice(0, 2), [STATEMENT, GROUP]);
+        assert.ok(sent.length > 2 && sent.slice(2).every((name) => name === STATEMENT));
+      });
+
+      await test("more than a group has room for are a few groups", async () => {
+        const after = await here();
+        await write(ada, "plain", "5");
+        sent.length = 0;
+        const batches = await Promise.all(
+          Array.from({ length: 600 }, (_, n) => ask([ada, bob, cy][n % 3]!, { after })),
+        );
+        assert.ok(batches.every(({ changes }) => brief(changes).join() === "insert 5"));
+        assert.deepEqual(sent, [STATEMENT, GROUP, GROUP, GROUP]);
+      });
+
+      await test("a database of a build before has no groups: everybody asks alone", async () => {
+        await db.admin`drop function kontract.changes_group`;
+        const after = await here();
+        await write(ada, "plain", "6");
+        sent.length = 0;
+        for (let round = 0; round < 2; round++) {
+          const batches = await Promise.all([ada, bob, cy].map((who) => ask(who, { after })));
+          assert.ok(batches.every(({ changes }) => brief(changes).join() === "insert 6"));
+        }
+        assert.deepEqual(sent, [STATEMENT, GROUP, ...Array(5).fill(STATEMENT)]);
+      });
+    } finally {
+      await grouped.close();
+      await db.close();
+    }
+  },
+});
