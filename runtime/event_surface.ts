@@ -13,7 +13,6 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import { sha256 } from "../_internal/sha256.ts";
 import {
   encodeSse,
   parseSubscribeRequest,
@@ -27,6 +26,8 @@ import { methodNotAllowed } from "./failure.ts";
 import { follow } from "./follower.ts";
 import { parseJson } from "./json_body.ts";
 import { argumentList } from "./json_surface.ts";
+import { checkLiveArguments } from "./live_arguments.ts";
+import type { LiveValue } from "./live_query.ts";
 import type { Incoming, Services } from "./services.ts";
 
 /** Answers with the stream. @throws {KontractError} what the first read throws */
@@ -92,15 +93,15 @@ async function answerLive(
 }
 
 async function* valueFrames(
-  values: AsyncIterable<Uint8Array>,
+  values: AsyncIterable<LiveValue>,
   known: string | null,
 ): AsyncGenerator<SseFrame, void, void> {
   let before = known;
-  for await (const value of values) {
-    const id = (await sha256(value)).toBase64({ alphabet: "base64url" });
+  for await (const { bytes, digest } of values) {
+    const id = digest.toBase64({ alphabet: "base64url" });
     // A value comes only where it is another one: this is what the follower came back with.
     if (id === before) yield { event: "ready", id, data: "null" };
-    else yield { event: "value", id, data: new TextDecoder().decode(value) };
+    else yield { event: "value", id, data: new TextDecoder().decode(bytes) };
     before = null;
   }
 }
@@ -131,6 +132,7 @@ function onlyKnown(params: URLSearchParams, known: readonly string[]): void {
 
 function parseArguments(text: string | null): unknown[] {
   if (text === null || text === "") return [];
+  checkLiveArguments(text);
   let value: unknown;
   try {
     value = parseJson(new TextEncoder().encode(text));

@@ -9,7 +9,7 @@
  */
 import { KontractError } from "../_internal/errors.ts";
 import type { Call } from "./call_runner.ts";
-import { liveValues } from "./live_query.ts";
+import { type LiveValue, liveValues } from "./live_query.ts";
 import type { Services } from "./services.ts";
 import { endOf } from "./session_cache.ts";
 
@@ -23,7 +23,7 @@ import { endOf } from "./session_cache.ts";
 export async function* followCall(
   services: Services,
   call: Call,
-): AsyncGenerator<Uint8Array, void, void> {
+): AsyncGenerator<LiveValue, void, void> {
   const { runner, ports: { clock, changes } } = services;
   const { route, principal, signal } = call;
   if (!route.meta.readOnly || route.stream || (route.inputs ?? 0) > 0) {

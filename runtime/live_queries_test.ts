@@ -14,6 +14,7 @@ import type { Table } from "../storage/types.ts";
 import { testDatabase } from "../tests/postgres.ts";
 import { ctx, env } from "./env.ts";
 import type { Gateway } from "./gateway.ts";
+import { MAX_LIVE_ARGUMENTS } from "./live_arguments.ts";
 import { liveValues, RUN_DISTANCE_MS } from "./live_query.ts";
 import { rateLimit } from "./middleware/mod.ts";
 import { MAX_STREAMS } from "./open_streams.ts";
@@ -53,6 +54,15 @@ const FORMS: Readonly<Record<string, () => unknown>> = {
     return found;
   },
   part: () => env.storage.transaction(async () => (await tables().notes.get("n"))?.text ?? null),
+  parts: () =>
+    Promise.all(
+      Array.from({ length: 20 }, (_, n) =>
+        env.storage.transaction(async () =>
+          n % 2 === 0
+            ? (await tables().notes.get("n"))?.text ?? null
+            : (await tables().files.get("f"))?.text ?? null
+        )),
+    ),
 };
 
 const SPECS: Readonly<Record<string, Spec>> = {
@@ -272,7 +282,7 @@ Deno.test("a clock that is set back holds no run up", async () => {
     signal: AbortSignal.timeout(30_000),
     now: () => runs === 0 ? 3_600_000 : 0,
   });
-  const seen = [(await values.next()).value, (await values.next()).value];
+  const seen = [(await values.next()).value!.bytes, (await values.next()).value!.bytes];
   assert.deepEqual(seen, [Uint8Array.of(1), Uint8Array.of(2)]);
   await values.return();
 });
@@ -294,7 +304,7 @@ Deno.test("what has been given is held for nobody: its bytes are free to be othe
     now: () => 0,
   });
   const seen: number[] = [];
-  for await (const [byte] of values) if (seen.push(byte!) === 2) break;
+  for await (const { bytes: [byte] } of values) if (seen.push(byte!) === 2) break;
   assert.deepEqual(seen, [1, 2]);
 });
 
@@ -354,6 +364,19 @@ Deno.test("live queries", { sanitizeOps: false, sanitizeResources: false }, asyn
         const statements = a.trips().filter((name) => !besides.includes(name));
         assert.deepEqual(statements, ["put", "get"], "the write, and one run of one read");
       }
+      await live.cancel();
+    });
+
+    await step("many transactions of a run are one look at each table", async () => {
+      a.trips();
+      const live = await a.follow(ann, "parts");
+      await live.value();
+      const looks: string[] = [];
+      while (looks.length < 4) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        looks.push(...a.trips().filter((name) => name === "changes"));
+      }
+      assert.ok(looks.length <= 6, `${looks.length} statements of two looks`);
       await live.cancel();
     });
 
@@ -494,6 +517,8 @@ Deno.test("live queries", { sanitizeOps: false, sanitizeResources: false }, asyn
       await live.cancel();
       await assert.rejects(a.follow(ann, "nothing"), { code: "ROUTE_NOT_FOUND" });
       await assert.rejects(a.follow(ann, "by", [7]), { code: "VALIDATION" });
+      const long = "x".repeat(MAX_LIVE_ARGUMENTS);
+      await assert.rejects(a.follow(ann, "by", [long]), { code: "TOO_LARGE", status: 413 });
       const nobody = { ...ann, access: "" };
       await assert.rejects(a.follow(nobody, "get"), { code: "UNAUTHORIZED", status: 401 });
     });

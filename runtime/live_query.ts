@@ -19,6 +19,7 @@
 import { sha256 } from "../_internal/sha256.ts";
 import { equalBytes } from "../protocol/bytes.ts";
 import type { ReadObserver } from "../storage/contract.ts";
+import { earlierPosition } from "../storage/position.ts";
 
 /** What a live query is made from. */
 export interface LiveQueryOptions {
@@ -37,6 +38,13 @@ export interface LiveQueryOptions {
   now(): number;
 }
 
+/** One value. */
+export interface LiveValue {
+  readonly bytes: Uint8Array;
+  /** SHA-256 of the bytes. */
+  readonly digest: Uint8Array;
+}
+
 /** Milliseconds from one run to the next at least: a burst of changes is no burst of runs. */
 export const RUN_DISTANCE_MS = 100;
 
@@ -49,7 +57,7 @@ const POLL_MS = 2_000;
  */
 export async function* liveValues(
   options: LiveQueryOptions,
-): AsyncGenerator<Uint8Array, void, void> {
+): AsyncGenerator<LiveValue, void, void> {
   const { signal, now, pollMs = POLL_MS } = options;
   let reads: ReadSet | null = null;
   let last: Uint8Array | null = null;
@@ -68,11 +76,11 @@ export async function* liveValues(
         if (signal.aborted) return;
         ranAt = now();
         reads = new ReadSet();
-        const value = await options.run(reads);
-        const digest = await sha256(value);
+        const bytes = await options.run(reads);
+        const digest = await sha256(bytes);
         if (last === null || !equalBytes(last, digest)) {
           last = digest;
-          yield value;
+          yield { bytes, digest };
         }
         // A table that nobody listened to is looked at once more, with its wake armed.
         if ([...reads.feeds.values()].some((feed) => !followed.includes(feed))) continue;
@@ -84,35 +92,34 @@ export async function* liveValues(
   }
 }
 
-/** What one run has read: tables with their feeds, and its snapshots: its own, and those of its transactions. */
+/** What one run has read: tables with their feeds, and the first of its snapshots, its transactions' included. */
 class ReadSet implements ReadObserver {
   readonly feeds = new Map<string, string>();
-  positions: readonly string[] = [];
+  position: string | null = null;
 
   table(name: string, feed: string): void {
     this.feeds.set(name, feed);
   }
 
   snapshot(position: string): void {
-    this.positions = [...this.positions, position];
+    this.position = this.position === null ? position : earlierPosition(this.position, position);
   }
 }
 
 /** Looks at each table; where none has changed, the set stands where the first look was. */
 async function isStale(options: LiveQueryOptions, reads: ReadSet): Promise<boolean> {
-  if (reads.feeds.size === 0 || reads.positions.length === 0) {
+  const { feeds, position } = reads;
+  if (feeds.size === 0 || position === null) {
     await options.checkAlive();
     return false;
   }
   let first: string | null = null;
-  for (const table of reads.feeds.keys()) {
-    for (const position of reads.positions) {
-      const reached = await options.unchanged(table, position);
-      if (reached === null) return true;
-      first ??= reached;
-    }
+  for (const table of feeds.keys()) {
+    const reached = await options.unchanged(table, position);
+    if (reached === null) return true;
+    first ??= reached;
   }
-  if (first !== null) reads.positions = [first];
+  reads.position = first;
   return false;
 }
 

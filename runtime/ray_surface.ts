@@ -20,6 +20,7 @@ import { authContext, optionalCaller, sealedCaller } from "./caller.ts";
 import type { Call } from "./call_runner.ts";
 import { reportFailure } from "./failure.ts";
 import { follow } from "./follower.ts";
+import { checkLiveArguments } from "./live_arguments.ts";
 import { RequestStamp } from "./request_stamp.ts";
 import type { Incoming, Services } from "./services.ts";
 import { withInputs } from "./stream_arguments.ts";
@@ -115,9 +116,12 @@ async function subscribe(services: Services, incoming: Incoming, call: RpcCall):
     const live = await routeCall(services, incoming, { ...call, ...followed });
     const { followCall } = await import("./live_call.ts");
     const values = followCall(services, live);
+    const elements = (async function* (): AsyncGenerator<Uint8Array, void, void> {
+      for await (const { bytes } of values) yield bytes;
+    })();
     return {
       kind: "stream",
-      elements: reported(services, live.requestId, live.route.name, values),
+      elements: reported(services, live.requestId, live.route.name, elements),
     };
   }
   const principal = await sealedCaller(services, incoming, call.token);
@@ -145,6 +149,7 @@ function parseLiveRequest(request: unknown): Pick<RpcCall, "op" | "payload"> | n
   if (!(payload instanceof Uint8Array)) {
     throw new KontractError("BAD_REQUEST", "A call that is followed is { call, arguments }.");
   }
+  checkLiveArguments(payload);
   // Decoded anew for each run, long after the channel has taken its bytes back.
   return { op, payload: payload.slice() };
 }

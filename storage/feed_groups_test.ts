@@ -25,7 +25,7 @@ const GROUP = `${STATEMENT}_group`;
 const brief = (changes: readonly Change[]): string[] =>
   changes.map(({ type, id }) => `${type} ${id}`);
 
-Deno.test("a question that is not answered holds up others like it for a tenth of a second", async () => {
+Deno.test("a question that is not answered holds up others like it for a tenth of a second", () => {
   const alarms: (() => void)[] = [];
   const sent: string[] = [];
   const silent: Database = {

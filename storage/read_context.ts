@@ -9,6 +9,7 @@ import { type SetAlarm, setPreciseAlarm } from "./alarms.ts";
 import type { CallOptions } from "./contract.ts";
 import type { Database, SqlParam, SqlRow } from "./database.ts";
 import { translateFailure } from "./failure.ts";
+import { positionOf } from "./position.ts";
 import { readAnswer } from "./text_answer.ts";
 
 /** Thrown inside the body where the request turns out to have been applied before. */
@@ -134,8 +135,7 @@ export class ReadContext {
     if (this.#snapshot === null) {
       this.#snapshot = { snap: String(row.snap), incarnation: String(row.inc) };
       const { incarnation, snap } = this.#snapshot;
-      // The form of a position in the change feed (`migrate/changes.sql.ts`): what comes after this snapshot.
-      this.#options.reading?.snapshot(`${incarnation}|${snap}`);
+      this.#options.reading?.snapshot(positionOf(incarnation, snap));
     }
     return row;
   }
