@@ -8,6 +8,8 @@ import { KontractError } from "../../_internal/errors.ts";
 import { parseSecrets } from "../../_internal/keys.ts";
 import type { FeedBatch, FollowedFeed } from "../../events/mod.ts";
 import type { Database } from "../../storage/database.ts";
+import { groupedFeeds } from "../../storage/feed_groups.ts";
+import { groupedDatabase } from "../../storage/groups.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
 import { createLog } from "../log.ts";
 import type { ChangeHub, Log, Ports, Topics } from "../ports.ts";
@@ -69,7 +71,7 @@ function chooseDatabase(env: WorkerEnv): Database {
     );
   }
   if (form === "pool" && DB_POOL !== undefined) {
-    return pooledDatabase(DB_POOL, parseShards(env.KONTRACT_POOL_SHARDS));
+    return askingTogether(pooledDatabase(DB_POOL, parseShards(env.KONTRACT_POOL_SHARDS)));
   }
   if (form === "direct") return perRequest(DATABASE_URL);
   throw new KontractError(
@@ -81,6 +83,18 @@ function chooseDatabase(env: WorkerEnv): Database {
 /** A connection belongs to the request that opened it. */
 function perRequest(url: string): Database {
   return scopedDatabase(() => postgresDatabase({ url, max: 1, connectTimeout: 10 }));
+}
+
+/** Calls and followers of one socket or request ask the pool together: each question is a call of an object. */
+function askingTogether(pool: Database): Database {
+  return {
+    execute: (statement, params) =>
+      (currentScope()?.database(() => groupedDatabase(groupedFeeds(pool))) ?? pool).execute(
+        statement,
+        params,
+      ),
+    close: () => pool.close(),
+  };
 }
 
 function parseShards(text: string | undefined): number {
@@ -99,13 +113,16 @@ function changeHub(hubs: ObjectNamespace): ChangeHub {
         currentScope()?.background(callObject(stub(feed), "wake", null).catch(() => {}));
       }
     },
-    async next(feed, timeoutMs, signal): Promise<void> {
-      try {
-        await callObject(stub(feed), "next", timeoutMs, signal);
-      } catch {
-        // Out of reach or aborted: whoever follows polls anyway, but not in a tight loop.
-        await pause(signal.aborted ? 0 : Math.min(timeoutMs, 1_000), signal);
-      }
+    next(feed, timeoutMs, signal): Promise<void> {
+      const ask = async (end: AbortSignal): Promise<void> => {
+        try {
+          await callObject(stub(feed), "next", timeoutMs, end);
+        } catch {
+          // Out of reach or aborted: whoever follows polls anyway, but not in a tight loop.
+          await pause(end.aborted ? 0 : Math.min(timeoutMs, 1_000), end);
+        }
+      };
+      return currentScope()?.wakes.next(feed, ask, signal) ?? ask(signal);
     },
   };
 }

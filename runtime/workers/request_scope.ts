@@ -6,12 +6,14 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Database } from "../../storage/database.ts";
+import { FeedWakes } from "./feed_wakes.ts";
 import { SqlError } from "../../storage/database.ts";
 
 /** One request (or one event of a Durable Object). */
 export class RequestScope {
   readonly #waitUntil: (work: Promise<unknown>) => void;
   #database: Database | null = null;
+  #wakes: FeedWakes | null = null;
 
   /** `waitUntil` keeps the host alive. */
   constructor(waitUntil: (work: Promise<unknown>) => void) {
@@ -29,8 +31,14 @@ export class RequestScope {
     return this.#database;
   }
 
-  /** Ends the connection in the background. */
+  /** Wakes of feeds for whoever follows in this request. */
+  get wakes(): FeedWakes {
+    return this.#wakes ??= new FeedWakes();
+  }
+
+  /** Ends the connection in the background, and leaves the feeds. */
   end(): void {
+    this.#wakes?.end();
     const database = this.#database;
     this.#database = null;
     if (database !== null) this.background(database.close().catch(() => {}));
