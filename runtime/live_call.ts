@@ -9,6 +9,7 @@
  */
 import { KontractError } from "../_internal/errors.ts";
 import type { Call } from "./call_runner.ts";
+import { pastLocks } from "./locked_table.ts";
 import { type LiveValue, liveValues } from "./live_query.ts";
 import type { Services } from "./services.ts";
 import { endOf } from "./session_cache.ts";
@@ -35,9 +36,13 @@ export async function* followCall(
   await runner.limit(call);
   const leave = runner.enter(call);
   const whileValid = <T>(work: () => Promise<T>): Promise<T> =>
-    clock.now() < principal.expiresAt
-      ? work()
-      : Promise.reject(new KontractError("SESSION_EXPIRED"));
+    pastLocks(
+      () =>
+        clock.now() < principal.expiresAt
+          ? work()
+          : Promise.reject(new KontractError("SESSION_EXPIRED")),
+      signal,
+    );
   try {
     yield* liveValues({
       run: (reading) => whileValid(async () => (await runner.run({ ...call, reading })).answer),

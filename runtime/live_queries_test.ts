@@ -7,20 +7,14 @@
 import assert from "node:assert/strict";
 import type { FieldDef, TableDef } from "../_internal/manifest.ts";
 import { KontractError } from "../_internal/errors.ts";
-import type { SessionTokens } from "../auth/contract.ts";
-import { AUTH_TABLES } from "../auth/tables.ts";
-import { SseParser } from "../events/mod.ts";
 import type { Table } from "../storage/types.ts";
-import { testDatabase } from "../tests/postgres.ts";
 import { ctx, env } from "./env.ts";
-import type { Gateway } from "./gateway.ts";
 import { MAX_LIVE_ARGUMENTS } from "./live_arguments.ts";
 import { liveValues, RUN_DISTANCE_MS } from "./live_query.ts";
 import { rateLimit } from "./middleware/mod.ts";
 import { MAX_STREAMS } from "./open_streams.ts";
-import { countedGateway } from "./testing/counted_gateway.ts";
-import { gates, type Note, NOTES, notesApp, runs, type Spec } from "./testing/notes_app.ts";
-import { type Answer, readAnswer } from "./testing/notes_server.ts";
+import { type Followed, type LiveWorld, withLiveWorld } from "./testing/live_world.ts";
+import { gates, type Note, NOTES, runs, type Spec } from "./testing/notes_app.ts";
 
 const hidden: FieldDef = {
   name: "secret",
@@ -155,118 +149,8 @@ const SPECS: Readonly<Record<string, Spec>> = {
   },
 };
 
-interface Frame {
-  readonly event: string;
-  readonly id: string;
-  readonly result: unknown;
-}
-
-interface Side {
-  readonly gateway: Gateway;
-  /** Statements since they were last looked at. */
-  trips(): string[];
-  call(who: SessionTokens, name: string, ...args: unknown[]): Promise<Answer>;
-  follow(who: SessionTokens, name: string, args?: unknown[], id?: string): Promise<Followed>;
-}
-
-/** Frames of one live query, read one by one. */
-interface Followed {
-  next(): Promise<Frame>;
-  /** The next value. */
-  value(): Promise<unknown>;
-  /** Code by which it ends. */
-  end(): Promise<unknown>;
-  cancel(): Promise<void>;
-}
-
-function followed(response: Response): Followed {
-  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
-  const parser = new SseParser();
-  const frames: Frame[] = [];
-  const next = async (): Promise<Frame> => {
-    while (frames.length === 0) {
-      const { value, done } = await reader.read();
-      assert.ok(!done, "the stream has ended");
-      for (const { event, lastEventId, data } of parser.push(value)) {
-        const { result, code } = JSON.parse(data) ?? {};
-        frames.push({ event, id: lastEventId, result: code ?? result });
-      }
-    }
-    return frames.shift()!;
-  };
-  return {
-    next,
-    async value(): Promise<unknown> {
-      const { event, result } = await next();
-      assert.equal(event, "value", String(result));
-      return result;
-    },
-    async end(): Promise<unknown> {
-      const { event, result } = await next();
-      assert.equal(event, "closed");
-      return result;
-    },
-    cancel: () => reader.cancel(),
-  };
-}
-
-interface World {
-  readonly a: Side;
-  /** Another gateway on the same database. */
-  readonly b: Side;
-  visitor(tenant?: string): Promise<SessionTokens>;
-  pass(ms: number): void;
-}
-
-async function withTwo(body: (world: World) => Promise<void>): Promise<void> {
-  const own = [NOTES, DIARY, FILES, INBOX];
-  const all = [...AUTH_TABLES, ...own];
-  const app = { ...notesApp(SPECS), tables: own };
-  const database = await testDatabase(all);
-  const closing: (() => Promise<void>)[] = [];
-  let passed = 0;
-  const side = (): Side => {
-    const { gateway, trips, close } = countedGateway(app, database, () => Date.now() + passed);
-    closing.push(close);
-    const send = (who: SessionTokens, path: string, init: RequestInit = {}): Promise<Response> => {
-      const headers = { authorization: `Bearer ${who.access}`, ...init.headers };
-      return gateway.fetch(new Request(`http://app.test${path}`, { ...init, headers }));
-    };
-    return {
-      gateway,
-      trips,
-      call: async (who, name, ...args) => {
-        const init = { method: "POST", body: JSON.stringify(args) };
-        return await readAnswer(await send(who, `/rpc/${name}`, init));
-      },
-      follow: async (who, name, args = [], id) => {
-        const query = new URLSearchParams({ call: name, arguments: JSON.stringify(args) });
-        const headers: Record<string, string> = id === undefined ? {} : { "last-event-id": id };
-        const response = await send(who, `/events?${query}`, { headers });
-        if (response.status === 200) return followed(response);
-        throw Object.assign(new Error("refused"), await readAnswer(response));
-      },
-    };
-  };
-  const [a, b] = [side(), side()];
-  try {
-    await body({
-      a,
-      b,
-      pass: (ms) => passed += ms,
-      visitor: async (tenant) => {
-        const headers: Record<string, string> = tenant === undefined
-          ? {}
-          : { "kontract-tenant": tenant };
-        const request = new Request("http://app.test/auth/anonymous", { method: "POST", headers });
-        return await (await a.gateway.fetch(request)).json();
-      },
-    });
-  } finally {
-    for (const close of closing) await close();
-    await database.close();
-  }
-}
+const withTwo = (body: (world: LiveWorld) => Promise<void>): Promise<void> =>
+  withLiveWorld(SPECS, [NOTES, DIARY, FILES, INBOX], body);
 
 Deno.test("a clock that is set back holds no run up", async () => {
   let runs = 0;

@@ -20,6 +20,7 @@ import {
   type TopicSource,
 } from "../events/mod.ts";
 import type { StorageEngine, StorageSession } from "../storage/contract.ts";
+import { pastLocks } from "./locked_table.ts";
 import type { ChangeHub, Topics } from "./ports.ts";
 
 /** What {@link openSubscription} is made from. */
@@ -135,9 +136,13 @@ function whileAlive(
   const now = options.now ?? Date.now;
   return {
     changes: (request) =>
-      now() >= options.session.expiresAt
-        ? Promise.reject(new KontractError("SESSION_EXPIRED"))
-        : feed.changes(request),
+      pastLocks(
+        () =>
+          now() >= options.session.expiresAt
+            ? Promise.reject(new KontractError("SESSION_EXPIRED"))
+            : feed.changes(request),
+        options.signal,
+      ),
   };
 }
 
