@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import type { TableDef } from "../_internal/manifest.ts";
+import type { SessionTokens } from "../auth/contract.ts";
 import { AUTH_TABLES } from "../auth/tables.ts";
 import { migrateUp } from "../storage/migrate/mod.ts";
 import type { Table } from "../storage/types.ts";
@@ -112,6 +113,40 @@ Deno.test("what happens under those who follow", {
       await events.next();
       await b.gateway.tenants.drop("acme");
       assert.deepEqual([await live.end(), await events.end()], Array(2).fill("SESSION_REVOKED"));
+    });
+
+    await step("another password ends what other sign-ins follow, and not one's own", async () => {
+      const post = async (
+        path: string,
+        body: unknown,
+        who?: SessionTokens,
+      ): Promise<SessionTokens> => {
+        const headers = { authorization: `Bearer ${who?.access}` };
+        const init = {
+          method: "POST",
+          body: JSON.stringify(body),
+          headers: who === undefined ? {} : headers,
+        };
+        const response = await a.gateway.fetch(new Request(`http://app.test${path}`, init));
+        assert.equal(response.status, 200, path);
+        const { session, ...tokens } = await response.json();
+        return session ?? tokens;
+      };
+      const [email, current] = ["kim@example.com", "nine quiet rivers"];
+      const password = "eleven quiet rivers";
+      const body = { email, password: current };
+      const here = await post("/auth/link", body, await visitor());
+      const there = await post("/auth/login", body);
+      const [own, other] = [
+        await a.follow(here, "read", ["n"]),
+        await a.follow(there, "read", ["n"]),
+      ];
+      for (const live of [own, other]) await live.value();
+      const next = await post("/auth/change-password", { current, password }, here);
+      await b.call(next, "write", "notes", "n", "after");
+      assert.equal(await other.end(), "SESSION_REVOKED");
+      assert.equal(await own.value(), "after");
+      await own.cancel();
     });
 
     await step("who comes back after what is kept is told to read again", async () => {
