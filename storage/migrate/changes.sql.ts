@@ -224,6 +224,7 @@ export const CHANGE_FUNCTIONS: readonly string[] = [
    declare
      g record; c record; answers json[] := '{}'; size bigint := 0;
    begin
+     if pg_is_in_recovery() then raise exception 'standby' using errcode = '25006'; end if;
      for g in
        select m.after, min(m.sid) as sid, array_agg(m.n) as members
          from unnest(p_sids, p_afters) with ordinality m(sid, after, n)
