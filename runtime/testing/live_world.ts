@@ -53,7 +53,11 @@ function followed(response: Response): Followed {
       assert.ok(!done, "the stream has ended");
       for (const { event, lastEventId, data } of parser.push(value)) {
         const { result, code, data: row } = JSON.parse(data) ?? {};
-        frames.push({ event, id: lastEventId, result: code ?? (result === undefined ? row : result) });
+        frames.push({
+          event,
+          id: lastEventId,
+          result: code ?? (result === undefined ? row : result),
+        });
       }
     }
     return frames.shift()!;
