@@ -37,6 +37,8 @@ export interface DevHost {
   readonly socket?: string | undefined;
   /** Says that a build may come soon. Never rejects. */
   expect(): Promise<void>;
+  /** Does the work of one minute, on a host that has no clock of its own. Rejects where nothing runs. */
+  scheduled?(): Promise<void>;
   /** Ends it and everything it started. */
   stop(): Promise<void>;
 }

@@ -14,6 +14,7 @@ import { isErrorCode, KontractError } from "../../_internal/errors.ts";
 import { parseSecrets } from "../../_internal/keys.ts";
 import { addressesOf } from "../../_internal/manifest.ts";
 import { appPaths } from "../../runtime/app_paths.ts";
+import { startMaintenance } from "../../runtime/maintenance.ts";
 import { clientPins } from "./client_pins.ts";
 import { type AppFolder, openAppFolder } from "./app_folder.ts";
 import { appEnvironment } from "./app_environment.ts";
@@ -170,6 +171,9 @@ class Session {
     }
     this.#host = this.#makeHost(database.url);
     this.#running.defer(() => this.#host.stop());
+    // One that is being replaced, or has ended, is asked again in a minute.
+    const clock = startMaintenance(async () => await this.#host.scheduled?.().catch(() => {}));
+    this.#running.defer(() => clock.stop());
     const built = await Promise.race([this.#released(building), interrupted]);
     return built === null || this.#options.signal.aborted ? null : database;
   }

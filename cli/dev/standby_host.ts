@@ -28,6 +28,8 @@ export interface Standby {
    * @throws {KontractError} `BUILD_FAILED`; the process is to be stopped then
    */
   load(): Promise<void>;
+  /** See {@link DevHost.scheduled}. */
+  scheduled?(): Promise<void>;
   /** Ends it. */
   stop(): Promise<void>;
 }
@@ -84,6 +86,11 @@ export class StandbyHost implements DevHost {
     const next = this.#next;
     const waiting = await next?.catch(() => null);
     if (this.#next === next) await waiting?.expect();
+  }
+
+  /** That of the process that serves. */
+  async scheduled(): Promise<void> {
+    await this.#running?.scheduled?.();
   }
 
   /** Ends all processes. */

@@ -26,6 +26,8 @@ export interface Workerd {
   readonly origin: string;
   /** See `DevHost.socket`. */
   readonly socket: string | undefined;
+  /** Does what Cloudflare's clock would have done. */
+  scheduled(): Promise<void>;
   /** Ends it. */
   stop(): Promise<void>;
 }
@@ -76,6 +78,10 @@ export async function startWorkerd(
     return {
       origin,
       socket: place === null ? undefined : socketOf(place),
+      scheduled: async () => {
+        const worker: unknown = await miniflare.getWorker();
+        await (worker as { scheduled(): Promise<unknown> }).scheduled();
+      },
       stop: async () => {
         await miniflare.dispose();
         removePlace(place);

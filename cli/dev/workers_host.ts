@@ -44,6 +44,7 @@ export function workersHost(options: HostOptions): DevHost {
       return running?.socket;
     },
     expect: () => Promise.resolve(),
+    scheduled: async () => await running?.scheduled(),
     stop: () => running?.stop() ?? Promise.resolve(),
   };
 }

@@ -25,6 +25,9 @@ export default {
     const asked = await (await object.fetch("http://object/")).json();
     return Response.json({ version: "${version}", shared, lazy, asked, warm: isWarm() });
   },
+  async scheduled(event, env) {
+    await env.SESSION.get(env.SESSION.idFromName("one")).fetch("http://object/");
+  },
 };
 `;
 
@@ -147,6 +150,8 @@ Deno.test(
         asked: 4,
         warm: false,
       });
+      await host.scheduled?.();
+      assert.equal((await ask(fourth) as { asked: number }).asked, 6, "the clock reached the app");
       await host.stop();
       assert.equal(loads("1"), 3, "no process but those that waited, and the first");
       for (const origin of [third, fourth]) await assert.rejects(fetch(origin));

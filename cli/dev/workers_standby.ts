@@ -111,6 +111,11 @@ export class WorkersStandby implements Standby {
     throw new KontractError("BUILD_FAILED", "workerd does not run this build; see above.");
   }
 
+  /** See `DevHost.scheduled`. */
+  scheduled(): Promise<void> {
+    return this.#workerd.scheduled();
+  }
+
   /** Ends the process. */
   stop(): Promise<void> {
     return this.#stopping ??= this.#workerd.stop();
@@ -174,6 +179,10 @@ export default {
       console.error(error?.stack ?? error);
       return new Response(null, { status: 500 });
     }
+  },
+  async scheduled(event, env, context) {
+    await load();
+    await app.scheduled(event, env, context);
   },
 };
 `;
