@@ -7,7 +7,7 @@
  * With one statement per connection and no connection used after a break, neither can happen.
  *
  * Where the server has no room for another connection, a statement waits for one of those there are, or until
- * there is room; only one connection is tried at a time meanwhile.
+ * there is room; one more connection is tried every tenth of a second, as long as anybody waits.
  *
  * Idle clients are ended here as well: one timer for all of them, where the driver would set one per query. So
  * are those that have met many tables, each of which PostgreSQL remembers as long as the connection lasts.
@@ -129,7 +129,10 @@ export class ConnectionPool {
 
   readonly #try = (): void => {
     this.#trial = null;
-    if (this.#clients.size < this.#limits.max) this.#waiting.shift()?.resolve(this.#add());
+    if (this.#clients.size >= this.#limits.max) return;
+    this.#waiting.shift()?.resolve(this.#add());
+    // Where it finds room and works for long, nobody else would try for those who wait.
+    if (this.#waiting.length > 0) this.#trial = setTimeout(this.#try, TRIAL_MS);
   };
 
   /** True where the client has met enough. */

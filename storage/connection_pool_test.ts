@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import postgres from "postgres";
 import { enterTenant, testDatabase } from "../tests/postgres.ts";
+import { ConnectionPool } from "./connection_pool.ts";
 import { DEFAULT_TENANT } from "./tenant_name.ts";
 import { storageEngine } from "./engine.ts";
 import { postgresDatabase } from "./postgres_database.ts";
@@ -175,6 +176,56 @@ Deno.test({
     } finally {
       await connection.end();
       await database.close();
+      await db.close();
+    }
+  },
+});
+
+Deno.test({
+  name: "where there is room again, who waits is not held up by long statements of others",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    const db = await testDatabase([]);
+    const open = () => postgres(db.gatewayUrl, { max: 1, backoff: false, onnotice: () => {} });
+    const limits = { max: 4, idleMs: 60_000, tables: 1, fullMs: 60_000 };
+    const pool = new ConnectionPool(open, limits);
+    let refusals = 0;
+    const isFull = (error: unknown): boolean => {
+      const full = (error as { code?: unknown }).code === "53300";
+      if (full) refusals++;
+      return full;
+    };
+    const start = (text: string) =>
+      pool.use((client) => client.unsafe(text), { isBroken: () => true, isFull, tables: 0 });
+    const connections = async (): Promise<number> => {
+      const [row] = await db.admin`
+        select count(*)::int as n from pg_stat_activity where usename = ${db.gatewayRole}`;
+      return row!.n;
+    };
+    const limit = (n: number) =>
+      db.admin.unsafe(`alter role ${db.gatewayRole} connection limit ${n}`);
+    const long = "set lock_timeout = '10s'; select pg_advisory_lock(1)";
+    try {
+      await db.admin.begin(async (tx) => {
+        await tx`select pg_advisory_xact_lock(1)`;
+        await limit(1);
+        const first = start(long);
+        while (await connections() === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+        const second = start(long);
+        while (refusals === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+        const third = start("select 1");
+        await limit(-1);
+        assert.equal(
+          await Promise.race([
+            third.then(() => "answered"),
+            ...[first, second].map((each) => each.then(() => "held up", () => "held up")),
+          ]),
+          "answered",
+        );
+      });
+    } finally {
+      await pool.close(() => new Error("closed"));
       await db.close();
     }
   },

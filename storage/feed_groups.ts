@@ -6,17 +6,24 @@
  * - Nobody waits for company: a question is sent at once unless one like it is under way. Those that come meanwhile
  *   go together when it has been answered, or has taken {@link SLOW_MS}.
  * - Whom a group does not answer asks alone, and that statement's outcome is the follower's: a session that has
- *   ended, a right that is missing.
+ *   ended, a right that is missing. Only a lock that was in the way of a group's one table is in the way of all of
+ *   them: each would wait for it with a connection of its own.
  *
  * @module
  */
 import { type SetAlarm, setPreciseAlarm } from "./alarms.ts";
 import { type Database, SqlError, type SqlParam, type SqlRow } from "./database.ts";
+import { TENANT_PREFIX } from "./tenant_name.ts";
 
 /** Followers of one group at most. */
 const MEMBERS = 256;
 /** A question that has taken so many milliseconds holds up no others like it. */
 const SLOW_MS = 100;
+
+/** SQLSTATE of a function that the database does not have. */
+const NO_FUNCTION = "42883";
+/** SQLSTATE of a lock that was waited for too long. */
+const LOCKED = "55P03";
 
 type Rows = readonly SqlRow[];
 type Answer = readonly [
@@ -88,33 +95,37 @@ class Feeds {
   async #answer(members: readonly Member[]): Promise<void> {
     const answers = members.length > 1 && !this.#missing
       ? await this.#together(members)
-      : new Map<number, SqlRow>();
+      : new Map<number, Rows | Promise<Rows>>();
     const alone = members.map(({ statement, params, resolve }, n) => {
-      const answer = answers.get(n);
-      const rows = answer === undefined ? this.#send(statement, params) : [answer];
+      const rows = answers.get(n) ?? this.#send(statement, params);
       resolve(rows);
       return rows;
     });
     await Promise.allSettled(alone);
   }
 
-  /** Answers by place; none where the group failed. */
-  async #together(members: readonly Member[]): Promise<ReadonlyMap<number, SqlRow>> {
+  /** Answers by place; none where the group failed by what may be one member's. */
+  async #together(members: readonly Member[]): Promise<ReadonlyMap<number, Rows | Promise<Rows>>> {
     const { statement, params } = members[0]!;
     const [, table, filter, , limit] = params as SqlParam[];
     const sids = members.map(({ params }) => String(params[0]));
     const positions = members.map(({ params }) => params[3] as string | null);
-    const answers = new Map<number, SqlRow>();
+    const answers = new Map<number, Rows | Promise<Rows>>();
     try {
       const group = [sids, table!, filter!, positions, limit!];
       const [row] = await this.#database.execute(`${statement}_group`, group);
       for (const [whose, changes, position, reset, more] of row?.r as readonly Answer[]) {
-        const answer = { changes, position, reset, more };
+        const answer = [{ changes, position, reset, more }];
         for (const n of whose) answers.set(n - 1, answer);
       }
     } catch (error) {
+      const state = error instanceof SqlError ? error.failure.sqlstate : null;
       // The database was migrated by a build before.
-      if (error instanceof SqlError && error.failure.sqlstate === "42883") this.#missing = true;
+      if (state === NO_FUNCTION) this.#missing = true;
+      // Of tenants there are as many tables of a name.
+      if (state === LOCKED && !statement.startsWith(TENANT_PREFIX)) {
+        for (const n of members.keys()) answers.set(n, Promise.reject(error));
+      }
     }
     return answers;
   }

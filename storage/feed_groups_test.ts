@@ -145,6 +145,20 @@ Deno.test({
         await Promise.all(asked.map((one) => assert.rejects(one, isRefused)));
       });
 
+      await test("a lock that is in the way is waited for by none of them again", async () => {
+        const after = await here();
+        await write(ada, "plain", "locked");
+        await db.admin.begin(async (tx) => {
+          await tx.unsafe(`lock table ${await db.place("plain")} in access exclusive mode`);
+          sent.length = 0;
+          const asked = [ada, bob, cy, ada].map((who) => ask(who, { after }));
+          await Promise.all(asked.map((one) => assert.rejects(one, code("CONFLICT"))));
+        });
+        // A group of other tenants' followers has several tables.
+        const alone = tenant === "main" ? [] : Array(3).fill(STATEMENT);
+        assert.deepEqual(sent, [STATEMENT, GROUP, ...alone]);
+      });
+
       await test("another filter and another limit are another question", async () => {
         const after = await here();
         await write(ada, "plain", "4", "yes");
