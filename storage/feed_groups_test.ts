@@ -99,7 +99,8 @@ Deno.test({
           [],
         ]);
         assert.deepEqual(batches[1]!.changes[0]!.data, { id: "1", text: "x" });
-        assert.equal(new Set(batches.map(({ position }) => position)).size, 1);
+        // The first of them asked alone, and other databases of the server may have written since.
+        assert.equal(new Set(batches.slice(1).map(({ position }) => position)).size, 1);
         assert.ok(batches.every(({ reset, more }) => !reset && !more));
       });
 

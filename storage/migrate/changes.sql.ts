@@ -143,7 +143,7 @@ const GROUP_SIZE = 1 << 20;
  * Functions the gateway may call. `changes_group` is `changes` for several sessions and positions, in one snapshot: a
  * list of `[[members, changes, place, reset, more], …]`, members counted from 1. Those of one tenant, and of one owner
  * where rows are their owner's, see the same, so it is read once for all of them that stand at one position. Who has no
- * session is left out.
+ * session is left out, and 28000 where nobody has one.
  */
 export const CHANGE_FUNCTIONS: readonly string[] = [
   `create or replace function kontract.changes(
@@ -240,6 +240,7 @@ export const CHANGE_FUNCTIONS: readonly string[] = [
        size := size + length(c.changes::text);
        exit when size > ${GROUP_SIZE};
      end loop;
+     if cardinality(answers) = 0 then raise exception 'token' using errcode = '28000'; end if;
      return array_to_json(answers);
    end $f$`,
 ];
