@@ -97,6 +97,12 @@ Deno.test("epochs and the change hub in workerd", options, async (t) => {
         }
         await elsewhere;
       });
+      await t.step("nor is one missed that comes between two waits", async () => {
+        const most = 30_000;
+        const began = performance.now();
+        await ask(workerd, "next_again", "between", [most]);
+        assert.ok(performance.now() - began < most, "it was waited for to the end");
+      });
     } finally {
       await workerd.stop();
     }

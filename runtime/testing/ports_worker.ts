@@ -37,6 +37,15 @@ async function run(env: WorkerEnv, port: string, name: string, args: unknown[]):
       return ports.changes.wake(args as string[]);
     case "next":
       return await ports.changes.next(name, Number(args[0]), new AbortController().signal);
+    case "next_again": {
+      // A wake that comes after one wait and before the other.
+      const next = (ms: number) => ports.changes.next(name, ms, new AbortController().signal);
+      await next(1);
+      const work: Promise<unknown>[] = [];
+      inScope(new RequestScope((each) => work.push(each)), () => ports.changes.wake([name]));
+      await Promise.all(work);
+      return await next(Number(args[0]));
+    }
     case "database":
       return await ports.database.execute(name, args as string[]);
     default:

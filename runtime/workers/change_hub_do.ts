@@ -3,6 +3,9 @@
  * commit to it; so has each topic of each tenant, and holds its newest messages in memory. When that is evicted
  * they are gone, and followers that come back are told `reset`.
  *
+ * Whoever waits for a feed again says how many wakes it knows of: one that came while its call was on its way is not
+ * missed.
+ *
  * @module
  */
 import { TopicHub } from "../../events/mod.ts";
@@ -15,14 +18,24 @@ const MAX_WAIT_MS = 60_000;
 /** One hub of a deployment. */
 export class ChangeHubDO {
   readonly #bells = new Bells();
+  #wakes = 0;
   #hub: TopicHub | null = null;
 
-  /** One call: `wake` and `next` of a feed, `publish`, `read` and `follow` of a topic. */
+  /** One call: `wake` and `wakes` of a feed, `publish`, `read` and `follow` of a topic. */
   fetch(request: Request): Promise<Response> {
     const { signal } = request;
     return answerCall(request, {
-      wake: () => this.#bells.ring(""),
-      next: (timeoutMs) => this.#bells.next("", waitOf(timeoutMs), signal),
+      wake: () => {
+        this.#wakes++;
+        this.#bells.ring("");
+      },
+      wakes: async (argument) => {
+        const [known, timeoutMs] = argument as [number | null, number];
+        if (known === null || known === this.#wakes) {
+          await this.#bells.next("", waitOf(timeoutMs), signal);
+        }
+        return this.#wakes;
+      },
       publish: (argument) => {
         const [tenant, name, messages] = argument as [string, string, unknown[]];
         for (const message of messages) this.#topics.publish(tenant, name, message);

@@ -5,19 +5,26 @@
  * @module
  */
 
-/** Waits for the next wake, or some time; never rejects. */
-export type AskHub = (signal: AbortSignal) => Promise<void>;
+/**
+ * Waits for a wake beyond those that are `known`, or for the next one where nothing is, or some time. Gives how many
+ * there were, null where that is not known; never rejects.
+ */
+export type AskHub = (known: number | null, signal: AbortSignal) => Promise<number | null>;
 
 /** Those of one scope; promises of one request must not be awaited by another. */
 export class FeedWakes {
   readonly #ended = new AbortController();
   readonly #asked = new Map<string, Promise<void>>();
+  readonly #known = new Map<string, number | null>();
 
   /** Resolves with the call of `feed`'s hub that is under way, or with a new one, or with the signal. */
   next(feed: string, ask: AskHub, signal: AbortSignal): Promise<void> {
     let woken = this.#asked.get(feed);
     if (woken === undefined) {
-      woken = ask(this.#ended.signal).finally(() => this.#asked.delete(feed));
+      woken = ask(this.#known.get(feed) ?? null, this.#ended.signal).then((known) => {
+        this.#known.set(feed, known);
+        this.#asked.delete(feed);
+      });
       this.#asked.set(feed, woken);
     }
     return unlessAborted(woken, signal);

@@ -3,13 +3,14 @@ import { FeedWakes } from "./feed_wakes.ts";
 
 /** A hub that is rung by hand, and whoever asks it. */
 function hub() {
-  const calls: { ring: () => void; signal: AbortSignal }[] = [];
+  const calls: { ring: () => void; signal: AbortSignal; known: number | null }[] = [];
+  let wakes = 0;
   return {
     calls,
-    ask: (signal: AbortSignal): Promise<void> =>
+    ask: (known: number | null, signal: AbortSignal): Promise<number | null> =>
       new Promise((resolve) => {
-        calls.push({ ring: resolve, signal });
-        signal.addEventListener("abort", () => resolve());
+        calls.push({ ring: () => resolve(++wakes), signal, known });
+        signal.addEventListener("abort", () => resolve(null));
       }),
   };
 }
@@ -25,6 +26,7 @@ Deno.test("all that follow a feed hear of a wake by one call of its hub", async 
   await Promise.all(waiting);
   const again = wakes.next("notes", notes.ask, never);
   assert.equal(notes.calls.length, 2, "who waits after a wake asks anew");
+  assert.deepEqual(notes.calls.map(({ known }) => known), [null, 1], "beyond the wakes it knows");
   notes.calls[1]!.ring();
   other.calls[0]!.ring();
   await Promise.all([again, elsewhere]);

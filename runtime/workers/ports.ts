@@ -114,15 +114,16 @@ function changeHub(hubs: ObjectNamespace): ChangeHub {
       }
     },
     next(feed, timeoutMs, signal): Promise<void> {
-      const ask = async (end: AbortSignal): Promise<void> => {
+      const ask = async (known: number | null, end: AbortSignal): Promise<number | null> => {
         try {
-          await callObject(stub(feed), "next", timeoutMs, end);
+          return Number(await callObject(stub(feed), "wakes", [known, timeoutMs], end));
         } catch {
           // Out of reach or aborted: whoever follows polls anyway, but not in a tight loop.
           await pause(end.aborted ? 0 : Math.min(timeoutMs, 1_000), end);
+          return null;
         }
       };
-      return currentScope()?.wakes.next(feed, ask, signal) ?? ask(signal);
+      return currentScope()?.wakes.next(feed, ask, signal) ?? ask(null, signal).then(() => {});
     },
   };
 }
