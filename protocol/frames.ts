@@ -124,30 +124,31 @@ export class FrameSplitter {
   push(chunk: Uint8Array): RawFrame[] {
     const frames: RawFrame[] = [];
     for (let at = 0;;) {
-      const [first = chunk.subarray(at)] = this.#pieces;
+      const first = this.#pieces[0] ?? chunk.subarray(at);
       const header = first.length < HEADER_LENGTH ? null : readHeader(first);
       const wanted = HEADER_LENGTH + (header?.length ?? 0);
-      if (this.#held < wanted) {
-        if (at === chunk.length) return frames;
-        const piece = chunk.subarray(at, at + wanted - this.#held);
-        at += piece.length;
-        this.#held += piece.length;
-        this.#pieces.push(piece);
+      if (header !== null && first.length >= wanted) {
+        frames.push({
+          header,
+          headerBytes: first.subarray(0, HEADER_LENGTH),
+          body: first.subarray(HEADER_LENGTH, wanted),
+        });
+        if (this.#held === 0) at += wanted;
+        else {
+          this.#pieces = [];
+          this.#held = 0;
+        }
+        continue;
       }
+      if (at === chunk.length) return frames;
+      const piece = chunk.subarray(at, at + wanted - this.#held);
+      at += piece.length;
+      this.#held += piece.length;
+      this.#pieces.push(piece);
       if (this.#pieces.length > (header === null ? 1 : MAX_PIECES) || this.#held === wanted) {
-        this.#join();
+        this.#pieces = [concat(...this.#pieces)];
       }
-      if (header === null || this.#held < wanted) continue;
-      const [frame = EMPTY] = this.#pieces;
-      const headerBytes = frame.subarray(0, HEADER_LENGTH);
-      frames.push({ header, headerBytes, body: frame.subarray(HEADER_LENGTH) });
-      this.#pieces = [];
-      this.#held = 0;
     }
-  }
-
-  #join(): void {
-    if (this.#pieces.length > 1) this.#pieces = [concat(...this.#pieces)];
   }
 }
 
