@@ -48,6 +48,11 @@ Deno.test("a question that is not answered holds up others like it for a tenth o
   assert.deepEqual(sent, ["changes", "changes", "changes"], "another question is not held up");
   alarms.shift()!();
   assert.deepEqual(sent.slice(3), ["changes_group"]);
+  alarms.length = 0;
+  for (let n = 0; n < 600; n++) ask("c");
+  sent.length = 0;
+  while (alarms.length > 0) alarms.shift()!();
+  assert.deepEqual(sent, Array(3).fill("changes_group"), "nor those for whom it had no room");
 });
 
 Deno.test({
