@@ -8,7 +8,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import { concat, EMPTY, viewOf } from "./bytes.ts";
+import { concat, viewOf } from "./bytes.ts";
 
 /** Version of the wire format. */
 export const RAY_VERSION = 1;
