@@ -20,6 +20,9 @@ export interface DevInfo {
   readonly databaseAdminUrl: string;
 }
 
+/** A process that was just forked shares its parent's locks until it is another program. */
+const TRIES = 5;
+
 /** The lock, held by this process. */
 export class DevFile {
   readonly #path: string;
@@ -40,9 +43,12 @@ export class DevFile {
   static async claim(path: string): Promise<DevFile> {
     const started = (await identifyProcess(Deno.pid))?.started ?? "";
     const lock = await Deno.open(join(dirname(path), "lock"), { create: true, write: true });
-    if (!await lock.tryLock(true)) {
-      lock.close();
-      throw await inUse(path);
+    for (let tries = 1; !await lock.tryLock(true); tries++) {
+      if (tries === TRIES) {
+        lock.close();
+        throw await inUse(path);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
     }
     const file = new DevFile(path, started, lock);
     await file.#write({});
