@@ -38,6 +38,9 @@ export interface SqlFailure {
   readonly notSent: boolean;
 }
 
+/** SQLSTATE of a server that takes no further connection. */
+export const NO_ROOM = "53300";
+
 /** Thrown by {@link Database.execute}. */
 export class SqlError extends Error {
   /** What happened. */

@@ -16,7 +16,7 @@
  * @module
  */
 import { setPreciseAlarm } from "./alarms.ts";
-import { type Database, SqlError, type SqlParam, type SqlRow } from "./database.ts";
+import { type Database, NO_ROOM, SqlError, type SqlParam, type SqlRow } from "./database.ts";
 
 /** Calls of one group at most: twice as many are hardly cheaper. */
 const MEMBERS = 16;
@@ -28,9 +28,6 @@ const SLOW_MS = 100;
 const MEMBER_READ = 1024;
 const MEMBER_ROWS = 8;
 const MEMBER_SIZE = 16 * 1024;
-
-/** SQLSTATE of a server that takes no further connection. */
-const NO_ROOM = "53300";
 
 type Rows = readonly SqlRow[];
 /** A row to be written: key, version it was read as, data. */

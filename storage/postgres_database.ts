@@ -13,6 +13,7 @@ import { Alarms } from "./alarms.ts";
 import { ConnectionPool } from "./connection_pool.ts";
 import {
   type Database,
+  NO_ROOM,
   SqlError,
   type SqlFailure,
   type SqlParam,
@@ -50,8 +51,6 @@ export interface PostgresDatabaseOptions {
   readonly appName?: string;
 }
 
-/** SQLSTATE of a server that takes no further connection. */
-const NO_ROOM = "53300";
 /** The pool's own refusal. */
 const CLOSED = "POOL_CLOSED";
 /**
