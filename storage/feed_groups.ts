@@ -5,15 +5,16 @@
  *
  * - Nobody waits for company: a question is sent at once unless one like it is under way. Those that come meanwhile
  *   go together when it has been answered, or has taken {@link SLOW_MS}.
- * - Whom a group does not answer asks alone, and that statement's outcome is the follower's: a session that has
- *   ended, a right that is missing. Only a lock that was in the way of a group's one table is in the way of all of
- *   them: each would wait for it with a connection of its own.
+ * - Those whom a group leaves out, for a lock on their tenant's table or the size of what others are told, go together
+ *   again as long as any of them are answered.
+ * - Whom no group answers asks alone, and that statement's outcome is the follower's: a session that has ended, a right
+ *   that is missing. Only a lock that was in the way of all, and a server without room for a connection, are so for
+ *   each: they would wait with a connection of their own.
  *
  * @module
  */
 import { type SetAlarm, setPreciseAlarm } from "./alarms.ts";
-import { type Database, SqlError, type SqlParam, type SqlRow } from "./database.ts";
-import { TENANT_PREFIX } from "./tenant_name.ts";
+import { type Database, NO_ROOM, SqlError, type SqlParam, type SqlRow } from "./database.ts";
 
 /** Followers of one group at most. */
 const MEMBERS = 256;
@@ -93,11 +94,18 @@ class Feeds {
 
   /** Never fails. */
   async #answer(members: readonly Member[]): Promise<void> {
-    const answers = members.length > 1 && !this.#missing
-      ? await this.#together(members)
-      : new Map<number, Rows | Promise<Rows>>();
-    const alone = members.map(({ statement, params, resolve }, n) => {
-      const rows = answers.get(n) ?? this.#send(statement, params);
+    let left = members;
+    while (left.length > 1 && !this.#missing) {
+      const answers = await this.#together(left);
+      if (answers.size === 0) break;
+      left = left.filter((member, n) => {
+        const rows = answers.get(n);
+        if (rows !== undefined) member.resolve(rows);
+        return rows === undefined;
+      });
+    }
+    const alone = left.map(({ statement, params, resolve }) => {
+      const rows = this.#send(statement, params);
       resolve(rows);
       return rows;
     });
@@ -122,8 +130,7 @@ class Feeds {
       const state = error instanceof SqlError ? error.failure.sqlstate : null;
       // The database was migrated by a build before.
       if (state === NO_FUNCTION) this.#missing = true;
-      // Of tenants there are as many tables of a name.
-      if (state === LOCKED && !statement.startsWith(TENANT_PREFIX)) {
+      if (state === LOCKED || state === NO_ROOM) {
         for (const n of members.keys()) answers.set(n, Promise.reject(error));
       }
     }

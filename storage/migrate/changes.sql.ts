@@ -139,13 +139,24 @@ const ALL_SEEN = seen("", {
 /** Characters of changes after which a group reads for no further position: who stands there asks alone. */
 const GROUP_SIZE = 1 << 20;
 
+/** Whether a table is locked: for the reader of several tables, whom one of them must not hold up. */
+const IS_LOCKED = `create or replace function kontract_private.is_locked(p_ptr text) returns boolean
+   language plpgsql stable ${HELPER} set lock_timeout = '1ms' as $f$
+   begin
+     execute format('select from kontract_private.%I limit 0', p_ptr);
+     return false;
+   exception when lock_not_available then return true;
+   end $f$`;
+
 /**
  * Functions the gateway may call. `changes_group` is `changes` for several sessions and positions, in one snapshot: a
  * list of `[[members, changes, place, reset, more], …]`, members counted from 1. Those of one tenant, and of one owner
  * where rows are their owner's, see the same, so it is read once for all of them that stand at one position. Who has no
- * session is left out, and 28000 where nobody has one.
+ * session is left out, and 28000 where nobody has one. So are those of a tenant whose table is locked, where others are
+ * answered; else the lock is waited for.
  */
 export const CHANGE_FUNCTIONS: readonly string[] = [
+  IS_LOCKED,
   `create or replace function kontract.changes(
      p_sid text, p_table text, p_where jsonb, p_after text, p_limit int,
      out changes json, out place text, out reset boolean, out more boolean)
@@ -220,21 +231,26 @@ export const CHANGE_FUNCTIONS: readonly string[] = [
    end $f$`,
   `create or replace function kontract.changes_group(
      p_sids text[], p_table text, p_where jsonb, p_afters text[], p_limit int)
-   returns json language plpgsql stable ${DEFINER} as $f$
+   returns json language plpgsql stable ${DEFINER} set enable_seqscan = off as $f$
    declare
      g record; c record; answers json[] := '{}'; size bigint := 0;
    begin
      if pg_is_in_recovery() then raise exception 'standby' using errcode = '25006'; end if;
      for g in
-       select m.after, min(m.sid) as sid, array_agg(m.n) as members
-         from unnest(p_sids, p_afters) with ordinality m(sid, after, n)
-              cross join lateral (
-                select * from trxs x where x.sid = sha256(convert_to(m.sid, 'UTF8')) limit 1) x
-              join storage st on st.owner = x.tenant and st.id = p_table
-        where x.expires_at > clock_timestamp()
-          and pg_visible_in_snapshot(x.create_txid, pg_current_snapshot())
-        group by m.after, x.tenant, x.system, case when st.owned then x.owner end
+       with e as (
+         select st.ptr, m.after, min(m.sid) as sid, array_agg(m.n) as members
+           from unnest(p_sids, p_afters) with ordinality m(sid, after, n)
+                cross join lateral (
+                  select * from trxs x where x.sid = sha256(convert_to(m.sid, 'UTF8')) limit 1) x
+                join storage st on st.owner = x.tenant and st.id = p_table
+          where x.expires_at > clock_timestamp()
+            and pg_visible_in_snapshot(x.create_txid, pg_current_snapshot())
+          group by st.ptr, m.after, x.tenant, x.system, case when st.owned then x.owner end),
+       t as materialized (
+         select d.ptr, count(*) over () > 1 and is_locked(d.ptr) as locked from (select distinct e.ptr from e) d)
+       select e.*, t.locked from e join t on t.ptr = e.ptr order by t.locked
      loop
+       exit when g.locked and cardinality(answers) > 0;
        select * into c from changes(g.sid, p_table, p_where, g.after, p_limit);
        answers := answers || json_build_array(g.members, c.changes, c.place, c.reset, c.more);
        size := size + length(c.changes::text);
