@@ -89,6 +89,7 @@ export type {
   FieldFilter,
   Filter,
   NewRow,
+  Ordered,
   Page,
   Query,
   Scalar,

@@ -17,6 +17,8 @@ export class Person {
   tags!: string[];
   home!: { city: string; since?: Date };
   big!: bigint;
+  flag?: boolean;
+  raw?: Uint8Array;
 }
 `;
 
@@ -39,6 +41,7 @@ await people.query({ name: { prefix: "A" }, tags: { contains: "x" }, home: { cit
 await people.query({ age: null, home: { since: { lt: new Date() } } }).orderBy("age", "desc").orderBy("name");
 const page = await people.query().limit(5).after(null).page();
 for await (const row of people.query(null)) row.tags.length;
+await people.query({ flag: { ne: true }, raw: { in: [new Uint8Array(1)] } });
 const first = (await people.first({ age: { ne: null } }))?.home.city ?? (await people.query().first())?.name;
 const total: number = await people.count({ name: "A" }) + await people.query().count();
 const [sum] = await env.storage.exec<{ name: string; n: number }>\`select name, 1 as n from people where age > \${2}\`;
@@ -78,6 +81,8 @@ const MISUSES: readonly (readonly [string, number | "KT4006"])[] = [
   ["await people.query({ name: 1 });", 2322],
   ["await people.query({ age: { gt: '1' } });", 2322],
   ["await people.query({ age: { prefix: 'a' } });", 2322],
+  ["await people.query({ flag: { gt: true } });", 2322],
+  ["await people.query({ raw: { lte: new Uint8Array(1) } });", 2322],
   ["await people.query({ name: { like: 'a' } });", 2353],
   ["await people.query({ role: { in: ['owner'] } });", 2322],
   ["await people.query({ tags: { contains: 1 } });", 2322],

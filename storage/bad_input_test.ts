@@ -313,6 +313,24 @@ Deno.test({
             }),
             code("TOO_LARGE"),
           );
+          // What counts are bytes, three of them for each of these.
+          const wide = "名".repeat(1.5 * MIB);
+          await assert.rejects(
+            run(engine, call(session), (s) => s.things!.set("wide", { note: wide })),
+            code("TOO_LARGE"),
+          );
+          await assert.rejects(
+            run(engine, call(session), async (s) => {
+              for (let i = 0; i < 9; i++) {
+                await s.things!.set(`w${i}`, { note: wide.slice(0, MIB * 1.3) });
+              }
+            }),
+            code("TOO_LARGE"),
+          );
+          await assert.rejects(
+            run(engine, call(session), (s) => s.accounts!.query({ city: wide })),
+            code("TOO_LARGE"),
+          );
           assert.deepEqual(database.sent, []);
           // A long index entry is PostgreSQL's to refuse.
           const noise = Array.from({ length: 2000 }, () => crypto.randomUUID()).join("");

@@ -8,7 +8,7 @@ import { errorFrom } from "../_internal/error_classes.ts";
 import type { KontractError } from "../_internal/errors.ts";
 import type { CallOptions } from "./contract.ts";
 import type { SqlParam } from "./database.ts";
-import { STORAGE_LIMITS } from "./limits.ts";
+import { isLarger, STORAGE_LIMITS } from "./limits.ts";
 import type { Snapshot } from "./read_context.ts";
 import { tableKey } from "./table_key.ts";
 import type { TableOps } from "./table_state.ts";
@@ -83,20 +83,18 @@ function fewRows(part: TableOps): readonly SqlParam[] {
   const rows: string[] = [];
   const versions: (string | null)[] = [];
   const gone: string[] = [];
-  let size = 0;
   for (const [id, data] of part.w) {
     if (data === null) {
       gone.push(id);
       continue;
     }
     const text = row(part.t, id, data);
-    size += text.length;
     ids.push(id);
     rows.push(text);
     versions.push(seen.get(id) ?? null);
     seen.delete(id);
   }
-  if (size > STORAGE_LIMITS.commitBytes) throw tooMuch();
+  if (isLarger(rows, STORAGE_LIMITS.commitBytes)) throw tooMuch();
   const known = versions.some((version) => version !== null);
   return [ids, known ? versions : [], rows, gone, [...seen.keys()], [...seen.values()]].map((
     list,
@@ -116,14 +114,14 @@ function everything(part: TableOps): string {
 /** JSON of one row; each row is turned into text once. */
 function row(table: string, id: string, data: unknown): string {
   const text = JSON.stringify(data);
-  if (text.length > STORAGE_LIMITS.rowBytes) {
+  if (isLarger([text], STORAGE_LIMITS.rowBytes)) {
     throw errorFrom("TOO_LARGE", `Row '${id}' of table '${table}' is too large.`);
   }
   return text;
 }
 
 function bounded(text: string): string {
-  if (text.length > STORAGE_LIMITS.commitBytes) throw tooMuch();
+  if (isLarger([text], STORAGE_LIMITS.commitBytes)) throw tooMuch();
   return text;
 }
 

@@ -18,13 +18,28 @@ import {
   type AnyStorage,
   call,
   CountingDatabase,
+  field,
   NOTES,
   PEOPLE,
   run,
+  string,
+  table,
   THINGS,
 } from "./testing/tables.ts";
 
-const tables = [ACCOUNTS, NOTES, PEOPLE, THINGS];
+/** Their site is only read. PostgreSQL keeps an object's keys in an order of its own, shorter ones first. */
+const SHOPS = table("shops", [
+  field("name", string),
+  field("site", {
+    kind: "object",
+    fields: [
+      { name: "street", id: 0, shape: string, optional: false },
+      { name: "zip", id: 1, shape: string, optional: false },
+    ],
+  }, { perm: 4, default: { street: "Hafengasse", zip: "89073" } }),
+]);
+
+const tables = [ACCOUNTS, NOTES, PEOPLE, SHOPS, THINGS];
 const tenant = suiteTenant(import.meta);
 const db = await enterTenant(await testDatabase(tables), tenant);
 const database = new CountingDatabase(postgresDatabase({ url: db.gatewayUrl, max: 8 }));
@@ -440,6 +455,23 @@ Deno.test({
           )} where id = 'p' and _deleted_txid is null`,
         );
         assert.equal(raw!.data.pin, "1234");
+      });
+
+      await test("an object that may not be written goes back as it was read, and no other does", async () => {
+        await run(engine, call(alice), (s) => s.shops!.set("s", { name: "A" }));
+        const { value } = await run(engine, call(alice), async (s) => {
+          const row = await s.shops!.get("s");
+          await s.shops!.update("s", { ...row, name: "B" });
+          return await s.shops!.set("s", { ...await s.shops!.get("s"), name: "C" });
+        });
+        const site = { street: "Hafengasse", zip: "89073" };
+        assert.deepEqual(value, { id: "s", name: "C", site });
+        for (const other of [{ ...site, zip: "89077" }, { ...site, street: "" }]) {
+          await assert.rejects(
+            run(engine, call(alice), (s) => s.shops!.update("s", { site: other })),
+            code("PERMISSION_DENIED"),
+          );
+        }
       });
 
       await test("table and route bits bound every operation", async () => {

@@ -61,6 +61,12 @@ export function fieldKind(shape: Shape, types: ShapeTable): FieldKind {
   }
 }
 
+/** True where its values have an order; text of base64 has another one than the bytes. */
+export function isOrdered(shape: Shape, kind: FieldKind, types: ShapeTable): boolean {
+  const bare = bareShape(shape, types).kind;
+  return kind !== "json" && bare !== "bytes" && bare !== "typed_array";
+}
+
 function kindOfValues(values: readonly (string | number | boolean)[]): FieldKind {
   const kinds = new Set(values.map((value) => typeof value));
   if (kinds.size !== 1) return "json";

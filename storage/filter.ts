@@ -10,7 +10,13 @@
 import type { TableDef } from "../_internal/manifest.ts";
 import type { Shape, ShapeTable } from "../_internal/shape.ts";
 import { PermissionError, ValidationError } from "../_internal/error_classes.ts";
-import { bareShape, type FieldKind, type ResolvedPath, resolvePath } from "./field_kind.ts";
+import {
+  bareShape,
+  type FieldKind,
+  isOrdered,
+  type ResolvedPath,
+  resolvePath,
+} from "./field_kind.ts";
 import { encodeValue, type Json, type JsonObject } from "./row_codec.ts";
 
 /** Comparison operators. */
@@ -156,7 +162,7 @@ function condition(
       if (shape.kind !== "array" && shape.kind !== "set") return refuse();
       return [path, operator, kind, encodeValue(shape.element, value, dotted, scope.types)];
     default:
-      if (kind === "json" || kind === "boolean") return refuse();
+      if (kind === "boolean" || !isOrdered(shape, kind, scope.types)) return refuse();
       return [path, operator, kind, loose(value)];
   }
 }
@@ -172,11 +178,13 @@ function fromText(shape: Shape, text: string): unknown {
 /** Order by one field. @throws {KontractError} `VALIDATION`, `PERMISSION_DENIED` */
 export function orderKey(name: unknown, direction: unknown, scope: FilterScope): OrderKey {
   if (typeof name !== "string") throw new ValidationError("'orderBy' must name a field.");
-  const { path, kind } = resolve(name, scope);
+  const { path, kind, shape } = resolve(name, scope);
   if (direction !== "asc" && direction !== "desc") {
     throw new ValidationError(`'orderBy': direction of '${name}' must be 'asc' or 'desc'.`);
   }
-  if (kind === "json") throw new ValidationError(`'orderBy': '${name}' has no order.`);
+  if (!isOrdered(shape, kind, scope.types)) {
+    throw new ValidationError(`'orderBy': '${name}' has no order.`);
+  }
   return [path, direction, kind];
 }
 
@@ -237,9 +245,12 @@ function holds(operator: "gt" | "gte" | "lt" | "lte", order: number): boolean {
 
 function equal(a: Json, b: Json, kind: FieldKind): boolean {
   if (a === null || b === null) return a === b;
-  return kind === "json"
-    ? JSON.stringify(sorted(a)) === JSON.stringify(sorted(b))
-    : compareValues(a, b, kind) === 0;
+  return kind === "json" ? isSameJson(a, b) : compareValues(a, b, kind) === 0;
+}
+
+/** Equal as jsonb: the order of an object's keys is none of its value. */
+export function isSameJson(a: Json, b: Json): boolean {
+  return JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
 }
 
 /** With keys in one order: jsonb has none. */

@@ -36,6 +36,7 @@ const ITEMS = table("items", [
   }, optional),
   field("home", object({ city: string, deep: { kind: "record", value: number } }), optional),
   field("any", { kind: "unknown" }, optional),
+  field("raw", { kind: "bytes" }, optional),
 ]);
 
 const ROWS: Readonly<Record<string, AnyRow>> = {
@@ -56,6 +57,7 @@ const ROWS: Readonly<Record<string, AnyRow>> = {
     at: new Date(5),
     big: 10n ** 20n,
     any: "text",
+    raw: new Uint8Array([208]),
   },
   c: {
     size: -3,
@@ -104,6 +106,8 @@ const FILTERS: readonly AnyRow[] = [
   { any: { in: ["text", [1, { b: 2 }]] } },
   { any: { ne: null } },
   { size: { gt: 0 }, flag: true },
+  { raw: new Uint8Array([208]) },
+  { raw: { in: [new Uint8Array([0]), new Uint8Array([208])] } },
 ];
 
 const ORDERS: readonly (readonly [string, "asc" | "desc"])[] = [
@@ -118,6 +122,9 @@ const ORDERS: readonly (readonly [string, "asc" | "desc"])[] = [
 const REFUSED: readonly ((s: AnyStorage) => PromiseLike<unknown>)[] = [
   (s) => s.items!.query({ flag: { gt: true } }),
   (s) => s.items!.query({ any: { gt: 1 } }),
+  // They are stored as text of another order.
+  (s) => s.items!.query({ raw: { gt: new Uint8Array([0]) } }),
+  (s) => s.items!.query().orderBy("raw"),
   (s) => s.items!.query({ size: { prefix: "1" } }),
   (s) => s.items!.query({ size: { contains: 1 } }),
   (s) => s.items!.query({ size: { in: 1 } }),

@@ -26,6 +26,14 @@ export const STORAGE_LIMITS = {
   pageRows: 50,
 } as const;
 
+/** True where texts have more bytes of UTF-8 together. A unit of UTF-16 has one to three of them. */
+export function isLarger(texts: readonly string[], bytes: number): boolean {
+  const units = texts.reduce((sum, text) => sum + text.length, 0);
+  if (units > bytes || units * 3 <= bytes) return units > bytes;
+  const encoder = new TextEncoder();
+  return texts.reduce((sum, text) => sum + encoder.encode(text).length, 0) > bytes;
+}
+
 /**
  * JSON of what a filter or a query compares with.
  *
@@ -33,6 +41,6 @@ export const STORAGE_LIMITS = {
  */
 export function valuesJson(values: unknown): string {
   const text = JSON.stringify(values);
-  if (text.length <= STORAGE_LIMITS.valuesBytes) return text;
+  if (!isLarger([text], STORAGE_LIMITS.valuesBytes)) return text;
   throw errorFrom("TOO_LARGE", "The values to compare with are too large: 4 MiB at most.");
 }

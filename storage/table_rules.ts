@@ -17,6 +17,7 @@ import {
   setOwn,
 } from "./row_codec.ts";
 import { takesUndefined } from "./field_kind.ts";
+import { isSameJson } from "./filter.ts";
 import { STORAGE_LIMITS } from "./limits.ts";
 
 const READ = 4;
@@ -201,8 +202,8 @@ export class TableRules {
   /** A field without W may be named only with the value it has. */
   #keep(def: FieldDef, encoded: Json, before: JsonObject | null): void {
     if (!this.readable(def.name)) return this.#refuse(def.name);
-    const current = before === null ? def.default : before[def.name];
-    if (JSON.stringify(current) !== JSON.stringify(encoded)) this.#refuse(def.name);
+    const current = before === null ? def.default as Json | undefined : before[def.name];
+    if (current === undefined || !isSameJson(current, encoded)) this.#refuse(def.name);
   }
 
   #refuse(field: string): never {

@@ -21,6 +21,9 @@ export type NewRow<T, M extends TableMeta> =
 /** Values that are compared as a whole. */
 export type Scalar = string | number | boolean | bigint | Date | Uint8Array;
 
+/** Values that are greater or less than others: of bytes and booleans none is. */
+export type Ordered<V> = V extends boolean | Uint8Array ? never : V;
+
 /** Comparison of one field. */
 export interface Comparison<V> {
   /** Equal to this. */
@@ -28,13 +31,13 @@ export interface Comparison<V> {
   /** Another value than this; `null`: any value at all. */
   readonly ne?: V | null;
   /** Greater than this. */
-  readonly gt?: V;
+  readonly gt?: Ordered<V>;
   /** This or greater. */
-  readonly gte?: V;
+  readonly gte?: Ordered<V>;
   /** Less than this. */
-  readonly lt?: V;
+  readonly lt?: Ordered<V>;
   /** This or less. */
-  readonly lte?: V;
+  readonly lte?: Ordered<V>;
   /** One of these. */
   readonly in?: readonly V[];
   /** Text that begins with this. */
