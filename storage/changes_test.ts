@@ -3,6 +3,8 @@ import { enterTenant, suiteTenant, testDatabase } from "../tests/postgres.ts";
 import type { Change } from "./contract.ts";
 import { storageEngine } from "./engine.ts";
 import { postgresDatabase } from "./postgres_database.ts";
+import { tableKey } from "./table_key.ts";
+import { DEFAULT_TENANT } from "./tenant_name.ts";
 import { ACCOUNTS, call, NOTES, PEOPLE, run } from "./testing/tables.ts";
 
 const tables = [ACCOUNTS, NOTES, PEOPLE];
@@ -206,6 +208,31 @@ Deno.test({
         const all = [...first, ...brief(batch.changes)].sort();
         assert.deepEqual(all, ["insert quick", "insert slow"]);
       });
+
+      if (tenant === DEFAULT_TENANT) {
+        await test("changes that are too much for one value reset, and the next ones come", async () => {
+          let after = await start("notes");
+          await run(engine, call(session), (s) => s.notes!.set("much", { text: "a" }));
+          const name = `kontract_private.changes_${tableKey("notes")}`;
+          const [found] = await db.admin`select pg_get_functiondef(${name}::regproc) as text`;
+          const text = String(found!.text);
+          await db.admin.unsafe(text.replace(
+            /\bbegin\b/,
+            "begin raise exception 'array size exceeds the maximum' using errcode = '54000';",
+          ));
+          const read = async (limit: number): Promise<readonly unknown[]> => {
+            const batch = await engine.changes({ session, table: "notes", after, limit });
+            if (limit > 0) after = batch.position;
+            return [batch.reset, ...brief(batch.changes)];
+          };
+          assert.deepEqual(await read(0), [true]);
+          assert.deepEqual(await read(10), [true]);
+          await db.admin.unsafe(text);
+          assert.deepEqual(await read(10), [false]);
+          await run(engine, call(session), (s) => s.notes!.set("less", { text: "a" }));
+          assert.deepEqual(await read(10), [false, "insert less"]);
+        });
+      }
 
       await test("a foreign or damaged position resets", async () => {
         const position = await start();

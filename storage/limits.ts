@@ -22,6 +22,8 @@ export const STORAGE_LIMITS = {
   queryRows: 10_000,
   /** Rows of one piece of an iteration. */
   pieceRows: 500,
+  /** Bytes of one piece as they are stored, where that is more than a row: long values are compressed there. */
+  pieceBytes: 512 * 1024,
   /** Rows of a page where none is said. */
   pageRows: 50,
 } as const;

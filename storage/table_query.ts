@@ -8,7 +8,13 @@ import type { FieldKind } from "./field_kind.ts";
 import { comparableAt, type Condition, isOfKind, orderKey, parseFilter } from "./filter.ts";
 import { STORAGE_LIMITS } from "./limits.ts";
 import { isStorableText, type Json } from "./row_codec.ts";
-import { AFTER_STORED, type Row, type Selection, type TableState } from "./table_state.ts";
+import {
+  AFTER_STORED,
+  type Row,
+  type Selected,
+  type Selection,
+  type TableState,
+} from "./table_state.ts";
 import type { Page, Query } from "./types.ts";
 
 type AnyRow = Record<string, unknown>;
@@ -114,9 +120,9 @@ class Building implements Query<AnyRow> {
     let after: readonly Json[] | null | undefined;
     while (left > 0) {
       const piece = Math.min(left, STORAGE_LIMITS.pieceRows);
-      const { rows, selection } = await this.#piece(piece, after);
+      const { rows, cut, selection } = await this.#piece(piece, after);
       yield* this.#decode(rows);
-      if (rows.length < piece) return;
+      if (rows.length < piece && !cut) return;
       this.#state.forget(rows);
       left -= rows.length;
       after = position(rows.at(-1)!, selection);
@@ -126,10 +132,13 @@ class Building implements Query<AnyRow> {
   #piece(
     limit: number,
     after: readonly Json[] | null | undefined,
-  ): Promise<{ readonly rows: readonly Row[]; readonly selection: Selection }> {
+  ): Promise<Selected & { readonly selection: Selection }> {
     return this.#owner.operate(async () => {
-      const selection = await this.#selection(limit, after);
-      return { rows: await this.#state.select(selection), selection };
+      const selection = {
+        ...await this.#selection(limit, after),
+        bytes: STORAGE_LIMITS.pieceBytes,
+      };
+      return { ...await this.#state.piece(selection), selection };
     });
   }
 

@@ -43,6 +43,15 @@ export interface Selection {
   /** Order values and insertion order of the row to begin after, or null. */
   readonly after: readonly Json[] | null;
   readonly backward: boolean;
+  /** Bytes after which the rows may end before their limit. */
+  readonly bytes?: number;
+}
+
+/** Rows that match. */
+export interface Selected {
+  readonly rows: readonly Row[];
+  /** True where they end before their limit though more follow. */
+  readonly cut: boolean;
 }
 
 /** One table's part of a commit. */
@@ -167,6 +176,11 @@ export class TableState {
 
   /** Rows that match, as this call sees them. */
   async select(selection: Selection): Promise<readonly Row[]> {
+    return (await this.piece(selection)).rows;
+  }
+
+  /** The same, where they may be too many bytes for one answer. */
+  async piece(selection: Selection): Promise<Selected> {
     this.#predicate(selection.where);
     const exclude = [...this.#writes.keys()];
     const row = await this.#reads.read(
@@ -177,12 +191,16 @@ export class TableState {
         JSON.stringify({ ...selection, exclude }),
       ],
     );
-    const stored = this.#take(row.rows);
+    const found = row.rows as readonly unknown[];
+    const cut = found.at(-1) === null;
+    const stored = this.#take(cut ? found.slice(0, -1) : found);
     const buffered = await this.#overlay(exclude, selection);
-    if (buffered.length === 0) return stored;
-    return [...stored, ...buffered]
-      .sort((a, b) => compareRows(a, b, selection.order, selection.backward))
-      .slice(0, selection.limit);
+    if (buffered.length === 0) return { rows: stored, cut };
+    const rows = [...stored, ...buffered]
+      .sort((a, b) => compareRows(a, b, selection.order, selection.backward));
+    // What comes after the last stored one may come after others that are stored, too.
+    const end = cut ? rows.indexOf(stored.at(-1)!) + 1 : rows.length;
+    return { rows: rows.slice(0, Math.min(end, selection.limit)), cut };
   }
 
   /** Rows that an iteration has gone past: read again where they are asked for again. */

@@ -98,6 +98,9 @@ const ANY_VERSIONS = versions({
   since: "$3",
 });
 
+/** Bytes of rows in one batch, where that is more than one transaction. */
+const BATCH_BYTES = 4 * 1024 * 1024;
+
 /**
  * Of the five lists `lists`, the changes that a session sees through a filter (a condition on `u.id` and `u.data`),
  * the last transaction, and how many are left.
@@ -116,9 +119,12 @@ function seen(
                          ${hit("now")} as now_hit, ${hit("before")} as then_hit,
                          (${lazy} || v.now) - ${hidden} is not distinct from (${lazy} || v.before) - ${hidden} as same
                     from v),
-            c as (select d.* from d where (d.now_hit or d.then_hit)
-                     and not (d.now_hit and d.then_hit and d.same and cardinality(${hidden}) > 0)),
-            l as (select * from c order by c.xid fetch first (${limit}) rows with ties)
+            c as (select d.*, sum(pg_column_size(d.data)) over w as size, first_value(d.xid) over w as first
+                    from d where (d.now_hit or d.then_hit)
+                     and not (d.now_hit and d.then_hit and d.same and cardinality(${hidden}) > 0)
+                  window w as (order by d.xid)),
+            l as (select * from c where c.xid = c.first or (c.size > ${BATCH_BYTES}) is not true
+                   order by c.xid fetch first (${limit}) rows with ties)
        select coalesce(json_agg(json_build_array(
                 case when l.now_hit and l.then_hit then 'update' when l.now_hit then 'insert' else 'delete' end,
                 l.id, case when l.now_hit then l.data end) order by l.xid, l.ord), '[]'),
@@ -193,34 +199,40 @@ export const CHANGE_FUNCTIONS: readonly string[] = [
           -- A table that is kept though nobody declares it any more has none of this build's.
           and to_regproc('changes_' || st.key) is not null;
      end if;
-     if main is not null then
-       execute format('select * from changes_%s($1, $2, $3, $4)', main)
-         into ids, xids, ords, nows, befores using s0, s1, since, s.owner;
-     else
-       execute format($q$ select ${
+     begin
+       if main is not null then
+         execute format('select * from changes_%s($1, $2, $3, $4)', main)
+           into ids, xids, ords, nows, befores using s0, s1, since, s.owner;
+       else
+         execute format($q$ select ${
     anythingNew({ table: "kontract_private.%1$I", s0: "$1" })
   } $q$, s.ptr)
-         into news using s0;
-       if news then
-         execute format($q$ ${ANY_VERSIONS} $q$, s.ptr, case when s.owned then ' and u._owner = $4' else '' end)
-           into ids, xids, ords, nows, befores using s0, s1, since, s.owner;
+           into news using s0;
+         if news then
+           execute format($q$ ${ANY_VERSIONS} $q$, s.ptr, case when s.owned then ' and u._owner = $4' else '' end)
+             into ids, xids, ords, nows, befores using s0, s1, since, s.owner;
+         end if;
        end if;
-     end if;
-     if p_limit = 0 then
-       more := ids is not null;
-       place := inc || '|' || s1::text;
+       if p_limit = 0 then
+         more := ids is not null;
+         place := inc || '|' || s1::text;
+         return;
+       end if;
+       if ids is not null then
+         hidden := ${HIDDEN};
+         if p_where = '[]' then
+           select r.* into changes, last, total from (${ALL_SEEN}) r;
+         else
+           execute format($q$ ${SEEN} $q$, where_sql(s.fields, s.bits, s.lazy, p_grants, p_where))
+             into changes, last, total
+             using p_where, s.lazy, hidden, ids, xids, ords, nows, befores, p_limit;
+         end if;
+       end if;
+     exception when program_limit_exceeded then
+       -- More than one value can be: who follows reads anew.
+       reset := true;
        return;
-     end if;
-     if ids is not null then
-       hidden := ${HIDDEN};
-       if p_where = '[]' then
-         select r.* into changes, last, total from (${ALL_SEEN}) r;
-       else
-         execute format($q$ ${SEEN} $q$, where_sql(s.fields, s.bits, s.lazy, p_grants, p_where))
-           into changes, last, total
-           using p_where, s.lazy, hidden, ids, xids, ords, nows, befores, p_limit;
-       end if;
-     end if;
+     end;
      if total > 0 then
        place := inc || '|' || s0::text || '|' || s1::text || '|' || last::text;
        more := true;

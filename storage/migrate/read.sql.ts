@@ -405,7 +405,8 @@ const FOUND_BY_KEY = `select * from (
 
 /** Functions that serve every table. */
 export const READ_FUNCTIONS: readonly string[] = [
-  // p_query: { where, order, after, exclude, limit, backward }
+  // p_query: { where, order, after, exclude, limit, backward, bytes }. With \`bytes\` (of the rows as they are stored)
+  // the list may end before the limit, then with a null in place of what follows.
   `create or replace function kontract.query(${READ_PARAMETERS}, p_table text, p_query jsonb,
      out rows json, out snap pg_snapshot, out inc text, out replay bytea)
    language plpgsql stable ${DEFINER} as $f$
@@ -413,6 +414,7 @@ export const READ_FUNCTIONS: readonly string[] = [
    declare
      ${HASHED_SID} s record; hidden text[]; back boolean := coalesce((p_query->>'backward')::boolean, false);
      v_left int := (p_query->>'limit')::int; v_after text; part json; conditions text; sorted text;
+     v_bytes int := (p_query->>'bytes')::int; v_cut boolean := false; fits text := '';
    begin ${enter("p_table", "p_table")}
      hidden := ${HIDDEN};
      conditions := concat(case when s.owned then ' and u._owner = $4' end,
@@ -420,22 +422,26 @@ export const READ_FUNCTIONS: readonly string[] = [
        case when jsonb_array_length(p_query->'exclude') > 0
          then ' and u.id <> all (array(select jsonb_array_elements_text($8)))' end);
      sorted := order_sql(s.fields, s.bits, s.lazy, p_grants, p_query->'order', back);
+     if v_bytes is not null then fits := ' filter (where r.n = 1 or r.size <= $9)'; end if;
      foreach v_after in array after_sql(s.fields, s.lazy, p_query->'order', p_query->'after', back) loop
        execute format($q$
          select coalesce(json_agg(json_build_array(r.id, ($6 || r.data) - $7, r._txid::text, r._owner, r._order)
-                  order by r.n), '[]')
-           from (select u.*, row_number() over () as n from (%s) u) r $q$,
+                  order by r.n)%2$s, '[]'), count(*) > count(*)%2$s
+           from (select u.*, row_number() over () as n%3$s from (%1$s) u) r $q$,
          format(case when is_key(s.fields, p_query->'order'->0->0, p_query->'order'->0->>2)
              then $q$${FOUND_BY_KEY}$q$ else $q$${FOUND}$q$ end,
-           s.ptr, conditions || v_after, sorted))
-       into part
-       using p_query->'where', p_snap, p_query->'after', s.owner, v_left, s.lazy, hidden, p_query->'exclude';
+           s.ptr, conditions || v_after, sorted), fits,
+         case when v_bytes is not null
+           then ', sum(pg_column_size(u.data)) over (rows unbounded preceding) as size' else '' end)
+       into part, v_cut
+       using p_query->'where', p_snap, p_query->'after', s.owner, v_left, s.lazy, hidden, p_query->'exclude', v_bytes;
        v_left := v_left - json_array_length(part);
        -- Two lists as text: taken apart and put together again they would cost as much as the query.
        rows := case when rows is null or rows::text = '[]' then part when part::text = '[]' then rows
          else (left(rows::text, -1) || ', ' || substr(part::text, 2))::json end;
-       exit when v_left <= 0;
+       exit when v_left <= 0 or v_cut;
      end loop;
+     if v_cut then rows := (left(rows::text, -1) || ', null]')::json; end if;
    end $f$`,
 
   `create or replace function kontract.count(${READ_PARAMETERS}, p_table text, p_query jsonb,

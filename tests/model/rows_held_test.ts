@@ -7,9 +7,11 @@
 import assert from "node:assert/strict";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import type { Database } from "../../storage/database.ts";
 import { storageEngine } from "../../storage/engine.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
 import {
+  type AnyRow,
   type AnyTable,
   call,
   field,
@@ -115,6 +117,65 @@ Deno.test({
           ["r2", 2, "behind"],
           ["r600", 600, "there"],
         ]);
+      });
+      await t.step(
+        "rows of megabytes come one by one, in order, among those just written",
+        async () => {
+          await db.admin.unsafe(`insert into kontract_private.${row!.ptr} (id, data, _owner, _order)
+          select 'big' || n, jsonb_build_object('id', 'big' || n, 'n', -n, 'text', long), 'alice', -n
+            from generate_series(1, 9) n,
+                 (select string_agg(md5(i::text), '') as long from generate_series(1, 40000) i) l`);
+          const sizes: number[] = [];
+          const watched: Database = {
+            close: () => database.close(),
+            async execute(statement, params) {
+              const rows = await database.execute(statement, params);
+              if (statement === "query") sizes.push(JSON.stringify(rows[0]!.rows).length);
+              return rows;
+            },
+          };
+          const there = storageEngine({ database: watched, tables: TABLES });
+          const { value } = await run(there, call(session), async (s) => {
+            const wide = s.wide!;
+            await wide.update("big3", { text: "changed" });
+            await wide.set("between", { n: -5.5, text: "new" });
+            await wide.delete("big7");
+            const ids = async (rows: AsyncIterable<AnyRow>): Promise<string> =>
+              (await Array.fromAsync(rows, ({ id }) => String(id).replace("big", ""))).join(" ");
+            return [
+              await ids(wide.query({ n: { lt: 0 } }).orderBy("n")),
+              await ids(wide.query({ n: { lt: 0 } }).orderBy("n", "desc")),
+              await ids(wide.query({ n: { lt: 0 } })),
+              await ids(wide.query({ n: { lt: 0 } }).orderBy("n").limit(5)),
+            ];
+          });
+          assert.deepEqual(value, [
+            "9 8 6 between 5 4 3 2 1",
+            "1 2 3 4 5 between 6 8 9",
+            "9 8 6 5 4 3 2 1 between",
+            "9 8 6 between 5",
+          ]);
+          assert.ok(sizes.every((size) => size < 3_000_000), `${sizes}`);
+        },
+      );
+      await t.step("and so do their changes, a transaction at a time", async () => {
+        const { position } = await engine.changes({
+          session,
+          table: "wide",
+          after: null,
+          limit: 1,
+        });
+        const long = "y".repeat(3 * 2 ** 20);
+        for (const id of ["big1", "big2"]) {
+          await run(engine, call(session), (s) => s.wide!.update(id, { text: long }));
+        }
+        const batches: unknown[] = [];
+        for (let after = position, more = true; more;) {
+          const batch = await engine.changes({ session, table: "wide", after, limit: 500 });
+          batches.push(batch.changes.map(({ id }) => id));
+          ({ position: after, more } = batch);
+        }
+        assert.deepEqual(batches, [["big1"], ["big2"]]);
       });
     } finally {
       await database.close();
