@@ -5,7 +5,7 @@
  */
 import postgres from "postgres";
 import { databaseOption } from "../database_name.ts";
-import { ADMIN_SETTINGS } from "./definer.ts";
+import { ADMIN_SETTINGS, NO_TRANSACTION_TIMEOUT } from "./definer.ts";
 import { KontractError } from "../../_internal/errors.ts";
 
 /** Oldest server version that has everything used here. */
@@ -38,10 +38,11 @@ export async function withAdmin<T>(
   });
   neverRollBackNothing(sql, () => lost);
   try {
-    await checkServer(sql);
+    const version = await checkServer(sql);
     // PL/pgSQL has to be loaded before a function may name its settings.
     await sql.unsafe("do $do$ begin end $do$");
-    await sql.unsafe(ADMIN_SETTINGS.map((setting) => `set ${setting}`).join("; ")).simple();
+    const settings = [...ADMIN_SETTINGS, ...(version >= 170000 ? [NO_TRANSACTION_TIMEOUT] : [])];
+    await sql.unsafe(settings.map((setting) => `set ${setting}`).join("; ")).simple();
     return await work(sql);
   } catch (cause) {
     throw translate(cause);
@@ -72,7 +73,8 @@ function neverRollBackNothing(sql: postgres.Sql, isLost: () => boolean): void {
   sql.begin = guarded as typeof sql.begin;
 }
 
-async function checkServer(sql: postgres.Sql): Promise<void> {
+/** Gives the server's version, as a number. */
+async function checkServer(sql: postgres.Sql): Promise<number> {
   const [row] = await sql`
     select current_setting('server_version_num')::int as version, pg_is_in_recovery() as standby,
            current_setting('server_encoding') as encoding`;
@@ -85,6 +87,7 @@ async function checkServer(sql: postgres.Sql): Promise<void> {
   if (row!.encoding !== "UTF8") {
     throw new KontractError("CONFIG", "The database must have encoding UTF8.");
   }
+  return Number(row!.version);
 }
 
 /**

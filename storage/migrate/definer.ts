@@ -93,6 +93,12 @@ export const ADMIN_SETTINGS: readonly string[] = [
   "idle_in_transaction_session_timeout = 0",
 ];
 
+/**
+ * For both, from version 17 on. It ends the connection, and then whoever sent a commit cannot know what became of it;
+ * each statement of the gateway is a transaction of its own, and has `statement_timeout`.
+ */
+export const NO_TRANSACTION_TIMEOUT = "transaction_timeout = 0";
+
 /** Bounds what the sorts and joins of one session may write to the disk; only a superuser may set it. */
 export const DISK_SETTING = "temp_file_limit = '1GB'";
 

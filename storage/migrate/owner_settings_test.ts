@@ -4,6 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import postgres from "postgres";
 import { testDatabase } from "../../tests/postgres.ts";
 import { storageEngine } from "../engine.ts";
 import { exec, query } from "../exec/testing/query.ts";
@@ -45,15 +46,26 @@ Deno.test({
     const db = await testDatabase([ITEMS], {}, "shared", [LARGE]);
     try {
       const name = new URL(db.adminUrl).pathname.slice(1);
-      for (const setting of SETTINGS) {
+      const [server] = await db.admin`select current_setting('server_version_num')::int as version`;
+      const timed = server!.version >= 170000;
+      for (const setting of timed ? [...SETTINGS, "transaction_timeout = '1h'"] : SETTINGS) {
         await db.admin.unsafe(`alter database ${name} set ${setting}`);
       }
-      // An index build may take longer than that.
-      const timeout = await withAdmin(
-        { adminUrl: db.adminUrl, name: "test" },
-        async (sql) => (await sql`show statement_timeout`)[0]!.statement_timeout,
+      // An index build may take longer than that; the end of a connection says nothing of a commit.
+      const timeouts = async (sql: postgres.Sql): Promise<unknown> =>
+        (await sql`select current_setting('statement_timeout') as statement,
+                          coalesce(current_setting('transaction_timeout', true), '0') as transaction`)[
+          0
+        ];
+      assert.deepEqual(
+        await withAdmin({ adminUrl: db.adminUrl, name: "test" }, timeouts),
+        { statement: "0", transaction: "0" },
       );
-      assert.equal(timeout, "0");
+      const gateway = postgres(db.gatewayUrl, { max: 1, fetch_types: false });
+      assert.deepEqual(
+        await timeouts(gateway).finally(() => gateway.end()),
+        { statement: "1min", transaction: "0" },
+      );
       await db.migrate([LATER], {}, [LARGE]);
       const database = postgresDatabase({ url: db.gatewayUrl, max: 2 });
       try {

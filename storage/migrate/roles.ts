@@ -14,6 +14,7 @@ import {
   EXEC_ROLE,
   identifier,
   literal,
+  NO_TRANSACTION_TIMEOUT,
   OWNER_ROLE,
   ROLE_SETTINGS,
 } from "./definer.ts";
@@ -36,8 +37,15 @@ export async function ensureRoles(sql: postgres.Sql, gateway: GatewayRole): Prom
   await createRole(sql, EXEC_ROLE, "nologin");
   await createRole(sql, gateway.name, "login");
   await narrow(sql, gateway.name);
-  const [admin] = await sql`select current_setting('is_superuser') = 'on' as super`;
-  for (const setting of [...ROLE_SETTINGS, ...(admin!.super === true ? [DISK_SETTING] : [])]) {
+  const [server] = await sql`
+    select current_setting('is_superuser') = 'on' as super,
+           current_setting('server_version_num')::int as version`;
+  const settings = [
+    ...ROLE_SETTINGS,
+    ...(Number(server!.version) >= 170000 ? [NO_TRANSACTION_TIMEOUT] : []),
+    ...(server!.super === true ? [DISK_SETTING] : []),
+  ];
+  for (const setting of settings) {
     await sql.unsafe(`alter role ${identifier(gateway.name)} set ${setting}`);
   }
   if (gateway.password !== undefined) {

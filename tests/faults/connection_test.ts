@@ -145,6 +145,54 @@ Deno.test({
         },
       );
 
+      const [server] = await db.admin`select current_setting('server_version_num')::int as version`;
+      await t.step({
+        name: "a commit whose transaction and connection the server ends: once, or unknown",
+        ignore: server!.version < 170000,
+        fn: async () => {
+          // Only who sets it for this very role is not overruled.
+          const name = new URL(db.adminUrl).pathname.slice(1);
+          const role = `alter role ${db.gatewayRole} in database ${name}`;
+          await db.admin.unsafe(`${role} set transaction_timeout = '300ms'`);
+          const hurried = postgresDatabase({ url: db.gatewayUrl, max: 2 });
+          let lost = Promise.withResolvers<void>();
+          const hurry = storageEngine({
+            database: {
+              execute: async (statement, params) => {
+                try {
+                  return await hurried.execute(statement, params);
+                } catch (error) {
+                  lost.resolve();
+                  throw error;
+                }
+              },
+              close: () => hurried.close(),
+            },
+            tables: TABLES,
+          });
+          try {
+            let sure!: Promise<unknown>;
+            const set = (options: CallOptions): Promise<unknown> =>
+              run(hurry, options, (s) => s.counters!.set("ended", { value: 1 }));
+            await db.admin.begin(async (tx) => {
+              const held = keyLock("'main'", "'counters'", "'ended'");
+              await tx.unsafe(`select pg_advisory_xact_lock(${held})`);
+              const unsure = set(call(session, { effect: null }));
+              await assert.rejects(unsure, { code: "OUTCOME_UNKNOWN" });
+              assert.equal((await stored("ended"))[0], null);
+              lost = Promise.withResolvers<void>();
+              sure = set(call(session, { effect: { lane: "ended", reqno: 1n } }));
+              await lost.promise;
+            });
+            await sure;
+            assert.equal((await stored("ended"))[0], 1);
+          } finally {
+            await hurried.close();
+            await db.admin.unsafe(`${role} reset transaction_timeout`);
+          }
+        },
+      });
+
       await t.step(
         "a group of commits on the one connection there is: each of them once",
         async () => {
