@@ -12,6 +12,7 @@ import { errorClasses, type ErrorSource } from "./app_errors.ts";
 import { execsOf, type ExecSource } from "./discover_execs.ts";
 import { tableOf } from "./discover_tables.ts";
 import type { KontractSymbols } from "./kontract_symbols.ts";
+import { lostMarks, SPELLED } from "./lost_marks.ts";
 import { isUnresolved } from "./lower/mod.ts";
 import { middlewareOf, type MiddlewareSource, warnOfIdle } from "./middleware.ts";
 import { BACKEND_OPTIONS, OptionReader, readOptions, routeMeta } from "./options.ts";
@@ -20,7 +21,7 @@ import { definesServer, type ServerFound } from "./server_definition.ts";
 import { serverImport } from "./server_imports.ts";
 import { authorText, functionDecorators } from "./shadow.ts";
 import { docBefore, docOf, type Reporter } from "./source_place.ts";
-import { SyntaxPick } from "./syntax_pick.ts";
+import { unwrapped } from "./wrapped.ts";
 
 /** What an app declares. */
 export interface Discovery {
@@ -111,7 +112,7 @@ class ModuleScan {
       else if (ts.isVariableStatement(statement)) this.#variables(statement);
       else if (ts.isFunctionDeclaration(statement)) this.#function(statement, i);
     }
-    this.#strays();
+    lostMarks(this.#source, this.#kontract, this.#taken, this.#reporter);
   }
 
   /** What the module may give to the client, for one without routes. */
@@ -260,7 +261,8 @@ class ModuleScan {
 
   #variables(statement: ts.VariableStatement): void {
     for (const declaration of statement.declarationList.declarations) {
-      const call = declaration.initializer;
+      const { initializer } = declaration;
+      const call = initializer === undefined ? undefined : unwrapped(initializer);
       if (call === undefined || !ts.isCallExpression(call)) continue;
       const name = this.#kontract.calleeName(call);
       if (isUnresolved(this.#kontract.checker.getTypeAtLocation(call.expression))) {
@@ -274,6 +276,7 @@ class ModuleScan {
           this.#kontract.checker,
           (n) => this.#exportName(n),
         );
+        this.#taken.add(call);
         if (found !== null) this.middleware.set(found, call.arguments[0] ?? call);
       }
       if (name !== "backend") continue;
@@ -448,48 +451,7 @@ class ModuleScan {
     }
     return names;
   }
-
-  /** Anything else that says `backend`: in a function, on an instance, in an array. */
-  #strays(): void {
-    if (!authorText(this.#source).includes("backend")) return;
-    for (const at of CALLS.of(this.#source)) {
-      const expression = ts.isDecorator(at) ? at.expression : at;
-      if (this.#taken.has(expression)) continue;
-      if (this.#kontract.calleeName(expression) !== "backend") continue;
-      this.#taken.add(expression);
-      this.#misplaced(at, ...strayed(at));
-    }
-  }
 }
-
-const CALLS: SyntaxPick<ts.Decorator | ts.CallExpression> = new SyntaxPick((node) =>
-  ts.isDecorator(node) || ts.isCallExpression(node)
-);
-
-/** What is wrong with a `backend` that stands at no declaration, and what to write if that is known. */
-function strayed(node: ts.Node): readonly [message: string, hint?: string] {
-  const { parent } = node;
-  if (ts.isDecorator(node) && ts.isClassDeclaration(parent)) {
-    return ["@backend belongs on each static method that clients may call, not on their class."];
-  }
-  if (ts.isDecorator(node) && ts.isClassElement(parent) && ts.isSourceFile(parent.parent.parent)) {
-    return ts.isMethodDeclaration(parent)
-      ? ["A function has one @backend, and this is another.", "Put all options into one of them."]
-      : ["@backend belongs on a static method with a plain name."];
-  }
-  if (ts.isExportAssignment(parent)) {
-    return [
-      "A backend function has a name, and a default export has none.",
-      "export const createUser = backend({ … }, async (name: string) => { … });",
-    ];
-  }
-  return [
-    "A backend function is declared at the top level of a module, and here it would be lost.",
-  ];
-}
-
-const SPELLED =
-  "export class Users { @backend({ … }) static async createUser(name: string): Promise<User> { … } }";
 
 /** How a member is written as a backend function. */
 function methodHint(member: ts.ClassElement): string {

@@ -5,6 +5,7 @@
  * @module
  */
 import ts from "typescript";
+import { unwrapped } from "./wrapped.ts";
 
 /** Imports that make a module server-only. */
 export const SERVER_ONLY_EXPORTS: ReadonlySet<string> = new Set([
@@ -54,7 +55,9 @@ export class KontractSymbols {
 
   /** Kontract's name for what `node` refers to, or null. */
   nameOf(node: ts.Node): string | null {
-    const symbol = this.checker.getSymbolAtLocation(node);
+    const symbol = ts.isIdentifier(node) && ts.isShorthandPropertyAssignment(node.parent)
+      ? this.checker.getShorthandAssignmentValueSymbol(node.parent)
+      : this.checker.getSymbolAtLocation(node);
     return symbol === undefined ? null : this.nameOfSymbol(symbol);
   }
 
@@ -65,8 +68,23 @@ export class KontractSymbols {
 
   /** The decorator's or call's callee: `backend` in `@backend({})` and `@backend`. */
   calleeName(expression: ts.Expression): string | null {
-    const callee = ts.isCallExpression(expression) ? expression.expression : expression;
-    return this.nameOf(ts.isPropertyAccessExpression(callee) ? callee.name : callee);
+    const callee = unwrapped(
+      ts.isCallExpression(expression) ? expression.expression : expression,
+    );
+    if (ts.isPropertyAccessExpression(callee)) return this.nameOf(callee.name);
+    if (ts.isElementAccessExpression(callee)) return this.nameOf(callee.argumentExpression);
+    return this.nameOf(callee);
+  }
+
+  /** Is `name` imported and a namespace, of which Kontract's may be a part? */
+  isNamespace(name: ts.Identifier): boolean {
+    const symbol = this.checker.getSymbolAtLocation(name);
+    return symbol !== undefined && this.isNamespaceSymbol(symbol);
+  }
+
+  /** The same of a symbol. */
+  isNamespaceSymbol(symbol: ts.Symbol): boolean {
+    return (this.#target(symbol).flags & ts.SymbolFlags.ValueModule) !== 0;
   }
 
   /** The decorators of a declaration that are Kontract's. */
