@@ -17,6 +17,7 @@ import {
 } from "./bundler_process.ts";
 import { codeFrame, type DiagnosticCode, type Diagnostics } from "./diagnostic.ts";
 import { missingModule } from "./missing_module.ts";
+import { OUTSIDE, outsideName } from "./outside_names.ts";
 import { absentFile, type ModuleGraph, type Purpose, REMOTE, requiredFile } from "./resolve.ts";
 import { type TextRange, withoutRanges } from "./erased_exports.ts";
 import { legalText } from "./shadow.ts";
@@ -79,6 +80,7 @@ export class Bundler {
   readonly #importers: Importers = new Map();
   /** Files of which this bundle has a stub and not the text. */
   readonly #stubbed: Set<string> = new Set();
+  readonly #outside: OutsideFiles = new Map();
 
   /** Makes the bundle; null where it failed, with the reasons in `diagnostics`. */
   async bundle(input: BundleInput, diagnostics: Diagnostics): Promise<Bundle | null> {
@@ -88,7 +90,7 @@ export class Bundler {
     try {
       return await withBundler(() => this.#make(input));
     } catch (error) {
-      report(error, input, diagnostics, this.#importers);
+      report(error, input, diagnostics, this.#importers, this.#outside);
       return null;
     }
   }
@@ -102,9 +104,11 @@ export class Bundler {
         file.contents,
       ]),
     );
-    const inputs = Object.keys(result.metafile.inputs).flatMap((name) =>
-      /^[\w-]+:/.test(name) ? [] : [join(input.root, name)]
-    ).filter((file) => !this.#stubbed.has(file));
+    const inputs = Object.keys(result.metafile.inputs).flatMap((name) => {
+      const outside = this.#outside.get(name);
+      if (outside !== undefined) return [outside];
+      return /^[\w-]+:/.test(name) ? [] : [join(input.root, name)];
+    }).filter((file) => !this.#stubbed.has(file));
     return { files, inputs, metafile: result.metafile };
   }
 
@@ -119,7 +123,9 @@ export class Bundler {
     this.#key = key;
     this.#context = await esbuild.context({
       ...buildSettings(input),
-      plugins: [graphPlugin(() => this.#input ?? input, this.#importers, this.#stubbed)],
+      plugins: [
+        graphPlugin(() => this.#input ?? input, this.#importers, this.#stubbed, this.#outside),
+      ],
     });
     ownedByBundler(this.#context);
     return this.#context;
@@ -185,12 +191,16 @@ interface Detail {
 /** Absolute file name → the import that led there first. */
 type Importers = Map<string, Pick<esbuild.OnResolveArgs, "importer" | "path">>;
 
+/** Name in the outputs → absolute file name, of files outside of the app. */
+type OutsideFiles = Map<string, string>;
+
 /** Adds what the bundler said to the diagnostics. */
 export function report(
   error: unknown,
   input: BundleInput,
   diagnostics: Diagnostics,
   importers: Importers = new Map(),
+  outside: OutsideFiles = new Map(),
 ): void {
   const errors = (error as { errors?: readonly esbuild.Message[] }).errors;
   if (!Array.isArray(errors)) {
@@ -200,9 +210,9 @@ export function report(
   }
   for (const message of errors as readonly esbuild.Message[]) {
     const at = message.location;
-    if (reportPackage(message, input, diagnostics, importers)) continue;
+    const file = at === null ? null : outside.get(at.file) ?? join(input.root, at.file);
+    if (reportPackage(message, file, input, diagnostics, importers)) continue;
     const { code = "KT7001", hint } = (message.detail ?? {}) as Detail;
-    const file = at === null ? null : join(input.root, at.file);
     const text = file === null ? undefined : input.overlay.get(file) ?? input.graph.read(file);
     diagnostics.add({
       code,
@@ -232,14 +242,15 @@ function bundlerText(text: string): string {
  * False for anything else.
  */
 function reportPackage(
-  { location, detail }: esbuild.Message,
+  { detail }: esbuild.Message,
+  at: string | null,
   input: BundleInput,
   diagnostics: Diagnostics,
   importers: Importers,
 ): boolean {
   const { builtin } = (detail ?? {}) as Detail;
-  if (builtin === undefined || location === null) return false;
-  let file = join(input.root, location.file), specifier = "";
+  if (builtin === undefined || at === null) return false;
+  let file = at, specifier = "";
   for (let i = 0; i < 100 && !isAuthored(file, input); i++) {
     const by = importers.get(file);
     if (by === undefined) return false;
@@ -269,14 +280,41 @@ function graphPlugin(
   current: () => BundleInput,
   importers: Importers,
   stubbed: Set<string>,
+  outside: OutsideFiles,
 ): esbuild.Plugin {
+  const named = (found: esbuild.OnResolveResult): esbuild.OnResolveResult => {
+    const { path: file, namespace, external } = found;
+    if (file === undefined || namespace !== undefined || external === true) return found;
+    const name = outsideName(file, current());
+    if (name === null) return found;
+    const key = `${name.namespace}:${name.path}`, known = outside.get(key);
+    // Two copies of a package keep their places.
+    if (known !== undefined && known !== file) return found;
+    outside.set(key, file);
+    return { ...found, ...name };
+  };
+  const load = (file: string): esbuild.OnLoadResult | null => {
+    // Modules of a name that is put together as the page runs were never resolved.
+    const verdict = current().guard?.(file) ?? null;
+    if (verdict === null) return loadText(file, current());
+    if ("refuse" in verdict) {
+      const name = relative(current().root, file).split(sep).join("/");
+      return { errors: [refusal(`'${name}': ${verdict.refuse}`)] };
+    }
+    stubbed.add(file);
+    return { contents: verdict.stub, loader: "js" };
+  };
   return {
     name: "kontract",
     setup(build) {
       build.onResolve({ filter: /.*/ }, (args) => {
-        const found = resolve(args, current());
-        if (found.path !== undefined && !importers.has(found.path)) importers.set(found.path, args);
-        return found;
+        const from = outside.get(`${args.namespace}:${args.importer}`);
+        const asked = from === undefined ? args : { ...args, importer: from, namespace: "file" };
+        const found = resolve(asked, current());
+        if (found.path !== undefined && !importers.has(found.path)) {
+          importers.set(found.path, asked);
+        }
+        return named(found);
       });
       build.onLoad({ filter: /.*/, namespace: "kontract" }, (args) => {
         return { contents: current().virtual.get(args.path) ?? "", loader: "ts" };
@@ -284,23 +322,20 @@ function graphPlugin(
       build.onLoad({ filter: /.*/, namespace: "kontract-stub" }, (args) => {
         return { contents: (args.pluginData as { readonly stub: string }).stub, loader: "js" };
       });
-      build.onLoad(
-        { filter: /\.(?:[cm]?[jt]sx?)$/, namespace: "file" },
-        (args) => {
-          // Modules of a name that is put together as the page runs were never resolved.
-          const verdict = current().guard?.(args.path) ?? null;
-          if (verdict === null) return loadText(args.path, current());
-          if ("refuse" in verdict) {
-            const name = relative(current().root, args.path).split(sep).join("/");
-            return { errors: [refusal(`'${name}': ${verdict.refuse}`)] };
-          }
-          stubbed.add(args.path);
-          return { contents: verdict.stub, loader: "js" };
-        },
-      );
+      build.onLoad({ filter: SCRIPT, namespace: "file" }, ({ path }) => load(path));
+      for (const namespace of OUTSIDE) {
+        build.onLoad({ filter: /.*/, namespace }, ({ path }) => {
+          const file = outside.get(`${namespace}:${path}`)!;
+          if (SCRIPT.test(file)) return load(file);
+          const text = file.startsWith(REMOTE) ? current().graph.read(file) : undefined;
+          return { contents: text ?? Deno.readFileSync(file), loader: "default" };
+        });
+      }
     },
   };
 }
+
+const SCRIPT = /\.(?:[cm]?[jt]sx?)$/;
 
 function refusal(text: string): esbuild.PartialMessage {
   return { text, detail: { code: "KT5001" } satisfies Detail };

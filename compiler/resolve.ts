@@ -238,6 +238,15 @@ export class ModuleGraph {
     return this.#owner(file) !== undefined;
   }
 
+  /** `@scope/name@1.0.0/file.js` for a file of an npm package, wherever it lies; null for any other. */
+  nameInPackage(file: string): string | null {
+    const owner = this.#owner(file);
+    if (owner === undefined) return null;
+    if (owner.id !== null) return join(owner.id, file.slice(owner.folder.length));
+    const marker = `${sep}node_modules${sep}`;
+    return file.slice(file.indexOf(marker) + marker.length);
+  }
+
   #owner(file: string): PackageFolder | undefined {
     return this.#folders.find((one) => file.startsWith(one.folder)) ?? installed(file);
   }

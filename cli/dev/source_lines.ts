@@ -62,7 +62,10 @@ export class SourceLines {
     if (map === null) return null;
     const found = originalPositionFor(map, { line: Number(line), column: Number(column) - 1 });
     // Generated modules have no file of the author's.
-    if (found.source === null || /^[\w-]{2,}:/.test(found.source)) return null;
+    if (found.source === null || /^kontract(?:-stub)?:/.test(found.source)) return null;
+    if (/^[\w-]{2,}:/.test(found.source)) {
+      return `${found.source}:${found.line}:${found.column + 1}`;
+    }
     const source = pathToFileURL(join(dirname(fileURLToPath(url)), found.source)).href;
     return `${source}:${found.line}:${found.column + 1}`;
   }
