@@ -62,7 +62,7 @@ Deno.test(
     assert.match(
       stack,
       /\(kontract-package:runtime\/\S+\.ts:\d+:\d+\)/,
-      "the package, by its name",
+      stack,
     );
     assert.match(all, /Error: said aloud\n\s+at deep \(file:\/\/\S+\/src\/deep\.ts:8:19\)/, all);
   },
@@ -85,5 +85,17 @@ Deno.test("a place that is cut between two chunks, a bundle without maps and odd
     });
     assert.equal(await new Response(source.pipeThrough(lines.stream())).text(), text);
   }
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("a place in a package has the package's name, one in generated code stays", async () => {
+  const folder = await Deno.makeTempDir();
+  const map = (source: string) =>
+    JSON.stringify({ version: 3, sources: [source], names: [], mappings: "AACA" });
+  await Deno.writeTextFile(join(folder, "a.js.map"), map("npm:preact@10.0.0/hooks.js"));
+  await Deno.writeTextFile(join(folder, "b.js.map"), map("kontract:app"));
+  const lines = new SourceLines(folder);
+  assert.equal(lines.text(`file://${folder}/a.js:1:1`), "npm:preact@10.0.0/hooks.js:2:1");
+  assert.equal(lines.text(`file://${folder}/b.js:1:1`), `file://${folder}/b.js:1:1`);
   await Deno.remove(folder, { recursive: true });
 });
