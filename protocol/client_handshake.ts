@@ -29,7 +29,7 @@ export function parsePins(crypto: CryptoProvider, pins: readonly string[]): read
   if (pins.length < 1 || pins.length > 3) {
     throw new KontractError(
       "CONFIG",
-      `One to three server keys must be pinned: ${pins.length} are. A client of 'kontract build' has those of KONTRACT_SECRET, one of Vite's plugin its 'pins' ('kontract keys show').`,
+      `One to three server keys must be pinned: ${pins.length} are. A client of 'kontract build' has those of KONTRACT_SECRET, Vite's plugin its 'pins' ('kontract keys show').`,
     );
   }
   return pins.map((text, index) => {

@@ -112,3 +112,27 @@ Deno.test("an answer over HTTP that never ends is left by a client that waits fo
   assert.ok(sent <= 4 << 20, `${sent} bytes were taken`);
   transport.close();
 });
+
+Deno.test("an answer that is none is left at its first frame, whatever length it tells", async () => {
+  const server = makeServer();
+  const { pins } = await server.keys();
+  let sent = 0;
+  // As a proxy could: it knows no key, and tells a length.
+  const flood = (async (url: string, init: RequestInit) => {
+    const answer = await server.handle(new Request(url, init), () => Promise.reject(new Error()));
+    if ((init.body as Bytes)[1] !== 0x40) return answer;
+    const body = new ReadableStream<Bytes>({
+      pull(controller): void {
+        controller.enqueue(new Uint8Array(1 << 16));
+        if ((sent += 1 << 16) >= 256 << 20) controller.close();
+      },
+    });
+    const headers = { "content-type": "application/raystream", "content-length": `${256 << 20}` };
+    return new Response(body, { headers });
+  }) as typeof fetch;
+  const options = { url: "http://gateway.test", pins, app: "test-app", fetch: flood };
+  const transport = createHttpTransport(options);
+  await assert.rejects(transport.call(1000, concat(), READ), { code: "RAY_PROTOCOL" });
+  assert.ok(sent <= 1 << 20, `${sent} bytes were taken`);
+  transport.close();
+});

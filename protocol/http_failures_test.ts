@@ -93,6 +93,20 @@ Deno.test("a busy server is asked again after a pause, under the same number, an
   transport.close();
 });
 
+Deno.test("a gateway that can give no ticket yet is asked again after a pause, whatever the call", async () => {
+  // Not even Kontract's own operations are lost: what never left can be sent.
+  for (const [op, how] of [[1000, READ], [1000, WRITE], [1, WRITE]] as const) {
+    const epochs = memoryEpochs();
+    let refusals = 2;
+    const random = (epoch: number) => refusals-- > 0 ? Promise.resolve(null) : epochs.random(epoch);
+    await using gateway = await serveGateway(echo, { epochs: { random } });
+    const transport = connect(gateway);
+    assert.deepEqual(await transport.call(op, utf8("x"), how), utf8("x"));
+    transport.close();
+    assert.equal(gateway.requests.length, 4, "three handshakes and the call");
+  }
+});
+
 Deno.test("a cut answer to a read is asked for once more, then it is NETWORK", async () => {
   await using gateway = await serveGateway(echo);
   const once = connect(gateway, tampering((body) => body.slice(0, 20), 1));

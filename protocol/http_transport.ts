@@ -18,6 +18,7 @@ import { callTooLarge, type RayLimits } from "./limits.ts";
 import { LANE_LENGTH } from "./message_keys.ts";
 import type { RayMessage } from "./message_state.ts";
 import { failureOf, PendingCall, watchCall } from "./pending_call.ts";
+import { SYSTEM_OPS } from "./rpc.ts";
 import type { Transport, TransportCallOptions, TransportOptions } from "./transport.ts";
 import { decodeWireError, RemoteError } from "./wire_error.ts";
 
@@ -33,8 +34,14 @@ export function createHttpTransport(options: HttpTransportOptions): Transport {
 }
 
 const DEFAULT_TIMEOUT = 60_000;
+// Here nobody can be asked for a sign of life: a subscription over a connection that is half open, or behind a proxy
+// that keeps what it should pass on, would stay silent for ever. Who follows opens it anew and resumes.
+const SUBSCRIPTION_MS = 300_000;
 // Keeps what frames add below the 64 KiB the server allows for it.
 const MAX_BATCH = 256;
+// An answer of so many bytes is read in one go. A longer one is opened as it comes: whoever stands in between can
+// make it up, and must not be held for it.
+const MAX_WHOLE = 64 << 10;
 
 class HttpTransport implements Transport {
   readonly #channel: HttpChannel;
@@ -62,7 +69,8 @@ class HttpTransport implements Transport {
     payload: Uint8Array,
     options: TransportCallOptions,
   ): AsyncGenerator<Uint8Array, void> {
-    const { token, mutation, signal, timeout } = options;
+    const lasts = op === SYSTEM_OPS.SUBSCRIBE ? SUBSCRIPTION_MS : undefined;
+    const { token, mutation, signal, timeout = lasts } = options;
     const abort = new AbortController();
     const stopWatching = watchCall(this.#clock, { timeout, signal }, (error) => abort.abort(error));
     try {
@@ -144,7 +152,8 @@ class HttpTransport implements Transport {
       const waiting = queue.filter((pending) => !pending.settled);
       for (const batch of batches(waiting, limits)) void this.#send(batch);
     } catch (error) {
-      for (const pending of queue) pending.reject(failureOf(new PostError(error, false), false));
+      const unsent = new PostError(error, false);
+      for (const pending of queue) this.#fail(pending, unsent, () => this.#enqueue(pending));
     }
   }
 
@@ -168,7 +177,8 @@ class HttpTransport implements Transport {
     const request = { token, calls, lane: this.#lane, reqno, more };
     try {
       const { response, opener } = await this.#channel.post(request, abort.signal);
-      if (response.body === null || response.headers.has("content-length")) {
+      const length = parseInt(response.headers.get("content-length")!);
+      if (response.body === null || length <= MAX_WHOLE) {
         for (const message of await readWholeAnswer(opener, response)) {
           this.#answered(batch, answered, message);
         }
@@ -201,9 +211,13 @@ class HttpTransport implements Transport {
     else this.#fail(pending, error);
   }
 
-  #fail(pending: PendingCall, error: unknown): void {
+  #fail(
+    pending: PendingCall,
+    error: unknown,
     // Alone, and under the number it has.
-    if (pending.repeat(error, () => void this.#send([pending], pending.reqno))) return;
+    again = (): void => void this.#send([pending], pending.reqno),
+  ): void {
+    if (pending.repeat(error, again)) return;
     pending.reject(failureOf(error, pending.options.mutation));
   }
 }

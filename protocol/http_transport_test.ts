@@ -410,3 +410,42 @@ Deno.test("an address that answers something else is NETWORK", async () => {
     await assert.rejects(transport.call(1000, utf8("x"), READ), withCode("NETWORK"));
   });
 });
+
+Deno.test("a subscription over HTTP that hears nothing is opened anew in the end, another stream is not", async () => {
+  const silent: Dispatch = () =>
+    Promise.resolve({
+      kind: "stream",
+      elements: (async function* () {
+        await new Promise(() => {});
+        yield utf8("");
+      })(),
+    });
+  await using gateway = await serveGateway(silent);
+  const transport = connect(gateway);
+  const kept = { setTimeout };
+  let now = 0;
+  try {
+    performance.now = () => now;
+    globalThis.setTimeout = ((work: () => void, wait: number) => {
+      const passes = wait === 300_000;
+      return kept.setTimeout(() => {
+        if (passes) now += wait;
+        work();
+      }, passes ? 0 : wait);
+    }) as typeof setTimeout;
+    const leave = new AbortController();
+    const other = transport.stream(1000, utf8(""), { ...READ, signal: leave.signal });
+    const waiting = Array.fromAsync(other);
+    waiting.catch(() => {});
+    const followed = transport.stream(2, utf8(""), { ...READ, signal: leave.signal });
+    const fuse = kept.setTimeout(() => leave.abort(), 3000);
+    await assert.rejects(Array.fromAsync(followed), withCode("DEADLINE_EXCEEDED"));
+    clearTimeout(fuse);
+    leave.abort();
+    await assert.rejects(waiting, withCode("CANCELLED"));
+  } finally {
+    globalThis.setTimeout = kept.setTimeout;
+    Reflect.deleteProperty(performance, "now");
+    transport.close();
+  }
+});

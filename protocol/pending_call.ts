@@ -77,12 +77,13 @@ export class PendingCall {
   }
 
   /**
-   * Sends it once more after `error` where that may help and can do no harm: a read, or a call of the app,
-   * which the gateway applies once for its number. Kontract's own operations that change something have
-   * no such record. After an overload it waits first. False where the error is final.
+   * Sends it once more after `error` where that may help and can do no harm: what was not sent, a read, or a call
+   * of the app, which the gateway applies once for its number. Kontract's own operations that change something
+   * have no such record. After an overload it waits first. False where the error is final.
    */
   repeat(error: unknown, send: () => void): boolean {
-    const harmless = !this.options.mutation || this.op >= FIRST_APP_OP;
+    const unsent = error instanceof PostError && !error.sent;
+    const harmless = unsent || !this.options.mutation || this.op >= FIRST_APP_OP;
     if (this.#settled || this.spent || !harmless || this.#repeats >= MAX_REPEATS) return false;
     const cause = error instanceof PostError ? error.cause : error;
     if (!(cause instanceof KontractError)) return false;

@@ -73,8 +73,12 @@ export class CreditGate {
   async spend(bytes: number, signal: AbortSignal): Promise<void> {
     if (this.#credit <= 0 && !signal.aborted) {
       await new Promise<void>((resolve) => {
-        this.#waiting = resolve;
-        signal.addEventListener("abort", () => resolve(), { once: true });
+        const done = (): void => {
+          signal.removeEventListener("abort", done);
+          resolve();
+        };
+        this.#waiting = done;
+        signal.addEventListener("abort", done);
       });
       this.#waiting = undefined;
     }

@@ -77,6 +77,63 @@ Deno.test("a session is renewed before it ends, without a refused call", async (
   client.close();
 });
 
+Deno.test("a clock that is ahead by nearly a token's life does not have every call renew first", async () => {
+  const server = withEcho();
+  // What is left of a quarter of an hour, to a clock that is ahead.
+  server.lifetime = 30_000;
+  const client = await server.client();
+  const { now } = Date;
+  try {
+    for (let n = 0; n < 3; n += 1) {
+      await client.call(read, []);
+      const later = now() + (n + 1) * 29_000;
+      Date.now = () => later;
+    }
+  } finally {
+    Date.now = now;
+  }
+  assert.deepEqual(server.authCalls, ["anonymous"]);
+  client.close();
+});
+
+Deno.test("a clock that jumps ahead or back during a session costs a renewal at most, and no call", async () => {
+  const server = withEcho();
+  const client = await server.client();
+  const { now } = Date;
+  try {
+    const owner = await client.call(read, []);
+    for (const jump of [60_000 * 14, -60_000 * 14, 86_400_000 * 400, -86_400_000 * 4000]) {
+      const renewals = server.authCalls.length;
+      Date.now = () => now() + jump;
+      for (let n = 0; n < 3; n += 1) assert.equal(await client.call(read, []), owner);
+      server.expire();
+      assert.equal(await client.call(read, []), owner);
+      assert.ok(server.authCalls.length - renewals <= 2, server.authCalls.join());
+    }
+  } finally {
+    Date.now = now;
+  }
+  client.close();
+});
+
+Deno.test("while an early renewal is refused, calls go on with the token at hand", async () => {
+  const server = withEcho();
+  const storage = memoryStorage();
+  const client = await server.client({ storage });
+  const owner = await client.call(read, []);
+  const key = "kontract/test/http://gateway.test";
+  const stored = JSON.parse(String(await storage.get(key)));
+  stored.receivedAt -= server.lifetime * 0.9;
+  stored.expiresAt -= server.lifetime * 0.9;
+  await storage.set(key, JSON.stringify(stored));
+  server.busy = true;
+  assert.equal(await client.call(read, []), owner);
+  server.busy = false;
+  assert.equal(await client.call(read, []), owner);
+  assert.deepEqual(server.authCalls, ["anonymous", "refresh", "refresh"]);
+  client.close();
+});
+
 Deno.test("a clock that is a year ahead never asks for a renewal of its own", async () => {
   const server = withEcho();
   server.lifetime = -365 * 86_400_000;

@@ -70,7 +70,7 @@ export class ClientSession {
       return await this.renew(session);
     } catch (error) {
       // Early renewal is a courtesy: while the server cannot be reached the old token may still do.
-      if (hasCode(error, "NETWORK", "OVERLOADED", "DATABASE_UNAVAILABLE")) return session;
+      if (hasCode(error, ...REACHABLE_LATER)) return session;
       throw error;
     }
   }
@@ -182,10 +182,22 @@ export function toState(session: StoredSession | null): SessionState {
     : { kind: "active", owner: session.owner, anonymous: session.anonymous };
 }
 
-/** True in the last fifth of a lifetime, where the two clocks agree well enough to tell. */
+/** What says nothing about the token at hand. */
+const REACHABLE_LATER = [
+  "NETWORK",
+  "OUTCOME_UNKNOWN",
+  "OVERLOADED",
+  "RATE_LIMITED",
+  "DATABASE_UNAVAILABLE",
+] as const;
+
+/**
+ * True in the last fifth of a lifetime, where the two clocks agree well enough to tell. A clock that is ahead by
+ * nearly all of it would have every call renew first.
+ */
 function isDue(session: StoredSession): boolean {
   const lifetime = session.expiresAt - session.receivedAt;
-  if (lifetime <= 0 || lifetime > 86_400_000) return false;
+  if (lifetime < 60_000 || lifetime > 86_400_000) return false;
   return Date.now() >= session.receivedAt + lifetime * 0.8;
 }
 

@@ -104,7 +104,7 @@ export async function* overConnections<T>(
   try {
     while (!signal.aborted) {
       onStatus("connecting");
-      const openedAt = Date.now();
+      const openedAt = performance.now();
       try {
         for await (const value of open()) {
           if (signal.aborted) return;
@@ -114,7 +114,7 @@ export async function* overConnections<T>(
         if (signal.aborted) return;
         if (!hasCode(error, ...passing)) throw toClientError(error, errors);
       }
-      failures = Date.now() - openedAt > 5000 ? 0 : failures + 1;
+      failures = performance.now() - openedAt > 5000 ? 0 : failures + 1;
       if (!signal.aborted) {
         onStatus("connecting");
         await pause(Math.random() * Math.min(MAX_PAUSE_MS, 250 * 2 ** failures), signal);

@@ -57,6 +57,8 @@ export class TestServer {
   readonly tokens: string[] = [];
   /** Refuses refreshing; what a server does after the family was ended. */
   revoked = false;
+  /** Refuses refreshing for now. */
+  busy = false;
   /** Lifetime of the tokens in milliseconds. */
   lifetime = 900_000;
   readonly #sessions = new Map<string, Session>();
@@ -157,6 +159,7 @@ export class TestServer {
     this.authCalls.push(name);
     if (name === "anonymous") return this.#issue({ owner: crypto.randomUUID(), anonymous: true });
     if (name === "refresh") {
+      if (this.busy) throw new KontractError("RATE_LIMITED");
       const old = [...this.#sessions.values()].find((each) => each.refresh === argument?.refresh);
       if (this.revoked || old === undefined || call.token !== null) {
         throw new KontractError("SESSION_REVOKED");
