@@ -10,7 +10,8 @@
  *   could not reach the folder (a clone in root's home) the data live in the machine folder with a
  *   link in their place.
  * - The server ends when {@link EmbeddedPostgres.stop} is called or this process is gone, however it
- *   went (see `process/keeper.ts`). One that was left behind all the same is taken over.
+ *   went (see `process/keeper.ts`). One that was left behind all the same is taken over; where it was
+ *   killed, its other processes are waited for, since PostgreSQL does not start beside them.
  * - `durable` is what tells data that must survive a power cut (`start`) from data of a test run.
  *
  * @module
@@ -50,6 +51,8 @@ export interface EmbeddedPostgres {
 /** Times a free port was taken by somebody else between our look and PostgreSQL's. */
 const PORT_ATTEMPTS = 5;
 const START_TIMEOUT_MS = 60_000;
+/** What the processes of a server that was killed have to end in. */
+const ENDING_MS = 15_000;
 
 /**
  * Starts the server and returns when it accepts connections.
@@ -97,7 +100,8 @@ async function startServer(
   options: EmbeddedPostgresOptions,
 ): Promise<Server> {
   const wanted = options.port ?? 0;
-  for (let attempt = 1;; attempt++) {
+  const until = Date.now() + ENDING_MS;
+  for (let attempt = 1;;) {
     const port = wanted === 0 ? freePort() : wanted;
     const process = spawnKept({
       command: join(home, "bin", Deno.build.os === "windows" ? "postgres.exe" : "postgres"),
@@ -116,8 +120,13 @@ async function startServer(
       return { process, port, pid };
     }
     await process.stop();
+    const ending = /shared memory block .* is still in use/.test(outcome.output);
+    if (ending && Date.now() < until) {
+      await new Promise((done) => setTimeout(done, 50));
+      continue;
+    }
     const taken = /could not bind|Address already in use/.test(outcome.output);
-    if (taken && wanted === 0 && attempt < PORT_ATTEMPTS) continue;
+    if (taken && wanted === 0 && attempt++ < PORT_ATTEMPTS) continue;
     if (taken) {
       throw new KontractError(
         "PORT_IN_USE",

@@ -128,6 +128,38 @@ Deno.test(
 );
 
 Deno.test(
+  "a server that was killed is started again once its last process has ended",
+  { ...options, ignore: Deno.build.os === "windows" },
+  () =>
+    withFolder(async (folder) => {
+      const dataDir = join(folder, "pg");
+      const first = await startEmbeddedPostgres({ dataDir, durable: true });
+      const sql = postgres(first.url, { max: 1, onnotice: () => {} });
+      const [row] = await sql`select pg_backend_pid() as pid`;
+      const held = Number(row!.pid);
+      Deno.kill(held, "SIGSTOP");
+      Deno.kill(first.pid, "SIGKILL");
+      await first.stop();
+      let refused = false;
+      const second = await startEmbeddedPostgres({
+        dataDir,
+        log(line): void {
+          if (refused || !line.includes("is still in use")) return;
+          refused = true;
+          Deno.kill(held, "SIGCONT");
+        },
+      });
+      try {
+        assert.ok(refused);
+        assert.deepEqual(await query(second.url, "select 1 as one"), [{ one: 1 }]);
+      } finally {
+        await second.stop();
+        await sql.end({ timeout: 0 });
+      }
+    }),
+);
+
+Deno.test(
   "a postmaster.pid that names a stranger is not in the way",
   options,
   () =>
