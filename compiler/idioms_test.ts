@@ -57,6 +57,15 @@ export const lazy = backend({}, async (): Promise<string> => {
   return text();
 });
 `,
+  // As React's types do, and as many an app does to its own arrays.
+  "src/wider.d.ts": `interface Blob {}
+interface FormData {}
+interface Array<T> { second?: T }
+`,
+  "src/blobs.ts": `/// <reference path="./wider.d.ts" />
+import { backend } from "@kontract/kontract";
+export const blob = backend({}, async (parts: string[]): Promise<Blob> => await Promise.resolve(new Blob(parts)));
+`,
   // Each needs the other, inside functions and when it makes an object.
   "src/services/late.ts": `import { Team } from "./team.ts";
 export const text = (): string => Team.of("x").members.join();

@@ -328,13 +328,14 @@ export class Lowering {
     return fields.map((field, i) => ({ ...field, id: ids[i]! })).sort((a, b) => a.id - b.id);
   }
 
-  /** True for a symbol of TypeScript's, Deno's or the DOM's libraries. */
+  /**
+   * True for a symbol of TypeScript's, Deno's or the DOM's libraries. What a package adds to it does
+   * not make it another: React's types declare an empty `Blob`.
+   */
   isLibrary(symbol: ts.Symbol): boolean {
-    const files = (symbol.declarations ?? []).map((d) => d.getSourceFile());
-    return files.length > 0 &&
-      files.every((file) =>
-        this.#program.isSourceFileDefaultLibrary(file) || file.fileName.startsWith("/kontract-lib/")
-      );
+    return (symbol.declarations ?? []).map((d) => d.getSourceFile()).some((file) =>
+      this.#program.isSourceFileDefaultLibrary(file) || file.fileName.startsWith("/kontract-lib/")
+    );
   }
 
   #isError(type: ts.Type): boolean {
