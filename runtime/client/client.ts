@@ -179,8 +179,7 @@ class AppClient implements Client {
       const plain = plainArguments(route, args);
       if (route.readFiles !== undefined) await route.readFiles(plain);
       const payload = route.encodeArguments(plain);
-      const inputs = inputsOf(route, args);
-      const more = { ...options, inputs };
+      const more = { ...options, ...inputsOf(route, args, options) };
       const bytes = await this.#writing(route, () => this.#answer(route, payload, more));
       return route.decodeResult(bytes);
     } catch (error) {
@@ -209,7 +208,7 @@ class AppClient implements Client {
         yield* this.#elements(route, payload, {
           ...options,
           signal,
-          inputs: inputsOf(route, args),
+          ...inputsOf(route, args, options),
         });
       } finally {
         kept?.clear();
@@ -522,15 +521,26 @@ function plainArguments(route: ClientRoute, args: readonly unknown[]): unknown[]
   return plain;
 }
 
-/** The streamed arguments of a call, encoded as they are read; the code for that is a chunk of its own. */
+/**
+ * The streamed arguments of a call, encoded as they are read; the code for that is a chunk of its own.
+ * Progress counts bytes as the app gave them, so that a file has left when all of its size has.
+ */
 function inputsOf(
   { inputs }: ClientRoute,
   args: readonly unknown[],
-): AsyncIterable<Uint8Array>[] | undefined {
-  return inputs?.map(async function* (input): AsyncGenerator<Uint8Array, void, void> {
-    const { encodeInput } = await import("./inputs.ts");
-    yield* encodeInput(input, args[input.at]);
-  });
+  { onProgress }: ClientCallOptions,
+): Pick<CallOptions, "inputs" | "onProgress"> {
+  if (inputs === undefined) return {};
+  let codec = 0;
+  const onCodec = (added: number): void => void (codec += added);
+  return {
+    inputs: inputs.map(async function* (input): AsyncGenerator<Uint8Array, void, void> {
+      const { encodeInput } = await import("./inputs.ts");
+      yield* encodeInput(input, args[input.at], onCodec);
+    }),
+    // Several arguments are encoded at once: what another one's codec added may not have left yet.
+    ...onProgress && { onProgress: (sent) => onProgress(Math.max(0, sent - codec)) },
+  };
 }
 
 function refusesToken(error: unknown, repeatable: boolean): boolean {

@@ -10,16 +10,26 @@ import type { ClientInput } from "./route.ts";
 // With what a codec adds, one frame.
 const PIECE = 65_000;
 
-/** The elements of `source`, encoded. Leaving the loop tells the source. */
+/**
+ * The elements of `source`, encoded. Leaving the loop tells the source. `onCodec` hears of each piece of
+ * bytes how many the codec has added to it.
+ */
 export async function* encodeInput(
   { bytes, encode, readFiles }: ClientInput,
   source: unknown,
+  onCodec?: (added: number) => void,
 ): AsyncGenerator<Uint8Array, void, void> {
   for await (const element of elementsOf(source)) {
     if (readFiles !== undefined) await readFiles(element);
     if (bytes !== true) yield encode(element);
     else if (!(element instanceof Uint8Array)) throw new KontractError("VALIDATION", NO_BYTES);
-    else for (const piece of piecesOf(element)) yield encode(piece);
+    else {
+      for (const piece of piecesOf(element)) {
+        const encoded = encode(piece);
+        onCodec?.(encoded.length - piece.length);
+        yield encoded;
+      }
+    }
   }
 }
 

@@ -49,8 +49,8 @@ export interface ClientCallOptions {
    */
   readonly timeout?: number;
   /**
-   * Told how many bytes of streamed arguments have left, as they were encoded: over a WebSocket a quarter
-   * of a megabyte ahead of the function at most.
+   * Told how many bytes of streamed arguments have left, of a file out of its size, of other elements as
+   * they were encoded: over a WebSocket a quarter of a megabyte ahead of the function at most.
    */
   onProgress?(sent: number): void;
 }
