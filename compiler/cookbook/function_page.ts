@@ -115,13 +115,19 @@ function conditions(route: RouteDef): string[] {
   }
   const { http } = meta;
   if (http !== null) rows.push(["REST address", code(`${http.method} ${http.path}`)]);
-  rows.push(["plain HTTP", code(address)]);
+  if (!takesStream(route)) rows.push(["plain HTTP", code(address)]);
   return tableOf(["condition", ""], rows);
 }
 
-/** A stream is never run again: what was sent cannot be taken back. */
-function conflicts({ meta, result }: RouteDef): string {
-  const times = result.kind === "stream" ? 0 : meta.retry;
+/** Plain requests carry no streamed argument. */
+function takesStream({ parameters }: RouteDef): boolean {
+  return parameters.some(({ shape }) => shape.kind === "stream");
+}
+
+/** A stream is never run again: what was sent or read cannot be taken back. */
+function conflicts(route: RouteDef): string {
+  const { meta, result } = route;
+  const times = result.kind === "stream" || takesStream(route) ? 0 : meta.retry;
   if (times === 0) return "a conflict ends the call";
   return `run again up to ${times} ${times === 1 ? "time" : "times"} on a conflict`;
 }
