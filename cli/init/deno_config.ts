@@ -16,11 +16,13 @@ const KONTRACT = `deno run -A ${PACKAGE}/cli`;
 const WANTED = {
   tasks: {
     dev: `${KONTRACT} dev`,
+    start: `${KONTRACT} start`,
     build: `${KONTRACT} build`,
     check: `deno fmt --check && deno lint && ${KONTRACT} check`,
     test: `${KONTRACT} build && deno test -A`,
     migrate: `${KONTRACT} migrate up`,
     deploy: `${KONTRACT} deploy`,
+    kontract: KONTRACT,
   },
   imports: {
     [PACKAGE]: `jsr:${PACKAGE}@^${VERSION}`,

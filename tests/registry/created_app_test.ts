@@ -48,6 +48,9 @@ async function exercise(t: Deno.TestContext, app: CreatedApp): Promise<void> {
   await t.step("'deno task dev' serves the page and its functions, and ends whole", async () => {
     await app.whileDev(useNotes);
   });
+  await t.step("'deno task kontract' is every other command", async () => {
+    assert.match(await app.task("kontract", "routes", "list"), /removeNote/);
+  });
   await t.step("nothing but the lock files was written beside dist and .kontract", async () => {
     const names: string[] = [];
     for await (const { name } of Deno.readDir(app.folder)) names.push(name);

@@ -24,6 +24,8 @@ deno task dev      # http://127.0.0.1:8787, with a PostgreSQL of its own
 deno task test     # builds the app and uses it
 deno task check    # format, lint, types, and what may reach a browser
 deno task build    # dist/, for Cloudflare Workers and for Deno
+deno task start    # builds and serves what a deployment would
+deno task kontract # all commands: deno task kontract migrate create <name>
 \`\`\`
 
 | file                 | what it is                                     |
@@ -41,8 +43,8 @@ Functions marked \`@backend\` are what others may call. \`env.storage\` is typed
 ## Going live
 
 \`\`\`sh
-deno run -A @kontract/kontract/cli keys new   # prints a KONTRACT_SECRET
-deno task deploy --dry-run                    # builds and checks, changes nothing
+deno task kontract keys new   # prints a KONTRACT_SECRET
+deno task deploy --dry-run    # builds and checks, changes nothing
 deno task deploy
 \`\`\`
 
