@@ -6,11 +6,12 @@
 import assert from "node:assert/strict";
 import { enterTenant, suiteTenant, testDatabase } from "../tests/postgres.ts";
 import type { Change, ChangesOptions, StorageSession } from "./contract.ts";
-import { type Database, SqlError } from "./database.ts";
+import { SqlError } from "./database.ts";
 import { storageEngine } from "./engine.ts";
 import { groupedFeeds } from "./feed_groups.ts";
 import { postgresDatabase } from "./postgres_database.ts";
 import { code } from "./testing/expect_code.ts";
+import { silentDatabase } from "./testing/silent_database.ts";
 import { call, field, run, string, table } from "./testing/tables.ts";
 
 const TABLES = [
@@ -26,32 +27,20 @@ const brief = (changes: readonly Change[]): string[] =>
   changes.map(({ type, id }) => `${type} ${id}`);
 
 Deno.test("a question that is not answered holds up others like it for a tenth of a second", () => {
-  const alarms: (() => void)[] = [];
-  const sent: string[] = [];
-  const silent: Database = {
-    execute: (statement) => {
-      sent.push(statement);
-      return new Promise(() => {});
-    },
-    alarm: (ms, ring) => {
-      assert.equal(ms, 100);
-      alarms.push(ring);
-      return () => {};
-    },
-    close: () => Promise.resolve(),
-  };
-  const grouped = groupedFeeds(silent);
+  const { database, sent, alarms } = silentDatabase();
+  const grouped = groupedFeeds(database);
   const ask = (table: string, limit = 9): void =>
     void grouped.execute("changes", ["sid", table, "[]", null, limit]);
   for (const table of ["a", "a", "b", "a"]) ask(table);
   ask("a", 0);
   assert.deepEqual(sent, ["changes", "changes", "changes"], "another question is not held up");
-  alarms.shift()!();
+  assert.ok(alarms.every(({ ms }) => ms === 100));
+  alarms.shift()!.ring();
   assert.deepEqual(sent.slice(3), ["changes_group"]);
   alarms.length = 0;
   for (let n = 0; n < 600; n++) ask("c");
   sent.length = 0;
-  while (alarms.length > 0) alarms.shift()!();
+  while (alarms.length > 0) alarms.shift()!.ring();
   assert.deepEqual(sent, Array(3).fill("changes_group"), "nor those for whom it had no room");
 });
 

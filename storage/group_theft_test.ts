@@ -15,7 +15,9 @@ import { call, field, number, run, table } from "./testing/tables.ts";
 
 const PLAIN = table("plain", [field("n", number)]);
 const OWNED = table("owned", [field("n", number)], { rows: "owner" });
-const TABLES = [PLAIN, OWNED];
+const SYSTEM = table("_system", [field("n", number)]);
+const LETTERS = table("letters", [field("n", number)], { perm: 2 });
+const TABLES = [PLAIN, OWNED, SYSTEM, LETTERS];
 
 /** Lists of `put_group`, as SQL. */
 interface Lists {
@@ -160,6 +162,78 @@ Deno.test({
         }
       });
 
+      await t.step("nobody writes or records a request as somebody else", async () => {
+        for (const name of ["plain", "owned"] as const) {
+          const { version } = await known(name);
+          for (const [n, form] of FORMS.entries()) {
+            for (const keys of ["'{a}'", "'{new}'"]) {
+              const lists: Lists = {
+                ...await own(`as ada ${n}`),
+                owners: "'{ada}'",
+                keys,
+                found: `'{${version}}'`,
+                ...form,
+              };
+              await unchanged(async () => {
+                assert.deepEqual([...await thief.unsafe(put(name, lists))], [{ r: "" }]);
+              });
+            }
+          }
+        }
+      });
+
+      const get = async (name: string, sid: string, mask = 7): Promise<unknown> => {
+        const [row] = await thief.unsafe(`select kontract.get_group_${tableKey(name)}(
+          array['${sid}'], '{${mask}}', '{null}', '{null}', '{null}', array['["a"]']) as r`);
+        return row!.r;
+      };
+
+      await t.step(
+        "nothing is read without the right to it, of the call and of the table",
+        async () => {
+          await run(engine, call(ada), (s) => s.letters!.set("a", { n: 0 }));
+          assert.match(String(await get("plain", mallory.sid)), /"n": /);
+          assert.equal(await get("plain", mallory.sid, 3), null);
+          assert.equal(await get("letters", mallory.sid), null);
+        },
+      );
+
+      await t.step("a table of Kontract's own is nobody's but the system's", async () => {
+        const root = await engine.openSession(await db.token({ owner: "_system", system: true }));
+        await run(engine, call(root), (s) => s._system!.set("a", { n: 0 }));
+        assert.equal(await get("_system", mallory.sid), null);
+        assert.match(String(await get("_system", root.sid)), /"n": 0/);
+        for (const [n, form] of FORMS.slice(1).entries()) {
+          for (const keys of ["'{a}'", "'{new}'"]) {
+            const lists = { ...await own(`system ${n}`), keys, ...form };
+            const [row] = await thief.unsafe(put("_system", lists));
+            assert.deepEqual(row, { r: "" });
+          }
+        }
+        const left = await db.admin.unsafe(`select data from ${await db.place("_system")}`);
+        assert.deepEqual(left.map(({ data }) => data), [{ id: "a", n: 0 }]);
+      });
+
+      await t.step("nothing is applied under a setting that would break a promise", async () => {
+        for (
+          const setting of [
+            "set local synchronous_commit = off",
+            "set transaction isolation level repeatable read",
+          ]
+        ) {
+          const { version } = await known("plain");
+          for (const form of [{ found: `'{${version}}'` }, ...FORMS.slice(1)]) {
+            const lists = { ...await own("hasty"), ...form };
+            await unchanged(() =>
+              thief.begin(async (tx) => {
+                await tx.unsafe(setting);
+                assert.deepEqual([...await tx.unsafe(put("plain", lists))], [{ r: "" }]);
+              })
+            );
+          }
+        }
+      });
+
       await t.step("a row of a call that is none in the lists is written for nobody", async () => {
         for (const name of ["plain", "owned"] as const) {
           const { version } = await known(name);
@@ -246,6 +320,55 @@ Deno.test({
           }
         }
       });
+
+      await t.step(
+        "a record of a request that the statement has not made is left alone",
+        async () => {
+          const lists = { ...await own("kept"), keys: "'{kept}'", found: "null" };
+          // Of a transaction with the same number, long ago, and of the same instant.
+          for (const inside of [false, true]) {
+            await db.admin.begin(async (tx) => {
+              const record = async (of: postgres.TransactionSql): Promise<unknown> =>
+                await of`insert into kontract_private.effects (tenant, owner, lane, reqno, answer, created_at)
+                values ('main', 'mallory', 'kept', 1, 'first', now() - ${
+                  inside ? "0" : "1 hour"
+                }::interval)`;
+              await (inside ? tx.savepoint(record) : record(tx));
+              assert.deepEqual([...await tx.unsafe(put("plain", lists))], [{ r: "" }]);
+              const [kept] = await tx`
+              delete from kontract_private.effects where lane = 'kept' returning answer`;
+              assert.equal(new TextDecoder().decode(kept!.answer), "first");
+            });
+          }
+        },
+      );
+
+      await t.step(
+        "nor is a request recorded in place of one that was applied before",
+        async () => {
+          const once = { ...await own("once"), found: "null" };
+          assert.deepEqual([...await thief.unsafe(put("plain", once))], [{ r: "1" }]);
+          const three: Lists = {
+            ...once,
+            sids: `'{${mallory.sid},${mallory.sid}}'`,
+            owners: "'{mallory,mallory,ada}'",
+            masks: "'{7,7}'",
+            roles: "'{null,null}'",
+            snaps: `array[null, null]::pg_snapshot[]`,
+            incs: "'{null,null}'",
+            lanes: "'{once,once more,planted}'",
+            reqnos: "'{1,1,1}'",
+            answers: "array['1'::bytea, '2'::bytea, '3'::bytea]",
+            members: "'{1,2}'",
+            keys: "'{a,b}'",
+            rows: `array['{"id":"a","n":1}', '{"id":"b","n":2}']::jsonb[]`,
+          };
+          await thief.unsafe(put("plain", three));
+          const planted = await db.admin`
+          select owner from kontract_private.effects where owner = 'ada' and lane = 'planted'`;
+          assert.equal(planted.length, 0);
+        },
+      );
 
       await t.step("one request twice in one statement is applied once at most", async () => {
         const mine = await engine.openSession(await db.token({ owner: "mallory" }));

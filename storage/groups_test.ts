@@ -14,6 +14,7 @@ import { postgresDatabase } from "./postgres_database.ts";
 import { tableKey } from "./table_key.ts";
 import { code } from "./testing/expect_code.ts";
 import { groupWorld } from "./testing/group_world.ts";
+import { silentDatabase } from "./testing/silent_database.ts";
 import { ACCOUNTS, type AnyStorage, call, field, number, run, table } from "./testing/tables.ts";
 
 const PLAIN = table("plain", [field("n", number)]);
@@ -33,20 +34,8 @@ const raise = (name: string, ...ids: readonly string[]) => async (s: AnyStorage)
 };
 
 Deno.test("groups that the database does not answer hold up no other call", async () => {
-  const alarms: (() => void)[] = [];
-  const sent: string[] = [];
-  const silent: Database = {
-    execute: (statement) => {
-      sent.push(statement);
-      return new Promise(() => {});
-    },
-    alarm: (_, ring) => {
-      alarms.push(ring);
-      return () => {};
-    },
-    close: () => Promise.resolve(),
-  };
-  const grouped = groupedDatabase(silent);
+  const { database, sent, alarms } = silentDatabase();
+  const grouped = groupedDatabase(database);
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   const reading = (key: string): void =>
     void grouped.execute("get:t", ["s", 7, null, null, null, null, null, null, key]);
@@ -57,9 +46,9 @@ Deno.test("groups that the database does not answer hold up no other call", asyn
   }
   const groups = (): number => sent.filter((statement) => statement === "get_group:t").length;
   assert.equal(groups(), 4, "the fifth waits");
-  alarms[0]!();
+  alarms[0]!.ring();
   assert.equal(groups(), 5);
-  alarms[0]!();
+  alarms[0]!.ring();
   for (const key of ["a", "b"]) reading(key);
   await turn();
   assert.equal(groups(), 5, "one alarm makes room for one");
@@ -318,6 +307,31 @@ Deno.test({
           for (const options of calls) assert.equal(await effects(options), 0);
         });
       }
+
+      await test("a row that is gone since it was read is its own call's conflict", async () => {
+        let waiting = 2;
+        const together = Promise.withResolvers<void>();
+        const deleted = Promise.withResolvers<void>();
+        const work = (id: string) => async (s: AnyStorage): Promise<void> => {
+          await s.plain!.get(id);
+          if (--waiting === 0) together.resolve();
+          await deleted.promise;
+          await s.plain!.update(id, { n: 1 });
+        };
+        const options = call(ada, { retry: 0 });
+        const conflict = assert.rejects(start(options, work("r0")), code("CONFLICT"));
+        const good = start(call(bob), work("r1"));
+        await together.promise;
+        await db.admin.unsafe(
+          `update ${await db.place("plain")} set _deleted_txid = pg_current_xact_id()
+            where id = 'r0' and _deleted_txid is null`,
+        );
+        deleted.resolve();
+        await Promise.all([conflict, good]);
+        assert.deepEqual(sent, ["get_group", "put_group", "put"]);
+        assert.deepEqual(await numbers("plain", "r0", "r1"), [undefined, 1]);
+        assert.equal(await effects(options), 0);
+      });
 
       await test("a row that somebody has locked holds its own call and no other", async () => {
         const held = keyLock("'main'", "'plain'", "'r0'");
