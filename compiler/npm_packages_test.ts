@@ -1,4 +1,4 @@
-/** npm packages that another tool has installed, in both bundles: files for browsers, for `require`, and missing ones. */
+/** npm packages that another tool has installed, in all bundles: files for browsers, for `require`, and missing ones. */
 import assert from "node:assert/strict";
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
@@ -96,13 +96,16 @@ Deno.test({
         "page undefinednone, required, without MODULE_NOT_FOUND; imported; MODULE_NOT_FOUND",
       );
     }
-    const chunks = join(app.root, "dist", "deno", "chunks");
-    const [name] = [...Deno.readDirSync(chunks)].map((one) => one.name)
-      .filter((one) => /^0-.*\.js$/.test(one));
-    const { routes } = await import(`file://${chunks}/${name}`);
-    assert.equal(
-      await routes.onServer.invoke([]),
-      "host functionfunction, required, without MODULE_NOT_FOUND; imported; MODULE_NOT_FOUND",
-    );
+    const onServer = async (host: "deno" | "worker"): Promise<string> => {
+      const chunks = join(app.root, "dist", host, "chunks");
+      const [name] = [...Deno.readDirSync(chunks)].map((one) => one.name)
+        .filter((one) => /^0-.*\.js$/.test(one));
+      const { routes } = await import(`file://${chunks}/${name}`);
+      return await routes.onServer.invoke([]);
+    };
+    const rest = ", required, without MODULE_NOT_FOUND; imported; MODULE_NOT_FOUND";
+    assert.equal(await onServer("deno"), `host functionfunction${rest}`);
+    // As wrangler has it: files for browsers, and the modules of Node that workerd has.
+    assert.equal(await onServer("worker"), `page function[object Object]${rest}`);
   },
 });

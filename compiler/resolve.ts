@@ -68,7 +68,7 @@ const CONDITIONS: Readonly<Record<Purpose, Omit<EntryOptions, "isFile">>> = {
   },
   workers: {
     conditions: ["workerd", "worker", "browser", "import", "module"],
-    mainFields: ["module", "main"],
+    mainFields: ["browser", "module", "main"],
     extensions: JS_ENDINGS,
   },
   deno: {
@@ -119,6 +119,11 @@ function madeUpText(file: string): string | undefined {
 
 /** How an import is written: packages may have a file for each. */
 export type ImportForm = "import" | "require";
+
+/** Workers take what packages have for browsers, as wrangler does, beside the modules of Node that they have. */
+function hasBrowserFiles(purpose: Purpose): boolean {
+  return purpose === "browser" || purpose === "workers";
+}
 
 /** How to choose a package's file. */
 function entryOptions(purpose: Purpose, form: ImportForm): EntryOptions {
@@ -391,7 +396,7 @@ export class ModuleGraph {
   /** A package's file as a purpose has it: its declarations, or what it is in browsers. */
   #substituted(file: string, folder: string, purpose: Purpose): string {
     if (purpose === "types") return declarationOf(file);
-    return purpose === "browser" ? browserFile(folder, this.#json(folder), file) : file;
+    return hasBrowserFiles(purpose) ? browserFile(folder, this.#json(folder), file) : file;
   }
 
   #fromPackage(
@@ -403,7 +408,8 @@ export class ModuleGraph {
   ): Resolution {
     const options = entryOptions(purpose, form);
     const home = owner.folder.slice(0, -1);
-    if (purpose === "browser") {
+    // What workerd has of Node stays Node's.
+    if (purpose === "browser" || purpose === "workers" && !BUILTIN.has(specifier)) {
       const other = browserName(home, this.#json(home), specifier);
       if (other !== null) return { kind: "file", file: other };
       if (HOSTS.test(specifier)) return { kind: "builtin", specifier };
