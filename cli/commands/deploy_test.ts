@@ -281,12 +281,22 @@ Deno.test({
         },
       );
 
-      await t.step("a second deploy makes no Durable Object again", async () => {
-        const { code, stdout, stderr } = await deploy();
-        assert.equal(code, 0, stdout + stderr);
-        assert.equal(cloudflare.uploads.length, 2);
-        assert.equal(cloudflare.uploads[1]!.metadata.migrations, undefined);
-      });
+      await t.step(
+        "a second deploy makes no Durable Object again, and takes the page that another bundler made",
+        async () => {
+          await app.write("kontract.json", `{ "name": "app", "site": "site" }`);
+          await app.write(
+            "site/index.html",
+            "<!doctype html><script src=/assets/page.js></script>",
+          );
+          await app.write("site/assets/page.js", "document.title = 'made by Vite';");
+          const { code, stdout, stderr } = await deploy();
+          assert.equal(code, 0, stdout + stderr);
+          assert.equal(cloudflare.uploads.length, 2);
+          assert.equal(cloudflare.uploads[1]!.metadata.migrations, undefined);
+          assert.deepEqual([...cloudflare.assets].sort(), ["/assets/page.js", "/index.html"]);
+        },
+      );
 
       await t.step(
         "what Cloudflare refuses fails the deploy, and leaves no secret behind",
