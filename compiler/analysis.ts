@@ -45,8 +45,8 @@ export interface Analysis extends AppGraph, Omit<Declared, "manifest"> {
 /** Options of {@link analyze}. */
 export interface AnalyzeOptions {
   readonly root: string;
-  /** Page whose script the front end begins with; of the front end's folder where missing. */
-  readonly page?: string | undefined;
+  /** Pages, and scripts, that the front end begins with; the page of its folder where missing. */
+  readonly pages?: readonly string[] | undefined;
   readonly hosts: readonly ("workers" | "deno")[];
   readonly cache: AnalysisCache;
   readonly diagnostics: Diagnostics;
@@ -125,7 +125,8 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
   const entries = new Set([
     ...[...modules].flatMap(([file, { kind }]) => kind === "boundary" ? [file] : []),
     ...middleware.map((one) => one.file),
-    ...[settingsFile, app.webEntry].filter((file) => file !== null),
+    ...app.webScripts,
+    ...(settingsFile === null ? [] : [settingsFile]),
   ]);
   for (const source of own) {
     if (found.client.has(source.fileName)) {
@@ -172,10 +173,9 @@ function programOf(
   generated: ReadonlyMap<string, string>,
 ): Promise<ts.Program> {
   const { root, compilerOptions } = app.project;
-  const web = app.webEntry === null ? [] : [app.webEntry];
   return programs.program({
     graph: app.graph,
-    roots: [...app.sources, ...generated.keys(), ...web],
+    roots: [...app.sources, ...generated.keys(), ...app.webScripts],
     overlay: generated,
     graphFile: app.graphFile,
     aliases: new Map([

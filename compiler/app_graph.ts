@@ -9,7 +9,7 @@ import { dirname, join, sep } from "node:path";
 import { PACKAGE_FILES } from "./emit/route_modules.ts";
 import type { Diagnostics } from "./diagnostic.ts";
 import { GraphCache } from "./graph_cache.ts";
-import { frontEndScript } from "./front_end_script.ts";
+import { frontEndScripts } from "./front_end_script.ts";
 import { reportNesting } from "./nesting.ts";
 import { writeFile } from "./output.ts";
 import { appPath, listFiles, type Project, sourceFiles } from "./project.ts";
@@ -25,6 +25,8 @@ export interface AppGraph {
   readonly sources: readonly string[];
   /** Absolute file of the front end's script, or null. */
   readonly webEntry: string | null;
+  /** It and the scripts of other pages. */
+  readonly webScripts: readonly string[];
   /** The package's entry, absolute. */
   readonly entry: string;
   /** Folder or URL of the package, as a file name with a separator at its end. */
@@ -34,7 +36,7 @@ export interface AppGraph {
 /** What a graph is read for. */
 interface GraphOptions {
   readonly hosts: readonly string[];
-  readonly page?: string | undefined;
+  readonly pages?: readonly string[] | undefined;
   readonly diagnostics: Diagnostics;
   /** See {@link GraphCache.graph}. */
   readonly whole?: () => Promise<void>;
@@ -58,9 +60,9 @@ export class AppGraphs {
 
   /** The graph for `hosts`; null where there is none, with the reasons in `diagnostics`. */
   async read(project: Project, options: GraphOptions): Promise<AppGraph | null> {
-    const { hosts, page, diagnostics, whole = () => Promise.resolve() } = options;
+    const { hosts, pages, diagnostics, whole = () => Promise.resolve() } = options;
     const sources = await sourceFiles(project);
-    const webEntry = frontEndScript(project, page);
+    const webScripts = frontEndScripts(project, pages);
     if (sources.length === 0) {
       diagnostics.add({
         code: "KT1001",
@@ -76,9 +78,7 @@ export class AppGraphs {
       "@kontract/kontract/client",
       "@kontract/kontract/codec",
       ...hosts.map((host) => `@kontract/kontract/${host}`),
-      ...[...sources, ...(webEntry === null ? [] : [webEntry])].map((file) =>
-        `../${appPath(project, file)}`
-      ),
+      ...[...sources, ...webScripts].map((file) => `../${appPath(project, file)}`),
     ];
     const graph = await this.#graph(project, graphFile, imports, diagnostics, whole);
     const entry = graph?.resolve("@kontract/kontract", graphFile, "types");
@@ -106,7 +106,9 @@ export class AppGraphs {
       });
       return null;
     }
-    return { project, graph, graphFile, sources, webEntry, entry: entry.file, packageFolder };
+    const webEntry = webScripts[0] ?? null;
+    const found = { project, graph, graphFile, sources, webEntry, webScripts };
+    return { ...found, entry: entry.file, packageFolder };
   }
 
   async #graph(

@@ -30,13 +30,17 @@ export interface BoundaryInput {
   readonly reporter: Reporter;
 }
 
-/** Follows the client's graph from its entry and reports each forbidden import; gives its modules. */
-export function checkBoundary(entry: string, input: BoundaryInput): ReadonlySet<string> {
-  const seen = new Set<string>([entry]);
-  const pending = [entry];
-  const own = input.modules.get(entry);
-  const source = input.program.getSourceFile(entry);
-  if (own?.kind === "server" && source !== undefined) {
+/** Follows the client's graph from its entries and reports each forbidden import; gives its modules. */
+export function checkBoundary(
+  entries: readonly string[],
+  input: BoundaryInput,
+): ReadonlySet<string> {
+  const seen = new Set<string>(entries);
+  const pending = [...entries];
+  for (const entry of entries) {
+    const own = input.modules.get(entry);
+    const source = input.program.getSourceFile(entry);
+    if (own?.kind !== "server" || source === undefined) continue;
     input.reporter.error(
       "KT5001",
       source.statements[0] ?? source,

@@ -141,7 +141,7 @@ function moved(kept: Kept, changed: readonly ts.SourceFile[], root: string): Kep
 
 function declare(input: DeclarationInput, lockFile: LockFile): Declared {
   const { program, own, time } = input;
-  const { project, graph, webEntry, entry } = input.app;
+  const { project, graph, webScripts, entry } = input.app;
   const reporter = new Reporter(project.root, input.diagnostics);
   const kontract = kontractSymbols(program, entry);
   const discovery = time(
@@ -158,7 +158,7 @@ function declare(input: DeclarationInput, lockFile: LockFile): Declared {
     "lower",
     () => makeManifest({ app, root, discovery, lowering, execLowering, lock, reporter }),
   );
-  const client = webEntry === null ? new Set<string>() : checkBoundary(webEntry, {
+  const client = checkBoundary(webScripts, {
     program,
     graph,
     modules: discovery.modules,

@@ -42,7 +42,14 @@ export interface ViteConfig {
   /** Where Vite keeps what it made of packages. */
   readonly cacheDir?: string;
   /** Where a build goes to. */
-  readonly build?: { readonly outDir?: string; readonly emptyOutDir?: boolean | null };
+  readonly build?: {
+    readonly outDir?: string;
+    readonly emptyOutDir?: boolean | null;
+    /** What a build begins with. */
+    readonly rollupOptions?: { readonly input?: unknown };
+    /** The same, from version 8 on. */
+    readonly rolldownOptions?: { readonly input?: unknown };
+  };
   /** What the dev server may give. */
   readonly server?: { readonly fs?: { readonly deny?: readonly string[] } };
   /** How Vite reads JSX, from its version 8 on. */
@@ -134,7 +141,7 @@ export function vitePlugin(
     enforce: "pre",
     async config(given) {
       const { root = ".", worker } = given;
-      app.setRoot(resolve(root));
+      app.setRoot(resolve(root), inputsOf(given));
       // Problems are reported where the build starts: the dev server shows them on the page.
       await app.refresh();
       return settings(app, given, this?.meta?.viteVersion, {
@@ -186,6 +193,14 @@ export function vitePlugin(
     },
   };
   return plugin;
+}
+
+/** Pages and scripts that Vite's configuration names: one, a list, or by names of their own. */
+function inputsOf({ build }: ViteConfig): readonly string[] {
+  return [build?.rolldownOptions?.input, build?.rollupOptions?.input].flatMap((input) => {
+    if (typeof input === "string") return [input];
+    return typeof input === "object" && input !== null ? Object.values(input) : [];
+  }).filter((path) => typeof path === "string");
 }
 
 /** What the plugin adds to Vite's configuration. */

@@ -32,7 +32,8 @@ export class ViteApp {
   readonly #options: ViteAppOptions;
   readonly #cache: AnalysisCache = new AnalysisCache();
   #root: string;
-  #page: string | undefined;
+  #viteRoot: string | null = null;
+  #inputs: readonly string[] = [];
   #analysis: Analysis | null = null;
   #client: Readonly<Record<string, string>> = {};
   /** The client's text as each environment last had it, and as all had it at the start. */
@@ -47,9 +48,18 @@ export class ViteApp {
     this.#root = resolve(options.root ?? ".");
   }
 
-  setRoot(viteRoot: string): void {
+  /** `inputs` are what Vite's configuration begins with, as it says it. */
+  setRoot(viteRoot: string, inputs: readonly string[]): void {
     if (this.#options.root === undefined) this.#root = appFolder(viteRoot);
-    this.#page = join(viteRoot, "index.html");
+    this.#viteRoot = viteRoot;
+    this.#inputs = inputs.map((path) => resolve(viteRoot, path));
+  }
+
+  /** What a front end may begin with: Vite's dev server gives every page that lies in its root. */
+  #pages(): readonly string[] | undefined {
+    if (this.#viteRoot === null) return undefined;
+    const pages = pagesIn(this.#viteRoot, new Set(this.project.site ? [this.project.site] : []));
+    return [join(this.#viteRoot, "index.html"), ...pages, ...this.#inputs];
   }
 
   /** The app's configuration, also of one that cannot be built. */
@@ -114,7 +124,7 @@ export class ViteApp {
     const diagnostics = new Diagnostics();
     const analysis = await analyze({
       root: this.#root,
-      page: this.#page,
+      pages: this.#pages(),
       hosts: [],
       cache: this.#cache,
       diagnostics,
@@ -185,6 +195,20 @@ export class ViteApp {
     if (verdict !== null) return verdict.stub;
     return isFile(file) ? null : analysis.graph.read(file) ?? null;
   }
+}
+
+/** HTML files below a folder, without what was built, installed or is hidden. */
+function pagesIn(folder: string, built: ReadonlySet<string>): readonly string[] {
+  const found: string[] = [];
+  for (const { name, isDirectory } of Deno.readDirSync(folder)) {
+    const path = join(folder, name);
+    if (!isDirectory) {
+      if (name.endsWith(".html")) found.push(path);
+    } else if (!/^(?:\..*|node_modules|dist)$/.test(name) && !built.has(path)) {
+      found.push(...pagesIn(path, built));
+    }
+  }
+  return found.sort();
 }
 
 /** The folder at or above `folder` that holds an app: where Kontract's files are, else where Deno's is. */

@@ -1,7 +1,13 @@
 /** The Vite plugin in a real Vite build and, with its dev server, in Chromium. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { build, createServer, type PluginOption, type ViteDevServer } from "vite";
+import {
+  build,
+  type BuildOptions,
+  createServer,
+  type PluginOption,
+  type ViteDevServer,
+} from "vite";
 import { makeApp, type TestApp } from "../../compiler/testing/app.ts";
 import { kontract } from "../../cli/vite.ts";
 import { viteJsx } from "../../compiler/vite_jsx.ts";
@@ -90,9 +96,9 @@ function settings(app: TestApp): {
 
 const options = { sanitizeOps: false, sanitizeResources: false };
 
-async function builtTexts(app: TestApp): Promise<string> {
+async function builtTexts(app: TestApp, more: BuildOptions = {}): Promise<string> {
   const outDir = join(app.root, "built");
-  await build({ ...settings(app), build: { outDir, emptyOutDir: true, sourcemap: true } });
+  await build({ ...settings(app), build: { outDir, emptyOutDir: true, sourcemap: true, ...more } });
   const folder = join(outDir, "assets");
   const texts = [...Deno.readDirSync(folder)].map((entry) =>
     Deno.readTextFile(join(folder, entry.name))
@@ -110,6 +116,39 @@ Deno.test({
     assert.match(text, /PLANTED_SHARED/);
     assert.match(text, /a-pin/);
     assert.deepEqual(text.match(/MARKER_\w+/g) ?? [], []);
+  },
+});
+
+Deno.test({
+  name: "a second page has what its own script imports, and the same wall",
+  ...options,
+  async fn() {
+    await using app = await makeApp({
+      ...APP,
+      "lib/words.ts": `export const WORD = "PLANTED_WORD";\n`,
+      "lib/keys.ts": `import { secret } from "@kontract/kontract";
+export const key = (): string => secret("MARKER_KEY");
+`,
+      "web/admin/index.html":
+        `<!doctype html><script type="module" src="/admin/main.ts"></script>\n`,
+      "web/admin/main.ts": `import { double } from "@/client";
+import { WORD } from "words";
+await double(2);
+console.log(WORD);
+`,
+    });
+    const config = JSON.parse(await app.read("deno.json"));
+    const imports = { ...config.imports, words: "./lib/words.ts" };
+    await app.write("deno.json", JSON.stringify({ ...config, imports }));
+    const input = ["", "admin/"].map((path) => join(app.root, "web", `${path}index.html`));
+    const text = await builtTexts(app, { rolldownOptions: { input } });
+    assert.match(text, /PLANTED_SHARED[^]*PLANTED_WORD|PLANTED_WORD[^]*PLANTED_SHARED/);
+    assert.deepEqual(text.match(/MARKER_\w+/g) ?? [], []);
+    await app.write("web/admin/main.ts", `import { key } from "../../lib/keys.ts";\nkey();\n`);
+    await assert.rejects(
+      builtTexts(app, { rolldownOptions: { input } }),
+      /'..\/..\/lib\/keys.ts' is server code \(it uses 'secret'\)/,
+    );
   },
 });
 
