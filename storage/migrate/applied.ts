@@ -85,10 +85,27 @@ export async function describeApplied(sql: Statements, row: StoredTable): Promis
 }
 
 /** Condition and order of one page of live rows after owner `$1` and key `$2`, as the live index has them. */
-export function keyOrder(owned: boolean): string {
+function keyOrder(owned: boolean): string {
   return owned
     ? "(u._owner, u.id) > ($1, $2) order by u._owner, u.id"
     : "$1::text is not null and u.id > $2 order by u.id";
+}
+
+/** Rows that are held at a time, and bytes of them as they are stored, where that is more than a row. */
+export const PAGE = { rows: 200, bytes: 1024 * 1024 } as const;
+
+/**
+ * A page of live versions `v` after owner and key, in the order of their keys; none after the last. How many
+ * bytes they have is asked of the stored ones, which long values are compressed in.
+ */
+export function livePage({ ptr, def: { table } }: StoredTable): string {
+  return `(select * from (
+      select u.*, row_number() over w as n, sum(pg_column_size(u.data)) over w as bytes
+        from (select * from kontract_private.${identifier(ptr)} u
+               where u._deleted_txid is null and ${keyOrder(table.rows === "owner")}
+               limit ${PAGE.rows}) u
+      window w as (rows unbounded preceding)) u
+     where u.n = 1 or u.bytes <= ${PAGE.bytes} order by u.n) v`;
 }
 
 /** The live rows of a table, decoded, page by page. */
@@ -96,15 +113,14 @@ export async function* liveRows(sql: Statements, row: StoredTable): AsyncGenerat
   const rules = new TableRules(unguarded(row.def.table), row.def.types, 7, {});
   for (let last = ["", ""];;) {
     const page = await sql.unsafe(
-      `select u._owner as owner, u.id, u.data from kontract_private.${identifier(row.ptr)} u
-        where u._deleted_txid is null and ${keyOrder(row.def.table.rows === "owner")} limit 200`,
+      `select v._owner as owner, v.id, v.data from ${livePage(row)}`,
       last,
     );
     for (const version of page) {
       yield rules.decodeRow({ ...(row.lazy as JsonObject), ...version.data });
     }
     const end = page.at(-1);
-    if (end === undefined || page.length < 200) return;
+    if (end === undefined) return;
     last = [String(end.owner), String(end.id)];
   }
 }

@@ -273,6 +273,35 @@ scenario(
   },
 );
 
+scenario(
+  "rows of megabytes are rebuilt one by one, and one that changed meanwhile again",
+  async ({ db, ptr, options, set, get }) => {
+    await db.admin.unsafe(`insert into ${ptr} (id, data, _owner, _order)
+      select 'r' || n, jsonb_build_object('id', 'r' || n, 'x', long), 'alice', n from generate_series(1, 3) n,
+             (select string_agg(md5(i::text), '') as long from generate_series(1, 50000) i) l`);
+    const next = table("things", [field("x", string), field("length", number)]);
+    const copied: number[] = [];
+    const migration: Migration = {
+      up: (m) =>
+        m.transform("things", async (row) => {
+          const [made] = await db.admin`select ptr from kontract_private.rebuilds`;
+          const [count] = await db.admin.unsafe(
+            `select count(*)::int as n from kontract_private.${made!.ptr}`,
+          );
+          if (copied.push(count!.n) === 1) await set(THINGS, "r2", { x: "changed" });
+          return { ...row, length: String(row.x).length };
+        }),
+    };
+    await migrateUp(options([next], {
+      migrations: [{ name: "0001_length", hash: "1", load: () => Promise.resolve(migration) }],
+    }));
+    assert.deepEqual(copied, [0, 1, 2, 3]);
+    assert.equal((await get(next, "r1"))!.length, 50_000 * 32);
+    assert.deepEqual(await get(next, "r2"), { id: "r2", x: "changed", length: 7 });
+    assert.equal((await get(next, "r3"))!.length, 50_000 * 32);
+  },
+);
+
 for (const when of ["between two transactions", "within one"] as const) {
   scenario(
     `a migration whose connection is lost ${when} fails, and goes on by no other`,

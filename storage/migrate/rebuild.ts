@@ -16,12 +16,13 @@ import type postgres from "postgres";
 import type { TableDef } from "../../_internal/manifest.ts";
 import type { ShapeTable } from "../../_internal/shape.ts";
 import { KontractError } from "../../_internal/errors.ts";
-import type { Json, JsonObject } from "../row_codec.ts";
+import type { JsonObject } from "../row_codec.ts";
 import { TableRules } from "../table_rules.ts";
-import { keyOrder, type StoredTable, unguarded } from "./applied.ts";
+import { livePage, PAGE, type StoredTable, unguarded } from "./applied.ts";
 import { EXEC_SCHEMA, identifier, OWNER_ROLE } from "./definer.ts";
 import { buildIndexes, duplicates, type ExpressionSource, wantedIndexes } from "./indexes.ts";
 import type { MigrationRow, RowChange } from "./migration.ts";
+import { pages } from "./pages.ts";
 import { refusal, type StoredDef } from "./plan.ts";
 import type { Statements } from "./statements.ts";
 import { createTable, outsideSnapshot } from "./table.sql.ts";
@@ -36,7 +37,8 @@ interface Version {
   readonly data: JsonObject;
 }
 
-const PAGE = 200;
+/** Units of JSON text in one statement: a value of PostgreSQL's holds 256 MiB. */
+const STATEMENT = 16 * 1024 * 1024;
 /** Differences this small are left to the transaction that holds the lock. */
 const SMALL = 500;
 const ROUNDS = 20;
@@ -92,11 +94,8 @@ export class Rebuild {
       }
     });
     this.#since = await this.#snapshot(this.#sql);
-    for (let last: Version | undefined = undefined, more = true; more;) {
-      const [page, end]: readonly [number, Version | undefined] = await this.#copyPage(last);
-      last = end;
-      more = page === PAGE;
-    }
+    let last = await this.#copyPage();
+    while (last !== undefined) last = await this.#copyPage(last);
     for (let round = 0; round < ROUNDS; round++) {
       const { next, touched } = await this.#transaction((tx) => this.#catchUp(tx));
       this.#since = next;
@@ -135,18 +134,12 @@ export class Rebuild {
     await this.#transaction((tx) => dropPhysical(tx, this.ptr));
   }
 
-  /** One page of live rows after `last`; answers with its size and its end. */
-  async #copyPage(last?: Version): Promise<readonly [number, Version | undefined]> {
+  /** One page of live rows after `last`; answers with its end. */
+  async #copyPage(last?: Version): Promise<Version | undefined> {
     return await this.#transaction(async (tx) => {
-      const rows = await this.#read(
-        tx,
-        `select * from kontract_private.${identifier(this.source.ptr)} u
-          where u._deleted_txid is null
-            and ${keyOrder(this.source.def.table.rows === "owner")} limit ${PAGE}`,
-        [last?.owner ?? "", last?.id ?? ""],
-      );
+      const rows = await this.#read(tx, livePage(this.source), [last?.owner ?? "", last?.id ?? ""]);
       await this.#write(tx, rows);
-      return [rows.length, rows.at(-1)] as const;
+      return rows.at(-1);
     });
   }
 
@@ -162,10 +155,12 @@ export class Rebuild {
       xips: "array(select pg_snapshot_xip($1::pg_snapshot))",
     };
     const keys = await tx.unsafe(
-      `select distinct u._owner, u.id from (
+      `select k._owner, k.id, (select pg_column_size(l.data) from ${old} l
+          where l.id = k.id and l._owner = k._owner and l._deleted_txid is null) as bytes
+         from (select distinct u._owner, u.id from (
          ${outsideSnapshot(old, "_deleted_txid", outside)} union all ${
         outsideSnapshot(old, "_born", outside)
-      }) u`,
+      }) u) k`,
       [this.#since],
     );
     // Asked afterwards: what is removed meanwhile is below a horizon that is known by then.
@@ -179,8 +174,8 @@ export class Rebuild {
           "again at a quieter time.",
       );
     }
-    for (let at = 0; at < keys.length; at += PAGE) {
-      const pairs = JSON.stringify(keys.slice(at, at + PAGE).map((key) => [key._owner, key.id]));
+    for (const page of pages(keys, (key) => Number(key.bytes), PAGE)) {
+      const pairs = JSON.stringify(page.map((key) => [key._owner, key.id]));
       const some =
         `select e->>0 as owner, e->>1 as id from jsonb_array_elements($1::text::jsonb) e`;
       await tx.unsafe(
@@ -190,8 +185,8 @@ export class Rebuild {
       );
       const rows = await this.#read(
         tx,
-        `select u.* from ${old} u join (${some}) k on k.id = u.id and k.owner = u._owner
-          where u._deleted_txid is null`,
+        `(select u.* from ${old} u join (${some}) k on k.id = u.id and k.owner = u._owner
+          where u._deleted_txid is null) v`,
         [pairs],
       );
       await this.#write(tx, rows);
@@ -206,24 +201,32 @@ export class Rebuild {
   ): Promise<readonly Version[]> {
     const rows = await tx.unsafe(
       `select v.id, v._owner as owner, v._order::text as ord, v._txid::text as txid, v.data
-         from (${versions}) v`,
+         from ${versions}`,
       [...params],
     );
     return rows as unknown as readonly Version[];
   }
 
   async #write(tx: postgres.TransactionSql, versions: readonly Version[]): Promise<void> {
-    const rows: Json[] = [];
+    const rows: string[] = [];
     for (const version of versions) {
+      const { id, txid, owner, ord } = version;
       const data = await this.#change(version);
-      if (data !== null) rows.push([version.id, data, version.txid, version.owner, version.ord]);
+      if (data !== null) rows.push(JSON.stringify([id, data, txid, owner, ord]));
     }
     this.copied += rows.length;
-    if (rows.length === 0) return;
+    const most = { rows: rows.length, bytes: STATEMENT };
+    for (const some of pages(rows, ({ length }) => length, most)) {
+      await this.#insert(tx, `[${some.join(",")}]`);
+    }
+  }
+
+  /** Rows as JSON, into the new table. */
+  async #insert(tx: postgres.TransactionSql, rows: string): Promise<void> {
     const [bad] = await tx.unsafe(
       `select w.id from (select e->>0 as id, e->1 as data
           from jsonb_array_elements($1::text::jsonb) e) w where (${this.#check}) is not true limit 1`,
-      [JSON.stringify(rows)],
+      [rows],
     );
     if (bad !== undefined) throw this.#misfit(String(bad.id), "does not have the declared type");
     try {
@@ -233,7 +236,7 @@ export class Rebuild {
         } (id, data, _txid, _born, _owner, _order)
            select e->>0, e->1, (e->>2)::xid8, (e->>2)::xid8, e->>3, (e->>4)::bigint
              from jsonb_array_elements($1::text::jsonb) e`,
-        [JSON.stringify(rows)],
+        [rows],
       );
     } catch (cause) {
       if ((cause as { code?: unknown }).code !== "23505") throw cause;
