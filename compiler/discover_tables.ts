@@ -13,8 +13,10 @@ import { docOf, type Reporter } from "./source_place.ts";
 
 const TABLE_NAME = /^[a-z][a-z0-9_]{0,39}$/;
 
-/** What `env.storage` has beside tables. */
-const OPERATIONS: ReadonlySet<string> = new Set(["exec", "transaction"]);
+/** What `env.storage` has beside tables; `then` is what `await` asks everything for. */
+const OPERATIONS: ReadonlySet<string> = new Set(["exec", "transaction", "then"]);
+/** Columns that an index of PostgreSQL's has, one of them for the owner. */
+const INDEX_FIELDS = 31;
 
 /** The table that a class declares, or null where it is none or nothing can be said about it. */
 export function tableOf(
@@ -135,9 +137,25 @@ function fieldsOf(
       );
       continue;
     }
+    if (!isStorable(property.name)) {
+      reporter.error(
+        "KT4001",
+        declaration.name,
+        "A field's name has no NUL and no half of a surrogate pair: PostgreSQL stores neither.",
+      );
+      continue;
+    }
     fields.push(fieldOf(property, declaration, kontract, reporter));
   }
   return fields;
+}
+
+/** True where JSON in PostgreSQL has the value. */
+function isStorable(value: unknown): boolean {
+  if (typeof value === "string") return value.isWellFormed() && !value.includes("\0");
+  if (typeof value === "number") return Number.isFinite(value);
+  if (typeof value !== "object" || value === null) return true;
+  return Object.entries(value).every((entry) => entry.every(isStorable));
 }
 
 function fieldOf(
@@ -156,7 +174,15 @@ function fieldOf(
   };
   if (node.initializer === undefined) return base;
   const value = constantOf(node.initializer, kontract.checker);
-  if (value.ok) return { ...base, default: value.value };
+  if (value.ok && isStorable(value.value)) return { ...base, default: value.value };
+  if (value.ok) {
+    reporter.error(
+      "KT4003",
+      node.initializer,
+      `The default of '${symbol.name}' cannot be stored: PostgreSQL has no NUL in a text, no half of a surrogate pair and no infinite number in JSON.`,
+    );
+    return base;
+  }
   reporter.error(
     "KT4003",
     node.initializer,
@@ -312,6 +338,9 @@ function checkIndex(
   fields: readonly FieldSource[],
   reporter: Reporter,
 ): void {
+  if (index.fields.length > INDEX_FIELDS) {
+    reporter.error("KT4004", index.node, `An index has at most ${INDEX_FIELDS} fields.`);
+  }
   for (const path of index.fields) {
     const field = fields.find((f) => f.name === path.split(".")[0]);
     if (field === undefined) {
