@@ -169,6 +169,32 @@ Deno.test({
         });
       });
 
+      await test("what PostgreSQL cannot store is refused, with table and line", async () => {
+        const odd = { kind: "literal", value: "a\0" } as const;
+        for (
+          const one of [
+            table("odd", [field("nul\0", string)]),
+            table("odd", [field("x", string, { default: "\ud800" })]),
+            table("odd", [field("x", odd)]),
+            table("odd", [
+              field("x", {
+                kind: "object",
+                fields: [{ name: "\udc00", id: 0, shape: string, optional: false }],
+              }),
+            ]),
+          ]
+        ) {
+          await assert.rejects(migrateUp(options([one])), {
+            code: "MIGRATION_REFUSED",
+            message: /^Table 'odd' \(src\/schema\.ts:3\) has .* NUL/,
+          });
+        }
+        await assert.rejects(migrateUp({ ...options([ACCOUNTS]), types: { Odd: odd } }), {
+          code: "MIGRATION_REFUSED",
+          message: /^Type 'Odd'/,
+        });
+      });
+
       await test("runs at the same moment take turns", async () => {
         const fresh = table("together", [field("x", string)]);
         const reports = await Promise.all([1, 2, 3].map(() => migrateUp(options([fresh]))));

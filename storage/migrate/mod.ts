@@ -10,6 +10,8 @@
 import type postgres from "postgres";
 import type { ExecDef, TableDef } from "../../_internal/manifest.ts";
 import type { ShapeTable } from "../../_internal/shape.ts";
+import { KontractError } from "../../_internal/errors.ts";
+import { isStorableText } from "../row_codec.ts";
 import { tableKey } from "../table_key.ts";
 import { repeatRace, withAdmin } from "./admin.ts";
 import {
@@ -152,6 +154,7 @@ const LOCK_TIMEOUT = "2s";
  * @throws {KontractError} `MIGRATION_REFUSED`, `CONFIG`, `DATABASE_UNAVAILABLE`
  */
 export async function migrateUp(options: MigrateOptions): Promise<MigrationReport> {
+  demandStorable(options);
   const gateway = options.gatewayRole ?? DEFAULT_GATEWAY_ROLE;
   const name = `kontract migrate ${options.appName ?? ""}`.trim();
   return await withAdmin({ adminUrl: options.adminUrl, name }, async (sql) => {
@@ -159,6 +162,24 @@ export async function migrateUp(options: MigrateOptions): Promise<MigrationRepor
     const keys = await Promise.all(options.secrets.map(verificationKey));
     return await withMigrationLock(sql, () => run(sql, options, gateway, keys));
   });
+}
+
+/** A name or a literal may be text that PostgreSQL cannot hold. */
+function demandStorable({ tables, types = {} }: MigrateOptions): void {
+  const check = (what: string, value: unknown): void => {
+    JSON.stringify(value, (key, inner) => {
+      const texts = typeof inner === "string" ? [key, inner] : [key];
+      if (texts.every(isStorableText)) return inner;
+      throw new KontractError(
+        "MIGRATION_REFUSED",
+        `${what} has a name or a value with a NUL or half of a surrogate pair, which PostgreSQL cannot store.`,
+      );
+    });
+  };
+  for (const table of tables) {
+    check(`Table '${table.name}' (${table.source.file}:${table.source.line})`, table);
+  }
+  for (const [name, shape] of Object.entries(types)) check(`Type '${name}'`, shape);
 }
 
 async function run(
