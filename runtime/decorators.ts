@@ -13,7 +13,15 @@ import type { Bits } from "../_internal/manifest.ts";
 
 export type { Bits };
 
-/** Permission bits by name: read, write, execute (delete). */
+/**
+ * Permission bits by name: R reads, W writes, X deletes.
+ *
+ * @example
+ * ```ts
+ * import { perms } from "@kontract/kontract";
+ * console.assert((perms.R__ | perms._W_) === perms.RW_);
+ * ```
+ */
 export const perms = {
   /** Read, write, delete. */
   RWX: 7,
@@ -148,7 +156,32 @@ export interface TableOptions {
   readonly rows?: "all" | "owner";
 }
 
-/** Makes a class a table: its fields are the columns, a literal initialiser is a field's default. */
+/**
+ * Makes a class a table: its fields are the columns, a literal initialiser is a field's default.
+ *
+ * @example
+ * ```ts
+ * import { index, perm, perms, primkey, table } from "@kontract/kontract";
+ *
+ * // As `env.storage.members`.
+ * @table("members", { rows: "all" })
+ * @index(["team", "name"])
+ * export class Member {
+ *   @primkey
+ *   id!: string;
+ *   team!: string;
+ *   name!: string;
+ *   @index({ unique: true })
+ *   email!: string;
+ *   @perm(perms.R__)
+ *   role: "member" | "lead" = "member";
+ * }
+ * console.assert(new Member().role === "member");
+ * ```
+ *
+ * @param _name Name in `env.storage`.
+ * @param _options Rights, and whose rows a session sees.
+ */
 export function table(
   _name: string,
   _options: TableOptions = {},
@@ -159,7 +192,7 @@ export function table(
   return leaveAlone;
 }
 
-/** Marks the field whose value is the row's id. */
+/** Marks the field whose value is the row's id: `@primkey`, without a call, on one string of a {@link table}. */
 export function primkey<V extends string>(
   _value: undefined,
   _context: ClassFieldDecoratorContext<unknown, V>,
@@ -197,7 +230,10 @@ export function index(
   return leaveAlone;
 }
 
-/** Bits that sessions have on this field; `perms.RWX` where a field has none. */
+/**
+ * Bits that sessions have on this field; `perms.RWX` where a field has none. A function exceeds them with its
+ * `grants`.
+ */
 export function perm(_bits: Bits): FieldIndexDecorator {
   return leaveAlone;
 }

@@ -109,7 +109,16 @@ export interface BaseContext {
 /** `ctx`: {@link BaseContext} and what middleware adds. */
 export type Context = BaseContext & ContextAdditions;
 
-/** The running call's storage, shared state and topics. */
+/**
+ * What the running call can reach: storage, shared state, topics, accounts, tenants. Outside a call its
+ * operations fail with `CONTEXT_MISSING`, after its end with `CONTEXT_ENDED`.
+ *
+ * @example
+ * ```ts
+ * import { backend, env } from "@kontract/kontract";
+ * export const visit = backend({}, async () => await env.shared.increment("visits"));
+ * ```
+ */
 export const env: Env = {
   get storage(): EnvStorage {
     return STORAGE;
@@ -129,7 +138,19 @@ export const env: Env = {
 };
 
 /**
- * A secret of the deployment, by name.
+ * A secret of the deployment, by name, on either host: a variable of the environment, or a Worker's secret.
+ * Only inside a call; in `src/server.ts` use the `secret` that `defineServer` hands over.
+ *
+ * @example
+ * ```ts
+ * import { backend, secret } from "@kontract/kontract";
+ * export const forecast = backend({ readOnly: true }, async (city: string): Promise<string> => {
+ *   const answer = await fetch(`https://weather.example.com/${encodeURIComponent(city)}`, {
+ *     headers: { authorization: `Bearer ${secret("WEATHER_KEY")}` },
+ *   });
+ *   return await answer.text();
+ * });
+ * ```
  *
  * @throws {KontractError} `CONFIG` where it is not set; the caller of the route sees `INTERNAL`
  */
@@ -252,7 +273,17 @@ function isField(name: string): name is keyof BaseContext {
   return Object.hasOwn(FIELDS, name);
 }
 
-/** Who is calling. Middleware may add properties; its own cannot be changed. */
+/**
+ * Who is calling. Middleware may add properties; its own cannot be changed. Outside a call reading one throws
+ * `CONTEXT_MISSING`, after its end `CONTEXT_ENDED`.
+ *
+ * @example
+ * ```ts
+ * import { backend, ctx } from "@kontract/kontract";
+ * export const whoami = backend({ readOnly: true }, () =>
+ *   Promise.resolve(ctx.isAnonymous ? "a visitor" : ctx.owner));
+ * ```
+ */
 export const ctx: Context = new Proxy({} as Context, {
   get(_target, name): unknown {
     if (typeof name !== "string" || name === "then") return undefined;

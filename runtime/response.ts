@@ -60,7 +60,18 @@ function note<T>(value: T, status: number, options: HttpRespOptions): T {
   return value;
 }
 
-/** Makes answers with a status and headers of their own. */
+/**
+ * Makes answers with a status and headers of their own, for plain HTTP; callers over raystream get the value.
+ *
+ * @example
+ * ```ts
+ * import { backend, HttpResp } from "@kontract/kontract";
+ * export const order = backend({}, (item: string) => {
+ *   const id = crypto.randomUUID();
+ *   return Promise.resolve(HttpResp.created({ id, item }, { headers: { "x-order": id } }));
+ * });
+ * ```
+ */
 export const HttpResp: {
   /** 200. */
   ok<T>(value: T, options?: HttpRespOptions): T;

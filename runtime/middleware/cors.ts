@@ -16,7 +16,17 @@ export interface CorsOptions {
 }
 
 /**
- * Refuses pages of other origins; callers that are no web pages pass.
+ * Refuses pages of other origins with `FORBIDDEN`; callers that are no web pages pass. It narrows what
+ * `origins` of `defineServer` and `KONTRACT_ORIGINS` let in.
+ *
+ * @example
+ * ```ts
+ * import { cors, defineMiddleware } from "@kontract/kontract";
+ * export const own = defineMiddleware(
+ *   { egroup: "payments" },
+ *   cors({ origins: ["https://app.example.com"] }),
+ * );
+ * ```
  *
  * @throws {KontractError} `CONFIG` for an origin that is none
  */

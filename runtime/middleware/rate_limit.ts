@@ -24,6 +24,15 @@ export interface RateLimitOptions {
 /**
  * A token bucket in the shared state; refuses with `RATE_LIMITED` and `data.retryAfter` in milliseconds.
  *
+ * @example Twenty a minute from one address
+ * ```ts
+ * import { defineMiddleware, rateLimit } from "@kontract/kontract";
+ * export const slow = defineMiddleware(
+ *   { endpoints: ["search"] },
+ *   rateLimit({ limit: 20, windowMs: 60_000, by: "address" }),
+ * );
+ * ```
+ *
  * @throws {KontractError} `VALIDATION` for a limit or window that is no positive integer
  */
 export function rateLimit(options: RateLimitOptions): MiddlewareHandler {

@@ -12,6 +12,12 @@ import type { MiddlewareHandler } from "../middleware.ts";
 /**
  * Refuses callers who are in none of `groups` with `FORBIDDEN`, ended sessions with `SESSION_REVOKED`.
  *
+ * @example
+ * ```ts
+ * import { defineMiddleware, requireGroup } from "@kontract/kontract";
+ * export const desk = defineMiddleware({ egroup: "desk" }, requireGroup("nurses", "doctors"));
+ * ```
+ *
  * @throws {KontractError} `CONFIG` without a group
  */
 export function requireGroup(...groups: readonly string[]): MiddlewareHandler {

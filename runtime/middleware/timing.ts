@@ -13,6 +13,12 @@ const MEMO = "kontract.timing";
  * Measures `next`. On Workers the clock stands still while code computes: what is seen there is time
  * spent waiting.
  *
+ * @example
+ * ```ts
+ * import { defineMiddleware, timing } from "@kontract/kontract";
+ * export const timed = defineMiddleware({ prefix: "search" }, timing("search"));
+ * ```
+ *
  * @param name Name in the header; `app` where missing.
  */
 export function timing(name = "app"): MiddlewareHandler {
