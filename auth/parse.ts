@@ -47,7 +47,12 @@ export function parseArgument<const R extends Readonly<Record<string, Rule>>>(
   }
   for (const name of Object.keys(source)) {
     if (!Object.hasOwn(rules, name)) {
-      throw invalidField(name.slice(0, 64), "unknown_field", "The argument has an unknown field.");
+      const field = name.slice(0, 64);
+      throw invalidField(
+        field,
+        "unknown_field",
+        `'${field}' must be left out: there is no such field.`,
+      );
     }
   }
   const result: Record<string, unknown> = {};

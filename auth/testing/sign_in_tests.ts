@@ -216,6 +216,9 @@ export function signInTests(name: string, factory: StoreFactory): void {
       const error = await h.fails(fn, argument);
       assert.equal(error.code, "VALIDATION");
       assert.deepEqual(error.data, { field, reason });
+      if (reason === "unknown_field") {
+        assert.ok(error.message.startsWith(`'${field}' must be left out`));
+      }
     }
     assert.deepEqual(h.work, [], "bad input costs no derivation");
   });
