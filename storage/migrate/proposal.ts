@@ -65,9 +65,10 @@ function transformOf(name: string, input: ProposalInput): string {
   const notes = own.map(({ message }) => `    // ${message}`);
   const removed = own.filter(({ kind }) => kind === "removed").map(({ field }) => field!);
   const changed = own.filter(({ kind }) => kind === "narrowed" || kind === "required")
-    .map(({ field }) => {
+    .map(({ kind, field }) => {
       const def = table?.fields.find((candidate) => candidate.name === field);
-      return `      ${key(field!)}: ${valueOf(field!, def, input.types)},`;
+      const value = kind === "required" ? givenOf(field!) : valueOf(field!, def, input.types);
+      return `      ${key(field!)}: ${value},`;
     });
   const gone = removed.map((field, i) => `${key(field)}: _${i}, `).join("");
   const parameter = removed.length > 0 ? `{ ${gone}...row }` : "row";
@@ -91,6 +92,12 @@ function backOf(name: string, input: ProposalInput): string {
   return `    m.transform(${JSON.stringify(name)}, (${parameter}) => ({
       ...row,
 ${lost.length > 0 ? `${lost.join("\n")}\n` : ""}    }));`;
+}
+
+/** The value where the row has one; what it is where a row lacks it, only the author knows. */
+function givenOf(field: string): string {
+  const question = JSON.stringify(`what '${field}' is in rows that lack it`);
+  return `row[${JSON.stringify(field)}] ?? unanswered(${question})`;
 }
 
 /** A conversion that is usually meant, else a question. */
