@@ -2,7 +2,7 @@
  * Values that are known without running anything: options of decorators, defaults of fields.
  *
  * Literals, object and array literals of such, references to `const`s whose type is one literal
- * (`perms.RWX`, an enum member), and `as const`/`satisfies` around them. Nothing is evaluated.
+ * (`perms.RWX`, an enum member), arithmetic of such, and `as const`/`satisfies` around them. No code is run.
  *
  * @module
  */
@@ -34,6 +34,7 @@ export function constantOf(node: ts.Expression, checker: ts.TypeChecker): Consta
     const inner = constantOf(node.operand, checker);
     return inner.ok && typeof inner.value === "number" ? known(-inner.value) : { ok: false, node };
   }
+  if (ts.isBinaryExpression(node)) return arithmetic(node, checker);
   if (ts.isArrayLiteralExpression(node)) return arrayOf(node, checker);
   if (ts.isObjectLiteralExpression(node)) return objectOf(node, checker);
   if (ts.isIdentifier(node) || ts.isPropertyAccessExpression(node)) {
@@ -41,6 +42,24 @@ export function constantOf(node: ts.Expression, checker: ts.TypeChecker): Consta
   }
   return { ok: false, node };
 }
+
+/** `5 * 60_000`. */
+function arithmetic(node: ts.BinaryExpression, checker: ts.TypeChecker): Constant {
+  const operation = OPERATIONS.get(node.operatorToken.kind);
+  if (operation === undefined) return { ok: false, node };
+  const left = constantOf(node.left, checker), right = constantOf(node.right, checker);
+  if (!left.ok || !right.ok) return { ok: false, node };
+  return typeof left.value === "number" && typeof right.value === "number"
+    ? known(operation(left.value, right.value))
+    : { ok: false, node };
+}
+
+const OPERATIONS: ReadonlyMap<ts.SyntaxKind, (a: number, b: number) => number> = new Map([
+  [ts.SyntaxKind.PlusToken, (a, b) => a + b],
+  [ts.SyntaxKind.MinusToken, (a, b) => a - b],
+  [ts.SyntaxKind.AsteriskToken, (a, b) => a * b],
+  [ts.SyntaxKind.SlashToken, (a, b) => a / b],
+]);
 
 function known(value: unknown): Constant {
   return { ok: true, value };
