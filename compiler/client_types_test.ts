@@ -51,6 +51,11 @@ export class Api {
     return await Promise.resolve(HttpResp.created({ id: String(bytes.length + more.length) }));
   }
 }
+/** Takes what nobody else may change. */
+export const tag = backend({}, async (id: \`note:\${string}\`, tags: string[], more?: [Set<number>, Map<string, number[]>]): Promise<\`\${number}%\`> => {
+  void [id, tags, more];
+  return await Promise.resolve("1%" as const);
+});
 /** The second spelling. */
 export const called = backend({ readOnly: true }, async (a: number, b: number = 1) => await Promise.resolve(a + b));
 /** A stream. */
@@ -67,7 +72,7 @@ export async function greet(name: string): Promise<string> { return await Promis
 };
 
 const USES =
-  `import { api, area, called, client, Full, greet, grow, made, people, ticks } from "@/client";
+  `import { api, area, called, client, Full, greet, grow, made, people, tag, ticks } from "@/client";
 import type { Page_Person, Shape, Tree } from "@/client";
 const page: Page_Person = await people("new");
 const next: string | null = (await api.people("open", 5)).next;
@@ -78,6 +83,9 @@ const size: number = await area(shape);
 const id: string = (await made(new Uint8Array(2), 1n, 2n)).id;
 const sum: number = await called(1) + await called(1, 2);
 const text: string = await greet("Ada");
+const kept: readonly string[] = ["a"];
+const share: \`\${number}%\` = await tag("note:1", kept, [new Set([1]), new Map([["a", [1]]])] as const);
+console.log(share);
 for await (const { i, at } of ticks(2)) console.log(i.toFixed(), at.getTime());
 try { await grow(tree); } catch (error) { if (error instanceof Full) console.log(error.data.seats.toFixed(), error.code === "FULL"); }
 for await (const { items } of client.live(people, "new")) console.log(items[0]?.name, items.length);
@@ -102,6 +110,8 @@ const MISUSES: readonly (readonly [string, number])[] = [
   [`await called("1");`, 2345],
   [`for await (const x of ticks(1)) x.nope;`, 2339],
   [`await ticks(1).next().then((one) => one.value!.i.nope);`, 2339],
+  [`await tag("1", []);`, 2345],
+  [`await tag("note:1", [1]);`, 2322],
   [`await api.nobody();`, 2339],
   [`new Full("x", { data: { seats: "many" } });`, 2322],
   [`client.nope();`, 2339],
@@ -124,6 +134,7 @@ Deno.test("each use of the client that must compile does, in all three spellings
     "grow",
     "made",
     "people",
+    "tag",
     "ticks",
   ]);
 });

@@ -254,7 +254,7 @@ export function parameterList(route: RouteDef): string {
 function parameterText(parameter: RouteParameter, trailing: boolean): string {
   const type = parameter.shape.kind === "stream"
     ? inputText(parameter.shape.element)
-    : typeText(parameter.shape);
+    : typeText(parameter.shape, parameter.rest ? "value" : "argument");
   if (parameter.rest) return `...${parameter.name}: ${type}`;
   if (!parameter.optional) return `${parameter.name}: ${type}`;
   return trailing ? `${parameter.name}?: ${type}` : `${parameter.name}: ${type} | undefined`;

@@ -4,11 +4,17 @@
  * @module
  */
 import type { Shape, ShapeField } from "../../_internal/shape.ts";
+import { templateText } from "../template_text.ts";
+
+/** What a type stands for: a value as it is made anew, or an argument, which a call leaves as it is. */
+export type TypeUse = "value" | "argument";
 
 /** The type of a shape, as it stands in a declaration. */
-export function typeText(shape: Shape): string {
+export function typeText(shape: Shape, use: TypeUse = "value"): string {
+  const isArgument = use === "argument";
   switch (shape.kind) {
     case "string":
+      return shape.pattern === undefined ? "string" : templateText(shape.pattern);
     case "number":
     case "boolean":
     case "bigint":
@@ -27,22 +33,24 @@ export function typeText(shape: Shape): string {
     case "typed_array":
       return TYPED_ARRAYS[shape.element];
     case "array":
-      return `${inner(shape.element)}[]`;
+      return `${isArgument ? "readonly " : ""}${inner(shape.element, use)}[]`;
     case "tuple":
-      return tupleText(shape);
+      return `${isArgument ? "readonly " : ""}${tupleText(shape, use)}`;
     case "record":
-      return `Record<string, ${typeText(shape.value)}>`;
+      return `Record<string, ${typeText(shape.value, use)}>`;
     case "map":
-      return `Map<${typeText(shape.key)}, ${typeText(shape.value)}>`;
+      return `${isArgument ? "Readonly" : ""}Map<${typeText(shape.key, use)}, ${
+        typeText(shape.value, use)
+      }>`;
     case "set":
-      return `Set<${typeText(shape.element)}>`;
+      return `${isArgument ? "Readonly" : ""}Set<${typeText(shape.element, use)}>`;
     case "object":
-      return objectText(shape.fields);
+      return objectText(shape.fields, use);
     case "union":
-      return shape.variants.map((variant) => inner(variant.shape)).join(" | ");
+      return shape.variants.map((variant) => inner(variant.shape, use)).join(" | ");
     case "nullable":
       return [
-        inner(shape.inner),
+        inner(shape.inner, use),
         ...(shape.null ? ["null"] : []),
         ...(shape.undefined ? ["undefined"] : []),
       ].join(" | ");
@@ -70,22 +78,23 @@ const TYPED_ARRAYS = {
 } as const;
 
 /** A type that may stand before `[]` or in a union. */
-function inner(shape: Shape): string {
-  const text = typeText(shape);
-  const compound = shape.kind === "enum" || shape.kind === "union" || shape.kind === "nullable";
+function inner(shape: Shape, use: TypeUse): string {
+  const text = typeText(shape, use);
+  const compound = shape.kind === "enum" || shape.kind === "union" ||
+    shape.kind === "nullable" || text.startsWith("readonly ");
   return compound ? `(${text})` : text;
 }
 
-function tupleText(shape: Extract<Shape, { kind: "tuple" }>): string {
-  const parts = shape.elements.map((e) => inner(e.shape) + (e.optional ? "?" : ""));
-  if (shape.rest !== undefined) parts.push(`...${inner(shape.rest)}[]`);
+function tupleText(shape: Extract<Shape, { kind: "tuple" }>, use: TypeUse): string {
+  const parts = shape.elements.map((e) => inner(e.shape, use) + (e.optional ? "?" : ""));
+  if (shape.rest !== undefined) parts.push(`...${inner(shape.rest, use)}[]`);
   return `[${parts.join(", ")}]`;
 }
 
-function objectText(fields: readonly ShapeField[]): string {
+function objectText(fields: readonly ShapeField[], use: TypeUse): string {
   if (fields.length === 0) return "Record<never, never>";
   const parts = fields.map((f) =>
-    `${propertyName(f.name)}${f.optional ? "?" : ""}: ${typeText(f.shape)}`
+    `${propertyName(f.name)}${f.optional ? "?" : ""}: ${typeText(f.shape, use)}`
   );
   return `{ ${parts.join("; ")} }`;
 }

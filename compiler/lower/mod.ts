@@ -13,6 +13,7 @@ import type { NumberWidth, Shape, ShapeField } from "../../_internal/shape.ts";
 import type { KontractSymbols } from "../kontract_symbols.ts";
 import type { Lock } from "../lock.ts";
 import type { Reporter } from "../source_place.ts";
+import { escapedText, TEMPLATE_PARTS } from "../template_text.ts";
 import { builtin, WIDTHS } from "./builtins.ts";
 import { typeName, TypeNames } from "./names.ts";
 import { type Refusal, type RefusalKind, REFUSALS } from "./refusal.ts";
@@ -378,23 +379,20 @@ function brandWidth(type: ts.Type, checker: ts.TypeChecker): string | null {
   return null;
 }
 
-const NUMBER_PATTERN = "[-+]?(?:\\d+\\.?\\d*|\\.\\d+)(?:e[-+]?\\d+)?";
-
 /** The texts of a template literal as a regular expression; null where that cannot say it. */
 function templatePattern(type: ts.TemplateLiteralType): string | null {
-  const escape = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
   const part = (t: ts.Type): string | null => {
     if (t.isUnion()) {
       const parts = t.types.map(part);
       return parts.includes(null) ? null : `(?:${parts.join("|")})`;
     }
-    if (t.isStringLiteral() || t.isNumberLiteral()) return escape(String(t.value));
+    if (t.isStringLiteral() || t.isNumberLiteral()) return escapedText(String(t.value));
     if (t.flags & ts.TypeFlags.TemplateLiteral) return templatePattern(t as ts.TemplateLiteralType);
-    if (t.flags & ts.TypeFlags.BigInt) return "-?\\d+";
-    if (t.flags & ts.TypeFlags.Number) return NUMBER_PATTERN;
-    return t.flags & ts.TypeFlags.StringMapping ? null : "[\\s\\S]*";
+    if (t.flags & ts.TypeFlags.BigInt) return TEMPLATE_PARTS.bigint;
+    if (t.flags & ts.TypeFlags.Number) return TEMPLATE_PARTS.number;
+    return t.flags & ts.TypeFlags.StringMapping ? null : TEMPLATE_PARTS.string;
   };
   const parts = type.types.map(part);
   if (parts.includes(null)) return null;
-  return type.texts.map((text, i) => escape(text) + (parts[i] ?? "")).join("");
+  return type.texts.map((text, i) => escapedText(text) + (parts[i] ?? "")).join("");
 }
