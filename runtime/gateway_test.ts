@@ -19,15 +19,20 @@ interface Fixture {
   token(): Promise<SessionTokens>;
 }
 
-async function withServer(body: (fixture: Fixture) => Promise<void>): Promise<void> {
-  const database = await testDatabase([...AUTH_TABLES, NOTES]);
-  const log: string[] = [];
-  const settings: Record<string, string> = {
+/** Settings of a server of the database. */
+function settingsOf(database: TestDatabase): Record<string, string> {
+  return {
     DATABASE_URL: database.gatewayUrl,
     KONTRACT_SECRET: database.secrets.map((secret) => secret.toBase64({ alphabet: "base64url" }))
       .join(","),
     KONTRACT_KEY_SET: "a.signed.set",
   };
+}
+
+async function withServer(body: (fixture: Fixture) => Promise<void>): Promise<void> {
+  const database = await testDatabase([...AUTH_TABLES, NOTES]);
+  const log: string[] = [];
+  const settings = settingsOf(database);
   const server = createServer(NOTES_APP, {
     env: (name) => settings[name],
     public: null,
@@ -81,6 +86,28 @@ Deno.test("gateway", async (t) => {
       const read = await post("/rpc/read", { args: ["n1"] }, bearer(bob));
       assert.deepEqual(await read.json(), { result });
     });
+
+    await t.step(
+      "a secret that the database does not know is told to the log, not to callers",
+      async () => {
+        const lines: string[] = [];
+        const settings = { ...settingsOf(database), KONTRACT_SECRET: "A".repeat(43) };
+        const stranger = createServer(NOTES_APP, {
+          env: (name) => settings[name as keyof typeof settings],
+          public: null,
+          logSink: (_level, line) => lines.push(line),
+        });
+        try {
+          const request = new Request(`${ORIGIN}/auth/anonymous`, { method: "POST" });
+          const { status, code, message } = await refusal(await stranger.fetch(request));
+          assert.deepEqual([status, code], [500, "INTERNAL"]);
+          assert.doesNotMatch(message, /KONTRACT_SECRET/);
+          assert.match(lines.join("\n"), /"call_failed".*does not know this KONTRACT_SECRET/);
+        } finally {
+          await stranger.close();
+        }
+      },
+    );
 
     await t.step("ctx is the caller's own", async () => {
       const answers = await Promise.all(

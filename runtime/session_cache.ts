@@ -14,6 +14,7 @@ import type { AuthService, Principal } from "../auth/contract.ts";
 import { KontractError } from "../_internal/errors.ts";
 import type { StorageEngine, StorageSession } from "../storage/contract.ts";
 import { SqlError } from "../storage/database.ts";
+import { DEFAULT_TENANT } from "../storage/tenant_name.ts";
 import type { Clock } from "./ports.ts";
 
 /** Who a session is for: a caller, or Kontract itself in a tenant. */
@@ -141,7 +142,9 @@ export class SessionCache {
   async #open(key: string, subject: SessionSubject): Promise<StorageSession> {
     const token = await this.#options.databaseToken(subject);
     const at = this.#options.clock.now();
-    const session = await this.#options.engine.openSession(token);
+    const session = await this.#options.engine.openSession(token).catch((error: unknown) => {
+      throw refusedGateway(error, subject.tenant) ?? error;
+    });
     this.#sessions.set(key, { session, askedAt: at });
     if (this.#sessions.size > (this.#options.limit ?? 10_000)) {
       for (const oldest of this.#sessions.keys()) {
@@ -151,6 +154,22 @@ export class SessionCache {
     }
     return session;
   }
+}
+
+/**
+ * What it means that the database refuses a token that this gateway has just made, or null: no caller can
+ * mend that. A tenant that was made anew a moment ago refuses a token of before, which is the caller's.
+ */
+export function refusedGateway(error: unknown, tenant: string): KontractError | null {
+  if (!(error instanceof KontractError && error.cause instanceof SqlError)) return null;
+  if (error.code !== "UNAUTHORIZED" || tenant !== DEFAULT_TENANT) return null;
+  return new KontractError(
+    "CONFIG",
+    "The database refuses this server's tokens: it does not know this KONTRACT_SECRET ('kontract migrate " +
+      "up' or 'deploy' with it makes it known), or the clocks are more than 30 s apart ('kontract doctor' " +
+      "compares them).",
+    { cause: error },
+  );
 }
 
 /** The database's word that a session has ended, or null: a function may throw these codes as well. */

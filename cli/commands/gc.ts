@@ -14,6 +14,7 @@ import {
   GARBAGE_LIMITS,
   type GarbageReport,
 } from "../../storage/maintenance/garbage.ts";
+import { refusedGateway } from "../../runtime/session_cache.ts";
 import { DEFAULT_TENANT } from "../../storage/migrate/data_tables.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
 import { type Command, type CommandInput, folderOf, UsageError } from "../command.ts";
@@ -60,7 +61,11 @@ async function collect(
   try {
     const issuer = new DatabaseTokenIssuer({ secrets, clock: Date.now });
     const token = await issuer.mint({ system: true, tenant: DEFAULT_TENANT });
-    const session = await storageEngine({ database, tables: [] }).openSession(token);
+    const session = await storageEngine({ database, tables: [] }).openSession(token).catch(
+      (error: unknown) => {
+        throw refusedGateway(error, DEFAULT_TENANT) ?? error;
+      },
+    );
     return await collectGarbage(database, {
       session,
       retentionMs,

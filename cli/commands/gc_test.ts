@@ -35,6 +35,13 @@ Deno.test({
       const second = await gc("--retention", "5", "--json");
       assert.equal(second.code, 0, second.stderr);
       assert.equal(JSON.parse(second.stdout).removed, 2);
+      const other = { ...env, KONTRACT_SECRET: "A".repeat(43) };
+      const unknown = await commands.run(["gc", folder], other);
+      assert.equal(unknown.code, 1);
+      assert.match(
+        unknown.stderr,
+        /^CONFIG: The database refuses .* it does not know this KONTRACT_SECRET/,
+      );
       for (const wrong of ["4", "soon", "-1", "99999999"]) {
         const refused = await gc(`--retention=${wrong}`);
         assert.equal(refused.code, 2);
