@@ -113,6 +113,36 @@ function values(live: Live): { next(): Promise<unknown>; close(): void } {
   };
 }
 
+/** Follows a value that another build changes and one that it does not. */
+function follow(page: Page): {
+  readonly seen: readonly unknown[];
+  readonly statuses: readonly string[];
+  until(holds: () => boolean): Promise<void>;
+  close(): void;
+} {
+  const seen: unknown[] = [];
+  const statuses: string[] = [];
+  let told = (): void => {};
+  const lives = [
+    page.client.live(page.build as Reader).listen({
+      onValue: (value) => (seen.push(value), told()),
+      onStatus: (status) => (statuses.push(status), told()),
+      onError: ({ code }) => assert.fail(code),
+    }),
+    page.client.live(page.byHas as Reader, "none").listen({
+      onValue: (value) => (seen.push(value), told()),
+    }),
+  ];
+  return {
+    seen,
+    statuses,
+    async until(holds): Promise<void> {
+      while (!holds()) await new Promise<void>((resolve) => told = resolve);
+    },
+    close: () => lives.forEach((live) => live.close()),
+  };
+}
+
 for (const host of HOST_NAMES) {
   Deno.test(
     `live queries on ${host}`,
@@ -210,42 +240,31 @@ for (const host of HOST_NAMES) {
         leave.abort();
       });
 
-      for (const over of ["WebSocket", "HTTP"]) {
-        await t.step(
-          `it goes on with a new build over ${over}, and tells what differs`,
-          async () => {
-            page.client.configure({ url, ...(over === "HTTP" ? { webSocket: null } : {}) });
-            const seen: unknown[] = [];
-            const statuses: string[] = [];
-            let told = (): void => {};
-            const live = page.client.live(reader("build")).listen({
-              onValue: (value) => (seen.push(value), told()),
-              onStatus: (status) => (statuses.push(status), told()),
-              onError: ({ code }) => assert.fail(code),
-            });
-            const same = page.client.live(reader("byHas"), "none").listen({
-              onValue: (value) => (seen.push(value), told()),
-            });
-            const until = async (holds: () => boolean): Promise<void> => {
-              while (!holds()) await new Promise<void>((resolve) => told = resolve);
-            };
-            await until(() => seen.length === 2);
-            child.kill("SIGTERM");
-            await child.status;
-            await Deno.writeTextFile(
-              join(app.folder, "src/app.ts"),
-              FILES["src/app.ts"]!.replace('"BUILD "', `"${over} "`),
-            );
-            child = app.spawn("start", { host, port: Number(new URL(url).port) });
-            await app.info(child);
-            await until(() => seen.some((value) => String(value).startsWith(over)));
-            assert.ok(statuses.includes("connecting") && statuses.at(-1) === "live");
-            assert.equal(seen.filter((value) => value === false).length, 1, "no value twice");
-            live.close();
-            same.close();
-          },
+      await t.step("they go on with a new build over both, and tell what differs", async () => {
+        // By another path, modules are loaded anew: a second client.
+        await Deno.symlink(join(app.folder, "dist"), join(app.folder, "again"));
+        const other: Page = await import(`file://${join(app.folder, "again/public/main.js")}`);
+        assert.notEqual(other.client, page.client);
+        page.client.configure({ url });
+        other.client.configure({ url, webSocket: null });
+        const followed = [page, other].map((one) => follow(one));
+        for (const { until, seen } of followed) await until(() => seen.length === 2);
+        child.kill("SIGTERM");
+        await child.status;
+        await Deno.writeTextFile(
+          join(app.folder, "src/app.ts"),
+          FILES["src/app.ts"]!.replace('"BUILD "', '"ANOTHER "'),
         );
-      }
+        child = app.spawn("start", { host, port: Number(new URL(url).port) });
+        await app.info(child);
+        for (const { until, seen, statuses, close } of followed) {
+          await until(() => seen.some((value) => String(value).startsWith("ANOTHER")));
+          assert.ok(statuses.includes("connecting") && statuses.at(-1) === "live");
+          assert.equal(seen.filter((value) => value === false).length, 1, "no value twice");
+          close();
+        }
+        other.client.close();
+      });
 
       page.client.close();
       child.kill("SIGTERM");
