@@ -63,6 +63,7 @@ async function callAs(page: Page, route: string, args: unknown[]): Promise<numbe
 }
 
 async function keepPicture(page: Page, name: string): Promise<void> {
+  if (!Deno.env.has("KONTRACT_LONG")) return;
   const folder = new URL("../../coverage/browser/", import.meta.url).pathname;
   await Deno.mkdir(folder, { recursive: true });
   const path = `${folder}${name}.png`;

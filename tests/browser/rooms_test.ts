@@ -157,6 +157,7 @@ async function kontract(folder: string, ...args: readonly string[]): Promise<voi
 }
 
 async function keepPicture({ page }: Pick<Visitor, "page">, name: string): Promise<void> {
+  if (!Deno.env.has("KONTRACT_LONG")) return;
   const folder = new URL("../../coverage/browser/", import.meta.url).pathname;
   await Deno.mkdir(folder, { recursive: true });
   const path = `${folder}${name}.png`;
