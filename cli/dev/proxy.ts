@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { DROPPED_BYTES, leaveRest } from "../../protocol/request_body.ts";
+import { DROPPED_BYTES, leaveRest, type RestReader } from "../../protocol/request_body.ts";
 
 /** A host's address and the connections to it. A new generation gets new connections. */
 export interface Upstream {
@@ -65,6 +65,9 @@ export async function passOn(
     signal: visitor.gone,
     client: upstream.client,
   });
+  if (response.status === 408 && request.body !== null && isBounded(request)) {
+    leaveRest(request, DRIPPING);
+  }
   const out = new Headers(response.headers);
   for (const name of HOP_BY_HOP) out.delete(name);
   const { status, statusText } = response;
@@ -79,6 +82,12 @@ function isBounded(request: Request): boolean {
   const length = Number(request.headers.get("content-length") ?? "NaN");
   return request.body === null || length <= DROPPED_BYTES;
 }
+
+/** Of a body that Deno passes on itself nobody can read the rest: who was too slow with it is taken to go on so. */
+const DRIPPING: RestReader = {
+  read: () => Promise.resolve({ done: false, value: Uint8Array.of(0) }),
+  cancel: () => Promise.resolve(),
+};
 
 /**
  * The body of `request` for the host behind, whose answer may come before all of it has been read: then what
