@@ -208,7 +208,9 @@ export function createGateway(
           : await answer(services, incoming, json);
       } catch (error) {
         const path = url?.pathname ?? "";
-        const failure = reportFailure(ports.log, error, requestId, { path: path.slice(0, 200) });
+        const failure = reportFailure(ports.log, error, requestId, {
+          path: services.rest.written(path),
+        });
         const isRest = services.rest.has(path) || services.rest.beside(path);
         response = isRest ? restFailure(services, failure) : failureResponse(failure);
       }

@@ -26,6 +26,8 @@ export type RestMatch =
   /** The path is known, the method is not, or it asks for the methods. */
   | { readonly kind: "methods"; readonly allow: readonly string[] };
 
+const MAX_LOGGED = 200;
+
 const node = (): Node => ({ literals: new Map(), parameter: null, methods: new Map() });
 
 /** The REST addresses of an app. */
@@ -67,6 +69,14 @@ export class RestRouter {
       throw new KontractError("CONFIG", `'${method} ${path}' is the address of two functions.`);
     }
     at.methods.set(method, { route, names });
+  }
+
+  /** A path for the log: an address as the app wrote it, since what stands for its parameters is the caller's. */
+  written(pathname: string): string {
+    for (const { end } of ends(this.#root, segmentsOf(pathname), 0, [])) {
+      for (const { route } of end.methods.values()) return route.http?.path ?? pathname;
+    }
+    return pathname.slice(0, MAX_LOGGED);
   }
 
   /** True where some method of this path is answered. */

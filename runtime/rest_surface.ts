@@ -40,7 +40,7 @@ export async function answerRest(
     route = match.route.name;
     return await answerRoute(services, incoming, match.route, match.path);
   } catch (error) {
-    const path = url.pathname.slice(0, 200);
+    const path = services.rest.written(url.pathname);
     return restFailure(
       services,
       reportFailure(services.ports.log, error, requestId, { path }),

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { HOST_NAMES } from "../../cli/dev/host.ts";
 import { TemporaryApp } from "../../cli/testing/temporary_app.ts";
+import { SecretScan } from "../secret_scan.ts";
 
 const FILES: Readonly<Record<string, string>> = {
   "kontract.json": `{ "name": "both" }\n`,
@@ -103,6 +104,10 @@ export const plain = backend(
 export const share = backend({}, async (kind: string): Promise<void> => {
   await env.shared.set("odd", kind === "map" ? new Map([[1, 2]]) : NaN);
 });
+/** Throws what it was given. */
+export const fails = backend({ http: { method: "POST", path: "/api/fails/{text}" } }, (text: string): Promise<number> => {
+  throw Object.assign(new Error("Something of the app's."), { payload: text, token: text });
+});
 export const tell = backend({ readOnly: true }, async () => {
   env.events.emit("odd", new Set([1]));
   return await Promise.resolve(1);
@@ -112,8 +117,8 @@ export const tell = backend({ readOnly: true }, async () => {
   "web/api/other.txt": "of the file\n",
   "web/index.html": `<!doctype html><script type="module" src="./main.ts"></script>`,
   "web/main.ts":
-    `import { client, head, heads, keep, share, ticks, tell, untrue, whoLeft } from "@/client";
-export { client, head, heads, keep, share, ticks, tell, untrue, whoLeft };
+    `import { client, fails, head, heads, keep, share, ticks, tell, untrue, whoLeft } from "@/client";
+export { client, fails, head, heads, keep, share, ticks, tell, untrue, whoLeft };
 `,
 };
 
@@ -143,6 +148,7 @@ interface Page {
   heads(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<number>;
   share(kind: string): Promise<void>;
   tell(): Promise<number>;
+  fails(text: string): Promise<number>;
 }
 
 const sample = (id: string, count: bigint): Sample => ({
@@ -152,6 +158,21 @@ const sample = (id: string, count: bigint): Sample => ({
   values: Float64Array.of(0.5, -1),
   names: new Map([["a", new Set([1, 2])]]),
 });
+
+/** What only a caller knows. */
+const MARKER = "payload-marker-only-a-caller-knows";
+
+/** Keeps the sealed requests of this process until disposed. */
+function recordSealed(): Disposable & { readonly bodies: readonly Uint8Array<ArrayBuffer>[] } {
+  const bodies: Uint8Array<ArrayBuffer>[] = [];
+  const { fetch } = globalThis;
+  globalThis.fetch = (input, init) => {
+    const body = init?.body;
+    if (body instanceof Uint8Array && body[1] === 0x40) bodies.push(new Uint8Array(body));
+    return fetch(input, init);
+  };
+  return { bodies, [Symbol.dispose]: () => void (globalThis.fetch = fetch) };
+}
 
 /** Asks until it is so. */
 async function until(holds: () => Promise<boolean>): Promise<void> {
@@ -168,10 +189,16 @@ for (const host of HOST_NAMES) {
     { sanitizeOps: false, sanitizeResources: false, ignore: Deno.build.os === "windows" },
     async (t) => {
       await using app = await TemporaryApp.create([], FILES);
-      const child = app.spawn("start", { host });
+      const child = app.spawn("start", { host, stdout: "piped", stderr: "piped" });
+      const printed = Promise.all([
+        new Response(child.stdout).text(),
+        new Response(child.stderr).text(),
+      ]);
       const { url } = await app.info(child);
+      using network = recordSealed();
       const page: Page = await import(`file://${join(app.folder, "dist/public/main.js")}`);
-      const { access } = await (await fetch(`${url}/auth/anonymous`, { method: "POST" })).json();
+      const session = await (await fetch(`${url}/auth/anonymous`, { method: "POST" })).json();
+      const { access } = session;
       const headers = { authorization: `Bearer ${access}` };
       const rpc = (name: string, args: readonly unknown[] = [], signal?: AbortSignal) =>
         fetch(`${url}/rpc/${name}`, {
@@ -373,10 +400,54 @@ for (const host of HOST_NAMES) {
         await assert.rejects(page.tell(), { code: "VALIDATION" });
       });
 
-      page.client.close();
-      child.kill("SIGTERM");
-      await child.status;
-      await app.quiet();
+      await t.step(
+        "no key, ticket, token or payload is in anything that the host prints",
+        async () => {
+          const scan = new SecretScan();
+          for (const name of ["access", "refresh"]) scan.text(`${name} token`, session[name]);
+          const secret = await Deno.readTextFile(join(app.folder, ".kontract", "secret"));
+          for (const part of secret.trim().split(",")) scan.text("KONTRACT_SECRET", part);
+          scan.text("payload", MARKER);
+          // What the app throws, what is of another type, tokens and tickets that are none.
+          await assert.rejects(page.fails(MARKER), { code: "INTERNAL" });
+          for (
+            const [name, args] of [["fails", [MARKER]], ["keep", [MARKER]], ["untrue", [
+              MARKER,
+            ]]] as const
+          ) {
+            await (await rpc(name, args)).body?.cancel();
+          }
+          for (const method of ["POST", "DELETE"]) {
+            await (await fetch(`${url}/api/fails/${MARKER}`, { method, headers })).body?.cancel();
+          }
+          const forged = { authorization: `Bearer ${access.slice(0, -4)}AAAA ${MARKER}` };
+          await (await fetch(`${url}/rpc/timed`, { method: "POST", headers: forged })).body
+            ?.cancel();
+          await (await fetch(`${url}/events?source=${MARKER}`, { headers })).body?.cancel();
+          assert.ok(network.bodies.length > 5);
+          for (const body of network.bodies) scan.sealedBody(body);
+          const type = { "content-type": "application/raystream" };
+          for (const body of network.bodies.slice(0, 3)) {
+            const changed = body.map((byte, at) => at === body.length - 1 ? byte ^ 1 : byte);
+            for (const sent of [changed, body.slice(0, 60)]) {
+              const refused = await fetch(`${url}/raystream`, {
+                method: "POST",
+                headers: type,
+                body: sent,
+              });
+              assert.equal((await refused.arrayBuffer()).byteLength, 16);
+            }
+          }
+          page.client.close();
+          child.kill("SIGTERM");
+          await child.status;
+          await app.quiet();
+          const output = (await printed).join("\n");
+          // The log is there: what the app threw stands in it under the function's name.
+          assert.match(output, /"route":"fails"/);
+          scan.assertNoneIn(output);
+        },
+      );
     },
   );
 }
