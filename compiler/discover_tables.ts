@@ -342,7 +342,8 @@ function checkIndex(
     reporter.error("KT4004", index.node, `An index has at most ${INDEX_FIELDS} fields.`);
   }
   for (const path of index.fields) {
-    const field = fields.find((f) => f.name === path.split(".")[0]);
+    const field = fields.find((f) => f.name === path) ??
+      fields.find((f) => f.name === path.split(".")[0]);
     if (field === undefined) {
       reporter.error(
         "KT4004",

@@ -73,6 +73,7 @@ export function makeManifest(input: ManifestInput): Omit<Manifest, "build"> {
   const errors = errorDefs(discovery.errors, input.lowering, reporter);
   const types = input.lowering.names.table;
   checkErrorNames(errors, routes, types, input);
+  checkIndexes(discovery.tables, tables, types, reporter);
   checkHttp(discovery.routes, routes, types, reporter);
   const hashes = new SchemaHashes(types);
   return {
@@ -178,6 +179,48 @@ function checkGrants(
       );
     }
   }
+}
+
+/** An index of a nested field leads through objects and records; one of a field is looked at where it stands. */
+function checkIndexes(
+  sources: readonly TableSource[],
+  tables: readonly TableDef[],
+  types: ShapeTable,
+  reporter: Reporter,
+): void {
+  for (const { name, indexes } of sources) {
+    const fields = tables.find((table) => table.name === name)?.fields ?? [];
+    for (const { fields: paths, node } of indexes) {
+      for (const path of paths) {
+        const [first, ...parts] = path.split(".");
+        const field = fields.find((one) => one.name === first);
+        if (field === undefined || fields.some((one) => one.name === path)) continue;
+        if (leadsSomewhere(field.shape, parts, types)) continue;
+        reporter.error(
+          "KT4004",
+          node,
+          `There is no field '${path}' to index.`,
+          "Each part but the last is an object, or a record, that has the next.",
+        );
+      }
+    }
+  }
+}
+
+function leadsSomewhere(shape: Shape, parts: readonly string[], types: ShapeTable): boolean {
+  const [part, ...rest] = parts;
+  if (part === undefined) return true;
+  if (shape.kind === "nullable") return leadsSomewhere(shape.inner, parts, types);
+  if (shape.kind === "ref") {
+    const target = types[shape.name];
+    return target !== undefined && leadsSomewhere(target, parts, types);
+  }
+  const next = shape.kind === "record"
+    ? shape.value
+    : shape.kind === "object"
+    ? shape.fields.find(({ name }) => name === part)?.shape
+    : undefined;
+  return next !== undefined && leadsSomewhere(next, rest, types);
 }
 
 function routeDef(route: RouteSource, input: ManifestInput): RouteDef {
