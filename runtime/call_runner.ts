@@ -196,16 +196,17 @@ export class CallRunner {
   async #enter(
     { principal, route }: Call,
     trustMs: number = route.meta.ugroup === null ? TRUST_MS : 0,
+    forMs: number = route.meta.timeout,
   ): Promise<StorageSession> {
     const { ugroup } = route.meta;
-    const session = await this.#parts.sessions.trusted(principal, trustMs);
+    const session = await this.#parts.sessions.trusted(principal, trustMs, forMs);
     if (ugroup === null || session.ugroups.includes(ugroup)) return session;
     throw new KontractError("FORBIDDEN", `'${route.name}' is for the group '${ugroup}'.`);
   }
 
   /** The caller's session and its membership, known not to have ended 5 seconds ago. */
   trusted(call: Call): Promise<StorageSession> {
-    return this.#enter(call, TRUST_MS);
+    return this.#enter(call, TRUST_MS, 0);
   }
 
   /** Counts a stream of the caller's until what it gives is called. @throws {KontractError} `RATE_LIMITED` */

@@ -34,7 +34,7 @@ export interface SessionCacheOptions {
   readonly limit?: number;
 }
 
-/** A session that ends sooner than this is not started with, in milliseconds. */
+/** A session is left that ends sooner than this after what it is wanted for, in milliseconds. */
 const MARGIN_MS = 5_000;
 
 /**
@@ -60,11 +60,12 @@ export class SessionCache {
     this.#options = options;
   }
 
-  /** A session for `subject`: a kept one, or one round trip. */
-  get(subject: SessionSubject): Promise<StorageSession> | StorageSession {
+  /** A session for `subject` that lasts for so many milliseconds: a kept one, or one round trip. */
+  get(subject: SessionSubject, forMs = 0): Promise<StorageSession> | StorageSession {
     const key = keyOf(subject);
     const kept = this.#sessions.get(key);
-    if (kept !== undefined && kept.session.expiresAt - MARGIN_MS > this.#options.clock.now()) {
+    const until = this.#options.clock.now() + forMs + MARGIN_MS;
+    if (kept !== undefined && kept.session.expiresAt > until) {
       this.#sessions.delete(key);
       this.#sessions.set(key, kept); // newest last
       return kept.session;
@@ -79,14 +80,15 @@ export class SessionCache {
   }
 
   /**
-   * A session as the database described it at most `trustMs` ago; with 0, after this was called.
+   * A session as the database described it at most `trustMs` ago; with 0, after this was called. It lasts for
+   * `forMs`.
    *
    * @throws {KontractError} `SESSION_REVOKED`, and as opening a session
    */
-  async trusted(subject: SessionSubject, trustMs: number): Promise<StorageSession> {
+  async trusted(subject: SessionSubject, trustMs: number, forMs = 0): Promise<StorageSession> {
     const key = keyOf(subject);
     const elsewhere = this.#sessions.has(key) || this.#opening.has(key);
-    const session = await this.get(subject);
+    const session = await this.get(subject, forMs);
     if (!elsewhere) return session; // opened here and now
     const age = this.#options.clock.now() - (this.#sessions.get(key)?.askedAt ?? -Infinity);
     if (age < trustMs) return session;
@@ -94,7 +96,7 @@ export class SessionCache {
       return await this.check(subject, session);
     } catch (error) {
       if (endOf(error) !== "SESSION_EXPIRED") throw error;
-      return await this.get(subject);
+      return await this.get(subject, forMs);
     }
   }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Database } from "../../storage/database.ts";
+import type { Database, SqlRow } from "../../storage/database.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
 import type { TestDatabase } from "../../tests/postgres.ts";
 import type { AppDefinition } from "../app.ts";
@@ -18,18 +18,19 @@ export interface CountedGateway {
   close(): Promise<void>;
 }
 
-/** Makes one with memory and connections of its own; `now` is its clock. */
+/** Makes one with memory and connections of its own; `now` is its clock, `answer` alters what the database says. */
 export function countedGateway(
   app: AppDefinition,
   test: TestDatabase,
   now: () => number = Date.now,
+  answer: (statement: string, rows: readonly SqlRow[]) => readonly SqlRow[] = (_name, rows) => rows,
 ): CountedGateway {
   const statements: string[] = [];
   const inner = postgresDatabase({ url: test.gatewayUrl, max: 4 });
   const database: Database = {
-    execute: (statement, params) => {
+    execute: async (statement, params) => {
       statements.push(statement.split(":")[0] ?? "");
-      return inner.execute(statement, params);
+      return answer(statement, await inner.execute(statement, params));
     },
     close: () => inner.close(),
   };

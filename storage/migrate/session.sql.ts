@@ -12,8 +12,11 @@ import { DEFINER, literal, SETTINGS } from "./definer.ts";
 import { ownerLock } from "./lock_keys.ts";
 import { ALIVE_SID } from "./read.sql.ts";
 
-/** How long a database session lives: it is re-opened by the gateway when needed. */
-const SESSION_SECONDS = 900;
+/**
+ * How long a database session lives: twice as long as a call may take, so that it outlasts one that begins in its
+ * first half. The gateway opens another one where a call would not end in time.
+ */
+const SESSION_SECONDS = 1800;
 
 /** Functions in the private schema. */
 export const SESSION_HELPERS: readonly string[] = [
