@@ -52,6 +52,9 @@ export function createSocketTransport(options: SocketTransportOptions): SocketLi
 const CONNECT_TIMEOUT = 10_000;
 const MAX_PAUSE = 30_000;
 const SILENCE = 60_000;
+// Failed connections that a call waits through which was open on one that was lost: a gateway that is started anew
+// takes seconds, and knows what became of the call.
+const MAX_RECONNECTS = 5;
 const CREDIT_STEP = 64 << 10;
 
 class SocketTransport implements SocketLine {
@@ -137,11 +140,15 @@ class SocketTransport implements SocketLine {
   }
 
   // Without waiting where it can be: calls of one turn then leave together.
-  #send(pending: PendingCall): void {
+  #send(pending: PendingCall, failed = 0): void {
     const known = this.#client;
     if (known?.stale === false) return this.#begin(pending, known);
     this.#connected().then((client) => this.#begin(pending, client), (error) => {
-      this.#fail(pending, new PostError(error, pending.reqno !== undefined));
+      const wasSent = pending.reqno !== undefined;
+      const again = wasSent && !pending.settled && failed < MAX_RECONNECTS;
+      // The connection's own pauses lie between the attempts.
+      if (again && error.code === "NETWORK") return this.#send(pending, failed + 1);
+      this.#fail(pending, new PostError(error, wasSent));
     });
   }
 

@@ -228,6 +228,47 @@ Deno.test("pauses between failed connections double up to 30 s, half of each ran
   assert.deepEqual(pauses, [125, 250, 1000, 1000, 2000, 4000, 8000, 15_000, 30_000]);
 });
 
+Deno.test("calls that a restart cut off wait for the new gateway through five failed connections, no more", async () => {
+  for (const refusals of [5, 6]) {
+    const seen: string[] = [];
+    await using gateway = await serveGateway(async (call) => {
+      seen.push(`${call.op} ${call.lane} ${call.reqno}`);
+      if (gateway.sockets.length > 1) return await echo(call);
+      gateway.sockets[0]!.close();
+      return await new Promise(() => {});
+    });
+    let connections = 0;
+    class Restarting extends WebSocket {
+      constructor(url: string) {
+        const isDown = connections > 0 && connections <= refusals;
+        connections++;
+        super(isDown ? "ws://127.0.0.1:1" : url);
+      }
+    }
+    const transport = createSocketTransport({
+      ...{ url: gateway.url, app: "test-app", pins: gateway.pins },
+      webSocket: Restarting as typeof WebSocket,
+    });
+    const kept = setTimeout;
+    globalThis.setTimeout = ((work: () => void, wait: number) =>
+      kept(work, wait < CONNECT_TIMEOUT ? 0 : wait)) as typeof setTimeout;
+    try {
+      const calls = Promise.allSettled([
+        transport.call(1000, utf8("read"), READ),
+        transport.call(1001, utf8("write"), WRITE),
+      ]);
+      const codes = (await calls).map((call) =>
+        call.status === "fulfilled" ? "" : call.reason.code
+      );
+      assert.deepEqual(codes, refusals === 5 ? ["", ""] : ["NETWORK", "OUTCOME_UNKNOWN"]);
+    } finally {
+      globalThis.setTimeout = kept;
+      transport.close();
+    }
+    assert.equal(new Set(seen).size, 2, "a call keeps its number");
+  }
+});
+
 Deno.test("after 23 hours calls go to a new connection, and those under way end on the old one", async () => {
   const answer = Promise.withResolvers<void>();
   await using gateway = await serveGateway(async (call) => {
