@@ -4,9 +4,16 @@
  *
  * @module
  */
-import { KEPT_VARIABLE } from "../process/relay.ts";
+import { KEPT_VARIABLE, TERMINAL_VARIABLE } from "../process/relay.ts";
 
-const KEPT_BACK = new Set(["DATABASE_ADMIN_URL", KEPT_VARIABLE, "TMPDIR", "TMP", "TEMP"]);
+const KEPT_BACK = new Set([
+  "DATABASE_ADMIN_URL",
+  KEPT_VARIABLE,
+  TERMINAL_VARIABLE,
+  "TMPDIR",
+  "TMP",
+  "TEMP",
+]);
 
 /** The variables of this process and then `own`, which win. */
 export function appEnvironment(own: Readonly<Record<string, string>>): Record<string, string> {

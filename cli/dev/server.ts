@@ -29,6 +29,8 @@ import { readMigrationFiles } from "../migration_files.ts";
 import { migrateApp, migrationState } from "./migrate_app.ts";
 import { loadSecret } from "./secret.ts";
 import { printOutput } from "../process/print_output.ts";
+import { hasTerminal } from "../process/relay.ts";
+import { readableLog } from "./readable_log.ts";
 import { watchSources } from "./watch.ts";
 import { workersHost } from "./workers_host.ts";
 
@@ -275,13 +277,14 @@ class Session {
   }
 
   #makeHost(databaseUrl: string): DevHost {
+    const readable = this.#options.watch && hasTerminal();
     const options = {
       dist: this.#app.dist,
       state: this.#app.state,
       again: this.#options.watch,
       env: appEnvironment({ KONTRACT_SECRET: this.#secret, DATABASE_URL: databaseUrl }),
       output: (stream: ReadableStream<Uint8Array>, from: "stdout" | "stderr") =>
-        void printOutput(stream, Deno[from]),
+        void printOutput(readable ? stream.pipeThrough(readableLog()) : stream, Deno[from]),
     };
     return this.#options.host === "deno" ? denoHost(options) : workersHost(options);
   }

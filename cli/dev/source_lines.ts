@@ -10,11 +10,9 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
+import { editedLines } from "./edited_lines.ts";
 
 const PLACE = /file:\/\/\/[^\s"'`<>()]+?\.js:\d+:\d+/g;
-
-/** Characters of a line that is held until its end comes; a longer one is passed on as it is. */
-const MAX_LINE = 1 << 16;
 
 /** Finds lines of one bundle. */
 export class SourceLines {
@@ -40,19 +38,7 @@ export class SourceLines {
 
   /** The same for a stream: whole lines, as they come. */
   stream(): TransformStream<Uint8Array, Uint8Array> {
-    const decoder = new TextDecoder(), encoder = new TextEncoder();
-    let rest = "";
-    return new TransformStream({
-      transform: (chunk, controller) => {
-        const text = rest + decoder.decode(chunk, { stream: true });
-        const end = text.length > MAX_LINE ? text.length : text.lastIndexOf("\n") + 1;
-        rest = text.slice(end);
-        if (end > 0) controller.enqueue(encoder.encode(this.text(text.slice(0, end))));
-      },
-      flush: (controller) => {
-        if (rest !== "") controller.enqueue(encoder.encode(this.text(rest)));
-      },
-    });
+    return editedLines((text) => this.text(text));
   }
 
   #place(place: string): string | null {

@@ -14,12 +14,20 @@ import { watchLaunchers } from "./launcher.ts";
 /** Set in the inner process. */
 export const KEPT_VARIABLE = "KONTRACT_KEPT";
 
+/** Set in the inner process where what it prints is shown on a terminal. */
+export const TERMINAL_VARIABLE = "KONTRACT_TERMINAL";
+
 /** npx delivers one Ctrl-C two or three times. */
 const SAME_SIGNAL_MS = 1000;
 
 /** True in the inner process, and where there is no keeper (Windows). */
 export function isKept(): boolean {
   return Deno.build.os === "windows" || Deno.env.get(KEPT_VARIABLE) === "1";
+}
+
+/** True where a person reads what this process prints. */
+export function hasTerminal(): boolean {
+  return Deno.env.get(TERMINAL_VARIABLE) === "1" || Deno.stdout.isTerminal();
 }
 
 /**
@@ -30,13 +38,13 @@ export async function relay(
   args: readonly string[],
   flags: readonly string[] = [],
 ): Promise<number> {
-  const color: Record<string, string> = Deno.stdout.isTerminal() && !Deno.noColor
-    ? { FORCE_COLOR: "1" }
+  const terminal: Record<string, string> = Deno.stdout.isTerminal()
+    ? { [TERMINAL_VARIABLE]: "1", ...(Deno.noColor ? {} : { FORCE_COLOR: "1" }) }
     : {};
   const child = spawnKept({
     command: Deno.execPath(),
     args: ["run", "--allow-all", "--quiet", ...flags, module, ...args],
-    env: { [KEPT_VARIABLE]: "1", ...color },
+    env: { [KEPT_VARIABLE]: "1", ...terminal },
     signal: "TERM",
   });
   let first = 0;

@@ -1,0 +1,52 @@
+/**
+ * The log of an app for a person at a terminal: a line of JSON becomes one of words, an error's stack the
+ * lines below it. What is no entry of the log, as what the app itself prints, stays as it is.
+ *
+ * @module
+ */
+import { editedLines } from "./edited_lines.ts";
+
+interface LoggedError {
+  readonly name?: unknown;
+  readonly code?: unknown;
+  readonly message?: unknown;
+  readonly stack?: unknown;
+  readonly cause?: unknown;
+}
+
+/** A stream of printed lines, readable. */
+export function readableLog(): TransformStream<Uint8Array, Uint8Array> {
+  return editedLines((text) => text.replaceAll(/^\{"at":"[^\n]*$/gm, readableLine));
+}
+
+/** One line. */
+export function readableLine(line: string): string {
+  const entry = entryOf(line);
+  if (entry === null) return line;
+  const { at, level, event, error, ...fields } = entry;
+  const time = new Date(at).toTimeString().slice(0, 8);
+  const said = Object.entries(fields).map(([name, value]) =>
+    `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`
+  );
+  const head = [time, ...(level === "info" ? [] : [level]), event, ...said].join(" ");
+  return typeof error === "object" && error !== null ? `${head}\n${errorText(error)}` : head;
+}
+
+function entryOf(
+  line: string,
+): { at: string; level: string; event: string; error?: unknown } | null {
+  try {
+    const entry = JSON.parse(line);
+    const whole = [entry.at, entry.level, entry.event].every((part) => typeof part === "string");
+    return whole && !Number.isNaN(Date.parse(entry.at)) ? entry : null;
+  } catch {
+    return null;
+  }
+}
+
+function errorText({ name, code, message, stack, cause }: LoggedError): string {
+  const text = typeof stack === "string" ? stack : `${name}: ${message}`;
+  const lines = `${typeof code === "string" ? `${code} ` : ""}${text}`.replaceAll(/^/gm, "  ");
+  if (typeof cause !== "object" || cause === null) return lines;
+  return `${lines}\n  caused by\n${errorText(cause)}`;
+}
