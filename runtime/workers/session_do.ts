@@ -9,6 +9,7 @@ import { decodeValue, encodeValue } from "../../protocol/codec/mod.ts";
 import { CloseCode } from "../../protocol/close_code.ts";
 import type { SavedSocket, SocketSession } from "../../protocol/mod.ts";
 import type { Gateway } from "../gateway.ts";
+import { createLog } from "../log.ts";
 import { objectSqlite } from "./object_sqlite.ts";
 import type { ObjectSocket, ObjectState, WorkerEnv } from "./platform.ts";
 import type { Sqlite } from "../sqlite.ts";
@@ -62,14 +63,18 @@ export class SessionDO {
 
   /** Called by the platform. */
   async webSocketMessage(socket: ObjectSocket, message: ArrayBuffer | string): Promise<void> {
-    const session = await this.#open(socket);
+    const session = await this.#open(socket).catch((error: unknown) => {
+      // What another build has saved, say. A client would wait for a socket that stays open and silent.
+      createLog({ now: () => Date.now() }).error("socket_failed", { error });
+      return null;
+    });
     if (session === null) return socket.close(CloseCode.RENEW);
     await this.#inScope(() => session.receive(message));
   }
 
   /** Called by the platform. */
   async webSocketClose(): Promise<void> {
-    (await this.#session)?.gone();
+    (await this.#session?.catch(() => null))?.gone();
     this.#forget();
   }
 
@@ -80,7 +85,9 @@ export class SessionDO {
 
   /** Messages that come while the session opens wait for it, in order. */
   #open(socket: ObjectSocket): Promise<SocketSession | null> {
-    this.#session ??= this.#inScope(() => this.#start(workerGateway(this.#env), socket));
+    this.#session ??= this.#inScope(async () =>
+      await this.#start(workerGateway(this.#env), socket)
+    );
     return this.#session;
   }
 
