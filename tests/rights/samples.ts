@@ -5,7 +5,7 @@
  */
 import type { ExecDef, FieldDef, TableDef } from "../../_internal/manifest.ts";
 import type { Shape, ShapeTable } from "../../_internal/shape.ts";
-import { bareShape, fieldKind } from "../../storage/field_kind.ts";
+import { bareShape, fieldKind, isOrdered } from "../../storage/field_kind.ts";
 import { tableKey } from "../../storage/table_key.ts";
 
 /** The n-th value of a shape; a shape with few values begins again. */
@@ -54,7 +54,7 @@ type FilteredField = Pick<FieldDef, "name" | "shape">;
 
 /** True where rows can be ordered by the field. */
 export function hasOrder(field: FieldDef, types: ShapeTable): boolean {
-  return fieldKind(field.shape, types) !== "json";
+  return isOrdered(field.shape, fieldKind(field.shape, types), types);
 }
 
 /** The queries of the matrix. */
