@@ -38,11 +38,11 @@ const ENDS: readonly (readonly [
   ["INT", "group"],
   ["TERM", "group", "workers"],
   ["HUP", "group", "deno"],
-  ["KILL", "group"],
+  ["KILL", "group", "deno"],
   ["INT", "launcher", "workers"],
   ["TERM", "launcher", "deno"],
   ["KILL", "launcher", "workers"],
-  ["KILL", "server"],
+  ["KILL", "server", "workers"],
 ];
 
 function task(app: TemporaryApp, host: HostName): Deno.ChildProcess {
