@@ -21,7 +21,7 @@ export const command: Command = {
   usage: "routes list | remove <name> | rename <old> <new>",
   summary: "Lists, retires or renames backend functions in the lock file of the app.",
   options: {
-    app: { type: "string", value: "folder", help: "The app's folder; this one where missing." },
+    app: { type: "string", value: "DIR", help: "The app's folder; the current one where missing." },
   },
   positionals: 3,
   async run({ positionals, values }) {
