@@ -36,10 +36,12 @@ export class GraphCache {
   readonly #texts: FileTexts = new FileTexts();
   #kept: Kept | null = null;
   #outside: readonly string[] = [];
+  /** Where files of the app lie that are links, or below one, to the outside: an edit there is none of the link. */
+  readonly #links: Map<string, string> = new Map();
 
   /** Files outside of the app's folder that the last graph, kept or not, asks for; and configuration there. */
   get outside(): readonly string[] {
-    return this.#outside;
+    return [...this.#outside, ...this.#links.values()];
   }
 
   /** True where what changed since the last graph is what was read of it. */
@@ -63,6 +65,8 @@ export class GraphCache {
     if (kept !== null && kept.key === key && isUnchanged(kept.configs)) {
       const files = this.#unchanged(kept.files, cwd);
       if (files !== null) {
+        const changed = [...files].filter(([file, seen]) => seen !== kept.files.get(file));
+        this.#follow(changed.map(([file]) => file), cwd);
         this.#kept = { ...kept, files };
         return kept.graph;
       }
@@ -71,6 +75,8 @@ export class GraphCache {
     this.#kept = null;
     const graph = await readGraph(rootFile, cwd, this.#texts);
     this.#outside = outsideOf(graph, cwd);
+    this.#links.clear();
+    this.#follow(graph.localFiles(), cwd);
     if (!graph.broken) {
       const files = new Map<string, Seen>();
       for (const file of graph.localFiles()) {
@@ -82,6 +88,17 @@ export class GraphCache {
       this.#kept = { graph, key, files, configs: outerConfigs([...files.keys()], cwd) };
     }
     return graph;
+  }
+
+  #follow(files: readonly string[], root: string): void {
+    if (files.length === 0) return;
+    const home = realPath(root) ?? root;
+    for (const file of files) {
+      this.#links.delete(file);
+      if (!file.startsWith(root + sep) || file.includes(`${sep}node_modules${sep}`)) continue;
+      const real = realPath(file);
+      if (real !== null && !real.startsWith(home + sep)) this.#links.set(file, real);
+    }
   }
 
   /** The files as they are now, or null where one is gone or imports something else. */
@@ -114,6 +131,14 @@ function outsideOf(graph: ModuleGraph, root: string): readonly string[] {
     above.push(...OUTER_CONFIGS.map((name) => join(folder, name)).filter(isFile));
   }
   return [...files, ...outerConfigs(files, root).keys(), ...above];
+}
+
+function realPath(file: string): string | null {
+  try {
+    return Deno.realPathSync(file);
+  } catch {
+    return null;
+  }
 }
 
 /** Everything in a text that can lead to another module. */

@@ -15,9 +15,11 @@ import { direct } from "../../BESIDE/direct.ts";
 import { mapped } from "mapped/mapped.ts";
 import { linked } from "@beside/linked";
 import { member } from "@beside/member";
+import { real } from "./link.ts";
+import { word } from "./words/word.ts";
 /** What all folders beside the app say. */
 export const greet = backend({ readOnly: true }, (): Promise<string> =>
-  Promise.resolve([direct, mapped, linked, member].join(" ")));
+  Promise.resolve([direct, mapped, linked, member, real, word].join(" ")));
 `;
 
 const said = (name: string, text: string): string => `export const ${name} = "${text}";\n`;
@@ -56,6 +58,10 @@ Deno.test(
       await write("direct.ts", said("direct", "d1"));
       const greet = GREET.replace("BESIDE", beside.slice(beside.lastIndexOf("/") + 1));
       await Deno.writeTextFile(join(app.folder, "src", "greet.ts"), greet);
+      await write("real.ts", said("real", "r1"));
+      await write("words/word.ts", said("word", "w1"));
+      await Deno.symlink(join(beside, "real.ts"), join(app.folder, "src", "link.ts"));
+      await Deno.symlink(join(beside, "words"), join(app.folder, "src", "words"));
 
       const child = app.spawn("dev", { host: "deno", stderr: "null" });
       const { url } = await app.info(child);
@@ -63,30 +69,41 @@ Deno.test(
         String(await app.call(url, "greet", []).catch((error: Error) => error.message));
       const says = (text: string): Promise<void> => until(async () => await answer() === text);
       const fails = (): Promise<void> => until(async () => /BUILD_FAILED/.test(await answer()));
-      await says("d1 p1 l1 m1");
+      await says("d1 p1 l1 m1 r1 w1");
       await write("direct.ts", said("direct", "d2"));
-      await says("d2 p1 l1 m1");
+      await says("d2 p1 l1 m1 r1 w1");
       await write("mapped/mapped.ts", said("mapped", "p2"));
-      await says("d2 p2 l1 m1");
+      await says("d2 p2 l1 m1 r1 w1");
       await write("linked/mod.ts", said("linked", "l2"));
-      await says("d2 p2 l2 m1");
+      await says("d2 p2 l2 m1 r1 w1");
       await Deno.writeTextFile(join(app.folder, "member", "mod.ts"), said("member", "m2"));
-      await says("d2 p2 l2 m2");
+      await says("d2 p2 l2 m2 r1 w1");
+
+      await write("real.ts", said("real", "r2"));
+      await says("d2 p2 l2 m2 r2 w1");
+      await write("words/word.ts", said("word", "w2"));
+      await says("d2 p2 l2 m2 r2 w2");
+      await write("other.ts", said("real", "r3"));
+      await Deno.symlink(join(beside, "other.ts"), join(app.folder, "src", "link.ts.tmp"));
+      await Deno.rename(join(app.folder, "src", "link.ts.tmp"), join(app.folder, "src", "link.ts"));
+      await says("d2 p2 l2 m2 r3 w2");
+      await write("other.ts", said("real", "r4"));
+      await says("d2 p2 l2 m2 r4 w2");
 
       await Deno.remove(join(beside, "direct.ts"));
       await fails();
       await write("direct.ts", said("direct", "d3"));
-      await says("d3 p2 l2 m2");
+      await says("d3 p2 l2 m2 r4 w2");
       await Deno.rename(join(beside, "mapped"), join(beside, "away"));
       await fails();
       await Deno.rename(join(beside, "away"), join(beside, "mapped"));
-      await says("d3 p2 l2 m2");
+      await says("d3 p2 l2 m2 r4 w2");
       await Deno.remove(join(beside, "mapped"), { recursive: true });
       await fails();
       await write("mapped/mapped.ts", said("mapped", "p3"));
-      await says("d3 p3 l2 m2");
+      await says("d3 p3 l2 m2 r4 w2");
       await write("mapped/mapped.ts", said("mapped", "p4"));
-      await says("d3 p4 l2 m2");
+      await says("d3 p4 l2 m2 r4 w2");
       child.kill("SIGTERM");
       assert.equal((await child.status).code, 0);
       await app.quiet();
