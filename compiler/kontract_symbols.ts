@@ -87,6 +87,15 @@ export class KontractSymbols {
     return (this.#target(symbol).flags & ts.SymbolFlags.ValueModule) !== 0;
   }
 
+  /** Kontract's names for what a module exports, and for what namespaces among its exports do. */
+  namesIn(module: ts.Symbol | undefined, depth = 3): readonly string[] {
+    const target = module === undefined ? undefined : this.#target(module);
+    if (target === undefined || !this.isNamespaceSymbol(target) || depth === 0) return [];
+    return this.checker.getExportsOfModule(target).flatMap((symbol) =>
+      this.nameOfSymbol(symbol) ?? this.namesIn(symbol, depth - 1)
+    );
+  }
+
   /** The decorators of a declaration that are Kontract's. */
   decoratorsOf(node: ts.Node): readonly KontractDecorator[] {
     let found = this.#decorators.get(node);
