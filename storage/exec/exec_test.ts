@@ -8,6 +8,7 @@ import { createTenant, dropTenant } from "../tenants.ts";
 import { code } from "../testing/expect_code.ts";
 import {
   ACCOUNTS,
+  type AnyStorage,
   call,
   CountingDatabase,
   NOTES,
@@ -156,6 +157,20 @@ Deno.test({
             tags: ["x", "y"],
             count: 2,
           });
+        });
+      });
+
+      await test("a date that SQL writes otherwise is null, and ends no query", async () => {
+        const far = [8.64e15, -8.64e15, -62_167_219_200_000].map((at) => new Date(at));
+        const count = async (s: AnyStorage): Promise<number> =>
+          (await exec(s, VALUES, new Date(-62_135_596_800_000), true, 2n ** 80n)).length;
+        await run(engine, call(alice), async (s) => {
+          for (const at of far) await s.things!.set(at.toISOString(), { at, flag: true, big: 1n });
+          assert.equal(await count(s), 1, "buffered");
+        });
+        assert.equal((await run(engine, call(alice), count)).value, 1, "stored");
+        await run(engine, call(alice), async (s) => {
+          for (const at of far) await s.things!.delete(at.toISOString());
         });
       });
 

@@ -36,7 +36,7 @@ export const EXEC_FUNCTIONS: readonly string[] = [
      p_name text, p_columns jsonb, p_ptr text, p_fields jsonb, p_bits jsonb, p_lazy jsonb, p_grants jsonb,
      p_written boolean) returns text
    language plpgsql immutable set search_path = pg_catalog, kontract_private, pg_temp as $f$
-   declare c jsonb; list text; stored text;
+   declare c jsonb; e text; list text; stored text;
    begin
      for c in select jsonb_array_elements(p_columns) loop
        -- A column that the text does not use only keeps its place: names may be given in order.
@@ -49,8 +49,12 @@ export const EXEC_FUNCTIONS: readonly string[] = [
          continue;
        end if;
        perform check_path(p_fields, p_bits, p_grants, jsonb_build_array(c->0), c->>1);
-       list := concat_ws(', ', list, format('%s%s as %I',
-         value_expr(p_fields, p_lazy, jsonb_build_array(c->0), c->>1), c->>2, c->>0));
+       e := value_expr(p_fields, p_lazy, jsonb_build_array(c->0), c->>1);
+       -- Dates of other years than 1 to 9999 have a text of their own, and one row with such must not end the query.
+       if c->>2 = '::timestamptz' then
+         e := format('case when %1$s >= ''0001'' and %1$s < '':'' then %1$s::timestamptz end', e);
+       end if;
+       list := concat_ws(', ', list, format('%s as %I', e, c->>0));
      end loop;
      stored := format('${EXEC_SCHEMA}.%I u where pg_visible_in_snapshot(u._txid, $1)
        and (u._deleted_txid is null or not pg_visible_in_snapshot(u._deleted_txid, $1))', p_ptr);
