@@ -8,8 +8,12 @@ import {
   ValidationError,
 } from "../../_internal/error_classes.ts";
 import { KontractError } from "../../_internal/errors.ts";
+import { keyId } from "../../_internal/keys.ts";
+import { fromBase64Url } from "../../protocol/bytes.ts";
 import { decodeValue, encodeValue } from "../../protocol/codec/value.ts";
-import { memoryStorage } from "./session_storage.ts";
+import { generateRoot, signKeySet } from "../../protocol/key_set.ts";
+import { KEY_SET_PATH } from "../../protocol/paths.ts";
+import { type ClientStorage, memoryStorage } from "./session_storage.ts";
 import { route, TestServer } from "./testing/server.ts";
 
 const echo = route("echo", 1000);
@@ -248,6 +252,34 @@ Deno.test("a client refuses a server that does not hold the pinned key", async (
   const [server, other] = [withEcho(), withEcho()];
   const client = await server.client({ fetch: (input, init) => other.fetch(input, init) });
   await assert.rejects(client.call(echo, []), { code: "RAY_SERVER_KEY" });
+  client.close();
+});
+
+Deno.test("a set of keys that was replaced before the page was loaded anew is refused", async () => {
+  const server = withEcho();
+  const { privateKey, pin } = await generateRoot();
+  const [key = ""] = await server.pins();
+  const kid = await keyId(fromBase64Url(key)!);
+  const now = Math.floor(Date.now() / 1000);
+  const keys = [{ kid, public: key, not_before: now - 60, not_after: now + 3600 }];
+  const network: typeof fetch = async (input, init) =>
+    new URL(String(input)).pathname === KEY_SET_PATH
+      ? new Response(await signKeySet(privateKey, { serial: 7, keys }))
+      : await server.fetch(input, init);
+  const open = (storage: ClientStorage) => server.client({ pins: [pin], fetch: network, storage });
+  const name = `kontract/serial/${pin}`;
+
+  // As a page finds it that has seen a newer set before.
+  const storage = memoryStorage();
+  await storage.set(name, "8");
+  const refusing = await open(storage);
+  await assert.rejects(refusing.call(read, []), { code: "RAY_SERVER_KEY" });
+  refusing.close();
+
+  const fresh = memoryStorage();
+  const client = await open(fresh);
+  await client.call(read, []);
+  assert.equal(await fresh.get(name), "7");
   client.close();
 });
 
