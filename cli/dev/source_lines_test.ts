@@ -59,11 +59,6 @@ Deno.test(
     assert.equal(lines[0], "TypeError: in the deep");
     assert.match(lines[1] ?? "", /at deep \(file:\/\/\S+\/src\/deep\.ts:9:11\)/, all);
     assert.match(lines[2] ?? "", /fallDown \(file:\/\/\S+\/src\/notes\.ts:8:12\)/, all);
-    assert.match(
-      stack,
-      /\(kontract-package:runtime\/\S+\.ts:\d+:\d+\)/,
-      stack,
-    );
     assert.match(all, /Error: said aloud\n\s+at deep \(file:\/\/\S+\/src\/deep\.ts:8:19\)/, all);
   },
 );
