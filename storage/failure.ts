@@ -20,6 +20,7 @@ const BY_STATE: ReadonlyMap<string, ErrorCode> = new Map([
   ["40P01", "CONFLICT"],
   ["55P03", "CONFLICT"],
   ["72000", "SNAPSHOT_TOO_OLD"],
+  ["21000", "VALIDATION"],
   ["23505", "UNIQUE_VIOLATION"],
   ["23514", "VALIDATION"],
   ["54000", "TOO_LARGE"],
@@ -47,8 +48,10 @@ const SESSION_WORDS: ReadonlyMap<string, ErrorCode> = new Map([
   ["tenant", "SCHEMA_MISMATCH"],
 ]);
 
-/** What a server lacks that answers all the same. */
-const NO_ROOM: ReadonlyMap<string, string> = new Map([
+/** Sentences for states that say more than their code: what a server lacks that answers, what a query cannot do. */
+const SENTENCES: ReadonlyMap<string, string> = new Map([
+  ["21000", "A query within a query gives several rows where it may give one."],
+  ["22012", "A query divides by zero."],
   ["53100", "The database has no disk space left."],
   ["53200", "The database has no memory left."],
 ]);
@@ -60,7 +63,7 @@ export function translateFailure(error: unknown): KontractError {
   const { sqlstate, message } = error.failure;
   const detail = readDetail(error.failure.detail);
   const code = codeOf(sqlstate, message);
-  return errorFrom(code, NO_ROOM.get(sqlstate) ?? sentence(code, detail), {
+  return errorFrom(code, SENTENCES.get(sqlstate) ?? sentence(code, detail), {
     cause: error,
     ...(Object.keys(detail).length > 0 ? { data: detail } : {}),
   });

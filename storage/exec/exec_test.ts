@@ -45,6 +45,13 @@ const VALUES = query({
   kind: "bigint",
   width: "big",
 }}`;
+const LONG_AGO = query({ at: { kind: "date" } })`
+  select at - interval '3000 years' as at from things where id = ${string}`;
+const ONE_OF = query({ city: string })`
+  select (select city from accounts) as city from people where name <> ${string}`;
+const SHARE = query({
+  n: number,
+})`select 1 / (balance - balance) as n from accounts where id = ${string}`;
 const TOP = query({ top: number })`select max(balance) as top from accounts where city = ${string}`;
 const ENDLESS = query({ n: number })`
   select count(*) as n from accounts a, generate_series(1, 1000000000000) g where g > length(a.id)`;
@@ -86,6 +93,9 @@ const EXECS = [
   BY_PIN,
   VALUES,
   TOP,
+  LONG_AGO,
+  ONE_OF,
+  SHARE,
   ENDLESS,
   SORTED,
   LONG,
@@ -301,6 +311,33 @@ Deno.test({
             return true;
           },
         );
+      });
+
+      await test("what a query cannot do with the rows there are is told as its own fault", async () => {
+        await run(engine, call(alice), (s) => s.things!.set("ago", { at: new Date(0) }));
+        const told = async (
+          what: Parameters<typeof exec>[1],
+          at: string,
+          ...as: [string, RegExp]
+        ) => {
+          await assert.rejects(
+            run(engine, call(alice), (s) => exec(s, what, at)),
+            (error: unknown) => {
+              assert.ok(code(as[0])(error));
+              assert.match((error as Error).message, as[1]);
+              return true;
+            },
+          );
+        };
+        await told(
+          LONG_AGO,
+          "ago",
+          "SCHEMA_MISMATCH",
+          /Column 'at' .* does not have the declared type/,
+        );
+        await told(ONE_OF, "", "VALIDATION", /several rows/);
+        await told(SHARE, "a", "VALIDATION", /divides by zero/);
+        await run(engine, call(alice), (s) => s.things!.delete("ago"));
       });
 
       await test("a parameter of another type never reaches the database", async () => {

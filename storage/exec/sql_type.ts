@@ -67,7 +67,9 @@ export function parameterExpression(
 const TEXTS: ReadonlySet<string> = new Set(["text", "character varying", "character", "uuid"]);
 const INTEGERS: ReadonlySet<string> = new Set(["smallint", "integer", "bigint", "numeric"]);
 const NUMBERS: ReadonlySet<string> = new Set([...INTEGERS, "real", "double precision"]);
-const INSTANT = `'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'`;
+/** What has the era behind it is no date: only the years 1 to 9999 are written so. */
+const instant = (at: string): string =>
+  `replace(to_char(${at}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"BC'), 'AD', '')`;
 
 /**
  * Expression that gives column `at` of SQL type `sqlType` in the form rows are stored in, or null where a value
@@ -84,10 +86,10 @@ export function resultExpression(
   if (bare.kind === "bigint") return INTEGERS.has(sqlType) ? `${at}::text` : null;
   if (bare.kind === "date") {
     if (sqlType === "timestamp with time zone") {
-      return `to_char(${at} at time zone 'UTC', ${INSTANT})`;
+      return instant(`${at} at time zone 'UTC'`);
     }
     if (sqlType === "date" || sqlType === "timestamp without time zone") {
-      return `to_char(${at}::timestamp, ${INSTANT})`;
+      return instant(`${at}::timestamp`);
     }
     return null;
   }
