@@ -7,6 +7,8 @@
 import assert from "node:assert/strict";
 import { createHttpTransport, openSocketTransport, SYSTEM_OPS } from "../protocol/client.ts";
 import { decodeValue, encodeValue } from "../protocol/codec/mod.ts";
+import { makeServer } from "../protocol/testing/gateway.ts";
+import { createServer } from "../runtime/deno/mod.ts";
 import { NOTES_APP } from "../runtime/testing/notes_app.ts";
 import { withNotes } from "../runtime/testing/notes_server.ts";
 import { SecretScan } from "./secret_scan.ts";
@@ -98,4 +100,38 @@ Deno.test("no key, ticket, token or payload appears in any output of a full run"
     scan.text("payload", marker);
     scan.assertNoneIn(output);
   });
+});
+
+Deno.test("what holds keys shows none of them where it is printed", async () => {
+  const secret = crypto.getRandomValues(new Uint8Array(32));
+  const text = secret.toBase64({ alphabet: "base64url", omitPadding: true });
+  const env: Readonly<Record<string, string>> = {
+    KONTRACT_SECRET: text,
+    DATABASE_URL: "postgres://gateway:a-password-of-ours@127.0.0.1:1/none",
+  };
+  const app = createServer(NOTES_APP, { env: (name) => env[name], public: null });
+  const ray = makeServer({ secrets: [secret] });
+  const keys = await ray.keys();
+  const sealed: Uint8Array[] = [];
+  const transport = createHttpTransport({
+    ...{ url: "http://gateway.test", app: "test-app", pins: keys.pins },
+    fetch: (input, init) => {
+      if (init?.body instanceof Uint8Array && init.body[1] === 0x40) sealed.push(init.body);
+      return ray.handle(new Request(input, init), () => Promise.reject(new Error()));
+    },
+  });
+  const who = { token: "a-token-of-ours", mutation: false };
+  await assert.rejects(transport.call(opOf("who"), new Uint8Array(0), who));
+  const socket = ray.socket({ send: () => {}, close: () => {} }, () => Promise.reject(new Error()));
+  const scan = new SecretScan();
+  scan.bytes("KONTRACT_SECRET", secret);
+  scan.text("password", "a-password-of-ours");
+  scan.text("token", who.token);
+  scan.sealedBody(sealed[0]!);
+  for (const each of [app, app.auth, app.tenants, ray, keys, transport, socket]) {
+    // Numbers stand in columns.
+    scan.assertNoneIn(Deno.inspect(each, { depth: 20, iterableLimit: 1e5 }).replace(/\s+/g, " "));
+  }
+  transport.close();
+  await app.close();
 });
