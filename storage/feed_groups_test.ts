@@ -189,6 +189,17 @@ Deno.test({
             await Promise.all(locked);
           });
           assert.deepEqual(sent, [STATEMENT, GROUP, GROUP]);
+          await db.admin.begin(async (tx) => {
+            for (const at of [await db.place("plain"), await other.place("plain")]) {
+              await tx.unsafe(`lock table ${at} in access exclusive mode`);
+            }
+            sent.length = 0;
+            const all = [dan!, eve!, ada].map((who, n) =>
+              ask(who, { after: n < 2 ? there : after })
+            );
+            await Promise.all(all.map((one) => assert.rejects(one, code("CONFLICT"))));
+          });
+          assert.deepEqual(sent, [STATEMENT, GROUP], "nor is it asked without a pause");
         });
       }
 

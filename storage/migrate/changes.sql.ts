@@ -257,7 +257,7 @@ export const CHANGE_FUNCTIONS: readonly string[] = [
                 join storage st on st.owner = x.tenant and st.id = p_table
           where x.expires_at > clock_timestamp()
             and pg_visible_in_snapshot(x.create_txid, pg_current_snapshot())
-          group by st.ptr, m.after, x.tenant, x.system, case when st.owned then x.owner end),
+          group by st.ptr, m.after, x.system, case when st.owned then x.owner end),
        t as materialized (
          select d.ptr, count(*) over () > 1 and is_locked(d.ptr) as locked from (select distinct e.ptr from e) d)
        select e.*, t.locked from e join t on t.ptr = e.ptr order by t.locked
