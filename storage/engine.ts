@@ -45,8 +45,6 @@ export interface StorageEngineOptions {
   readonly execs?: readonly ExecDef[];
   /** Milliseconds since the epoch; `Date.now` where missing. */
   readonly now?: () => number;
-  /** From 0 to 1, for jitter; `Math.random` where missing. */
-  readonly random?: () => number;
 }
 
 /** First back-off in milliseconds; doubled per attempt. */
@@ -69,7 +67,6 @@ class Engine implements StorageEngine {
   readonly #execs: ExecStatements;
   readonly #rules: (table: TableDef, call: CallOptions) => TableRules;
   readonly #now: () => number;
-  readonly #random: () => number;
 
   constructor(options: StorageEngineOptions) {
     this.#database = options.database;
@@ -78,7 +75,6 @@ class Engine implements StorageEngine {
     this.#execs = new ExecStatements(options.execs ?? []);
     this.#rules = rulesCache(this.#types);
     this.#now = options.now ?? Date.now;
-    this.#random = options.random ?? Math.random;
   }
 
   async openSession(databaseToken: string): Promise<StorageSession> {
@@ -246,7 +242,7 @@ class Engine implements StorageEngine {
   /** Full jitter, never past the deadline. */
   async #backOff(attempt: number, options: CallOptions): Promise<void> {
     const most = Math.min(BACKOFF_MS * 2 ** attempt, BACKOFF_MOST_MS);
-    const wait = this.#random() * most;
+    const wait = Math.random() * most;
     if (this.#now() + wait >= options.deadline) throw new KontractError("DEADLINE_EXCEEDED");
     await new Promise((resolve) => setTimeout(resolve, wait));
   }

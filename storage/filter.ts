@@ -278,7 +278,7 @@ function jsonContains(value: Json, part: Json): boolean {
 }
 
 /** Order of two present values of one kind. */
-export function compareValues(a: Json, b: Json, kind: FieldKind): number {
+function compareValues(a: Json, b: Json, kind: FieldKind): number {
   if (kind === "text") return compareText(String(a), String(b));
   const left = typeof a === "string" ? BigInt(a) : Number(a);
   const right = typeof b === "string" ? BigInt(b) : Number(b);

@@ -177,7 +177,7 @@ function decodeRow(row: SqlRow): SqlRow {
 }
 
 /** What happened, from the driver's error; unknown kinds count as a lost connection after sending. */
-export function describeFailure(cause: unknown): SqlFailure {
+function describeFailure(cause: unknown): SqlFailure {
   const error = cause as {
     code?: unknown;
     message?: unknown;

@@ -82,7 +82,7 @@ function chooseDatabase(env: WorkerEnv): Database {
 
 /** A connection belongs to the request that opened it. */
 function perRequest(url: string): Database {
-  return scopedDatabase(() => postgresDatabase({ url, max: 1, connectTimeout: 10 }));
+  return scopedDatabase(() => postgresDatabase({ url, max: 1 }));
 }
 
 /** Calls and followers of one socket or request ask the pool together: each question is a call of an object. */

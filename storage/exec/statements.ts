@@ -48,7 +48,7 @@ export class ExecStatements {
 }
 
 /** Text with numbered parameters: what two templates have alike when they are the same query. */
-export function textKey(text: readonly string[]): string {
+function textKey(text: readonly string[]): string {
   return text.map((part, i) => i === 0 ? part : `$${i}${part}`).join("\0");
 }
 

@@ -44,7 +44,7 @@ export const KNOWN_SESSION = `
      if not found then perform refuse(p_sid, ''); end if;`;
 
 /** Step 1, for tenant and owner as SQL expressions. */
-export function recordEffect(tenant: string, owner: string): string {
+function recordEffect(tenant: string, owner: string): string {
   return `
      if p_lane is not null then
        insert into effects (tenant, owner, lane, reqno, answer)

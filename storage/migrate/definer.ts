@@ -36,7 +36,7 @@ export const HELPER = SEARCH_PATH;
  * calls them has as well, outside all settings; none is INTO STRICT; and they run as the tables' owner, whom no row
  * policy concerns.
  */
-export const SETTINGS_HOT = `${SEARCH_PATH}
+const SETTINGS_HOT = `${SEARCH_PATH}
   set client_min_messages = warning
   set lock_timeout = '2s'`;
 
@@ -68,7 +68,7 @@ export const DEFINER_HOT_MANY = `${DEFINER_HOT}
   set enable_bitmapscan = off`;
 
 /** What a database's owner may have set otherwise for it, and what text, lists and transactions here rely on. */
-export const RELIED_ON: readonly string[] = [
+const RELIED_ON: readonly string[] = [
   "standard_conforming_strings = on",
   "array_nulls = on",
   "default_transaction_isolation = 'read committed'",

@@ -117,7 +117,7 @@ export async function recordChanges(
 }
 
 /** Loads a file and checks that it is a migration. */
-export async function loadMigration(file: MigrationFile): Promise<Migration> {
+async function loadMigration(file: MigrationFile): Promise<Migration> {
   let found: Migration;
   try {
     found = await file.load();

@@ -7,7 +7,7 @@
  */
 
 /** Functions of `pg_catalog` that are STABLE and harmless, by name. */
-export const STABLE_FUNCTIONS: ReadonlySet<string> = new Set(
+const STABLE_FUNCTIONS: ReadonlySet<string> = new Set(
   ("now transaction_timestamp date_trunc date_part extract to_char to_date to_timestamp age timezone " +
     "timestamptz timestamp date time generate_series concat concat_ws array_to_string array_to_json " +
     "json_agg jsonb_agg json_object_agg jsonb_object_agg json_agg_strict jsonb_agg_strict to_json to_jsonb " +
