@@ -117,8 +117,8 @@ export const tell = backend({ readOnly: true }, async () => {
   "web/api/other.txt": "of the file\n",
   "web/index.html": `<!doctype html><script type="module" src="./main.ts"></script>`,
   "web/main.ts":
-    `import { client, fails, head, heads, keep, share, ticks, tell, untrue, whoLeft } from "@/client";
-export { client, fails, head, heads, keep, share, ticks, tell, untrue, whoLeft };
+    `import { client, fails, head, heads, keep, kept, share, stay, ticks, tell, untrue, whoLeft } from "@/client";
+export { client, fails, head, heads, keep, kept, share, stay, ticks, tell, untrue, whoLeft };
 `,
 };
 
@@ -132,8 +132,8 @@ interface Sample {
 
 interface Page {
   readonly client: {
-    configure(settings: { url?: string; webSocket?: null }): void;
-    with<T>(options: { timeout?: number }, calls: () => T): T;
+    configure(settings: { url?: string; webSocket?: typeof WebSocket | null }): void;
+    with<T>(options: { timeout?: number; signal?: AbortSignal }, calls: () => T): T;
     subscribe(source: string, options: { filter: Readonly<Record<string, unknown>> }): {
       [Symbol.asyncIterator](): AsyncIterator<{ type: string; key: string | null; data: unknown }>;
       close(): void;
@@ -149,6 +149,8 @@ interface Page {
   share(kind: string): Promise<void>;
   tell(): Promise<number>;
   fails(text: string): Promise<number>;
+  stay(name: string): Promise<void>;
+  kept(name: string): Promise<boolean>;
 }
 
 const sample = (id: string, count: bigint): Sample => ({
@@ -221,6 +223,28 @@ for (const host of HOST_NAMES) {
             for await (const _ of page.client.with({ timeout: 300 }, () => page.ticks("late")));
           }, { code: "DEADLINE_EXCEEDED" });
         });
+
+        await t.step(
+          `a call that is left over ${over} ends on the server, and writes nothing`,
+          async () => {
+            const name = `call over ${over}`;
+            // One that is named takes calls as well, once something needs it.
+            if (over === "WebSocket") page.client.configure({ webSocket: WebSocket });
+            const needing = page.client.subscribe("samples", { filter: {} });
+            const events = needing[Symbol.asyncIterator]();
+            assert.equal((await events.next()).value.type, "ready");
+            const leave = new AbortController();
+            const { signal } = leave;
+            const call = page.client.with({ signal }, () => page.stay(name));
+            const refused = assert.rejects(call, { code: "CANCELLED" });
+            await until(async () => (await page.whoLeft()).includes(`began ${name}`));
+            leave.abort();
+            await refused;
+            await until(async () => (await page.whoLeft()).includes(`${name} CANCELLED`));
+            assert.equal(await page.kept(name), false);
+            needing.close();
+          },
+        );
 
         await t.step(
           `who leaves what is sent to it over ${over} is heard all the same`,
