@@ -19,6 +19,7 @@ import {
   stopBundler,
   writeCookbook,
 } from "../compiler/mod.ts";
+import { exampleNames } from "../tests/examples.ts";
 
 const docs = new URL("./", import.meta.url);
 const root = new URL("../", docs);
@@ -119,18 +120,6 @@ async function apiPages(): Promise<void> {
     `--output=${fileURLToPath(output)}`,
     ...Object.values(config.exports),
   ]);
-}
-
-/** The examples that are apps, by name. */
-async function exampleNames(): Promise<readonly string[]> {
-  const names: string[] = [];
-  for await (const entry of Deno.readDir(new URL("examples/", root))) {
-    const config = new URL(`examples/${entry.name}/deno.json`, root);
-    if (await Deno.stat(config).then(() => true, () => false)) {
-      names.push(entry.name);
-    }
-  }
-  return names.sort();
 }
 
 async function cookbooks(): Promise<void> {

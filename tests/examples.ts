@@ -1,6 +1,6 @@
 /**
- * Builds every example, with the `kontract` command's own code in one process: what they share is parsed
- * once.
+ * The examples that are apps. As a program it builds them, with the `kontract` command's own code in one
+ * process: what they share is parsed once.
  *
  * @module
  */
@@ -9,14 +9,20 @@ import { runCommandLine } from "../cli/command_line.ts";
 
 const root = new URL("..", import.meta.url).pathname;
 
+/** Their names, in order. */
+export async function exampleNames(): Promise<readonly string[]> {
+  const names: string[] = [];
+  for await (const { name } of Deno.readDir(join(root, "examples"))) {
+    const config = join(root, "examples", name, "deno.json");
+    if (await Deno.stat(config).then(() => true, () => false)) names.push(name);
+  }
+  return names.sort();
+}
+
 /** Builds them; the exit code of the first that fails. */
 async function buildExamples(): Promise<number> {
-  const examples = join(root, "examples");
-  for await (const { name, isDirectory } of Deno.readDir(examples)) {
-    const app = join(examples, name);
-    const hasConfig = await Deno.stat(join(app, "deno.json")).then(() => true, () => false);
-    if (!isDirectory || !hasConfig) continue;
-    const code = await runCommandLine(["build", app]);
+  for (const name of await exampleNames()) {
+    const code = await runCommandLine(["build", join(root, "examples", name)]);
     if (code !== 0) return code;
   }
   return 0;
