@@ -98,16 +98,16 @@ function matchKeys(
   if (Object.hasOwn(table, wanted) && !wanted.includes("*")) {
     return pick(table[wanted], "", conditions);
   }
-  let best: { key: string; star: string } | null = null;
+  let best: { key: string; at: number; star: string } | null = null;
   for (const key of Object.keys(table)) {
     const at = key.indexOf("*");
     if (at < 0) continue;
     const head = key.slice(0, at), tail = key.slice(at + 1);
     if (!wanted.startsWith(head) || !wanted.endsWith(tail)) continue;
-    if (wanted.length < head.length + tail.length) continue;
-    if (best === null || at > best.key.indexOf("*")) {
-      best = { key, star: wanted.slice(at, wanted.length - tail.length) };
-    }
+    if (wanted.length < key.length) continue;
+    const longer = best === null || at > best.at ||
+      (at === best.at && key.length > best.key.length);
+    if (longer) best = { key, at, star: wanted.slice(at, wanted.length - tail.length) };
   }
   return best === null ? null : pick(table[best.key], best.star, conditions);
 }

@@ -56,6 +56,17 @@ Deno.test("exports with a star: the longest head wins, and null closes a folder"
   assert.equal(entry({ exports }, "./lib/*", files), null);
 });
 
+Deno.test("exports with a star: of equal heads the longer key wins, and a star stands for something", () => {
+  const exports = { "./*": "./all/*.js", "./*.js": "./all/*.js", "./x*x": "./twice/*.js" };
+  const files = ["/p/all/a.js", "/p/all/x.js", "/p/all/.js", "/p/twice/y.js", "/p/twice/.js"];
+  assert.equal(entry({ exports }, "./a", files), "/p/all/a.js");
+  assert.equal(entry({ exports }, "./a.js", files), "/p/all/a.js");
+  assert.equal(entry({ exports }, "./xyx", files), "/p/twice/y.js");
+  assert.equal(entry({ exports }, "./x", files), "/p/all/x.js");
+  assert.equal(entry({ exports }, "./xx", files), null);
+  assert.equal(entry({ exports }, "./", files), null);
+});
+
 Deno.test("without exports the older fields, endings and index files count", () => {
   const files = ["/p/m.mjs", "/p/main.js", "/p/lib/index.js", "/p/index.mjs"];
   assert.equal(entry({ module: "m.mjs", main: "main" }, ".", files), "/p/m.mjs");
