@@ -172,7 +172,8 @@ Deno.test({
         const batches: unknown[] = [];
         for (let after = position, more = true; more;) {
           const batch = await engine.changes({ session, table: "wide", after, limit: 500 });
-          batches.push(batch.changes.map(({ id }) => id));
+          // What other files' transactions hold back may leave one empty.
+          if (batch.changes.length > 0) batches.push(batch.changes.map(({ id }) => id));
           ({ position: after, more } = batch);
         }
         assert.deepEqual(batches, [["big1"], ["big2"]]);
