@@ -38,6 +38,7 @@ export class Notes {
 `,
   "src/call.ts": `import { backend } from "@kontract/kontract";
 export const triple = backend({}, async (n: number) => await Promise.resolve(n * 3));
+export const r1000 = backend({}, async (n: number) => await Promise.resolve(n));
 export const listen = backend({ readOnly: true }, async function* (n: number) {
   for (let i = 0; i < n; i++) yield await Promise.resolve({ i, text: "MARKER_STREAM" });
 });
@@ -99,7 +100,7 @@ Deno.test("a module with backend functions gives the client stubs that call the 
     "web/main.ts",
     `import { client } from "@/client";
 import { Notes } from "../src/notes.ts";
-import { triple } from "../src/call.ts";
+import { r1000, triple } from "../src/call.ts";
 export const sent: unknown[] = [];
 client.configure({
   url: "http://localhost",
@@ -112,7 +113,7 @@ client.configure({
     close: () => {},
   }),
 });
-export const outcome = await Promise.allSettled([Notes.double(1), triple(2)]);
+export const outcome = await Promise.allSettled([Notes.double(1), triple(2), r1000(3)]);
 `,
   );
   await built(app);
@@ -263,7 +264,8 @@ Deno.test("a builder that saw many edits gives what a clean build gives", async 
     assert.equal((await builder.rebuild()).ok, true);
     await app.write(
       "src/extra.ts",
-      SOURCES["src/call.ts"]!.replaceAll("triple", "four").replaceAll("listen", "hear"),
+      SOURCES["src/call.ts"]!.replaceAll("triple", "four").replaceAll("listen", "hear")
+        .replaceAll("r1000", "r1001"),
     );
     assert.equal((await builder.rebuild()).ok, true);
     await app.write("src/limits.ts", `export const SHARED = 5;\n`);

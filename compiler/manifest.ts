@@ -40,7 +40,7 @@ const RESERVED: ReadonlySet<string> = new Set(
 
 const IDENTIFIER = /^[A-Za-z][A-Za-z0-9_$]{0,99}$/;
 /** Names that the client module gives to its own parts. */
-const GENERATED = /^(?:r|encode_a|decode_r)\d+$/;
+const GENERATED = /^(?:encode_a|decode_r)\d+$/;
 
 /** What the manifest is made from. */
 export interface ManifestInput {

@@ -114,10 +114,10 @@ function routesModule(manifest: Manifest): string {
     fields.push(...inputsField(route, manifest.types));
     lines.push(
       "",
-      `const r${route.op} = { ${fields.join(", ")} };`,
+      `const $r${route.op} = { ${fields.join(", ")} };`,
       ...docText(route.doc),
       `export function ${route.name}(...args) {`,
-      `  return client.${stream ? "stream" : "call"}(r${route.op}, args);`,
+      `  return client.${stream ? "stream" : "call"}($r${route.op}, args);`,
       "}",
     );
   }
