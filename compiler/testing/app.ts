@@ -17,12 +17,13 @@ export interface TestApp {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Makes an app of `files` (path → text). `name` is the folder's and so the app's. */
+/** Makes an app of `files` (path → text). `name` is the folder's and so the app's, `dir` is where it lies. */
 export async function makeApp(
   files: Readonly<Record<string, string>>,
   name = "app",
+  dir?: string,
 ): Promise<TestApp> {
-  const parent = await Deno.makeTempDir({ prefix: "kontract-test-" });
+  const parent = await Deno.makeTempDir({ prefix: "kontract-test-", ...(dir && { dir }) });
   const root = join(await Deno.realPath(parent), name);
   const write = async (path: string, text: string | null): Promise<void> => {
     const file = join(root, path);
