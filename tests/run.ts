@@ -97,18 +97,34 @@ export async function testArguments(args: readonly string[]): Promise<readonly s
   return [...args, ...LONGEST, "."];
 }
 
-/** A folder for the run's temporary files in memory, where programs may be run from there and it has room; else null. */
+/**
+ * A folder for the run's temporary files in memory, where programs may be run from there and it has room; else,
+ * and where the caller has chosen one, null.
+ */
 async function folderInMemory(): Promise<string | null> {
-  const read = (path: string): Promise<string> => Deno.readTextFile(path).catch(() => "");
-  const options = /^\S+ \/dev\/shm tmpfs (\S+)/m.exec(await read("/proc/mounts"))?.[1];
-  if (options === undefined || /\b(?:noexec|ro)\b/.test(options)) return null;
-  const { bavail, bsize } = await statfs("/dev/shm");
-  const available = /^MemAvailable: +(\d+) kB/m.exec(await read("/proc/meminfo"))?.[1];
-  if (Math.min(bavail * bsize, Number(available) * 1024) < ROOM_IN_MEMORY) return null;
-  const folder = await Deno.makeTempDir({ dir: "/dev/shm", prefix: "kontract_tests_" });
-  // PostgreSQL may run as another user, who passes through.
-  await Deno.chmod(folder, 0o711);
-  return folder;
+  if (Deno.env.has("TMPDIR")) return null;
+  try {
+    const mounts = await Deno.readTextFile("/proc/mounts");
+    const options = /^\S+ \/dev\/shm tmpfs (\S+)/m.exec(mounts)?.[1];
+    if (options === undefined || /\b(?:noexec|ro)\b/.test(options)) return null;
+    const { bavail, bsize } = await statfs("/dev/shm");
+    const available = /^MemAvailable: +(\d+) kB/m.exec(await Deno.readTextFile("/proc/meminfo"))
+      ?.[1];
+    const room = Math.min(bavail * bsize, Number(available ?? 0) * 1024, await groupLimit());
+    if (room < ROOM_IN_MEMORY) return null;
+    const folder = await Deno.makeTempDir({ dir: "/dev/shm", prefix: "kontract_tests_" });
+    // PostgreSQL may run as another user, who passes through.
+    await Deno.chmod(folder, 0o711);
+    return folder;
+  } catch {
+    return null; // another system, or a folder that is not ours to use: the disk does
+  }
+}
+
+/** Bytes that a container may have of the machine's memory. */
+async function groupLimit(): Promise<number> {
+  const text = await Deno.readTextFile("/sys/fs/cgroup/memory.max").catch(() => "max");
+  return text.trim() === "max" ? Infinity : Number(text);
 }
 
 async function test(adminUrl: string, args: string[]): Promise<Totals> {
@@ -161,8 +177,11 @@ async function main(): Promise<number> {
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
   } finally {
-    await server?.stop();
-    if (memory !== null) await Deno.remove(memory, { recursive: true }).catch(() => {});
+    try {
+      await server?.stop();
+    } finally {
+      if (memory !== null) await Deno.remove(memory, { recursive: true }).catch(() => {});
+    }
   }
   const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : "";
   const failed = interrupted ? Math.max(1, totals.failed) : totals.failed;
