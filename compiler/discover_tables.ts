@@ -5,6 +5,7 @@
  */
 import ts from "typescript";
 import type { Bits } from "../_internal/manifest.ts";
+import { isStorableText } from "../_internal/storable_text.ts";
 import { constantOf } from "./constant.ts";
 import type { KontractDecorator, KontractSymbols } from "./kontract_symbols.ts";
 import { isBits, OptionReader, readOptions } from "./options.ts";
@@ -152,7 +153,7 @@ function fieldsOf(
 
 /** True where JSON in PostgreSQL has the value. */
 function isStorable(value: unknown): boolean {
-  if (typeof value === "string") return value.isWellFormed() && !value.includes("\0");
+  if (typeof value === "string") return isStorableText(value);
   if (typeof value === "number") return Number.isFinite(value);
   if (typeof value !== "object" || value === null) return true;
   return Object.entries(value).every((entry) => entry.every(isStorable));

@@ -76,8 +76,14 @@ export class KontractSymbols {
     return this.nameOf(callee);
   }
 
-  /** Is `name` imported and a namespace, of which Kontract's may be a part? */
-  isNamespace(name: ts.Identifier): boolean {
+  /** Kontract's name for what a pattern takes of a value of `type`, or null. */
+  nameTaken(element: ts.BindingElement, type: ts.Type): string | null {
+    const property = type.getProperty((element.propertyName ?? element.name).getText());
+    return property === undefined ? null : this.nameOfSymbol(property);
+  }
+
+  /** Is `name` a namespace, of which Kontract's may be a part? */
+  isNamespace(name: ts.Node): boolean {
     const symbol = this.checker.getSymbolAtLocation(name);
     return symbol !== undefined && this.isNamespaceSymbol(symbol);
   }

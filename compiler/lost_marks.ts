@@ -52,16 +52,11 @@ export function lostMarks(
     const name = kontract.calleeName(node);
     if (name !== null && MARKS.has(name)) passedOn(node, name, reporter);
   }
-  if (
-    ![...handles ?? [null]].some((name) => name === null || isNamespace(name, source, kontract))
-  ) {
-    return;
-  }
+  if (handles !== null && ![...handles].some((name) => isNamespace(name, source, kontract))) return;
   for (const node of PATTERNS.of(source)) {
     const type = kontract.checker.getTypeAtLocation(node);
     for (const element of node.elements) {
-      const property = type.getProperty((element.propertyName ?? element.name).getText(source));
-      const name = property === undefined ? null : kontract.nameOfSymbol(property);
+      const name = kontract.nameTaken(element, type);
       if (name !== null && MARKS.has(name)) passedOn(element, name, reporter);
     }
   }

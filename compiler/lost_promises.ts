@@ -11,9 +11,10 @@
  */
 import ts from "typescript";
 import type { Diagnostic } from "./diagnostic.ts";
-import { Operations, unwrapped } from "./operations.ts";
+import { Operations } from "./operations.ts";
 import { placeOf } from "./source_place.ts";
 import { SyntaxPick } from "./syntax_pick.ts";
+import { unwrapped } from "./wrapped.ts";
 
 /** What is said of a lost operation. */
 type Words = readonly [message: string, hint: string];

@@ -5,6 +5,7 @@
  * @module
  */
 import ts from "typescript";
+import { unwrapped } from "./wrapped.ts";
 
 type Call = ts.CallExpression | ts.TaggedTemplateExpression;
 
@@ -101,13 +102,4 @@ export class Operations {
 
 function isName(node: ts.Expression): node is ts.Identifier | ts.PropertyAccessExpression {
   return ts.isIdentifier(node) || ts.isPropertyAccessExpression(node);
-}
-
-/** Without parentheses and what is for TypeScript alone. */
-export function unwrapped(node: ts.Expression): ts.Expression {
-  while (
-    ts.isParenthesizedExpression(node) || ts.isNonNullExpression(node) || ts.isAsExpression(node) ||
-    ts.isSatisfiesExpression(node)
-  ) node = node.expression;
-  return node;
 }

@@ -73,9 +73,7 @@ function takenAt(node: ts.Node, kontract: KontractSymbols): string | null {
   if (ts.isPropertyAccessExpression(parent)) {
     const name = kontract.nameOf(parent.name);
     if (name !== null) return serverOnly(name);
-    const inner = kontract.checker.getSymbolAtLocation(parent.name);
-    const isInner = inner !== undefined && kontract.isNamespaceSymbol(inner);
-    return isInner ? takenAt(parent, kontract) : null;
+    return kontract.isNamespace(parent.name) ? takenAt(parent, kontract) : null;
   }
   if (ts.isElementAccessExpression(parent) && ts.isStringLiteralLike(parent.argumentExpression)) {
     return serverOnly(kontract.nameOf(parent.argumentExpression));
@@ -84,8 +82,7 @@ function takenAt(node: ts.Node, kontract: KontractSymbols): string | null {
   const isPattern = ts.isVariableDeclaration(parent) && ts.isObjectBindingPattern(parent.name);
   if (!isPattern) return firstIn(type.symbol, kontract);
   for (const one of parent.name.elements) {
-    const property = type.getProperty((one.propertyName ?? one.name).getText());
-    const name = property === undefined ? null : serverOnly(kontract.nameOfSymbol(property));
+    const name = serverOnly(kontract.nameTaken(one, type));
     if (name !== null) return name;
   }
   return null;

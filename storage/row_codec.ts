@@ -11,6 +11,7 @@
  */
 import type { Shape, ShapeField, ShapeTable, ShapeVariant } from "../_internal/shape.ts";
 import { ValidationError } from "../_internal/error_classes.ts";
+import { isStorableText } from "../_internal/storable_text.ts";
 import { decodeDate, encodeDate } from "./date_text.ts";
 import { bareShape } from "./field_kind.ts";
 
@@ -28,11 +29,6 @@ interface Walk {
   readonly types: ShapeTable;
   readonly path: string;
   readonly depth: number;
-}
-
-/** True for text PostgreSQL can hold. */
-export function isStorableText(text: string): boolean {
-  return text.isWellFormed() && !text.includes("\0");
 }
 
 function fail(walk: Walk, rule: string): never {

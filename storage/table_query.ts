@@ -4,10 +4,11 @@
  * @module
  */
 import { errorFrom, ValidationError } from "../_internal/error_classes.ts";
+import { isStorableText } from "../_internal/storable_text.ts";
 import type { FieldKind } from "./field_kind.ts";
 import { comparableAt, type Condition, isOfKind, orderKey, parseFilter } from "./filter.ts";
 import { STORAGE_LIMITS } from "./limits.ts";
-import { isStorableText, type Json } from "./row_codec.ts";
+import type { Json } from "./row_codec.ts";
 import {
   AFTER_STORED,
   type Row,

@@ -7,11 +7,11 @@
 import type { Bits, FieldDef, TableDef } from "../_internal/manifest.ts";
 import type { ShapeTable } from "../_internal/shape.ts";
 import { PermissionError, ValidationError } from "../_internal/error_classes.ts";
+import { isStorableText } from "../_internal/storable_text.ts";
 import {
   decodeValue,
   encodeValue,
   fromPairs,
-  isStorableText,
   type Json,
   type JsonObject,
   setOwn,

@@ -26,6 +26,15 @@ function withEcho(): TestServer {
   return server;
 }
 
+/** Has the stored session be so many milliseconds older. */
+async function age(storage: ClientStorage, milliseconds: number): Promise<void> {
+  const key = "kontract/test/http://gateway.test";
+  const stored = JSON.parse(String(await storage.get(key)));
+  stored.receivedAt -= milliseconds;
+  stored.expiresAt -= milliseconds;
+  await storage.set(key, JSON.stringify(stored));
+}
+
 Deno.test("nothing is sent before the first call, and the first calls share one anonymous session", async () => {
   const server = withEcho();
   const client = await server.client();
@@ -70,12 +79,7 @@ Deno.test("a session is renewed before it ends, without a refused call", async (
   const storage = memoryStorage();
   const client = await server.client({ storage });
   const owner = await client.call(read, []);
-  const key = "kontract/test/http://gateway.test";
-  const stored = JSON.parse(String(await storage.get(key)));
-  // As if nine tenths of its life were over.
-  stored.receivedAt -= server.lifetime * 0.9;
-  stored.expiresAt -= server.lifetime * 0.9;
-  await storage.set(key, JSON.stringify(stored));
+  await age(storage, server.lifetime * 0.9);
   assert.equal(await client.call(read, []), owner);
   assert.deepEqual(server.authCalls, ["anonymous", "refresh"]);
   client.close();
@@ -125,11 +129,7 @@ Deno.test("while an early renewal is refused, calls go on with the token at hand
   const storage = memoryStorage();
   const client = await server.client({ storage });
   const owner = await client.call(read, []);
-  const key = "kontract/test/http://gateway.test";
-  const stored = JSON.parse(String(await storage.get(key)));
-  stored.receivedAt -= server.lifetime * 0.9;
-  stored.expiresAt -= server.lifetime * 0.9;
-  await storage.set(key, JSON.stringify(stored));
+  await age(storage, server.lifetime * 0.9);
   server.busy = true;
   assert.equal(await client.call(read, []), owner);
   server.busy = false;

@@ -11,7 +11,7 @@ import type postgres from "postgres";
 import type { ExecDef, TableDef } from "../../_internal/manifest.ts";
 import type { ShapeTable } from "../../_internal/shape.ts";
 import { KontractError } from "../../_internal/errors.ts";
-import { isStorableText } from "../row_codec.ts";
+import { isStorableText } from "../../_internal/storable_text.ts";
 import { tableKey } from "../table_key.ts";
 import { repeatRace, withAdmin } from "./admin.ts";
 import {
