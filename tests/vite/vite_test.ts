@@ -223,6 +223,8 @@ Deno.test({
       assert.doesNotMatch(await page.evaluate("text") as string, /MARKER/);
       assert.deepEqual(await page.evaluate("names"), ["double", "more"]);
 
+      // A page is told to reload only over a socket that it has opened by then.
+      while (vite.ws.clients.size === 0) await page.waitForTimeout(20);
       const before = updates;
       await app.write("src/notes.ts", NOTES.replace("n * 2", "n + n"));
       while (updates === before) await page.waitForTimeout(20);
