@@ -11,7 +11,7 @@ import { KontractError } from "../_internal/errors.ts";
 import type { Bytes } from "./bytes.ts";
 import type { Symmetric } from "./crypto/provider.ts";
 import { MAX_FRAMES, type RawFrame } from "./frames.ts";
-import { rekeyed } from "./noise/cipher_state.ts";
+import { rekeyed } from "./noise/rekey.ts";
 import { type InnerFrame, openFrame, sealFrame } from "./sealed_frame.ts";
 
 /** Frames under one key. */

@@ -5,20 +5,10 @@
  * @module
  */
 import { KontractError } from "../../_internal/errors.ts";
-import { type Bytes, concat } from "../bytes.ts";
+import type { Bytes } from "../bytes.ts";
 import type { DhKeyPair, DiffieHellman } from "./provider.ts";
 
 const X25519 = { name: "X25519" } as const;
-
-// RFC 8410: PrivateKeyInfo with one X25519 key; the 32 private bytes follow.
-const PKCS8_PREFIX = new Uint8Array([
-  ...[0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06],
-  ...[0x03, 0x2b, 0x65, 0x6e, 0x04, 0x22, 0x04, 0x20],
-]);
-
-// RFC 7748, section 4.1: u = 9. The agreement with it is the public key.
-const BASE_POINT = new Uint8Array(32);
-BASE_POINT[0] = 9;
 
 /** X25519 over `crypto.subtle`. */
 export const webDh: DiffieHellman = {
@@ -31,10 +21,8 @@ export const webDh: DiffieHellman = {
   },
 
   async fromPrivate(privateKey: Uint8Array): Promise<DhKeyPair> {
-    if (privateKey.length !== 32) throw new KontractError("RAY_PROTOCOL");
-    const pkcs8 = concat(PKCS8_PREFIX, privateKey);
-    const key = await crypto.subtle.importKey("pkcs8", pkcs8, X25519, false, ["deriveBits"]);
-    pkcs8.fill(0);
+    const { BASE_POINT, importPrivateKey } = await import("./web_private_key.ts");
+    const key = await importPrivateKey(privateKey);
     return { publicKey: await agree(key, BASE_POINT), agree: (peer) => agree(key, peer) };
   },
 };

@@ -7,7 +7,7 @@
  * @module
  */
 import { KontractError } from "../../_internal/errors.ts";
-import { type Bytes, EMPTY, viewOf } from "../bytes.ts";
+import { type Bytes, viewOf } from "../bytes.ts";
 import type { Symmetric } from "../crypto/provider.ts";
 
 /** The AEAD's nonce for a counter: 0⁴ ‖ LE64(counter). */
@@ -17,14 +17,6 @@ export function nonceOf(counter: number): Bytes {
   view.setUint32(4, counter >>> 0, true);
   view.setUint32(8, Math.floor(counter / 0x1_0000_0000), true);
   return nonce;
-}
-
-// Section 4.2: REKEY uses the one nonce that no message may use.
-const REKEY_NONCE = new Uint8Array([0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]);
-
-/** The key after `key`: the first 32 bytes of ENCRYPT(k, 2⁶⁴−1, "", 0³²). */
-export function rekeyed(crypto: Symmetric, key: Uint8Array): Bytes {
-  return crypto.seal(key, REKEY_NONCE, EMPTY, new Uint8Array(32)).slice(0, 32);
 }
 
 /** A key, or none yet, and the number of the next message. */
