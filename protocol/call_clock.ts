@@ -8,7 +8,7 @@ import { KontractError } from "../_internal/errors.ts";
 
 /** A call under way. */
 export interface ClockEntry {
-  /** On the monotonic clock; `Infinity` for never. */
+  /** On the monotonic clock; `Infinity` for never. May be put off while it is watched. */
   readonly deadline: number;
   /** Told once, of the deadline or the end. */
   fail(error: KontractError): void;

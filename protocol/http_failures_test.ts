@@ -95,7 +95,8 @@ Deno.test("a busy server is asked again after a pause, under the same number, an
 
 Deno.test("a gateway that can give no ticket yet is asked again after a pause, whatever the call", async () => {
   // Not even Kontract's own operations are lost: what never left can be sent.
-  for (const [op, how] of [[1000, READ], [1000, WRITE], [1, WRITE]] as const) {
+  const streamed = { ...WRITE, inputs: [ReadableStream.from([utf8("y")])] };
+  for (const [op, how] of [[1000, READ], [1000, WRITE], [1, WRITE], [1000, streamed]] as const) {
     const epochs = memoryEpochs();
     let refusals = 2;
     const random = (epoch: number) => refusals-- > 0 ? Promise.resolve(null) : epochs.random(epoch);

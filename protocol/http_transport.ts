@@ -11,7 +11,8 @@ import { KontractError } from "../_internal/errors.ts";
 import { type Bytes, randomBytes } from "./bytes.ts";
 import { CallClock } from "./call_clock.ts";
 import type { collectInputs } from "./collected_inputs.ts";
-import { readAnswer, readWholeAnswer, streamOf } from "./client_body.ts";
+import { readAnswer, streamOf } from "./client_body.ts";
+import type { ClientSession } from "./client_handshake.ts";
 import { FrameType } from "./frames.ts";
 import { HttpChannel, PostError } from "./http_channel.ts";
 import { callTooLarge, type RayLimits } from "./limits.ts";
@@ -36,12 +37,9 @@ export function createHttpTransport(options: HttpTransportOptions): Transport {
 const DEFAULT_TIMEOUT = 60_000;
 // Here nobody can be asked for a sign of life: a subscription over a connection that is half open, or behind a proxy
 // that keeps what it should pass on, would stay silent for ever. Who follows opens it anew and resumes.
-const SUBSCRIPTION_MS = 300_000;
+const SILENCE_MS = 300_000;
 // Keeps what frames add below the 64 KiB the server allows for it.
 const MAX_BATCH = 256;
-// An answer of so many bytes is read in one go. A longer one is opened as it comes: whoever stands in between can
-// make it up, and must not be held for it.
-const MAX_WHOLE = 64 << 10;
 
 class HttpTransport implements Transport {
   readonly #channel: HttpChannel;
@@ -69,14 +67,15 @@ class HttpTransport implements Transport {
     payload: Uint8Array,
     options: TransportCallOptions,
   ): AsyncGenerator<Uint8Array, void> {
-    const lasts = op === SYSTEM_OPS.SUBSCRIBE ? SUBSCRIPTION_MS : undefined;
-    const { token, mutation, signal, timeout = lasts } = options;
+    const { token, mutation, signal, timeout } = options;
     const abort = new AbortController();
-    const stopWatching = watchCall(this.#clock, { timeout, signal }, (error) => abort.abort(error));
+    const fail = (error: unknown): void => abort.abort(error);
+    const stopWatching = watchCall(this.#clock, { timeout, signal }, fail);
+    const silence = { deadline: this.#clock.now() + SILENCE_MS, fail };
+    if (op === SYSTEM_OPS.SUBSCRIBE) this.#clock.add(silence);
     try {
       const { limits } = await this.#channel.session(abort.signal);
       if (payload.length > limits.message) throw callTooLarge(limits.message);
-      const fail = (error: unknown): void => abort.abort(error);
       const collected = options.inputs &&
         await collect(options, { limits, payload, signal: abort.signal, fail }).catch(fail);
       abort.signal.throwIfAborted();
@@ -88,9 +87,9 @@ class HttpTransport implements Transport {
         more: collected?.more,
       };
       const { response, opener } = await this.#channel.post(request, abort.signal);
-      if (response.body === null) throw new KontractError("NETWORK");
       let ended = false;
-      for await (const messages of readAnswer(opener, response.body)) {
+      for await (const messages of readAnswer(opener, response)) {
+        silence.deadline = this.#clock.now() + SILENCE_MS;
         for (const message of messages) {
           if (message.stream !== streamOf(0) || ended) throw new KontractError("RAY_PROTOCOL");
           if (message.type === FrameType.EVENT) yield message.payload;
@@ -103,7 +102,8 @@ class HttpTransport implements Transport {
       throw abort.signal.aborted ? abort.signal.reason : failureOf(error, mutation);
     } finally {
       stopWatching();
-      abort.abort(new KontractError("CANCELLED"));
+      this.#clock.delete(silence);
+      fail(new KontractError("CANCELLED"));
     }
   }
 
@@ -113,11 +113,13 @@ class HttpTransport implements Transport {
   }
 
   async #collect(pending: PendingCall): Promise<void> {
+    const session = await this.#session([pending], () => void this.#collect(pending));
+    if (session === undefined || pending.settled) return;
     const abort = new AbortController();
     pending.onAbandoned = () => abort.abort();
     try {
       const { options, payload } = pending;
-      const { limits } = await this.#channel.session(this.#closed.signal);
+      const { limits } = session;
       const fail = (error: unknown): void => {
         pending.reject(error);
         pending.onAbandoned?.();
@@ -147,14 +149,21 @@ class HttpTransport implements Transport {
   async #flush(): Promise<void> {
     const queue = this.#queue;
     this.#queue = [];
-    try {
-      const { limits } = await this.#channel.session(this.#closed.signal);
-      const waiting = queue.filter((pending) => !pending.settled);
-      for (const batch of batches(waiting, limits)) void this.#send(batch);
-    } catch (error) {
+    const session = await this.#session(queue, (pending) => this.#enqueue(pending));
+    if (session === undefined) return;
+    const waiting = queue.filter((pending) => !pending.settled);
+    for (const batch of batches(waiting, session.limits)) void this.#send(batch);
+  }
+
+  // Undefined where there is none: who waits has been told, or is sent `again` later.
+  #session(
+    waiting: readonly PendingCall[],
+    again: (pending: PendingCall) => void,
+  ): Promise<ClientSession | void> {
+    return this.#channel.session(this.#closed.signal).catch((error: unknown) => {
       const unsent = new PostError(error, false);
-      for (const pending of queue) this.#fail(pending, unsent, () => this.#enqueue(pending));
-    }
+      for (const pending of waiting) this.#fail(pending, unsent, () => again(pending));
+    });
   }
 
   // Runs one batch to its end; afterwards every call in it is settled or queued again.
@@ -177,16 +186,9 @@ class HttpTransport implements Transport {
     const request = { token, calls, lane: this.#lane, reqno, more };
     try {
       const { response, opener } = await this.#channel.post(request, abort.signal);
-      const length = parseInt(response.headers.get("content-length")!);
-      if (response.body === null || length <= MAX_WHOLE) {
-        for (const message of await readWholeAnswer(opener, response)) {
-          this.#answered(batch, answered, message);
-        }
-      } else {
-        // All of a chunk in one turn: whoever calls again on getting an answer shares a body again.
-        for await (const messages of readAnswer(opener, response.body)) {
-          for (const message of messages) this.#answered(batch, answered, message);
-        }
+      // All of a chunk in one turn: whoever calls again on getting an answer shares a body again.
+      for await (const messages of readAnswer(opener, response)) {
+        for (const message of messages) this.#answered(batch, answered, message);
       }
       if (batch.some((pending) => !pending.settled && !answered.has(pending))) {
         throw new KontractError("RAY_PROTOCOL");

@@ -449,3 +449,46 @@ Deno.test("a subscription over HTTP that hears nothing is opened anew in the end
     transport.close();
   }
 });
+
+Deno.test("a subscription over HTTP lasts for as long as it hears something within five minutes", async () => {
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const writer = writable.getWriter();
+  await using gateway = await serveGateway(() =>
+    Promise.resolve({ kind: "stream", elements: readable })
+  );
+  const transport = connect(gateway);
+  const kept = { setTimeout };
+  const long = new Map<() => void, number>();
+  let now = 0;
+  const pass = (milliseconds: number): void => {
+    now += milliseconds;
+    for (const [ring, at] of long) {
+      if (at > now) continue;
+      long.delete(ring);
+      ring();
+    }
+  };
+  try {
+    performance.now = () => now;
+    globalThis.setTimeout = ((work: () => void, wait: number) => {
+      if (wait < 60_000) return kept.setTimeout(work, wait);
+      long.set(work, now + wait);
+      return 0;
+    }) as typeof setTimeout;
+    const followed = transport.stream(2, utf8(""), READ)[Symbol.asyncIterator]();
+    for (const word of ["a", "b", "c"]) {
+      const next = followed.next();
+      await writer.write(utf8(word));
+      assert.equal(text((await next).value!), word);
+      pass(240_000);
+    }
+    const next = followed.next();
+    pass(300_000);
+    await assert.rejects(next, withCode("DEADLINE_EXCEEDED"));
+  } finally {
+    globalThis.setTimeout = kept.setTimeout;
+    Reflect.deleteProperty(performance, "now");
+    transport.close();
+    await writer.close().catch(() => {});
+  }
+});

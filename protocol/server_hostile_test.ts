@@ -1,12 +1,6 @@
 import assert from "node:assert/strict";
 import { type Bytes, concat, randomBytes, utf8 } from "./bytes.ts";
-import {
-  type PlainRequest,
-  readAnswer,
-  readWholeAnswer,
-  type SealedRequest,
-  sealRequest,
-} from "./client_body.ts";
+import { type PlainRequest, readAnswer, type SealedRequest, sealRequest } from "./client_body.ts";
 import { type ClientSession, initiate, type Pin, readSession } from "./client_handshake.ts";
 import { loadProvider } from "./crypto/select.ts";
 import { FrameType, outerFailure } from "./frames.ts";
@@ -63,10 +57,13 @@ function request(payload = "payload"): PlainRequest {
 }
 
 async function read(sealed: SealedRequest, answer: Bytes): Promise<RayMessage[]> {
-  const whole = await readWholeAnswer(sealed.answer(), new Response(answer));
+  const opened = async (response: Response): Promise<RayMessage[]> =>
+    (await Array.fromAsync(readAnswer(sealed.answer(), response))).flat();
+  const headers = { "content-length": `${answer.length}` };
+  const whole = await opened(new Response(answer, { headers }));
   // Byte by byte it must come to the same.
   const chunks = ReadableStream.from(Array.from(answer, (byte) => new Uint8Array([byte])));
-  assert.deepEqual((await Array.fromAsync(readAnswer(sealed.answer(), chunks))).flat(), whole);
+  assert.deepEqual(await opened(new Response(chunks)), whole);
   return whole;
 }
 

@@ -1,7 +1,7 @@
 /** The very same sealed request, posted to two gateways many times at once. */
 import assert from "node:assert/strict";
 import { AUTH_TABLES } from "../auth/tables.ts";
-import { readWholeAnswer, sealRequest } from "../protocol/client_body.ts";
+import { readAnswer as openAnswer, sealRequest } from "../protocol/client_body.ts";
 import { decodeValue, encodeValue } from "../protocol/codec/mod.ts";
 import { loadProvider } from "../protocol/crypto/select.ts";
 import { FrameType } from "../protocol/frames.ts";
@@ -61,7 +61,7 @@ Deno.test("duplicates of a mutation that meet at two gateways have one effect an
     const answers = await Promise.all(Array.from({ length: 12 }, async (_, n) => {
       const init = { method: "POST", headers, body: sealed.body };
       const response = await gateways[n % 2]!.fetch(new Request(`${ORIGIN}/raystream`, init));
-      const [message] = await readWholeAnswer(sealed.answer(), response);
+      const [message] = (await Array.fromAsync(openAnswer(sealed.answer(), response))).flat();
       const { type, payload } = message!;
       return type === FrameType.RPC_ERROR ? decodeWireError(payload).code : decodeValue(payload);
     }));

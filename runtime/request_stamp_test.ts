@@ -4,7 +4,7 @@ import { KontractError } from "../_internal/errors.ts";
 import { AUTH_TABLES } from "../auth/tables.ts";
 import { decodeValue, encodeValue } from "../protocol/codec/mod.ts";
 import { createHttpTransport, SYSTEM_OPS } from "../protocol/client.ts";
-import { readWholeAnswer } from "../protocol/client_body.ts";
+import { readAnswer } from "../protocol/client_body.ts";
 import { EMPTY } from "../protocol/bytes.ts";
 import { FrameType } from "../protocol/frames.ts";
 import { HttpChannel } from "../protocol/http_channel.ts";
@@ -148,7 +148,7 @@ Deno.test({
         { token, lane, reqno, calls: [{ op, payload: encodeValue(args), inputs }] },
         new AbortController().signal,
       );
-      const [message] = await readWholeAnswer(posted.opener, posted.response);
+      const [message] = (await Array.fromAsync(readAnswer(posted.opener, posted.response))).flat();
       return message!.type === FrameType.RPC_ERROR
         ? decodeWireError(message!.payload).code
         : decodeValue(message!.payload);
