@@ -534,9 +534,17 @@ function inputsOf(
   let codec = 0;
   const onCodec = (added: number): void => void (codec += added);
   return {
-    inputs: inputs.map(async function* (input): AsyncGenerator<Uint8Array, void, void> {
-      const { encodeInput } = await import("./inputs.ts");
-      yield* encodeInput(input, args[input.at], onCodec);
+    inputs: inputs.map((input) => {
+      let source = args[input.at];
+      return {
+        async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, void> {
+          const { encodeInput, SPENT } = await import("./inputs.ts");
+          const whole = source;
+          // The call may be sent again: it must not find the end of what it has read.
+          source = SPENT;
+          yield* encodeInput(input, whole, onCodec);
+        },
+      };
     }),
     // Several arguments are encoded at once: what another one's codec added may not have left yet.
     ...onProgress && { onProgress: (sent) => onProgress(Math.max(0, sent - codec)) },

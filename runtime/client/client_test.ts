@@ -12,7 +12,9 @@ import { keyId } from "../../_internal/keys.ts";
 import { fromBase64Url } from "../../protocol/bytes.ts";
 import { decodeValue, encodeValue } from "../../protocol/codec/value.ts";
 import { generateRoot, signKeySet } from "../../protocol/key_set.ts";
+import { createHttpTransport } from "../../protocol/http_transport.ts";
 import { KEY_SET_PATH } from "../../protocol/paths.ts";
+import { createSocketTransport } from "../../protocol/socket_transport.ts";
 import { type ClientStorage, memoryStorage } from "./session_storage.ts";
 import { route, TestServer } from "./testing/server.ts";
 
@@ -130,11 +132,14 @@ Deno.test("while an early renewal is refused, calls go on with the token at hand
   const client = await server.client({ storage });
   const owner = await client.call(read, []);
   await age(storage, server.lifetime * 0.9);
-  server.busy = true;
+  const troubles = ["RATE_LIMITED", "INTERNAL", "DEADLINE_EXCEEDED", "SCHEMA_MISMATCH"] as const;
+  for (const code of troubles) {
+    server.trouble = code;
+    assert.equal(await client.call(read, []), owner, code);
+  }
+  server.trouble = null;
   assert.equal(await client.call(read, []), owner);
-  server.busy = false;
-  assert.equal(await client.call(read, []), owner);
-  assert.deepEqual(server.authCalls, ["anonymous", "refresh", "refresh"]);
+  assert.equal(server.authCalls.length, 1 + troubles.length + 1);
   client.close();
 });
 
@@ -360,6 +365,38 @@ Deno.test("a streamed argument is read as it comes, and an error of its source e
   await assert.rejects(client.call(sum, [10, numbers(true)]));
   await assert.rejects(client.call(sum, [10, "no source"]), { code: "VALIDATION" });
   client.close();
+});
+
+Deno.test("a call whose token is refused once its streamed argument was read never finds it empty", async () => {
+  for (
+    const [transport, told] of [
+      [createHttpTransport, "3"],
+      [createSocketTransport, "CONFLICT"],
+    ] as const
+  ) {
+    const server = new TestServer();
+    const sum = route("sum", 2001, {
+      inputs: [{ at: 0, encode: (value) => encodeValue(value) }],
+    });
+    const totals: number[] = [];
+    server.handlers.set(sum.op, async (_args, call) => {
+      let total = 0;
+      for await (const bytes of call.input(0)) total += Number(decodeValue(bytes));
+      if (totals.push(total) === 1) throw new KontractError("SESSION_EXPIRED");
+      return total;
+    });
+    await using network = Deno.serve(
+      { port: 0, hostname: "127.0.0.1", onListen() {} },
+      (request) => request.headers.has("upgrade") ? server.upgrade(request) : server.fetch(request),
+    );
+    const url = `http://127.0.0.1:${network.addr.port}`;
+    const client = await server.client({ url, transport });
+    const outcome = await client.call(sum, [ReadableStream.from([1, 2])])
+      .then(String, (error: { code: string }) => error.code);
+    client.close();
+    assert.equal(outcome, told);
+    assert.ok(totals.every((total) => total === 3), `${totals}`);
+  }
 });
 
 Deno.test("client.with: its options hold for the calls made in it, and no longer", async () => {

@@ -33,6 +33,16 @@ export async function* encodeInput(
   }
 }
 
+/** Stands for a source that was read. */
+export const SPENT: AsyncIterable<never> = {
+  [Symbol.asyncIterator](): never {
+    throw new KontractError(
+      "CONFLICT",
+      "What a streamed argument gave was sent: call again with a new one.",
+    );
+  },
+};
+
 const NO_BYTES = "A stream of bytes must give Uint8Arrays.";
 
 function elementsOf(source: unknown): AsyncIterable<unknown> {

@@ -69,9 +69,9 @@ export class ClientSession {
     try {
       return await this.renew(session);
     } catch (error) {
-      // Early renewal is a courtesy: while the server cannot be reached the old token may still do.
-      if (hasCode(error, ...REACHABLE_LATER)) return session;
-      throw error;
+      // Early renewal is a courtesy: whatever else is wrong, the token at hand may still do.
+      if (hasCode(error, ...ENDED)) throw error;
+      return session;
     }
   }
 
@@ -146,7 +146,7 @@ export class ClientSession {
       const argument = session.refresh === null ? null : { refresh: session.refresh };
       return await this.adopt(await this.#auth("refresh", argument));
     } catch (error) {
-      if (!hasCode(error, "UNAUTHORIZED", "SESSION_EXPIRED", "SESSION_REVOKED")) throw error;
+      if (!hasCode(error, ...ENDED)) throw error;
       await this.forget();
       if (!session.anonymous) throw error;
       return await this.adopt(await this.#auth("anonymous", null));
@@ -182,14 +182,8 @@ export function toState(session: StoredSession | null): SessionState {
     : { kind: "active", owner: session.owner, anonymous: session.anonymous };
 }
 
-/** What says nothing about the token at hand. */
-const REACHABLE_LATER = [
-  "NETWORK",
-  "OUTCOME_UNKNOWN",
-  "OVERLOADED",
-  "RATE_LIMITED",
-  "DATABASE_UNAVAILABLE",
-] as const;
+/** The server's word that there is no session to renew. */
+const ENDED = ["UNAUTHORIZED", "SESSION_EXPIRED", "SESSION_REVOKED"] as const;
 
 /**
  * True in the last fifth of a lifetime, where the two clocks agree well enough to tell. A clock that is ahead by

@@ -5,7 +5,7 @@
  * @module
  */
 import { errorFrom } from "../../../_internal/error_classes.ts";
-import { KontractError } from "../../../_internal/errors.ts";
+import { type ErrorCode, KontractError } from "../../../_internal/errors.ts";
 import { parseSubscribeRequest, TopicHub } from "../../../events/mod.ts";
 import { decodeValue, encodeValue } from "../../../protocol/codec/value.ts";
 import { type RpcCall, type RpcReply, SYSTEM_OPS } from "../../../protocol/rpc.ts";
@@ -57,8 +57,8 @@ export class TestServer {
   readonly tokens: string[] = [];
   /** Refuses refreshing; what a server does after the family was ended. */
   revoked = false;
-  /** Refuses refreshing for now. */
-  busy = false;
+  /** What refreshing fails with for now. */
+  trouble: ErrorCode | null = null;
   /** Lifetime of the tokens in milliseconds. */
   lifetime = 900_000;
   readonly #sessions = new Map<string, Session>();
@@ -159,7 +159,7 @@ export class TestServer {
     this.authCalls.push(name);
     if (name === "anonymous") return this.#issue({ owner: crypto.randomUUID(), anonymous: true });
     if (name === "refresh") {
-      if (this.busy) throw new KontractError("RATE_LIMITED");
+      if (this.trouble !== null) throw new KontractError(this.trouble);
       const old = [...this.#sessions.values()].find((each) => each.refresh === argument?.refresh);
       if (this.revoked || old === undefined || call.token !== null) {
         throw new KontractError("SESSION_REVOKED");
