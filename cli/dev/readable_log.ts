@@ -11,6 +11,8 @@ interface LoggedError {
   readonly code?: unknown;
   readonly message?: unknown;
   readonly stack?: unknown;
+  /** What the database said. */
+  readonly failure?: unknown;
   readonly cause?: unknown;
 }
 
@@ -26,10 +28,18 @@ export function readableLine(line: string): string {
   const { at, level, event, error, ...fields } = entry;
   const time = new Date(at).toTimeString().slice(0, 8);
   const said = Object.entries(fields).map(([name, value]) =>
-    `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`
+    `${name}=${isWord(value) ? value : JSON.stringify(value)}`
   );
   const head = [time, ...(level === "info" ? [] : [level]), event, ...said].join(" ");
-  return typeof error === "object" && error !== null ? `${head}\n${errorText(error)}` : head;
+  const text = typeof error === "object" && error !== null ? `${head}\n${errorText(error)}` : head;
+  return text.replaceAll(ORDERS, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** What a terminal would obey. */
+const ORDERS = /[^\P{Cc}\n\t]/gu;
+
+function isWord(value: unknown): boolean {
+  return typeof value === "string" && /^[^\s"\p{Cc}]+$/u.test(value);
 }
 
 function entryOf(
@@ -44,9 +54,11 @@ function entryOf(
   }
 }
 
-function errorText({ name, code, message, stack, cause }: LoggedError): string {
+function errorText({ name, code, message, stack, failure, cause }: LoggedError): string {
   const text = typeof stack === "string" ? stack : `${name}: ${message}`;
-  const lines = `${typeof code === "string" ? `${code} ` : ""}${text}`.replaceAll(/^/gm, "  ");
+  const head = typeof code === "string" ? `${code} ` : "";
+  const tail = failure === undefined ? "" : `\n${JSON.stringify(failure)}`;
+  const lines = `  ${`${head}${text}${tail}`.replaceAll("\n", "\n  ")}`;
   if (typeof cause !== "object" || cause === null) return lines;
   return `${lines}\n  caused by\n${errorText(cause)}`;
 }

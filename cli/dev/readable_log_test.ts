@@ -13,7 +13,7 @@ Deno.test("an entry of the log is one line of words, and its error's stack stand
     code: "INTERNAL",
     message: "boom",
     stack: "KontractError: boom\n    at file:///app/src/x.ts:4:79",
-    cause: { name: "TypeError", message: "deep" },
+    cause: { name: "SqlError", message: "deep", failure: { sqlstate: "40001" } },
   };
   assert.equal(
     readableLine(JSON.stringify({ at, level: "error", event: "call_failed", route: "x", error })),
@@ -22,7 +22,22 @@ Deno.test("an entry of the log is one line of words, and its error's stack stand
       "  INTERNAL KontractError: boom",
       "      at file:///app/src/x.ts:4:79",
       "  caused by",
-      "  TypeError: deep",
+      "  SqlError: deep",
+      '  {"sqlstate":"40001"}',
+    ].join("\n"),
+  );
+});
+
+Deno.test("what a caller has written into the log forges no line and gives the terminal no order", () => {
+  const message = "no\u001b]0;x\u0007\u009b2J\r\n06:15:38 auth_linked owner=root";
+  const error = { name: "TypeError", message };
+  const why = "a\n06:15:38 auth_linked owner=root";
+  assert.equal(
+    readableLine(JSON.stringify({ at, level: "info", event: "x", why, two: "a b", error })),
+    [
+      '06:15:38 x why="a\\n06:15:38 auth_linked owner=root" two="a b"',
+      "  TypeError: no\\u001b]0;x\\u0007\\u009b2J\\u000d",
+      "  06:15:38 auth_linked owner=root",
     ].join("\n"),
   );
 });
