@@ -546,11 +546,18 @@ Deno.test("what comes after CLOSE in the same message begins nothing", async () 
   assert.deepEqual(begun, [1, 1]);
 });
 
-Deno.test("a session older than a day is ended with the code that asks for a new one", async () => {
-  let now = Date.now();
-  const peer = await connect(echo, undefined, makeServer({ clock: { now: () => now } }));
-  await peer.send({ stream: 1 });
-  now += 25 * 3_600_000;
-  await peer.send({ stream: 3 });
-  assert.equal(peer.wire.code, CloseCode.RENEW);
+Deno.test("a session older than a day is ended with the code that asks for a new one, also where the clock was set back", async () => {
+  for (
+    const [hours, code] of [[23, undefined], [-23, undefined], [25, CloseCode.RENEW], [
+      -25,
+      CloseCode.RENEW,
+    ]]
+  ) {
+    let now = Date.now();
+    const peer = await connect(echo, undefined, makeServer({ clock: { now: () => now } }));
+    await peer.send({ stream: 1 });
+    now += hours! * 3_600_000;
+    await peer.send({ stream: 3 });
+    assert.equal(peer.wire.code, code, `${hours} hours`);
+  }
 });

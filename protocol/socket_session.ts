@@ -173,7 +173,9 @@ export class SocketSession {
   #frames(bytes: Uint8Array): void {
     const link = this.#link;
     if (link === undefined) return;
-    if (this.#options.clock.now() - this.#startedAt > MAX_AGE) return this.#end(CloseCode.RENEW);
+    const age = this.#options.clock.now() - this.#startedAt;
+    // Either way: by a clock that was set back a session would begin anew.
+    if (Math.abs(age) > MAX_AGE) return this.#end(CloseCode.RENEW);
     for (const message of link.receive(bytes)) {
       // Nothing would end what begins after the end.
       if (link.closed) return;
