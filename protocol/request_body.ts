@@ -179,15 +179,11 @@ function tooSlow(request: Request, pace: BodyPace, next: Promise<boolean>): Kont
 /** What reads on in a body. */
 export type RestReader = Pick<ReadableStreamDefaultReader<Uint8Array>, "read" | "cancel">;
 
-const LEFT = new WeakMap<Request, RestReader>();
+const LEFT = new WeakMap<Request, RestReader | null>();
 
 /** Leaves the rest of a body to its host, see {@link unreadRest}; null where there is none any more. */
-export function leaveRest(
-  request: Request,
-  rest: RestReader | null,
-): void {
-  if (rest === null) LEFT.delete(request);
-  else LEFT.set(request, rest);
+export function leaveRest(request: Request, rest: RestReader | null): void {
+  LEFT.set(request, rest);
 }
 
 /**

@@ -403,7 +403,9 @@ Deno.test("who is held when the server ends is told that nothing was done", opti
 /** A host that answers the head of a request and leaves, as workerd does. */
 function hastyHost(status: string): Disposable & { readonly origin: string } {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const answer = `HTTP/1.1 ${status}\r\nContent-Length: 4\r\nConnection: close\r\n\r\nlate`;
+  const body = JSON.stringify({ error: { code: "TOO_SLOW", message: "late" } });
+  const answer =
+    `HTTP/1.1 ${status}\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`;
   void (async () => {
     for await (const connection of listener) {
       await connection.read(new Uint8Array(10_000));
@@ -460,6 +462,20 @@ Deno.test("who goes on with a body that the host has given up is left", options,
       }
     });
   }
+});
+
+Deno.test("an app's own 408 arrives whole, and its connection goes on", options, async () => {
+  await withFront(async (front) => {
+    const app = host(async (request) => new Response(await request.text(), { status: 408 }));
+    front.serve(app.origin, isApp);
+    for (const body of ["a", "b".repeat(100_000)]) {
+      const response = await fetch(`${front.url}/x`, { method: "POST", body });
+      assert.equal(response.status, 408);
+      assert.equal(response.headers.get("content-length"), `${body.length}`);
+      assert.equal(await response.text(), body);
+    }
+    await app.stop();
+  });
 });
 
 Deno.test("a host that is gone is a 502 with a code, not a hang", options, async () => {

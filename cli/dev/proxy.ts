@@ -8,6 +8,7 @@
  * @module
  */
 import { DROPPED_BYTES, leaveRest, type RestReader } from "../../protocol/request_body.ts";
+import { RAY_CONTENT_TYPE } from "../../protocol/server.ts";
 
 /** A host's address and the connections to it. A new generation gets new connections. */
 export interface Upstream {
@@ -65,8 +66,8 @@ export async function passOn(
     signal: visitor.gone,
     client: upstream.client,
   });
-  if (response.status === 408 && request.body !== null && isBounded(request)) {
-    leaveRest(request, DRIPPING);
+  if (request.body !== null && isBounded(request)) {
+    leaveRest(request, await isTooSlow(response) ? DRIPPING : null);
   }
   const out = new Headers(response.headers);
   for (const name of HOP_BY_HOP) out.delete(name);
@@ -81,6 +82,15 @@ export async function passOn(
 function isBounded(request: Request): boolean {
   const length = Number(request.headers.get("content-length") ?? "NaN");
   return request.body === null || length <= DROPPED_BYTES;
+}
+
+/** True for the gateway's word that a body came too slowly. An app may answer 408 to one that it has read. */
+async function isTooSlow(response: Response): Promise<boolean> {
+  if (response.status !== 408) return false;
+  // A sealed call's own errors are sealed.
+  if (response.headers.get("content-type") === RAY_CONTENT_TYPE) return true;
+  const answer = await response.clone().json().catch(() => null);
+  return answer?.error?.code === "TOO_SLOW";
 }
 
 /** Of a body that Deno passes on itself nobody can read the rest: who was too slow with it is taken to go on so. */
