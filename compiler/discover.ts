@@ -11,6 +11,7 @@ import ts from "typescript";
 import { errorClasses, type ErrorSource } from "./app_errors.ts";
 import { execsOf, type ExecSource } from "./discover_execs.ts";
 import { tableOf } from "./discover_tables.ts";
+import { isKeptFromFmt } from "./editor/plugin.ts";
 import type { KontractSymbols } from "./kontract_symbols.ts";
 import { lostMarks, SPELLED } from "./lost_marks.ts";
 import { isUnresolved } from "./lower/mod.ts";
@@ -78,7 +79,7 @@ const SPELLING = `Put it on a static method, which every tool keeps:\n` +
   `  @backend({ … })\n` +
   `  static async createUser(name: string): Promise<User> { … }\n` +
   `}\n` +
-  `or add the line '// deno-fmt-ignore-file' to this file.`;
+  `or put the line '// deno-fmt-ignore-file' at the head of this file.`;
 
 /** One module's declarations. */
 class ModuleScan {
@@ -333,7 +334,7 @@ class ModuleScan {
       if (expression === null || this.#kontract.calleeName(expression) !== "backend") continue;
       this.#taken.add(expression);
       if (!ts.isCallExpression(expression)) this.#bare(expression);
-      if (!/^\s*\/\/ ?deno-fmt-ignore-file\b/m.test(authorText(this.#source))) {
+      if (!isKeptFromFmt(authorText(this.#source), ts)) {
         this.#refuse(node.name?.text ?? "", expression);
         this.#reporter.error(
           "KT2001",

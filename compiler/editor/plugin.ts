@@ -22,7 +22,16 @@ export interface PluginInfo {
 
 const NOT_VALID_HERE = 1206;
 const PACKAGE = "@kontract/kontract";
-const KEPT = /^\s*\/\/ ?deno-fmt-ignore-file\b/m;
+const KEPT = /^\/\/\s*deno-fmt-ignore-file\b/;
+
+/** True for the text of a file that `deno fmt` leaves alone: a comment at its head says so. */
+export function isKeptFromFmt(
+  text: string,
+  { getLeadingCommentRanges }: Pick<typeof ts, "getLeadingCommentRanges">,
+): boolean {
+  const comments = getLeadingCommentRanges(text, 0) ?? [];
+  return comments.some(({ pos, end }) => KEPT.test(text.slice(pos, end)));
+}
 
 /** Makes the plugin. */
 export default function init(
@@ -68,7 +77,7 @@ export default function init(
   ): boolean => {
     if (problem.code !== NOT_VALID_HERE || problem.start === undefined) return false;
     const decorator = decoratorAt(source, problem.start);
-    if (decorator === undefined || !KEPT.test(source.text)) return false;
+    if (decorator === undefined || !isKeptFromFmt(source.text, t)) return false;
     const { expression } = decorator;
     const callee = t.isCallExpression(expression) ? expression.expression : expression;
     const checker = program.getTypeChecker();

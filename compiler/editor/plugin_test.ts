@@ -32,6 +32,11 @@ function backend(..._: unknown[]): any {}
 @backend({})
 export async function five(): Promise<void> {}
 `,
+  "below.ts": `import { backend } from "@kontract/kontract";
+// deno-fmt-ignore-file
+@backend({})
+export async function seven(): Promise<void> {}
+`,
   "formatted.ts": `import { backend } from "@kontract/kontract";
 @backend({})
 export async function six(): Promise<void> {}
@@ -103,16 +108,18 @@ const OPTIONS = {
   paths: { "@kontract/kontract": [PACKAGE] },
 };
 
-const NAMES = ["own.ts", "stranger.ts", "formatted.ts"];
+const NAMES = ["own.ts", "stranger.ts", "formatted.ts", "below.ts"];
 const WITHOUT = {
   "own.ts": ["5:1206", "7:1206", "9:1206", "11:1206", "13:2322"],
   "stranger.ts": ["3:1206"],
   "formatted.ts": ["2:1206"],
+  "below.ts": ["3:1206"],
 };
 const WITH = {
   "own.ts": ["11:1206", "13:2322"],
   "stranger.ts": ["3:1206"],
   "formatted.ts": ["2:1206"],
+  "below.ts": ["3:1206"],
 };
 
 async function withFiles(body: (root: string) => Promise<void>): Promise<void> {
