@@ -12,6 +12,7 @@ import { FrontEnd } from "./front_end.ts";
 import { type Host, HostOutput, type Layout, OUTPUTS } from "./host_output.ts";
 import { formatLock, LOCK_NAME } from "./lock.ts";
 import { ManifestOutput } from "./manifest_output.ts";
+import { checkOutputPlace } from "./output_place.ts";
 import { OutputFolder, writeFile } from "./output.ts";
 import { checkBudget } from "./size_budget.ts";
 import { type BuildReport, LoadMeter, type OutputFiles, outputSizes } from "./size_report.ts";
@@ -24,7 +25,10 @@ export interface BuildOptions {
   readonly pins?: readonly string[];
   /** Hosts to build for; both where missing. */
   readonly hosts?: readonly Host[];
-  /** Output folder; `dist` in the app's folder where missing. */
+  /**
+   * Output folder; `dist` in the app's folder where missing. It is replaced as a whole, so it is refused where it
+   * holds anything that no build has made.
+   */
   readonly outDir?: string;
   /** Short output; false where missing. */
   readonly minify?: boolean;
@@ -332,6 +336,8 @@ async function runBuild(
   }
   const { manifest, project } = analysis;
   const outDir = resolve(project.root, options.outDir ?? "dist");
+  checkOutputPlace(project, outDir, options.outDir, diagnostics);
+  if (diagnostics.failed) return result(diagnostics, manifest, timer, false);
   const { hosts = HOSTS, minify = false, layout = "bundle", pins = [] } = options;
   const input = { analysis, outDir, minify, layout, diagnostics };
   const emitted = timer.time("emit", () => memory.output.files(analysis, pins, layout));

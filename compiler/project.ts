@@ -124,14 +124,14 @@ function appName(folder: string): string {
 
 function inside(root: string, key: string, path: string, diagnostics: Diagnostics): string {
   const full = resolve(root, path);
-  const isOwn = key === "site" && /^(?:dist|\.kontract)$/.test(relative(root, full).split(sep)[0]!);
+  const isOwn = /^(?:dist|\.kontract)$/.test(relative(root, full).split(sep)[0]!);
   if (full !== root && full.startsWith(root + sep) && !isOwn) return full;
   diagnostics.add({
     code: "KT1001",
     severity: "error",
     message:
       `'${key}' in kontract.json must be a folder inside the app: current value is '${path}'.`,
-    ...(isOwn ? { hint: "Kontract itself writes there: give the page a folder of its own." } : {}),
+    ...(isOwn ? { hint: "Kontract itself writes there: give it a folder of its own." } : {}),
   });
   return join(root, key === "source" ? "src" : key);
 }

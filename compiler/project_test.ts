@@ -49,6 +49,23 @@ Deno.test("deno.jsonc with comments and commas is read, and what cannot be read 
   assert.equal(four.project.source, join(app.root, "four/src"));
 });
 
+Deno.test("sources, front end and page lie in no folder that a build replaces", async () => {
+  for (const key of ["source", "web", "site"]) {
+    for (const folder of ["dist", "dist/own", "./dist", ".kontract"]) {
+      await using app = await makeApp({ "kontract.json": JSON.stringify({ [key]: folder }) });
+      const diagnostics = new Diagnostics();
+      readProject(app.root, diagnostics);
+      const [found, ...more] = diagnostics.list();
+      assert.deepEqual(more, []);
+      assert.equal(
+        found?.hint,
+        "Kontract itself writes there: give it a folder of its own.",
+        `${key} ${folder}`,
+      );
+    }
+  }
+});
+
 Deno.test("a path of an app is told from its folder on, wherever the file lies", () => {
   const paths = [
     ["/app/src/a.ts", "src/a.ts"],

@@ -1,0 +1,60 @@
+/** A build replaces a folder as a whole, and never one with an author's own files. */
+import assert from "node:assert/strict";
+import { basename, join } from "node:path";
+import { Diagnostics, formatDiagnostics } from "./diagnostic.ts";
+import { build } from "./mod.ts";
+import { listFiles, readProject } from "./project.ts";
+import { checkOutputPlace } from "./output_place.ts";
+import { makeApp } from "./testing/app.ts";
+
+const FINE = `import { backend } from "@kontract/kontract";
+export const fine = backend({}, () => Promise.resolve(1));
+`;
+
+Deno.test("an output folder that holds the app, a part of it or other files is refused, and nothing is written", async () => {
+  await using app = await makeApp({
+    "src/a.ts": FINE,
+    "web/index.html": "<h1>mine</h1>",
+    "migrations/0001.sql": "-- mine",
+  });
+  const before = await listFiles(app.root);
+  const { ok, diagnostics } = await build({ root: app.root, hosts: ["deno"], outDir: "src" });
+  assert.equal(ok, false);
+  assert.equal(
+    formatDiagnostics(diagnostics),
+    `error KT1001 The output replaces its folder as a whole, but 'src' holds a part of the app, or lies in one.
+  hint: Give it a folder of its own, which may be missing or empty.
+
+1 error
+`,
+  );
+  const kept = (await listFiles(app.root)).filter((file) => !file.includes("/.kontract/"));
+  assert.deepEqual(kept, before);
+});
+
+Deno.test("which folders an output may replace", async () => {
+  await using app = await makeApp({
+    "src/a.ts": FINE,
+    "web/index.html": "",
+    "migrations/0001.sql": "-- mine",
+    "dist/old.js": "of another tool",
+    "built/manifest.json": "{}",
+    "empty/none": "",
+  });
+  await app.write("empty/none", null);
+  const alias = `${app.root}-link`;
+  await Deno.symlink(app.root, alias);
+  const project = readProject(app.root, new Diagnostics());
+  const refused = (path: string, isNamed = true): boolean => {
+    const diagnostics = new Diagnostics();
+    checkOutputPlace(project, join(app.root, path), isNamed ? path : undefined, diagnostics);
+    return diagnostics.failed;
+  };
+  const parts = [".", "..", "src", "src/out", "web", ".kontract", ".kontract/out", "node/../src"];
+  for (const path of [...parts, "migrations", "deno.json", "dist"]) assert.ok(refused(path), path);
+  for (const path of ["new", "new/below", "empty", "built", "srcs"]) {
+    assert.ok(!refused(path), path);
+  }
+  assert.ok(!refused("dist", false), "the usual folder is Kontract's");
+  assert.ok(refused(`../${basename(alias)}/src`), "by another way");
+});
