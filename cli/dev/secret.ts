@@ -22,19 +22,26 @@ export function newSecret(): string {
  */
 export async function loadSecret(app: AppFolder): Promise<string> {
   const given = Deno.env.get("KONTRACT_SECRET") ?? "";
-  const secret = given !== "" ? given : await keptSecret(app);
-  parseSecrets(secret);
-  return secret;
+  if (given === "") return await keptSecret(app);
+  parseSecrets(given);
+  return given;
 }
 
 async function keptSecret(app: AppFolder): Promise<string> {
   await Deno.mkdir(app.own, { recursive: true });
   const secret = await keptText(app.secretFile, newSecret);
   if (Deno.build.os !== "windows") await Deno.chmod(app.secretFile, 0o600);
-  if (secret !== "") return secret;
-  throw new KontractError(
-    "CONFIG",
-    `'${app.secretFile}' is empty. Put the secret back, or delete the file: a new secret is made then, ` +
-      "and everybody has to sign in again.",
-  );
+  try {
+    parseSecrets(secret);
+  } catch (cause) {
+    throw new KontractError(
+      "CONFIG",
+      `'${app.secretFile}' ${
+        secret === "" ? "is empty" : "is damaged"
+      }. Put the secret back, or delete ` +
+        "the file: a new secret is made then, and everybody has to sign in again.",
+      { cause },
+    );
+  }
+  return secret;
 }
