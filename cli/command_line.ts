@@ -96,7 +96,10 @@ function parse(command: Command, args: readonly string[]): {
 }
 
 function report(thrown: unknown): void {
-  const error = firstFailure(thrown);
+  const first = firstFailure(thrown);
+  const error = isRefusal(first)
+    ? new KontractError("CONFIG", `This machine refuses it: ${first.message}`, { cause: first })
+    : first;
   if (!(error instanceof KontractError)) {
     console.error("INTERNAL: Kontract itself failed; please report this.");
     console.error(error);
@@ -106,6 +109,13 @@ function report(thrown: unknown): void {
   if (Deno.env.get("KONTRACT_DEBUG") === "1" && error.cause !== undefined) {
     console.error(error.cause);
   }
+}
+
+/** What a disk or its owner says no with: full, over a quota, read-only, broken, not this user's. */
+const REFUSALS = ["ENOSPC", "EDQUOT", "EROFS", "EIO", "EACCES", "EPERM"];
+
+function isRefusal(error: unknown): error is Error {
+  return error instanceof Error && "code" in error && REFUSALS.includes(String(error.code));
 }
 
 /** What failed first, where cleaning up after it failed as well. */

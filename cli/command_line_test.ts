@@ -56,6 +56,23 @@ Deno.test("a folder that is no app is refused with what to do", async () => {
   assert.match(err, /^CONFIG: 'no-such-folder' is not an app: it has no deno\.json/);
 });
 
+Deno.test({
+  name: "a full disk is told in one sentence, and is no fault of Kontract's",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await using app = await TemporaryApp.create([]);
+    await Deno.mkdir(`${app.folder}/.kontract`);
+    const file = `${app.folder}/.kontract/dev.json.next`;
+    await Deno.symlink("/dev/full", file);
+    const { code, err } = await kontract("start", app.folder, "--port", "0");
+    assert.equal(code, 1);
+    assert.equal(
+      err,
+      `CONFIG: This machine refuses it: No space left on device (os error 28): writefile '${file}'\n`,
+    );
+  },
+});
+
 Deno.test("keys new prints 32 random bytes, another each time", async () => {
   const [one, two] = await Promise.all([kontract("keys", "new"), kontract("keys", "new")]);
   const bytes = Uint8Array.fromBase64(one.out.trim(), { alphabet: "base64url" });
