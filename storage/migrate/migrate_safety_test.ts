@@ -302,6 +302,48 @@ scenario(
   },
 );
 
+scenario(
+  "rows that change hands or exchange values while they are rebuilt, more than are held at a time, stand in nobody's way",
+  async ({ db, ptr, options, get, fill }) => {
+    await fill(300);
+    const rewrite = (owner: string, value: string): Promise<unknown> =>
+      db.admin.begin(async (tx) => {
+        await tx.unsafe(`create temporary table before on commit drop as
+          select * from ${ptr} where _deleted_txid is null`);
+        await tx.unsafe(`update ${ptr} u set _deleted_txid = pg_current_xact_id() from before b
+          where u.id = b.id and u._deleted_txid is null`);
+        await tx.unsafe(`insert into ${ptr} (id, data, _owner, _order)
+          select id, jsonb_build_object('id', id, 'x', ${value}), '${owner}', _order from before`);
+      });
+    const next = table("things", [field("x", string), field("y", string)], {
+      indexes: [index(["x"], true)],
+    });
+    let seen = 0;
+    const rebuild = async (last: string): Promise<void> => {
+      seen = 0;
+      const migration: Migration = {
+        up: (m) =>
+          m.transform("things", async (row) => {
+            seen++;
+            // When all were copied once, and when they are copied again, before there is a unique index.
+            if (seen === 300) await rewrite("aaron", "data->>'x'");
+            if (seen === 600) await rewrite("aaron", last);
+            return { ...row, y: "new" };
+          }),
+      };
+      await migrateUp(options([next], {
+        migrations: [{ name: "0001_y", hash: "1", load: () => Promise.resolve(migration) }],
+      }));
+    };
+    await assert.rejects(rebuild("'same'"), /field 'x' .*rows share the same value of 'x'/);
+    await rewrite("alice", "substr(id, 2)");
+    await rebuild("((data->>'x')::int % 300 + 1)::text");
+    assert.equal(seen, 900);
+    assert.deepEqual(await get(next, "r7"), { id: "r7", x: "8", y: "new" });
+    assert.deepEqual(await get(next, "r300"), { id: "r300", x: "1", y: "new" });
+  },
+);
+
 for (const when of ["between two transactions", "within one"] as const) {
   scenario(
     `a migration whose connection is lost ${when} fails, and goes on by no other`,

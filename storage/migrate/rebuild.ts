@@ -20,7 +20,13 @@ import type { JsonObject } from "../row_codec.ts";
 import { TableRules } from "../table_rules.ts";
 import { livePage, PAGE, type StoredTable, unguarded } from "./applied.ts";
 import { EXEC_SCHEMA, identifier, OWNER_ROLE } from "./definer.ts";
-import { buildIndexes, duplicates, type ExpressionSource, wantedIndexes } from "./indexes.ts";
+import {
+  buildIndexes,
+  duplicates,
+  type ExpressionSource,
+  type WantedIndex,
+  wantedIndexes,
+} from "./indexes.ts";
 import type { MigrationRow, RowChange } from "./migration.ts";
 import { pages } from "./pages.ts";
 import { refusal, type StoredDef } from "./plan.ts";
@@ -63,6 +69,7 @@ export class Rebuild {
   readonly #after: TableRules;
   readonly #check: string;
   #since = "";
+  #indexes: readonly WantedIndex[] = [];
 
   /** `table` and `types` are what the rows become. `sql` must be one connection. */
   constructor(
@@ -101,7 +108,7 @@ export class Rebuild {
       this.#since = next;
       if (touched < SMALL) break;
     }
-    const wanted = await wantedIndexes(
+    this.#indexes = await wantedIndexes(
       this.#sql,
       this.#table,
       this.#types,
@@ -109,7 +116,7 @@ export class Rebuild {
       expressions,
     );
     await this.#transaction((tx) =>
-      buildIndexes(tx, this.#table, this.ptr, wanted, "in transaction")
+      buildIndexes(tx, this.#table, this.ptr, this.#indexes, "in transaction")
     );
     await this.#sql.unsafe(`analyze kontract_private.${identifier(this.ptr)}`);
   }
@@ -174,15 +181,19 @@ export class Rebuild {
           "again at a quieter time.",
       );
     }
-    for (const page of pages(keys, (key) => Number(key.bytes), PAGE)) {
-      const pairs = JSON.stringify(page.map((key) => [key._owner, key.id]));
-      const some =
-        `select e->>0 as owner, e->>1 as id from jsonb_array_elements($1::text::jsonb) e`;
+    const some = `select e->>0 as owner, e->>1 as id from jsonb_array_elements($1::text::jsonb) e`;
+    const touched = [...pages(keys, (key) => Number(key.bytes), PAGE)].map((page) =>
+      JSON.stringify(page.map((key) => [key._owner, key.id]))
+    );
+    // All of them before any is copied: a row may have the key, or a unique value, that another one had.
+    for (const pairs of touched) {
       await tx.unsafe(
         `delete from kontract_private.${identifier(this.ptr)} n using (${some}) k
           where n.id = k.id and n._owner = k.owner`,
         [pairs],
       );
+    }
+    for (const pairs of touched) {
       const rows = await this.#read(
         tx,
         `(select u.* from ${old} u join (${some}) k on k.id = u.id and k.owner = u._owner
@@ -239,8 +250,10 @@ export class Rebuild {
         [rows],
       );
     } catch (cause) {
-      if ((cause as { code?: unknown }).code !== "23505") throw cause;
-      throw refusal([duplicates(this.#table, [this.#table.primkey])]);
+      const { code, constraint_name } = cause as Readonly<Record<string, unknown>>;
+      if (code !== "23505") throw cause;
+      const index = this.#indexes.find(({ name }) => name === constraint_name);
+      throw refusal([duplicates(this.#table, index?.fields ?? [this.#table.primkey])]);
     }
   }
 
