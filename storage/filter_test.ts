@@ -9,6 +9,7 @@ import {
   type AnyStorage,
   call,
   field,
+  index,
   number,
   run,
   string,
@@ -37,7 +38,7 @@ const ITEMS = table("items", [
   field("home", object({ city: string, deep: { kind: "record", value: number } }), optional),
   field("any", { kind: "unknown" }, optional),
   field("raw", { kind: "bytes" }, optional),
-]);
+], { indexes: [index(["any"], true)] });
 
 const ROWS: Readonly<Record<string, AnyRow>> = {
   a: {
@@ -69,6 +70,8 @@ const ROWS: Readonly<Record<string, AnyRow>> = {
     any: null,
   },
   d: { size: 0, home: { city: "Ülm", deep: {} }, tags: ["yy"], any: [1, { b: 2 }] },
+  // Of a unique value there may be many nulls.
+  e: { size: 7, any: null },
 };
 
 const FILTERS: readonly AnyRow[] = [
@@ -105,6 +108,9 @@ const FILTERS: readonly AnyRow[] = [
   { any: { eq: { a: [2], b: 1 } } },
   { any: { in: ["text", [1, { b: 2 }]] } },
   { any: { ne: null } },
+  { any: null },
+  { any: { ne: "text" } },
+  { any: { in: [null, "text"] } },
   { size: { gt: 0 }, flag: true },
   { raw: new Uint8Array([208]) },
   { raw: { in: [new Uint8Array([0]), new Uint8Array([208])] } },

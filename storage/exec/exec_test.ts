@@ -84,6 +84,9 @@ const JSON_VALUE = query({ kind: string })`
   kind: "unknown",
 }}), 'none') as kind from accounts where id = 'a'`;
 
+const NULLS = query({ id: string })`
+  select id from things where "any" is null and note is null order by id`;
+
 const EXECS = [
   BY_CITY,
   MY_NOTES,
@@ -105,6 +108,7 @@ const EXECS = [
   RENAMED,
   LISTED,
   JSON_VALUE,
+  NULLS,
 ];
 const tables = [ACCOUNTS, NOTES, PEOPLE, THINGS];
 
@@ -181,6 +185,21 @@ Deno.test({
         assert.equal((await run(engine, call(alice), count)).value, 1, "stored");
         await run(engine, call(alice), async (s) => {
           for (const at of far) await s.things!.delete(at.toISOString());
+        });
+      });
+
+      await test("a null of a row is NULL in a query, whatever its field may hold", async () => {
+        const ids = async (s: AnyStorage): Promise<unknown> =>
+          (await exec(s, NULLS)).map(({ id }) => id).filter((id) => String(id).startsWith("nul"));
+        await run(engine, call(alice), async (s) => {
+          await s.things!.set("null", { any: null, note: null });
+          await s.things!.set("nullity", { any: "null", note: null });
+          await s.things!.set("nulls", {});
+          assert.deepEqual(await ids(s), ["null", "nulls"], "buffered");
+        });
+        assert.deepEqual((await run(engine, call(alice), ids)).value, ["null", "nulls"], "stored");
+        await run(engine, call(alice), async (s) => {
+          for (const id of ["null", "nullity", "nulls"]) await s.things!.delete(id);
         });
       });
 

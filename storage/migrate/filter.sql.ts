@@ -42,7 +42,8 @@ export const FILTER_HELPERS: readonly string[] = [
        when 'text' then format('((%s) collate "C")', t)
        when 'number' then format('((%s)::numeric)', t)
        when 'boolean' then format('((%s)::boolean)', t)
-       when 'json' then format('(%s)', j) end;
+       -- A null is like a value that is missing, as it is of the other kinds.
+       when 'json' then format('nullif(%s, ''null'')', j) end;
    end $f$`,
 
   // Whether each value there can be cast. What is known of a field is 'key', or its kind with '!' where each row
@@ -109,7 +110,6 @@ export const FILTER_HELPERS: readonly string[] = [
          when 'json' then format('array(select jsonb_array_elements($1->%s->3))', i)
          else format('array(select jsonb_array_elements_text($1->%s->3)%s)', i, cast_to) end;
        missing := case
-         when kind = 'json' then format('coalesce(%s = ''null'', true)', e)
          when is_sure(p_fields, c->0, kind) then format('%s is null', e)
          else format('(%s is null and %s is null)', e, value_expr(p_fields, p_lazy, c->0, 'text')) end;
        sql := sql || ' and ' || case
