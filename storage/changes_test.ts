@@ -69,6 +69,12 @@ Deno.test({
         await run(engine, call(session), (s) => s.accounts!.delete("q"));
         await run(engine, call(session), (s) => s.accounts!.set("q", { balance: 5 }));
         assert.deepEqual(await next(), [["delete", "q", undefined], ["insert", "q", 5]]);
+        await run(engine, call(session), (s) => s.accounts!.set("r", { balance: 5 }));
+        assert.deepEqual(await next(), [["insert", "r", 5]]);
+        for (const id of ["q", "r"]) {
+          await run(engine, call(session), (s) => s.accounts!.delete(id));
+        }
+        assert.deepEqual(await next(), [["delete", "q", undefined], ["delete", "r", undefined]]);
       });
 
       await test("a limit cuts between transactions, never inside, and resumes exactly", async () => {

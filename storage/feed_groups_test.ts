@@ -163,6 +163,27 @@ Deno.test({
         assert.deepEqual(sent, [STATEMENT, GROUP]);
       });
 
+      await test("those of one tenant wait for its table once, wherever they stand", async () => {
+        const ptr = await db.place("plain");
+        const after = await here();
+        await write(ada, "plain", "held");
+        const asked = await db.admin.begin(async (tx) => {
+          await tx.unsafe(`lock table ${ptr} in access exclusive mode`);
+          sent.length = 0;
+          const asked = [ada, bob, cy].map((who, n) => ask(who, { after: n === 1 ? null : after }));
+          for (let waiting = 0; waiting < 2;) {
+            const [row] = await tx`select count(*)::int as n from pg_locks
+              where relation = ${ptr}::regclass and not granted`;
+            waiting = row!.n;
+            await new Promise((resolve) => setTimeout(resolve, 5));
+          }
+          return asked;
+        });
+        const told = (await Promise.all(asked)).map(({ changes }) => brief(changes));
+        assert.deepEqual(told, [["insert held"], [], ["insert held"]]);
+        assert.deepEqual(sent, [STATEMENT, GROUP]);
+      });
+
       if (tenant !== "main") {
         await test("a lock on one tenant's table holds up that tenant's followers, together", async () => {
           const other = await enterTenant(db, "other");
@@ -171,28 +192,35 @@ Deno.test({
               await engine.openSession(await other.token({ owner, family: owner }))
             ),
           );
+          const places = [await db.place("plain"), await other.place("plain")];
           const [after, there] = [await here(), (await ask(dan!)).position];
           await write(ada, "plain", "of one");
           await write(dan!, "plain", "of the other");
-          const asked: Promise<unknown>[] = [];
+          const sides = [
+            { where: places[0]!, who: [ada, bob], after, id: "of one" },
+            { where: places[1]!, who: [dan!, eve!], after: there, id: "of the other" },
+          ];
+          for (const [locked, free] of [sides, sides.toReversed()]) {
+            const refused: Promise<unknown>[] = [];
+            await db.admin.begin(async (tx) => {
+              await tx.unsafe(`lock table ${locked!.where} in access exclusive mode`);
+              sent.length = 0;
+              const told = [ask(free!.who[0]!, { after: free!.after })];
+              for (const at of [locked!.after, locked!.after, null]) {
+                const one = ask(locked!.who[refused.length % 2]!, { after: at });
+                refused.push(assert.rejects(one, code("CONFLICT")));
+              }
+              told.push(ask(free!.who[1]!, { after: free!.after }));
+              for (const one of told) {
+                assert.deepEqual(brief((await one).changes), [`insert ${free!.id}`]);
+              }
+              assert.deepEqual(sent.slice(0, 2), [STATEMENT, GROUP], "while the lock is held");
+              await Promise.all(refused);
+            });
+            assert.deepEqual(sent, [STATEMENT, GROUP, GROUP]);
+          }
           await db.admin.begin(async (tx) => {
-            await tx.unsafe(`lock table ${await db.place("plain")} in access exclusive mode`);
-            sent.length = 0;
-            const told = [ask(dan!, { after: there })];
-            for (const at of [after, after, null]) asked.push(ask(ada, { after: at }));
-            told.push(ask(eve!, { after: there }));
-            const locked = asked.map((one) => assert.rejects(one, code("CONFLICT")));
-            for (const one of told) {
-              assert.deepEqual(brief((await one).changes), ["insert of the other"]);
-            }
-            assert.deepEqual(sent.slice(0, 2), [STATEMENT, GROUP], "while the lock is held");
-            await Promise.all(locked);
-          });
-          assert.deepEqual(sent, [STATEMENT, GROUP, GROUP]);
-          await db.admin.begin(async (tx) => {
-            for (const at of [await db.place("plain"), await other.place("plain")]) {
-              await tx.unsafe(`lock table ${at} in access exclusive mode`);
-            }
+            for (const at of places) await tx.unsafe(`lock table ${at} in access exclusive mode`);
             sent.length = 0;
             const all = [dan!, eve!, ada].map((who, n) =>
               ask(who, { after: n < 2 ? there : after })
