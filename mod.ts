@@ -87,6 +87,7 @@ export type {
   Comparison,
   ExecValue,
   FieldFilter,
+  FieldPath,
   Filter,
   NewRow,
   Ordered,

@@ -19,6 +19,19 @@ export class Person {
   big!: bigint;
   flag?: boolean;
   raw?: Uint8Array;
+  tree?: Tree | null;
+}
+interface Tree {
+  n: number;
+  left?: Tree;
+  right?: Tree;
+}
+@table("places")
+export class Place {
+  @primkey
+  id!: string;
+  where!: { city: string };
+  home!: { city: string };
 }
 `;
 
@@ -40,9 +53,11 @@ const found = await people.query({ name: "A", age: { gte: 1, lt: 9 }, role: { in
 await people.query({ name: { prefix: "A" }, tags: { contains: "x" }, home: { city: "Ulm" }, big: { gt: 1n } });
 await people.query({ age: null, home: { since: { lt: new Date() } } }).orderBy("age", "desc").orderBy("name");
 const page = await people.query().limit(5).after(null).page();
+await people.query().orderBy("home.city").orderBy("home.since", "desc").orderBy("tree.left.right.n");
 for await (const row of people.query(null)) row.tags.length;
 await people.query({ flag: { ne: true }, raw: { in: [new Uint8Array(1)] } });
 const first = (await people.first({ age: { ne: null } }))?.home.city ?? (await people.query().first())?.name;
+await env.storage[any].query().orderBy("id").orderBy("home.city").limit(1);
 const total: number = await people.count({ name: "A" }) + await people.query().count();
 const [sum] = await env.storage.exec<{ name: string; n: number }>\`select name, 1 as n from people where age > \${2}\`;
 const done: number = await env.storage.transaction(async () => (await people.query()).length);
@@ -92,6 +107,11 @@ const MISUSES: readonly (readonly [string, number | "KT4006"])[] = [
   ["await people.query('name = 1');", 2345],
   ["await people.query().orderBy('nope');", 2345],
   ["await people.query().orderBy('age', 'down');", 2345],
+  ["await people.query().orderBy('home.town');", 2345],
+  ["await people.query().orderBy('name.length');", 2345],
+  ["await people.query().orderBy('tags.0');", 2345],
+  ["await people.query().orderBy('raw.length');", 2345],
+  ["await env.storage[any].query().orderBy('name');", 2345],
   ["await people.query().limit('5');", 2345],
   ["await people.query().after(5);", 2345],
   ["(await people.query())[0]!.nope;", 2339],
@@ -110,7 +130,7 @@ const MISUSES: readonly (readonly [string, number | "KT4006"])[] = [
 function api(...lines: readonly string[]): string {
   return [
     `import { backend, env } from "@kontract/kontract";`,
-    "export const work = backend({}, async () => { const { people } = env.storage;",
+    "export const work = backend({}, async () => { const { people } = env.storage; const any = 'people' as 'people' | 'places';",
     ...lines,
     "});",
     "",
@@ -149,12 +169,7 @@ export async function drop(name: keyof StorageRegistry, id: string): Promise<num
 export const dropped = (): Promise<number> => drop("${name}", "a");
 `;
   await using app = await makeApp({
-    "src/schema.ts": `${SCHEMA}@table("places")
-export class Place {
-  @primkey
-  id!: string;
-}
-`,
+    "src/schema.ts": SCHEMA,
     "src/any.ts": helper("places"),
   });
   assert.equal(formatDiagnostics((await check(app.root)).diagnostics), "");

@@ -59,6 +59,19 @@ export type FieldFilter<V> = unknown extends V ? unknown
 /** Conditions that must all hold; objects reach into nested fields. */
 export type Filter<T> = { readonly [K in keyof T]?: FieldFilter<T[K]> };
 
+/** A field, or one in nested objects with dots between the names: `"home.city"`. `Depth`: further names at most. */
+export type FieldPath<T, Depth extends number = 3> =
+  | (keyof T & string)
+  | (Depth extends 0 ? never : {
+    [K in keyof T & string]-?: NonNullable<T[K]> extends
+      | Scalar
+      | ArrayBufferView
+      | readonly unknown[]
+      | ReadonlySet<unknown>
+      | ReadonlyMap<unknown, unknown> ? never
+      : `${K}.${FieldPath<NonNullable<T[K]>, [never, 0, 1, 2][Depth]>}`;
+  }[keyof T & string]);
+
 /** One page of rows. */
 export interface Page<T> {
   /** Rows of this page, in the order of the query. */
@@ -79,7 +92,7 @@ export interface Page<T> {
  */
 export interface Query<T> extends Promise<T[]>, AsyncIterable<T> {
   /** Sorts by a field, after those named before; insertion order breaks ties and is the default. */
-  orderBy(field: keyof T & string, direction?: "asc" | "desc"): Query<T>;
+  orderBy(field: FieldPath<T>, direction?: "asc" | "desc"): Query<T>;
   /** Rows at most. Awaiting without it, more than 10,000 rows are an error: iterate instead. */
   limit(rows: number): Query<T>;
   /** Begins after the page that gave this cursor; null begins at the start. */

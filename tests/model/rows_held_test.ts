@@ -25,9 +25,13 @@ import { testDatabase } from "../postgres.ts";
 
 const ROWS = 6_000;
 const ROW_BYTES = 2_000;
-const TABLES = [table("wide", [field("n", number), field("text", string)], {
-  indexes: [index(["n"])],
-})];
+const TABLES = [
+  table("wide", [
+    field("n", number),
+    field("text", string),
+    field("rank", number, { optional: true }),
+  ], { indexes: [index(["n"])] }),
+];
 
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;
@@ -122,7 +126,8 @@ Deno.test({
         "rows of megabytes come one by one, in order, among those just written",
         async () => {
           await db.admin.unsafe(`insert into kontract_private.${row!.ptr} (id, data, _owner, _order)
-          select 'big' || n, jsonb_build_object('id', 'big' || n, 'n', -n, 'text', long), 'alice', -n
+          select 'big' || n, jsonb_build_object('id', 'big' || n, 'n', -n, 'text', long)
+                   || case n % 2 when 0 then jsonb_build_object('rank', n) else '{}' end, 'alice', -n
             from generate_series(1, 9) n,
                  (select string_agg(md5(i::text), '') as long from generate_series(1, 40000) i) l`);
           const sizes: number[] = [];
@@ -147,6 +152,8 @@ Deno.test({
               await ids(wide.query({ n: { lt: 0 } }).orderBy("n", "desc")),
               await ids(wide.query({ n: { lt: 0 } })),
               await ids(wide.query({ n: { lt: 0 } }).orderBy("n").limit(5)),
+              await ids(wide.query({ n: { lt: 0 } }).orderBy("rank")),
+              await ids(wide.query({ n: { lt: 0 } }).orderBy("rank", "desc")),
             ];
           });
           assert.deepEqual(value, [
@@ -154,6 +161,8 @@ Deno.test({
             "1 2 3 4 5 between 6 8 9",
             "9 8 6 5 4 3 2 1 between",
             "9 8 6 between 5",
+            "2 4 6 8 9 5 3 1 between",
+            "9 5 3 1 between 8 6 4 2",
           ]);
           assert.ok(sizes.every((size) => size < 3_000_000), `${sizes}`);
         },
