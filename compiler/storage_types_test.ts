@@ -19,6 +19,7 @@ export class Person {
   big!: bigint;
   flag?: boolean;
   raw?: Uint8Array;
+  wave?: Float32Array;
   tree?: Tree | null;
 }
 interface Tree {
@@ -56,6 +57,8 @@ const page = await people.query().limit(5).after(null).page();
 await people.query().orderBy("home.city").orderBy("home.since", "desc").orderBy("tree.left.right.n");
 for await (const row of people.query(null)) row.tags.length;
 await people.query({ flag: { ne: true }, raw: { in: [new Uint8Array(1)] } });
+await people.query({ wave: new Float32Array(1) });
+await people.query({ wave: { ne: new Float32Array(1) } });
 const first = (await people.first({ age: { ne: null } }))?.home.city ?? (await people.query().first())?.name;
 await env.storage[any].query().orderBy("id").orderBy("home.city").limit(1);
 const total: number = await people.count({ name: "A" }) + await people.query().count();
@@ -98,6 +101,7 @@ const MISUSES: readonly (readonly [string, number | "KT4006"])[] = [
   ["await people.query({ age: { prefix: 'a' } });", 2322],
   ["await people.query({ flag: { gt: true } });", 2322],
   ["await people.query({ raw: { lte: new Uint8Array(1) } });", 2322],
+  ["await people.query({ wave: { lte: new Float32Array(1) } });", 2322],
   ["await people.query({ name: { like: 'a' } });", 2353],
   ["await people.query({ role: { in: ['owner'] } });", 2322],
   ["await people.query({ tags: { contains: 1 } });", 2322],

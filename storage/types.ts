@@ -19,10 +19,10 @@ export type NewRow<T, M extends TableMeta> =
   & Partial<Pick<T, Extract<keyof T, M["key"] | M["defaults"]>>>;
 
 /** Values that are compared as a whole. */
-export type Scalar = string | number | boolean | bigint | Date | Uint8Array;
+export type Scalar = string | number | boolean | bigint | Date | ArrayBufferView;
 
 /** Values that are greater or less than others: of bytes and booleans none is. */
-export type Ordered<V> = V extends boolean | Uint8Array ? never : V;
+export type Ordered<V> = V extends boolean | ArrayBufferView ? never : V;
 
 /** Comparison of one field. */
 export interface Comparison<V> {
@@ -65,7 +65,6 @@ export type FieldPath<T, Depth extends number = 3> =
   | (Depth extends 0 ? never : {
     [K in keyof T & string]-?: NonNullable<T[K]> extends
       | Scalar
-      | ArrayBufferView
       | readonly unknown[]
       | ReadonlySet<unknown>
       | ReadonlyMap<unknown, unknown> ? never
