@@ -96,8 +96,9 @@ ${lost.length > 0 ? `${lost.join("\n")}\n` : ""}    }));`;
 
 /** The value where the row has one; what it is where a row lacks it, only the author knows. */
 function givenOf(field: string): string {
+  const value = `row[${JSON.stringify(field)}]`;
   const question = JSON.stringify(`what '${field}' is in rows that lack it`);
-  return `row[${JSON.stringify(field)}] ?? unanswered(${question})`;
+  return `${value} === undefined ? unanswered(${question}) : ${value}`;
 }
 
 /** A conversion that is usually meant, else a question. */

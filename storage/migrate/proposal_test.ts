@@ -27,7 +27,9 @@ async function proposed(problem: Pick<MigrationProblem, "kind" | "field">) {
 Deno.test("a new required field is asked for where a row lacks it, and kept where it is there", async () => {
   const { up, down } = await proposed({ kind: "required", field: "mood" });
   assert.throws(() => up({ id: "a" }), /Say in this file what 'mood' is in rows that lack it\./);
-  assert.deepEqual(up({ id: "a", mood: "calm" }), { id: "a", mood: "calm" });
+  for (const mood of ["calm", "", null]) {
+    assert.deepEqual(up({ id: "a", mood }), { id: "a", mood });
+  }
   assert.deepEqual(down({ id: "a", mood: "calm" }), { id: "a" });
 });
 
