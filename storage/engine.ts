@@ -260,17 +260,20 @@ class Retry extends Error {
   }
 }
 
-/** Who waited for a lock in vain is told of what it is, where that can be only one: the database does not say. */
+/** Who waited for a lock in vain is told of what it may be: the database does not say. */
 function named(error: KontractError, ops: readonly TableOps[]): KontractError {
   const [part, ...others] = ops;
-  const known = error.code !== "CONFLICT" || error.data !== undefined;
-  if (known || part === undefined || others.length > 0) return error;
+  if (error.code !== "CONFLICT" || error.data !== undefined || part === undefined) return error;
   const table = part.t;
-  const [key, ...more] = new Set([...part.r, ...part.w].map(([id]) => id));
   const { cause } = error;
-  if (key === undefined || more.length > 0 || part.q.length > 0) {
-    const message = `Somebody else holds rows of table '${table}'.`;
-    return errorFrom("CONFLICT", message, { cause, data: { table } });
+  const [key, ...more] = new Set([...part.r, ...part.w].map(([id]) => id));
+  if (key === undefined || more.length > 0 || part.q.length > 0 || others.length > 0) {
+    const names = ops.map(({ t }) => `'${t}'`).join(" or ");
+    const message = `Somebody else holds rows of table ${names}.`;
+    return errorFrom("CONFLICT", message, {
+      cause,
+      ...(others.length > 0 ? {} : { data: { table } }),
+    });
   }
   const message = `Somebody else holds row '${key}' of table '${table}', or all of it.`;
   return errorFrom("CONFLICT", message, { cause, data: { table, key } });

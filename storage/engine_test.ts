@@ -133,6 +133,14 @@ Deno.test({
           for (const id of ["squat", "squatter"]) await s.accounts!.set(id, { balance: 1 });
         });
         await assert.rejects(several, { code: "CONFLICT", data: { table: "accounts" } });
+        const across = run(engine, call(alice, { retry: 0 }), async (s) => {
+          await s.notes!.set("squat", { text: "a" });
+          await s.accounts!.set("squat", { balance: 1 });
+        });
+        await assert.rejects(across, {
+          code: "CONFLICT",
+          message: "Somebody else holds rows of table 'notes' or 'accounts'.",
+        });
         await run(engine, call(alice, { readOnly: true }), (s) => s.accounts!.get("trip"));
         release.resolve();
         await squatter;
