@@ -63,6 +63,8 @@ class Lexer {
       const text = this.#parts[this.#part]!;
       const nul = text.indexOf("\0");
       if (nul >= 0) return this.#inText("it has a character NUL", "Remove it.", nul);
+      const half = text.search(/\p{Surrogate}/u);
+      if (half >= 0) return this.#inText("it has half of a surrogate pair", "Remove it.", half);
       while (this.#at < text.length) {
         const fault = this.#token(text);
         if (fault !== null) return fault;

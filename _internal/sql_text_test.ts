@@ -59,12 +59,22 @@ Deno.test("a text that would not stay in its brackets, or ends in the middle of 
       "$$",
       "E'\\'",
       "\0",
+      "'\ud800'",
+      "'\udc00\ud800'",
       "1$a$",
       "1E'a'",
     ]
   ) assert.equal(sqlTextFault([text])?.hole, null, text);
   for (
-    const text of ["(a) (b)", "a -- ( ; '", "'); (' /* ) */", '")"', "$$)$$", "1e5 + 1_000 + 0xff"]
+    const text of [
+      "(a) (b)",
+      "a -- ( ; '",
+      "'); (' /* ) */",
+      '")"',
+      "$$)$$",
+      "1e5 + 1_000 + 0xff",
+      "'\ud83c\udf32'",
+    ]
   ) {
     assert.equal(sqlTextFault([text]), null, text);
   }
