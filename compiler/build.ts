@@ -11,7 +11,7 @@ import { type Diagnostic, Diagnostics } from "./diagnostic.ts";
 import { FrontEnd } from "./front_end.ts";
 import { type Host, HostOutput, type Layout, OUTPUTS } from "./host_output.ts";
 import { formatLock, LOCK_NAME } from "./lock.ts";
-import { ManifestOutput } from "./manifest_output.ts";
+import { type ClientFiles, ManifestOutput } from "./manifest_output.ts";
 import { checkOutputPlace } from "./output_place.ts";
 import { OutputFolder, writeFile } from "./output.ts";
 import { checkBudget } from "./size_budget.ts";
@@ -81,10 +81,10 @@ interface Memory {
   readonly front: FrontEnd;
   readonly hosts: Readonly<Record<Host, HostOutput>>;
   readonly folder: OutputFolder;
-  /** What the last build was made from, where it succeeded, with the front end's files. */
-  last: { readonly analysis: Analysis; readonly front: OutputFiles } | null;
+  /** What the last build was made from, where it succeeded. */
+  last: { readonly analysis: Analysis; readonly client: ClientFiles } | null;
   /** Bundles for measuring; made where there is a budget. */
-  meter: HostOutput | null;
+  meter: { readonly host: HostOutput; readonly front: FrontEnd } | null;
 }
 
 /** Builds and rebuilds one app; keeps what it parsed in between. */
@@ -167,17 +167,22 @@ export class Builder {
     const budget = last?.analysis.project.budget ?? null;
     if (last === null || budget === null) return [];
     const { root, hosts = HOSTS, outDir = "dist" } = this.#options;
-    const meter = this.#memory.meter ??= new HostOutput(hosts[0]!);
-    const bundled = await meter.make({
-      analysis: last.analysis,
+    const meter = this.#memory.meter ??= {
+      host: new HostOutput(hosts[0]!),
+      front: new FrontEnd(),
+    };
+    const input = {
+      ...last,
       outDir: resolve(root, outDir),
       minify: false,
-      layout: "bundle",
+      layout: "bundle" as const,
       // A source may be another by now: the build that is under way says what is wrong with it.
       diagnostics: new Diagnostics(),
-    });
-    if (bundled === null) return [];
-    const loads = await measured(new Map([...last.front, ...bundled.files]), bundled.routes);
+    };
+    const [bundled, front] = await Promise.all([meter.host.make(input), meter.front.make(input)]);
+    if (bundled === null || front === null) return [];
+    const files = new Map([...underPublic(front), ...bundled.files]);
+    const loads = await measured(files, bundled.routes);
     checkBudget(budget, loads, diagnostics, "warning");
     return diagnostics.list();
   }
@@ -347,11 +352,10 @@ async function runBuild(
       memory.front.make({ ...input, client: emitted.client }),
       ...hosts.map((host) => memory.hosts[host].make(input)),
     ]));
-  for (const [name, bytes] of front ?? []) files.set(`public/${name}`, bytes);
+  for (const [name, bytes] of underPublic(front ?? new Map())) files.set(name, bytes);
   for (const one of chunks) for (const [name, bytes] of one?.files ?? []) files.set(name, bytes);
   if (diagnostics.failed) return result(diagnostics, manifest, timer, false);
-  const shown = [...files].filter(([name]) => name.startsWith("public/"));
-  memory.last = { analysis, front: new Map(shown) };
+  memory.last = { analysis, client: emitted.client };
   const routes = chunks[0]?.routes ?? new Map<string, string>();
   const measure = options.sizes ?? (project.budget !== null && layout === "bundle");
   const loads = measure
@@ -376,6 +380,11 @@ async function runBuild(
   const report = { outputs, ...loads };
   const paths = [...files.keys()].sort().map((name) => join(outDir, name));
   return result(diagnostics, manifest, timer, true, paths, report);
+}
+
+/** A front end's files below the output folder. */
+function underPublic(front: OutputFiles): OutputFiles {
+  return new Map([...front].map(([name, contents]) => [`public/${name}`, contents]));
 }
 
 /** What each route and the front end load, of one host: the other's code differs by its adapters only. */

@@ -45,10 +45,14 @@ export interface BundleInput {
   readonly erased?: ReadonlyMap<string, readonly TextRange[]>;
   /** Text instead of a module, an error, or null to take it as it is. */
   readonly guard?: (file: string) => { readonly stub: string } | { readonly refuse: string } | null;
+  /** Output that a module is in by itself, relative to any other of this bundle; null where it is a part of these. */
+  readonly apart?: (file: string) => string | null;
   /** True for a module whose import alone does nothing. */
   readonly pure: (file: string) => boolean;
   /** Folder that output names are relative to, absolute. */
   readonly outdir: string;
+  /** Names of shared chunks; in a folder of their own where missing. */
+  readonly chunkNames?: string;
   readonly minify: boolean;
   /** What `process.env.NODE_ENV` is in a front end: packages have another half for each. */
   readonly mode?: "production" | "development";
@@ -150,7 +154,7 @@ export function buildSettings(
     write: false,
     metafile: true,
     ...TARGETS[input.purpose],
-    chunkNames: "chunks/[name]-[hash]",
+    chunkNames: input.chunkNames ?? "chunks/[name]-[hash]",
     assetNames: "assets/[name]-[hash]",
     loader: ASSET_LOADERS,
     sourcemap: "linked",
@@ -444,5 +448,7 @@ function loaded(file: string, input: BundleInput): esbuild.OnResolveResult {
     const path = relative(input.root, file).split(sep).join("/");
     return { path, namespace: "kontract-stub", sideEffects: false, pluginData: verdict };
   }
+  const apart = input.apart?.(file) ?? null;
+  if (apart !== null) return { path: apart, external: true, sideEffects: false };
   return { path: file, ...(input.pure(file) ? { sideEffects: false } : {}) };
 }

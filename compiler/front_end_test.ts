@@ -7,6 +7,7 @@ import { FrontEnd } from "./front_end.ts";
 import { ManifestOutput } from "./manifest_output.ts";
 import { build, check, createBuilder, stopBundler } from "./mod.ts";
 import { OutputFolder } from "./output.ts";
+import { listFiles } from "./project.ts";
 import { makeApp } from "./testing/app.ts";
 
 const ROUTES = `import { backend } from "@kontract/kontract";
@@ -29,7 +30,7 @@ Deno.test({
     const cache = new AnalysisCache();
     const output = new ManifestOutput(), front = new FrontEnd(), folder = new OutputFolder();
     const outDir = join(app.root, "dist");
-    const make = async (): Promise<{ readonly main: string; readonly later: Uint8Array }> => {
+    const make = async (): Promise<Readonly<Record<"connection" | "later" | "main", unknown>>> => {
       const diagnostics = new Diagnostics();
       const analysis = await analyze({
         root: app.root,
@@ -53,24 +54,90 @@ Deno.test({
       assert.ok(made !== null);
       // What a build leaves on the disk is the client module of that build.
       await folder.update(outDir, files, () => Promise.resolve());
-      const main = new TextDecoder().decode(made.get("main.js"));
-      assert.ok(main.includes(analysis.manifest.build));
+      const connection = made.get("@kontract/client/connection.js");
+      assert.ok(typeof connection === "string" && connection.includes(analysis.manifest.build));
       const [, later] = [...made].find(([name]) => /later.*\.js$/.test(name))!;
-      return { main, later };
+      return { connection, later, main: made.get("main.js") };
     };
     const before = await make();
     await app.write("src/routes.ts", ROUTES.replace("resolve(n)", "resolve(n + 1)"));
     const same = await make();
-    assert.notEqual(same.main, before.main, "the hash is another");
+    assert.notEqual(same.connection, before.connection, "the hash is another");
     assert.equal(same.later, before.later, "what has no hash is the same object");
     await app.write("web/later.ts", "console.log(2);\n");
     const other = await make();
     assert.notEqual(other.later, before.later);
-    assert.match(new TextDecoder().decode(other.later), /console\.log\(2\)/);
+    assert.match(new TextDecoder().decode(other.later as Uint8Array), /console\.log\(2\)/);
     await app.write("src/routes.ts", ROUTES.replaceAll("first", "second") + ROUTES.split("\n")[1]);
-    const changed = await make();
-    assert.notEqual(changed.later, other.later, "the client module is another");
+    const renamed = await make();
+    assert.notEqual(renamed.later, other.later, "the client module has other names");
+    await app.write(
+      "src/routes.ts",
+      (await app.read("src/routes.ts")).replaceAll("number", "string"),
+    );
+    const typed = await make();
+    assert.equal(typed.main, renamed.main, "the names are the same, and no bundler runs");
     await stopBundler();
+  },
+});
+
+Deno.test({
+  name: "in one bundle and in parts a page calls the same functions, however it imports them",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    await using app = await makeApp({
+      "src/routes.ts": `import { AppError, backend } from "@kontract/kontract";
+export class Refused extends AppError<"REFUSED", undefined> {
+  constructor() { super("REFUSED", "MARKER"); }
+}
+${
+        ["one", "two", "three", "four", "five", "six"].map((name) =>
+          `export const ${name} = backend({}, async (): Promise<void> => { await 0; throw new Refused(); });`
+        ).join("\n")
+      }
+`,
+      "web/main.ts": `import * as all from "@/client";
+import { api, client, one, Refused } from "@/client";
+import { AppError, KontractError } from "@kontract/kontract/client";
+import { three } from "../src/routes.ts";
+export { four } from "@/client";
+client.configure({
+  url: "http://localhost",
+  transport: () => ({
+    call: () => Promise.reject(new KontractError("INTERNAL", "enough")),
+    stream: () => { throw new Error("none"); },
+    close: () => {},
+  }),
+});
+const { five } = await import("./later.ts");
+const { six } = await import("@/client");
+const called = [one(), api.two(), three(), all.four(), five(), six()];
+const settled = await Promise.allSettled(called);
+export const kinds = settled.map((one) => one.status === "rejected" && one.reason instanceof KontractError);
+export const same = [one === all.one, api.two === all.two, five === all.five, six === all.six];
+export const isTwin = new Refused("m") instanceof AppError;
+`,
+      "web/later.ts": `export { five } from "@/client";\n`,
+    });
+    const seen: unknown[] = [];
+    for (const layout of ["bundle", "modules"] as const) {
+      const built = await build({ root: app.root, hosts: ["deno"], layout });
+      assert.equal(formatDiagnostics(built.diagnostics), "");
+      for (const file of await listFiles(join(app.root, "dist", "public"))) {
+        assert.doesNotMatch(await Deno.readTextFile(file), /MARKER/);
+      }
+      const page = await import(`file://${app.root}/dist/public/main.js?${layout}`);
+      const { same, kinds, isTwin } = page;
+      seen.push({ same, kinds, isTwin, again: typeof page.four });
+    }
+    assert.deepEqual(seen[0], {
+      same: Array(4).fill(true),
+      kinds: Array(6).fill(true),
+      isTwin: true,
+      again: "function",
+    });
+    assert.deepEqual(seen[1], seen[0]);
   },
 });
 

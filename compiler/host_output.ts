@@ -12,7 +12,7 @@ import { forDeno } from "./deno_output.ts";
 import { digest } from "./digest.ts";
 import { RouteModules, spliceExports } from "./emit/route_modules.ts";
 import { AHEAD, appModule, DECLARED, emitServer } from "./emit/worker.ts";
-import { isPackageFile } from "./front_end.ts";
+import { isPackageFile } from "./front_end_bundle.ts";
 import { ServerModules } from "./server_modules.ts";
 import type { OutputFiles } from "./size_report.ts";
 

@@ -8,7 +8,7 @@ import { type Analysis, AnalysisCache, analyze } from "./analysis.ts";
 import { Diagnostics, formatDiagnostics } from "./diagnostic.ts";
 import { emitClient } from "./emit/client.ts";
 import { isFile } from "./file_texts.ts";
-import { clientGuard } from "./front_end.ts";
+import { clientGuard } from "./front_end_bundle.ts";
 import { appPath, type Project, readProject } from "./project.ts";
 import type { ModuleGraph } from "./resolve.ts";
 import { clientFile } from "./vite_packages.ts";
