@@ -31,6 +31,8 @@ export interface PlainRequest {
   readonly calls: readonly PlainCall[];
   readonly lane: Bytes;
   readonly reqno: bigint;
+  /** True where it must not be sent again when nobody has answered. */
+  readonly once?: boolean;
   /**
    * Of a body that is longer than its start, `head`: gives all of it, sealing the rest as it is read, and
    * tells when the first of it leaves.

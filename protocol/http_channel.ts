@@ -3,7 +3,7 @@
  * knows what may be sent again.
  *
  * - No answer at all: the same bytes again, at most twice, with jittered back-off. The request's lane and
- *   number make that harmless: the gateway applies them once.
+ *   number make that harmless: the gateway applies them once. What has no such record is sent once.
  * - An outer failure: the ticket may have expired. A new handshake, then the same request (same lane and
  *   numbers) sealed anew, once. An outer failure is not authentic, so this too relies on the numbers.
  *
@@ -77,7 +77,7 @@ export class HttpChannel {
         const leave = (): void => void (sent = true);
         const body = request.more?.(sealed.body, sealed.sealer, leave) ?? sealed.body;
         if (request.more === undefined) leave();
-        const response = await this.#send(body, signal);
+        const response = await this.#send(body, signal, request.once);
         if (response.status === 200) return { response, opener: sealed.answer() };
         await response.body?.cancel().catch(() => {});
         if (response.status !== 400) throw statusError(response.status);
@@ -127,11 +127,11 @@ export class HttpChannel {
   }
 
   // Resolves only with something that a raystream server may have said.
-  async #send(body: RequestBody, signal: AbortSignal): Promise<Response> {
+  async #send(body: RequestBody, signal: AbortSignal, once = false): Promise<Response> {
     const send = this.#options.fetch ?? fetch;
     const stream = body instanceof ReadableStream;
     let failure: unknown;
-    for (let attempt = 0; attempt < (stream ? 1 : ATTEMPTS); attempt++) {
+    for (let attempt = 0; attempt < (stream || once ? 1 : ATTEMPTS); attempt++) {
       if (attempt > 0) await pause(BACKOFF_MS * 2 ** attempt * (0.5 + Math.random()), signal);
       try {
         const response = await send(this.#url, {

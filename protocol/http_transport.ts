@@ -183,7 +183,8 @@ class HttpTransport implements Transport {
     const calls = batch.map(({ op, payload, collected }) => {
       return { op, payload, inputs: collected?.inputs };
     });
-    const request = { token, calls, lane: this.#lane, reqno, more };
+    const once = batch.some((pending) => pending.once);
+    const request = { token, calls, lane: this.#lane, reqno, once, more };
     try {
       const { response, opener } = await this.#channel.post(request, abort.signal);
       // All of a chunk in one turn: whoever calls again on getting an answer shares a body again.

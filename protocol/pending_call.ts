@@ -66,6 +66,11 @@ export class PendingCall {
     return this.#settled;
   }
 
+  /** True where it must not arrive twice: what changes something and has no record of its number. */
+  get once(): boolean {
+    return this.options.mutation && this.op < FIRST_APP_OP;
+  }
+
   /** The answer. */
   resolve(payload: Uint8Array): void {
     if (this.#settle()) this.#resolve(payload);
@@ -83,8 +88,9 @@ export class PendingCall {
    */
   repeat(error: unknown, send: () => void): boolean {
     const unsent = error instanceof PostError && !error.sent;
-    const harmless = unsent || !this.options.mutation || this.op >= FIRST_APP_OP;
-    if (this.#settled || this.spent || !harmless || this.#repeats >= MAX_REPEATS) return false;
+    if (this.#settled || this.spent || this.once && !unsent || this.#repeats >= MAX_REPEATS) {
+      return false;
+    }
     const cause = error instanceof PostError ? error.cause : error;
     if (!(cause instanceof KontractError)) return false;
     const busy = cause.code === "OVERLOADED";

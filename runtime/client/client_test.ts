@@ -143,6 +143,35 @@ Deno.test("while an early renewal is refused, calls go on with the token at hand
   client.close();
 });
 
+Deno.test("what may run twice of auth is asked again where its answer was lost, what may not is not", async () => {
+  const server = withEcho();
+  let lost = "";
+  const network: typeof fetch = async (input, init) => {
+    const ran = server.authCalls.length;
+    const response = await server.fetch(input, init);
+    if (server.authCalls.length === ran || server.authCalls.at(-1) !== lost) return response;
+    lost = "";
+    throw new TypeError("connection reset");
+  };
+  const storage = memoryStorage();
+  const client = await server.client({ storage, fetch: network });
+  lost = "anonymous";
+  const owner = await client.call(read, []);
+  lost = "refresh";
+  await client.auth.refresh();
+  assert.equal(await client.call(read, []), owner);
+  lost = "register";
+  await assert.rejects(client.auth.register({ email: "a@b.test", password: "long enough" }), {
+    code: "OUTCOME_UNKNOWN",
+  });
+  lost = "logout";
+  await client.auth.logout();
+  assert.deepEqual(server.authCalls, [
+    ...["anonymous", "anonymous", "refresh", "refresh", "register", "logout", "logout"],
+  ]);
+  client.close();
+});
+
 Deno.test("a clock that is a year ahead never asks for a renewal of its own", async () => {
   const server = withEcho();
   server.lifetime = -365 * 86_400_000;

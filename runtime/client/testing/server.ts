@@ -35,8 +35,10 @@ export function route(name: string, op: number, more: Partial<ClientRoute> = {})
 interface Session {
   readonly owner: string;
   readonly anonymous: boolean;
-  refresh: string;
+  readonly refresh: string;
   expired: boolean;
+  /** What its refresh token gave: within its grace the same again. */
+  successor?: unknown;
 }
 
 interface Followed {
@@ -164,16 +166,16 @@ export class TestServer {
       if (this.revoked || old === undefined || call.token !== null) {
         throw new KontractError("SESSION_REVOKED");
       }
-      old.refresh = "used";
-      return this.#issue(old);
+      return old.successor ??= this.#issue(old);
     }
-    const session = this.#session(call.token);
-    if (name === "me") return { owner: session.owner, anonymous: session.anonymous };
-    if (name === "register") return this.#issue({ owner: session.owner, anonymous: false });
+    // Doing it again is no error.
     if (name === "logout") {
       this.#sessions.delete(call.token ?? "");
       return null;
     }
+    const session = this.#session(call.token);
+    if (name === "me") return { owner: session.owner, anonymous: session.anonymous };
+    if (name === "register") return this.#issue({ owner: session.owner, anonymous: false });
     throw errorFrom("NOT_FOUND", `There is no auth function '${name}'.`);
   }
 
