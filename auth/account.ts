@@ -8,7 +8,7 @@ import { KontractError } from "../_internal/errors.ts";
 import type { AuthRequestContext, SessionTokens } from "./contract.ts";
 import {
   dropFamilies,
-  findCredential,
+  ownCredential,
   requireFamily,
   requirePrincipal,
   revokeFamilies,
@@ -189,16 +189,10 @@ export async function changePassword(
     ["changeOwner", owner],
     ["loginAddress", addressSubject(address)],
   ]);
-  const { user, credential } = await parts.store.transaction(tenant, async (tx) => {
-    const { user } = await requireFamily(tx, principal, parts.now());
-    const credential = user.email === undefined ? null : await findCredential(tx, user.email);
-    return { user, credential: credential?.owner === owner ? credential : null };
-  });
-  if (credential === null) {
-    throw new KontractError("FORBIDDEN", "This account has no password yet.", {
-      data: { reason: "no_password" },
-    });
-  }
+  const { user, credential } = await parts.store.transaction(
+    tenant,
+    (tx) => ownCredential(tx, principal, parts.now()),
+  );
   checkNewPassword(parts, password, credential.email);
   const verdict = await parts.hasher.verify(credential.hash, current);
   if (!verdict.ok) {
@@ -208,9 +202,8 @@ export async function changePassword(
   const hash = await parts.hasher.hash(password);
   const result = await parts.store.transaction(tenant, async (tx) => {
     const now = parts.now();
-    const { session } = await requireFamily(tx, principal, now);
-    const stored = await findCredential(tx, credential.email);
-    if (stored?.hash !== credential.hash) {
+    const { session, credential: stored } = await ownCredential(tx, principal, now);
+    if (stored.hash !== credential.hash) {
       throw new KontractError("CONFLICT", "The password was changed at the same time.");
     }
     await tx.set("_credentials", { ...stored, hash, changedAt: now });

@@ -8,11 +8,11 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import type { AuthRequestContext, Principal, SessionTokens } from "./contract.ts";
+import type { Principal, SessionTokens } from "./contract.ts";
 import {
   dropFamilies,
   findCredential,
-  requireFamily,
+  ownCredential,
   requirePrincipal,
   revokeFamilies,
   tokensFor,
@@ -23,8 +23,7 @@ import type { AuthParts } from "./options.ts";
 import { parseArgument } from "./parse.ts";
 import { reissue } from "./refresh.ts";
 import { checkNewPassword, emailTaken } from "./registration.ts";
-import { type CredentialRow, passwordCredentialId } from "./rows.ts";
-import type { AuthTransaction } from "./store.ts";
+import { passwordCredentialId } from "./rows.ts";
 
 /** What changes; what is missing stays. */
 export interface CredentialChange {
@@ -55,7 +54,7 @@ export async function changeCredentials(
   ]);
   const before = await parts.store.transaction(
     tenant,
-    (tx) => ownCredential(parts, tx, { principal, tenant, address }),
+    (tx) => ownCredential(tx, principal, parts.now()),
   );
   if (password !== undefined) {
     checkNewPassword(parts, password, email ?? before.credential.email);
@@ -63,9 +62,7 @@ export async function changeCredentials(
   const hash = password === undefined ? before.credential.hash : await parts.hasher.hash(password);
   const done = await parts.store.transaction(tenant, async (tx) => {
     const now = parts.now();
-    const { session, user, credential } = await ownCredential(parts, tx, {
-      ...{ principal, tenant, address },
-    });
+    const { session, user, credential } = await ownCredential(tx, principal, now);
     if (credential.hash !== before.credential.hash) {
       throw new KontractError("CONFLICT", "The password was changed at the same time.");
     }
@@ -94,19 +91,4 @@ export async function changeCredentials(
     parts.send({ kind: "password_changed", to, tenant, token: null, expiresAt: null });
   }
   return await tokensFor(parts, tenant, done.user, done.family);
-}
-
-/** The caller's account and its password. @throws {KontractError} `SESSION_REVOKED`, `FORBIDDEN` */
-async function ownCredential(
-  parts: AuthParts,
-  tx: AuthTransaction,
-  context: AuthRequestContext,
-): Promise<Awaited<ReturnType<typeof requireFamily>> & { readonly credential: CredentialRow }> {
-  const principal = requirePrincipal(context);
-  const { session, user } = await requireFamily(tx, principal, parts.now());
-  const credential = user.email === undefined ? null : await findCredential(tx, user.email);
-  if (credential?.owner === principal.owner) return { session, user, credential };
-  throw new KontractError("FORBIDDEN", "This account has no password yet.", {
-    data: { reason: "no_password" },
-  });
 }

@@ -116,3 +116,23 @@ export async function findCredential(
 ): Promise<CredentialRow | null> {
   return parseRow("_credentials", await tx.get("_credentials", passwordCredentialId(email)));
 }
+
+/**
+ * A live family's account with its password.
+ *
+ * @throws {KontractError} `SESSION_REVOKED`, `FORBIDDEN`
+ */
+export async function ownCredential(
+  tx: AuthTransaction,
+  principal: Principal,
+  now: number,
+): Promise<
+  { readonly session: SessionRow; readonly user: UserRow; readonly credential: CredentialRow }
+> {
+  const { session, user } = await requireFamily(tx, principal, now);
+  const credential = user.email === undefined ? null : await findCredential(tx, user.email);
+  if (credential?.owner === principal.owner) return { session, user, credential };
+  throw new KontractError("FORBIDDEN", "This account has no password yet.", {
+    data: { reason: "no_password" },
+  });
+}

@@ -220,19 +220,25 @@ export class Front {
     const state = await this.#admitted();
     const script = this.#options.reload ? this.#feed.script : "";
     if (state === null) return problemResponse(STARTING, request, script);
-    if (state.kind === "failed") {
-      return this.#leaving(problemResponse(state.problem, request, script), info.completed);
-    }
+    const response = state.kind === "failed"
+      ? problemResponse(state.problem, request, script)
+      : await this.#answer(request, info, state, script);
+    return this.#leaving(response, info.completed);
+  }
+
+  /** What the app or a file of its front end answers. Never rejects. */
+  async #answer(
+    request: Request,
+    info: Deno.ServeHandlerInfo<Deno.NetAddr>,
+    { upstream, isApp }: Extract<State, { kind: "serving" }>,
+    script: string,
+  ): Promise<Response> {
     const gone = new AbortController();
     // Who leaves in the middle of the answer cancels its body.
     const unwatch = this.#peers.add(request, () => gone.abort());
     const visitor = { address: info.remoteAddr.hostname, gone: gone.signal };
     try {
-      const { upstream, isApp } = state;
-      if (isWebSocket(request)) {
-        const response = await passOnWebSocket(upstream, request, visitor);
-        return this.#leaving(response, info.completed);
-      }
+      if (isWebSocket(request)) return await passOnWebSocket(upstream, request, visitor);
       const rewrite = script === "" ? undefined : (html: string) => html + script;
       const file = isApp(new URL(request.url).pathname, request.headers.get("accept"))
         ? null
@@ -241,9 +247,9 @@ export class Front {
         passOn(upstream, request, visitor),
         this.#ending.promise,
       ]);
-      return this.#leaving(passed ?? problemResponse(ENDING, request), info.completed);
+      return passed ?? problemResponse(ENDING, request);
     } catch {
-      return this.#leaving(problemResponse(UNREACHABLE, request, script), info.completed);
+      return problemResponse(UNREACHABLE, request, script);
     } finally {
       unwatch();
     }
