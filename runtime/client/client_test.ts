@@ -428,6 +428,36 @@ Deno.test("a call whose token is refused once its streamed argument was read nev
   }
 });
 
+Deno.test("progress of several files counts their own bytes: it never goes back, and ends at the size of all", async () => {
+  const server = new TestServer();
+  const numbers = [0, 1, 2, 3, 4, 5, 6, 7];
+  const keep = route("keep", 2001, {
+    inputs: numbers.map((at) => ({ at, bytes: true, encode: (value) => encodeValue(value) })),
+  });
+  server.handlers.set(keep.op, async (_args, call) => {
+    const files = await Promise.all(numbers.map((n) => Array.fromAsync(call.input(n))));
+    return files.flat().length;
+  });
+  await using network = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    (request) => server.upgrade(request),
+  );
+  const url = `http://127.0.0.1:${network.addr.port}`;
+  const client = await server.client({ url, transport: createSocketTransport });
+  const { promise: first, resolve: firstHasLeft } = Promise.withResolvers<void>();
+  async function* file(n: number): AsyncGenerator<Uint8Array> {
+    // The others all at once.
+    if (n > 0) await first;
+    for (let piece = 0; piece < 10; piece += 1) yield Uint8Array.of(n);
+    if (n === 0) firstHasLeft();
+  }
+  const told: number[] = [];
+  await client.call(keep, numbers.map(file), { onProgress: (sent) => told.push(sent) });
+  client.close();
+  assert.deepEqual(told, told.toSorted((a, b) => a - b));
+  assert.equal(told.at(-1), 80);
+});
+
 Deno.test("client.with: its options hold for the calls made in it, and no longer", async () => {
   const server = withEcho();
   const client = await server.client();
