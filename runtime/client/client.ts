@@ -492,7 +492,7 @@ class AppClient implements Client {
     const reads = name === "me" || name === "sessions";
     if (!reads) this.#options.results?.clear();
     const mutation = !reads && !REPEATABLE.includes(name);
-    if (carrier !== null) return await carrier.auth(name, argument);
+    if (carrier !== null) return await carrier.auth(name, argument, mutation);
     const { tenant, timeout = TIMEOUT_MS } = this.#settings;
     const payload = encodeValue([
       name,
@@ -536,6 +536,7 @@ function inputsOf(
 ): Pick<CallOptions, "inputs" | "onProgress"> {
   if (inputs === undefined) return {};
   let codec = 0;
+  let told = 0;
   const onCodec = (added: number): void => void (codec += added);
   return {
     inputs: inputs.map((input) => {
@@ -551,7 +552,7 @@ function inputsOf(
       };
     }),
     // Several arguments are encoded at once: what another one's codec added may not have left yet.
-    ...onProgress && { onProgress: (sent) => onProgress(Math.max(0, sent - codec)) },
+    ...onProgress && { onProgress: (sent) => onProgress(told = Math.max(told, sent - codec)) },
   };
 }
 

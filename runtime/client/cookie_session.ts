@@ -27,8 +27,8 @@ export interface SessionGateway {
 export interface SessionCarrier {
   /** Sends with whatever carries the session. */
   readonly fetch: typeof fetch;
-  /** Runs one auth function; its answer holds no token. */
-  auth(name: string, argument: unknown): Promise<unknown>;
+  /** Runs one auth function, with `once` one that may not run twice; its answer holds no token. */
+  auth(name: string, argument: unknown, once: boolean): Promise<unknown>;
 }
 
 /** Where the tokens of a session are, if not with the client. */
@@ -53,7 +53,7 @@ export function cookieSession({ url, tenant, fetch, timeout }: SessionGateway): 
   });
   return {
     fetch: (input, init) => fetch(input, carried(init, {})),
-    async auth(name, argument): Promise<unknown> {
+    async auth(name, argument, once): Promise<unknown> {
       const path = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
       const init: RequestInit = {
         method: "POST",
@@ -66,26 +66,20 @@ export function cookieSession({ url, tenant, fetch, timeout }: SessionGateway): 
         "content-type": "application/json",
         ...(tenant === undefined ? {} : { "kontract-tenant": tenant }),
       };
-      let response: Response;
-      let text: string;
       try {
-        response = await fetch(`${url}/auth/${path}`, carried(init, headers));
-        text = await response.text();
+        const response = await fetch(`${url}/auth/${path}`, carried(init, headers));
+        return readAnswer(response.ok, await response.text());
       } catch (cause) {
-        throw new KontractError("NETWORK", undefined, { cause });
+        if (cause instanceof RemoteError) throw cause;
+        throw new KontractError(once ? "OUTCOME_UNKNOWN" : "NETWORK", undefined, { cause });
       }
-      return readAnswer(response.ok, text);
     },
   };
 }
 
+/** Throws `RemoteError` where the gateway refuses, and something else where what answers is none. */
 function readAnswer(ok: boolean, text: string): unknown {
-  let body: unknown = null;
-  try {
-    if (text !== "") body = JSON.parse(text);
-  } catch (cause) {
-    throw new KontractError("NETWORK", "What answered is not the gateway.", { cause });
-  }
+  const body: unknown = text === "" ? null : JSON.parse(text);
   if (ok) return body;
   const { error } = Object(body) as { error?: unknown };
   throw new RemoteError(decodeWireError(utf8(JSON.stringify(error ?? null))));
