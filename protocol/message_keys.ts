@@ -14,7 +14,6 @@
  */
 import { KontractError } from "../_internal/errors.ts";
 import { type Bytes, concat, utf8, viewOf } from "./bytes.ts";
-import { hkdfExpand, hkdfExtract } from "./crypto/hkdf.ts";
 import type { Symmetric } from "./crypto/provider.ts";
 import { RAY_VERSION } from "./frames.ts";
 
@@ -81,12 +80,12 @@ export function requestNumber(base: bigint, k: number): bigint {
 
 /** rms of a session. */
 export function resumptionSecret(crypto: Symmetric, hash: Uint8Array, secret: Uint8Array): Bytes {
-  return hkdfExpand(crypto, hkdfExtract(crypto, hash, secret), utf8("raystream/1 rms"));
+  return crypto.hkdf(hash, secret, utf8("raystream/1 rms"), 32);
 }
 
 /** k_req. */
 export function requestKey(crypto: Symmetric, rms: Uint8Array, prefixHash: Uint8Array): Bytes {
-  return hkdfExpand(crypto, rms, concat(utf8("raystream/1 req"), prefixHash));
+  return expand(crypto, rms, utf8("raystream/1 req"), prefixHash);
 }
 
 /** k_res. */
@@ -96,5 +95,12 @@ export function responseKey(
   prefixHash: Uint8Array,
   salt: Uint8Array,
 ): Bytes {
-  return hkdfExpand(crypto, rms, concat(utf8("raystream/1 res"), prefixHash, salt));
+  return expand(crypto, rms, utf8("raystream/1 res"), prefixHash, salt);
+}
+
+const LAST_BLOCK = new Uint8Array([1]);
+
+/** HKDF-Expand (RFC 5869, section 2.3) to 32 bytes, which is one block. */
+export function expand(crypto: Symmetric, key: Uint8Array, ...info: readonly Uint8Array[]): Bytes {
+  return crypto.hmac(key, concat(...info, LAST_BLOCK));
 }

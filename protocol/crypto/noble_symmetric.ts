@@ -1,10 +1,11 @@
 /**
- * ChaCha20-Poly1305, SHA-256 and HMAC in JavaScript (`@noble/ciphers`, `@noble/hashes`): browsers, and
+ * ChaCha20-Poly1305, SHA-256, HMAC and HKDF in JavaScript (`@noble/ciphers`, `@noble/hashes`): browsers, and
  * small messages in workerd. Imported lazily, see `select.ts`.
  *
  * @module
  */
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
+import { hkdf } from "@noble/hashes/hkdf.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { type Bytes, concat, owned } from "../bytes.ts";
@@ -33,4 +34,6 @@ export const nobleSymmetric: Symmetric = {
 
   sha256: (data: Uint8Array): Bytes => owned(sha256(data)),
   hmac: (key: Uint8Array, data: Uint8Array): Bytes => owned(hmac(sha256, key, data)),
+  hkdf: (salt: Uint8Array, input: Uint8Array, info: Uint8Array, length: number): Bytes =>
+    owned(hkdf(sha256, input, salt, info, length)),
 };

@@ -1,6 +1,6 @@
 /**
  * The primitives raystream needs, behind one interface: X25519 (RFC 7748), ChaCha20-Poly1305 (RFC 8439),
- * SHA-256 and HMAC (RFC 6234, RFC 2104).
+ * SHA-256, HMAC and HKDF (RFC 6234, RFC 2104, RFC 5869).
  *
  * Contract of every implementation: inputs are never changed, results are new buffers owned by the
  * caller, no method needs `this`, key agreement refuses an all-zero shared secret, and `open` answers null for every failure.
@@ -59,6 +59,8 @@ export interface Symmetric {
   sha256(data: Uint8Array): Bytes;
   /** HMAC-SHA256, 32 bytes. */
   hmac(key: Uint8Array, data: Uint8Array): Bytes;
+  /** HKDF-SHA256. Throws where `length` is more than 8160. */
+  hkdf(salt: Uint8Array, input: Uint8Array, info: Uint8Array, length: number): Bytes;
 }
 
 /** Everything raystream needs of cryptography. */

@@ -46,6 +46,6 @@ for (const provider of providers) {
 
 Deno.test("the platform's own X25519 and node:crypto are chosen under Deno", async () => {
   const provider = await loadProvider();
-  assert.equal(provider.dhName, "web");
+  assert.equal(provider.dhName, "node");
   assert.equal(provider.symmetricName, "node");
 });

@@ -1,11 +1,13 @@
 /**
- * Which implementation to use, decided once by trying: X25519 from Web Crypto wherever it exists;
- * AEAD from `node:crypto`, except small messages in workerd, where JavaScript is faster; noble, loaded
- * lazily, where the platform has neither (Chromium: no ChaCha20-Poly1305 in Web Crypto).
+ * Which implementation to use, decided once by trying: X25519 from Web Crypto wherever it exists, in Deno key
+ * pairs of one handshake from `node:crypto`; AEAD from `node:crypto`, except small messages in workerd, where
+ * JavaScript is faster; noble, loaded lazily, where the platform has neither (Chromium: no ChaCha20-Poly1305
+ * in Web Crypto).
  *
  * @module
  */
-import type { CryptoProvider, DiffieHellman, Symmetric } from "./provider.ts";
+import type { NativeParts } from "./native.ts";
+import type { CryptoProvider, DiffieHellman } from "./provider.ts";
 import { hasWebDh, webDh } from "./web_dh.ts";
 
 let chosen: CryptoProvider | undefined;
@@ -19,21 +21,21 @@ export async function loadProvider(): Promise<CryptoProvider> {
 }
 
 async function choose(): Promise<CryptoProvider> {
-  const [dh, symmetric] = await Promise.all([chooseDh(), chooseSymmetric()]);
-  return { ...dh, ...symmetric };
+  const [dh, parts] = await Promise.all([chooseDh(), chooseParts()]);
+  return { ...dh, ...parts };
 }
 
 async function chooseDh(): Promise<DiffieHellman> {
   return await hasWebDh() ? webDh : (await import("./noble_dh.ts")).nobleDh;
 }
 
-async function chooseSymmetric(): Promise<Symmetric> {
+async function chooseParts(): Promise<NativeParts> {
   return await chooseNative() ?? (await import("./noble_symmetric.ts")).nobleSymmetric;
 }
 
 // A chunk of its own, so that no page carries it.
-async function chooseNative(): Promise<Symmetric | null> {
+async function chooseNative(): Promise<NativeParts | null> {
   const { process } = globalThis as { process?: { getBuiltinModule?: unknown } };
   if (typeof process?.getBuiltinModule !== "function") return null;
-  return await (await import("./native_symmetric.ts")).nativeSymmetric();
+  return await (await import("./native.ts")).nativeParts();
 }

@@ -6,8 +6,8 @@
 import { KontractError } from "../../_internal/errors.ts";
 import { concat } from "../bytes.ts";
 
-// RFC 8410: PrivateKeyInfo with one X25519 key; the 32 private bytes follow.
-const PKCS8_PREFIX = new Uint8Array([
+/** RFC 8410: PrivateKeyInfo with one X25519 key; the 32 private bytes follow. */
+export const PKCS8_PREFIX = new Uint8Array([
   ...[0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06],
   ...[0x03, 0x2b, 0x65, 0x6e, 0x04, 0x22, 0x04, 0x20],
 ]);

@@ -4,7 +4,6 @@
  * @module
  */
 import { type Bytes, concat, EMPTY, utf8 } from "../bytes.ts";
-import { noiseHkdf } from "../crypto/hkdf.ts";
 import type { Symmetric } from "../crypto/provider.ts";
 import { CipherState } from "./cipher_state.ts";
 
@@ -33,7 +32,7 @@ export class SymmetricState {
 
   /** MixKey. */
   mixKey(input: Uint8Array): void {
-    const [chainingKey, key] = noiseHkdf(this.#crypto, this.#chainingKey, input);
+    const [chainingKey, key] = this.#derive(input);
     this.#chainingKey = chainingKey;
     this.#cipher = new CipherState(this.#crypto, key);
   }
@@ -59,6 +58,12 @@ export class SymmetricState {
 
   /** Split, as raw keys: initiator to responder, responder to initiator. */
   split(): readonly [Bytes, Bytes] {
-    return noiseHkdf(this.#crypto, this.#chainingKey, EMPTY);
+    return this.#derive(EMPTY);
+  }
+
+  /** HKDF of Noise with two outputs (section 4.3): that of RFC 5869 without an info. */
+  #derive(input: Uint8Array): readonly [Bytes, Bytes] {
+    const out = this.#crypto.hkdf(this.#chainingKey, input, EMPTY, 64);
+    return [out.slice(0, 32), out.slice(32)];
   }
 }
