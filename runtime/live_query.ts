@@ -20,6 +20,7 @@ import { sha256 } from "../_internal/sha256.ts";
 import { equalBytes } from "../protocol/bytes.ts";
 import type { ReadObserver } from "../storage/contract.ts";
 import { earlierPosition } from "../storage/position.ts";
+import { pause } from "./pause.ts";
 
 /** What a live query is made from. */
 export interface LiveQueryOptions {
@@ -121,17 +122,4 @@ async function isStale(options: LiveQueryOptions, reads: ReadSet): Promise<boole
   }
   reads.position = first;
   return false;
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (ms <= 0 || signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-  });
 }

@@ -12,6 +12,7 @@ import { groupedFeeds } from "../../storage/feed_groups.ts";
 import { groupedDatabase } from "../../storage/groups.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
 import { createLog } from "../log.ts";
+import { pause } from "../pause.ts";
 import type { ChangeHub, Log, Ports, Topics } from "../ports.ts";
 import { type SharedAnswer, sharedStateOver } from "../shared_state.ts";
 import { pooledDatabase } from "./db_pool_do.ts";
@@ -119,7 +120,7 @@ function changeHub(hubs: ObjectNamespace): ChangeHub {
           return Number(await callObject(stub(feed), "wakes", [known, timeoutMs], end));
         } catch {
           // Out of reach or aborted: whoever follows polls anyway, but not in a tight loop.
-          await pause(end.aborted ? 0 : Math.min(timeoutMs, 1_000), end);
+          await pause(Math.min(timeoutMs, 1_000), end);
           return null;
         }
       };
@@ -149,21 +150,11 @@ function objectTopics(hubs: ObjectNamespace, log: Log): Topics {
         async next(timeoutMs, signal): Promise<void> {
           const ask = [tenant, name, position, timeoutMs];
           await callObject(stub(tenant, name), "follow", ask, signal)
-            .catch(() => pause(signal.aborted ? 0 : Math.min(timeoutMs, 1_000), signal));
+            .catch(() => pause(Math.min(timeoutMs, 1_000), signal));
         },
       };
     },
   };
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    }, { once: true });
-  });
 }
 
 function named(namespace: ObjectNamespace, name: string): ObjectStub {
