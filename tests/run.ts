@@ -6,8 +6,9 @@
  * generated client; `KONTRACT_EXAMPLES=built` says that they are. Files that take longest start first,
  * so that no core waits for one of them at the end.
  * `deno test` runs in a session of its own, so that whatever a test left behind ends with the run. What it
- * writes to disk, above all databases, is in memory where that has room, and goes with the run: a new
- * database is 300 files, and making them on a disk costs more CPU time than all that is asked of it then.
+ * writes to disk, above all databases, is in memory where that has room (`run_folder.ts`), and goes with
+ * the run: a new database is 300 files, and making them on a disk costs more CPU time than all that is
+ * asked of it then.
  *
  * The last line is `N passed, N failed` (and `, N skipped`); the exit code says the same. With
  * `KONTRACT_LONG=1` the long tests run too. Arguments go to `deno test`; `--no-check` is for those who
@@ -19,6 +20,7 @@ import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../cli/embedded_postgres.ts";
 import { type KeptProcess, spawnKept } from "../cli/process/keeper.ts";
+import { makeRunFolder, removeLeftFolders, type RunFolder } from "./run_folder.ts";
 
 /** What a run came to. */
 interface Totals {
@@ -101,21 +103,19 @@ export async function testArguments(args: readonly string[]): Promise<readonly s
  * A folder for the run's temporary files in memory, where programs may be run from there and it has room; else,
  * and where the caller has chosen one, null.
  */
-async function folderInMemory(): Promise<string | null> {
+async function folderInMemory(): Promise<RunFolder | null> {
   if (Deno.env.has("TMPDIR")) return null;
   try {
     const mounts = await Deno.readTextFile("/proc/mounts");
     const options = /^\S+ \/dev\/shm tmpfs (\S+)/m.exec(mounts)?.[1];
     if (options === undefined || /\b(?:noexec|ro)\b/.test(options)) return null;
+    await removeLeftFolders("/dev/shm");
     const { bavail, bsize } = await statfs("/dev/shm");
     const available = /^MemAvailable: +(\d+) kB/m.exec(await Deno.readTextFile("/proc/meminfo"))
       ?.[1];
     const room = Math.min(bavail * bsize, Number(available ?? 0) * 1024, await groupLimit());
     if (room < ROOM_IN_MEMORY) return null;
-    const folder = await Deno.makeTempDir({ dir: "/dev/shm", prefix: "kontract_tests_" });
-    // PostgreSQL may run as another user, who passes through.
-    await Deno.chmod(folder, 0o711);
-    return folder;
+    return await makeRunFolder("/dev/shm");
   } catch {
     return null; // another system, or a folder that is not ours to use: the disk does
   }
@@ -165,7 +165,7 @@ async function main(): Promise<number> {
   let server: EmbeddedPostgres | null = null;
   let totals: Totals = { passed: 0, failed: 1, skipped: 0 };
   const memory = await folderInMemory();
-  if (memory !== null) Deno.env.set("TMPDIR", memory);
+  if (memory !== null) Deno.env.set("TMPDIR", memory.path);
   try {
     const built = Deno.env.get("KONTRACT_EXAMPLES") === "built" ||
       await deno(["run", "-A", "--no-check", "tests/examples.ts"], {}) === 0;
@@ -180,7 +180,7 @@ async function main(): Promise<number> {
     try {
       await server?.stop();
     } finally {
-      if (memory !== null) await Deno.remove(memory, { recursive: true }).catch(() => {});
+      await memory?.remove();
     }
   }
   const skipped = totals.skipped > 0 ? `, ${totals.skipped} skipped` : "";
