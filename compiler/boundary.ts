@@ -40,11 +40,11 @@ export function checkBoundary(
   for (const entry of entries) {
     const own = input.modules.get(entry);
     const source = input.program.getSourceFile(entry);
-    if (own?.kind !== "server" || source === undefined) continue;
+    if (own === undefined || own.kind === "free" || source === undefined) continue;
     input.reporter.error(
       "KT5001",
       source.statements[0] ?? source,
-      entryMessage(own.what),
+      entryMessage(own),
       SHARING_HINT,
     );
   }
@@ -139,8 +139,11 @@ function stubNames(
   return names;
 }
 
-function entryMessage(what: string): string {
-  return `This module uses '${what}' from Kontract, which exists on the server only, and it is the client's entry.`;
+function entryMessage(own: Exclude<ModuleClass, { readonly kind: "free" }>): string {
+  const what = own.kind === "server"
+    ? `uses '${own.what}' from Kontract, which exists on the server only`
+    : "has backend functions, of which a client gets stubs and nothing else";
+  return `This module ${what}, and it is the client's entry.`;
 }
 
 function judge(
