@@ -57,6 +57,10 @@ export const lazy = backend({}, async (): Promise<string> => {
   return text();
 });
 `,
+  "src/services/env.ts": `import { env } from "@kontract/kontract";
+export interface Where { host: string }
+export const notes = () => env.storage.notes;
+`,
   // As React's types do, and as many an app does to its own arrays.
   "src/wider.d.ts": `interface Blob {}
 interface FormData {}
@@ -87,6 +91,7 @@ export const hostName = (): string =>
   "web/index.html": PAGE,
   "web/main.ts": `import { Notes } from "../src/notes.ts";
 import { Color, hostName, MOST } from "../shared/both.ts";
+import * as server from "../src/services/env.ts";
 import { b } from "./b.ts";
 import { a } from "./a.ts";
 import { Buffer as Bytes, process as run } from "./names.ts";
@@ -96,7 +101,8 @@ const callAll = (own: Pick<typeof Notes, "drop">): Promise<unknown> => own.drop(
 await callAll(Notes);
 if (process.env.NODE_ENV !== "production" || process.env["NODE_ENV"] === "test") console.log("dev");
 console.log(await services.Notes.paint(Color.Red), await Notes["drop"]("y"), hostName(), MOST);
-console.log(a, b, Bytes, run, need);
+const where: server.Where | null = null;
+console.log(a, b, Bytes, run, need, where);
 `,
   // A circle that is always begun at its right end: main imports b, and that a, before anything else.
   "web/a.ts":

@@ -63,7 +63,8 @@ function importOf(
   }
   const bindings = clause.namedBindings;
   if (bindings !== undefined && ts.isNamespaceImport(bindings)) {
-    return { specifier, names, namespace: bindings.name };
+    if (isValue(bindings.name, checker)) return { specifier, names, namespace: bindings.name };
+    return names.length === 0 ? null : { specifier, names };
   }
   for (const element of bindings?.elements ?? []) {
     if (element.isTypeOnly || !isValue(element.name, checker)) continue;
