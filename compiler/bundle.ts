@@ -15,6 +15,7 @@ import {
   ownedByBundler,
   withBundler,
 } from "./bundler_process.ts";
+import { SHARING_HINT } from "./client_uses.ts";
 import { codeFrame, type DiagnosticCode, type Diagnostics } from "./diagnostic.ts";
 import { missingModule } from "./missing_module.ts";
 import { OUTSIDE, outsideName } from "./outside_names.ts";
@@ -301,10 +302,7 @@ function graphPlugin(
     // Modules of a name that is put together as the page runs were never resolved.
     const verdict = current().guard?.(file) ?? null;
     if (verdict === null) return loadText(file, current());
-    if ("refuse" in verdict) {
-      const name = relative(current().root, file).split(sep).join("/");
-      return { errors: [refusal(`'${name}': ${verdict.refuse}`)] };
-    }
+    if ("refuse" in verdict) return { errors: [refusal(verdict.refuse)] };
     stubbed.add(file);
     return { contents: verdict.stub, loader: "js" };
   };
@@ -342,7 +340,7 @@ function graphPlugin(
 const SCRIPT = /\.(?:[cm]?[jt]sx?)$/;
 
 function refusal(text: string): esbuild.PartialMessage {
-  return { text, detail: { code: "KT5001" } satisfies Detail };
+  return { text, detail: { code: "KT5001", hint: SHARING_HINT } satisfies Detail };
 }
 
 /** A module's text as the bundler takes it; null where there is none. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { join, relative, sep } from "node:path";
+import { join, sep } from "node:path";
 import type { Analysis } from "./analysis.ts";
 import { API_MODULE } from "./api_import.ts";
 import { stubModule } from "./boundary.ts";
@@ -11,6 +11,7 @@ import type { Bundle, BundleInput } from "./bundle.ts";
 import type { Diagnostics } from "./diagnostic.ts";
 import type { Layout } from "./host_output.ts";
 import type { ClientFiles } from "./manifest_output.ts";
+import { appPath } from "./project.ts";
 
 /** What a front end is made from. */
 export interface FrontEndInput {
@@ -57,14 +58,14 @@ export function clientGuard(
 ): (file: string) => { readonly stub: string } | { readonly refuse: string } | null {
   return (file) => {
     const found = analysis.discovery.modules.get(file);
-    if (found?.kind === "server") {
+    if (found === undefined || found.kind === "free") return null;
+    const module = appPath(analysis.project, file);
+    if (found.kind === "server") {
       return {
         refuse:
-          `This module is server code (it uses '${found.what}') and cannot be part of the client.`,
+          `'${module}' is server code (it uses '${found.what}') and cannot be part of the client.`,
       };
     }
-    if (found?.kind !== "boundary") return null;
-    const module = relative(analysis.project.root, file).split(sep).join("/");
     const routes = analysis.manifest.routes.filter((route) => route.module === module);
     return { stub: stubModule(routes, "@/client") };
   };

@@ -9,7 +9,7 @@ import { Diagnostics, formatDiagnostics } from "./diagnostic.ts";
 import { emitClient } from "./emit/client.ts";
 import { isFile } from "./file_texts.ts";
 import { clientGuard } from "./front_end_bundle.ts";
-import { appPath, type Project, readProject } from "./project.ts";
+import { type Project, readProject } from "./project.ts";
 import type { ModuleGraph } from "./resolve.ts";
 import { clientFile } from "./vite_packages.ts";
 
@@ -189,10 +189,7 @@ export class ViteApp {
 
   #load(analysis: Analysis, file: string): string | { readonly refuse: string } | null {
     const verdict = clientGuard(analysis)(file);
-    if (verdict !== null && "refuse" in verdict) {
-      return { refuse: `${appPath(analysis.project, file)}: ${verdict.refuse}` };
-    }
-    if (verdict !== null) return verdict.stub;
+    if (verdict !== null) return "stub" in verdict ? verdict.stub : verdict;
     return isFile(file) ? null : analysis.graph.read(file) ?? null;
   }
 }
