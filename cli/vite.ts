@@ -21,10 +21,12 @@ import { clientPins } from "./dev/client_pins.ts";
 import { loadSecret } from "./dev/secret.ts";
 
 export type {
+  BuiltFile,
   ConfigContext,
   HookContext,
   HotModule,
   HotUpdate,
+  InlineTest,
   KontractPlugin,
   KontractPluginOptions,
   ViteConfig,

@@ -18,6 +18,7 @@ import type { ModuleClass } from "./route_source.ts";
 import { appPath } from "./project.ts";
 import type { Reporter } from "./source_place.ts";
 import { type ValueImport, valueImports } from "./value_imports.ts";
+import { unwrapped } from "./wrapped.ts";
 
 /** What the check looks at. */
 export interface BoundaryInput {
@@ -74,26 +75,24 @@ export function checkBoundary(
 function checkLocated(source: ts.SourceFile, { graph, modules, reporter }: BoundaryInput): void {
   if (!source.text.includes("import.meta.url")) return;
   const visit = (node: ts.Node): void => {
-    if (
-      ts.isNewExpression(node) && node.expression.getText(source) === "URL" &&
-      node.arguments?.[1]?.getText(source) === "import.meta.url"
-    ) {
-      const [at] = node.arguments;
-      if (at === undefined || !ts.isStringLiteralLike(at)) return;
-      const target = graph.resolve(at.text, source.fileName, "types");
+    if (ts.isNewExpression(node) && unwrapped(node.expression).getText(source) === "URL") {
+      const [at, base] = node.arguments?.map(unwrapped) ?? [];
+      if (base?.getText(source) !== "import.meta.url" || !ts.isStringLiteralLike(at!)) return;
+      const path = at.text.replace(/[?#].*$/, "");
+      const target = graph.resolve(path, source.fileName, "types");
       const kind = target.kind === "file" ? modules.get(target.file)?.kind : undefined;
       if (kind === "server" || kind === "boundary") {
-        reporter.error(
-          "KT5001",
-          at,
-          `'${at.text}' is server code, and a bundler publishes a file that client code locates, as it is.`,
-          SHARING_HINT,
-        );
+        reporter.error("KT5001", at, locatedMessage(path), SHARING_HINT);
       }
     }
     ts.forEachChild(node, visit);
   };
   visit(source);
+}
+
+/** What is wrong with publishing a file of the server's. */
+export function locatedMessage(path: string): string {
+  return `'${path}' is server code, and a bundler publishes a file that client code locates, as it is.`;
 }
 
 /** Any module of the client may have got another one as a value. */

@@ -4,6 +4,8 @@
  * @module
  */
 import { join, resolve } from "node:path";
+import { locatedMessage } from "./boundary.ts";
+import { appPath } from "./project.ts";
 import { ViteApp } from "./vite_app.ts";
 import { viteJsx } from "./vite_jsx.ts";
 import { type DepsOptimizer, packageResolver, preparedId } from "./vite_packages.ts";
@@ -45,6 +47,8 @@ export interface ViteConfig {
   readonly build?: {
     readonly outDir?: string;
     readonly emptyOutDir?: boolean | null;
+    /** Which files become part of what names them. */
+    readonly assetsInlineLimit?: number | InlineTest;
     /** What a build begins with. */
     readonly rollupOptions?: { readonly input?: unknown };
     /** The same, from version 8 on. */
@@ -56,6 +60,15 @@ export interface ViteConfig {
   readonly oxc?: unknown;
   /** How it read JSX before. */
   readonly esbuild?: unknown;
+}
+
+/** True for a file that becomes part of what names it; undefined leaves that to Vite. */
+export type InlineTest = (file: string, content: Uint8Array) => boolean | undefined;
+
+/** A file of a build. */
+export interface BuiltFile {
+  /** What it was made from, for an asset; relative to Vite's root. */
+  readonly originalFileNames?: readonly string[];
 }
 
 /** What {@link KontractPlugin.config} is called on. */
@@ -106,6 +119,12 @@ export interface KontractPlugin {
   ): Promise<string | null>;
   /** Gives a backend module's stubs, and refuses server-only modules. */
   load(this: HookContext, id: string): Promise<string | null>;
+  /** Ends a build that publishes a file of the server's as it is: what a page, a style sheet or a URL names. */
+  generateBundle(
+    this: HookContext,
+    options: unknown,
+    files: Readonly<Record<string, BuiltFile>>,
+  ): void;
   /** Reloads pages where a function's signature changed, and only then. */
   hotUpdate(this: HookContext, update: HotUpdate): Promise<HotModule[] | undefined>;
 }
@@ -176,6 +195,11 @@ export function vitePlugin(
       if (found === null || typeof found === "string") return found;
       return this.error("refuse" in found ? found.refuse : found.problems);
     },
+    generateBundle(_options, files) {
+      const names = Object.values(files).flatMap((one) => one.originalFileNames ?? []);
+      const found = names.map((name) => app.inRoot(name)).find((file) => app.isServers(file));
+      if (found !== undefined) this.error(locatedMessage(appPath(app.project, found)));
+    },
     async hotUpdate(update) {
       if (!app.isSource(update.file)) {
         app.changed(update.file);
@@ -217,9 +241,12 @@ function settings(
     ...(given.cacheDir === undefined
       ? { cacheDir: join(root, ".kontract", "node_modules", ".vite") }
       : {}),
-    ...(site === null || given.build?.outDir !== undefined
-      ? {}
-      : { build: { outDir: site, emptyOutDir: given.build?.emptyOutDir ?? true } }),
+    build: {
+      ...(site === null || given.build?.outDir !== undefined
+        ? {}
+        : { outDir: site, emptyOutDir: given.build?.emptyOutDir ?? true }),
+      assetsInlineLimit: inlineTest(app, given.build?.assetsInlineLimit),
+    },
     server: {
       fs: {
         allow: [resolve(given.root ?? "."), ...app.folders()],
@@ -234,7 +261,16 @@ function settings(
   };
 }
 
+/** As `given` says, but for the server's files: of one that is part of another file no output tells. */
+function inlineTest(app: ViteApp, given: number | InlineTest | undefined): InlineTest {
+  return (file, content) => {
+    if (app.isServers(file)) return false;
+    return typeof given === "number" ? content.length < given : given?.(file, content);
+  };
+}
+
 /** The plugin in a worker's bundle, where the app has been looked at already. */
-function forWorkers({ name, enforce, resolveId, load }: KontractPlugin): Partial<KontractPlugin> {
-  return { name, enforce, resolveId, load };
+function forWorkers(plugin: KontractPlugin): Partial<KontractPlugin> {
+  const { name, enforce, resolveId, load, generateBundle } = plugin;
+  return { name, enforce, resolveId, load, generateBundle };
 }

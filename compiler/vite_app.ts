@@ -104,6 +104,17 @@ export class ViteApp {
     return file.startsWith(this.sourceFolder + sep);
   }
 
+  /** A file that Vite names from its root. */
+  inRoot(name: string): string {
+    return resolve(this.#viteRoot ?? this.#root, name);
+  }
+
+  /** True for a module of which the client gets stubs or nothing. */
+  isServers(file: string): boolean {
+    const kind = this.#analysis?.discovery.modules.get(file)?.kind;
+    return kind === "server" || kind === "boundary";
+  }
+
   isStub(file: string): boolean {
     return this.#analysis?.discovery.modules.get(file)?.kind === "boundary";
   }

@@ -153,6 +153,50 @@ console.log(WORD);
 });
 
 Deno.test({
+  name: "a Vite build publishes no file of the server's, whatever names it",
+  ...options,
+  async fn() {
+    const page = `<!doctype html><script type="module" src="/main.ts"></script>\n`;
+    const ways = {
+      "web/part.js": `console.log(new URL("../src/secrets.ts", import.meta.url));\n`,
+      "web/part.css": `a { background: url(../src/secrets.ts) }\n`,
+      "web/index.html": `${page}<img src="../src/secrets.ts">\n`,
+    };
+    for (const [path, text] of Object.entries(ways)) {
+      await using app = await makeApp({ ...APP, "web/index.html": page });
+      await app.write(path, text);
+      const name = path.endsWith(".html") ? "" : `import "./${path.slice("web/".length)}";\n`;
+      await app.write("web/main.ts", `${name}console.log(1);\n`);
+      for (const assetsInlineLimit of [0, 4096, undefined]) {
+        const build = assetsInlineLimit === undefined ? {} : { assetsInlineLimit };
+        await assert.rejects(
+          builtTexts(app, build),
+          /'src\/secrets\.ts' is server code, and a bundler publishes a file/,
+          path,
+        );
+      }
+    }
+  },
+});
+
+Deno.test({
+  name: "a Vite build puts small files into others as its configuration says",
+  ...options,
+  async fn() {
+    await using app = await makeApp({
+      ...APP,
+      "web/main.ts": `console.log(new URL("./words.txt", import.meta.url).href);\n`,
+      "web/words.txt": "PLANTED",
+    });
+    const inlined = /base64,UExBTlRFRA==|data:text\/plain,PLANTED/;
+    assert.match(await builtTexts(app), inlined);
+    assert.doesNotMatch(await builtTexts(app, { assetsInlineLimit: 3 }), inlined);
+    assert.doesNotMatch(await builtTexts(app, { assetsInlineLimit: () => false }), inlined);
+    assert.match(await builtTexts(app, { assetsInlineLimit: 99 }), inlined);
+  },
+});
+
+Deno.test({
   name: "an app without a kontract.json is where its deno.json is",
   ...options,
   async fn() {
