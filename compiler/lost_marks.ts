@@ -56,8 +56,11 @@ export function lostMarks(
   for (const node of PATTERNS.of(source)) {
     const type = kontract.checker.getTypeAtLocation(node);
     for (const element of node.elements) {
-      const name = kontract.nameTaken(element, type);
-      if (name !== null && MARKS.has(name)) passedOn(element, name, reporter);
+      const names = element.dotDotDotToken === undefined
+        ? [kontract.nameTaken(element, type)]
+        : kontract.namesIn(type.symbol);
+      const name = names.find((one) => one !== null && MARKS.has(one)) ?? null;
+      if (name !== null) passedOn(element, name, reporter);
     }
   }
 }
@@ -165,7 +168,8 @@ const PATTERNS: SyntaxPick<ts.ObjectBindingPattern> = new SyntaxPick(ts.isObject
 
 function isPassed(node: ts.Node): boolean {
   const top = wrapped(node), { parent } = top;
-  if (ts.isPropertyAccessExpression(parent)) return false;
+  // Of a mark itself: 'backend.call(…)'.
+  if (ts.isPropertyAccessExpression(parent)) return parent.expression === top;
   if (ts.isElementAccessExpression(parent)) return parent.argumentExpression === top;
   if (ts.isCallExpression(parent)) return parent.expression !== top;
   if (ts.isDecorator(parent)) return false;
