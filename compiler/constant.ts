@@ -7,6 +7,7 @@
  * @module
  */
 import ts from "typescript";
+import { isWrapper } from "./wrapped.ts";
 
 /** A known value, or the node that is none. */
 export type Constant =
@@ -15,11 +16,7 @@ export type Constant =
 
 /** The value of an expression. */
 export function constantOf(node: ts.Expression, checker: ts.TypeChecker): Constant {
-  if (
-    ts.isAsExpression(node) || ts.isSatisfiesExpression(node) ||
-    ts.isParenthesizedExpression(node) ||
-    ts.isTypeAssertionExpression(node)
-  ) return constantOf(node.expression, checker);
+  if (isWrapper(node)) return constantOf(node.expression, checker);
   if (ts.isStringLiteralLike(node)) return known(node.text);
   if (ts.isNumericLiteral(node)) return known(Number(node.text));
   switch (node.kind) {

@@ -10,6 +10,7 @@
  * @module
  */
 import ts from "typescript";
+import { isWrapper } from "./wrapped.ts";
 
 type NextForm = "tail" | "guarded" | "statement" | "expression";
 
@@ -329,9 +330,9 @@ function isAssigned(name: ts.Identifier): boolean {
         at.operator === ts.SyntaxKind.MinusMinusToken;
     }
     if (ts.isForInStatement(at) || ts.isForOfStatement(at)) return at.initializer === node;
-    const goesOn = ts.isParenthesizedExpression(at) || ts.isArrayLiteralExpression(at) ||
+    const goesOn = isWrapper(at) || ts.isArrayLiteralExpression(at) ||
       ts.isObjectLiteralExpression(at) || ts.isSpreadElement(at) || ts.isSpreadAssignment(at) ||
-      ts.isShorthandPropertyAssignment(at) || ts.isNonNullExpression(at) || ts.isAsExpression(at) ||
+      ts.isShorthandPropertyAssignment(at) ||
       ts.isPropertyAssignment(at) && at.initializer === node;
     if (!goesOn) return false;
   }

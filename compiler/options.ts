@@ -12,6 +12,7 @@ import { constantOf } from "./constant.ts";
 import { nearest } from "./meant.ts";
 import { isUnresolved } from "./lower/mod.ts";
 import type { Reporter } from "./source_place.ts";
+import { unwrapped } from "./wrapped.ts";
 
 /** Defaults that a route has where its options are silent. */
 export const ROUTE_DEFAULTS: RouteMeta = {
@@ -44,10 +45,7 @@ export function readOptions(
 ): Options {
   const options = new Map<string, { value: unknown; node: ts.Node }>();
   if (argument === undefined) return options;
-  let at = argument;
-  while (
-    ts.isAsExpression(at) || ts.isSatisfiesExpression(at) || ts.isParenthesizedExpression(at)
-  ) at = at.expression;
+  const at = unwrapped(argument);
   if (!ts.isObjectLiteralExpression(at)) {
     if (ts.isLiteralExpression(at) || ts.isArrayLiteralExpression(at)) {
       reporter.error(

@@ -35,6 +35,8 @@ export function later(value: string, fails: boolean): PromiseLike<string> {
 `;
 
 const LOCALS = ["x", "value", "performance", "start", "args"];
+/** One variable, as an expression that is assigned to. */
+const COUNTERS = ["counter", "(counter satisfies number)", "(counter!)"];
 
 /** Text of one handler. */
 export function randomHandler(seed: number): string {
@@ -84,7 +86,10 @@ class HandlerWriter {
       () => `if (flip(${place})) { ${this.#leave(place)} }`,
       () => `if (flip(${place})) ${this.#leave(place)}`,
       () => this.#local(place, free),
-      () => this.#random.chance(0.2) ? `counter++; trace(counter > 0);` : `trace({ x }.x);`,
+      () =>
+        this.#random.chance(0.2)
+          ? `${this.#random.pick(COUNTERS)}++; trace(counter > 0);`
+          : `trace({ x }.x);`,
     ];
     if (depth > 2 || this.#random.chance(0.6)) return this.#random.pick(simple)();
     return this.#compound(place, depth);
