@@ -13,7 +13,6 @@ import ts from "typescript";
 import type { Manifest } from "../_internal/manifest.ts";
 import { type AppGraph, AppGraphs } from "./app_graph.ts";
 import { CheckCache } from "./check_cache.ts";
-import { checkClientGlobals } from "./client_globals.ts";
 import { checkCycles } from "./cycles.ts";
 import { Declarations, type Declared } from "./declarations.ts";
 import { Diagnostics } from "./diagnostic.ts";
@@ -24,6 +23,7 @@ import { emitStorageTypes } from "./emit/storage_types.ts";
 import { ErasedExports, type TextRange } from "./erased_exports.ts";
 import { readText } from "./file_texts.ts";
 import { fileKeys, type ImportTable, reachedFrom } from "./file_keys.ts";
+import { checkClientGlobals, checkWorkersGlobals } from "./host_globals.ts";
 import { type KontractSymbols, kontractSymbols } from "./kontract_symbols.ts";
 import { LOCK_NAME } from "./lock.ts";
 import { LostPromises } from "./lost_promises.ts";
@@ -122,15 +122,21 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
   const reporter = new Reporter(root, diagnostics);
   const { modules, middleware, server: settings } = found.discovery;
   const settingsFile = settings?.file ?? null;
-  const entries = new Set([
+  const serverEntries = [
     ...[...modules].flatMap(([file, { kind }]) => kind === "boundary" ? [file] : []),
     ...middleware.map((one) => one.file),
-    ...app.webScripts,
     ...(settingsFile === null ? [] : [settingsFile]),
-  ]);
+  ];
+  const entries = new Set([...serverEntries, ...app.webScripts]);
+  const onWorkers = options.hosts.includes("workers")
+    ? reachedFrom(serverEntries, server, cache.programs)
+    : new Set<string>();
   for (const source of own) {
-    if (found.client.has(source.fileName)) {
+    const { fileName } = source;
+    if (found.client.has(fileName)) {
       checkClientGlobals(source, program.getTypeChecker(), reporter);
+    } else if (onWorkers.has(fileName)) {
+      checkWorkersGlobals(source, program.getTypeChecker(), reporter);
     }
   }
   const { graph } = app, imports = cache.programs;

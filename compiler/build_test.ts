@@ -303,3 +303,26 @@ Deno.test("the front end is checked against the generated client", async () => {
     ]],
   );
 });
+
+Deno.test("a build for Workers warns of 'Deno' in what runs there, and a build for Deno does not", async () => {
+  await using app = await makeApp({
+    "src/a.ts": `import { backend } from "@kontract/kontract";
+import { region } from "./settings.ts";
+export const where = backend({}, async (): Promise<string> => await Promise.resolve(region()));
+export type Info = Deno.FileInfo;
+`,
+    "src/settings.ts": `export const region = (): string => Deno.env.get("REGION") ?? "";\n`,
+    "src/both.ts": `import { backend } from "@kontract/kontract";
+export const host = backend({}, async (): Promise<string> =>
+  await Promise.resolve(typeof Deno === "undefined" ? "workerd" : Deno.version.deno));
+`,
+    "src/script.ts": `console.log(Deno.args);\n`,
+  });
+  const places = async (hosts: readonly ("workers" | "deno")[]): Promise<readonly string[]> => {
+    const { ok, diagnostics } = await build({ root: app.root, hosts });
+    assert.ok(ok);
+    return diagnostics.map(({ code, severity, span }) => `${severity} ${code} ${span?.file}`);
+  };
+  assert.deepEqual(await places(["workers", "deno"]), ["warning KT5003 src/settings.ts"]);
+  assert.deepEqual(await places(["deno"]), []);
+});

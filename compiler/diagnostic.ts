@@ -47,7 +47,7 @@ export const DIAGNOSTIC_CODES = {
   KT4006: "unknown table",
   KT5001: "server code in the client",
   KT5002: "file from outside the front end",
-  KT5003: "host's global in the client",
+  KT5003: "global of another host",
   KT6001: "middleware",
   KT6002: "place of defineServer",
   KT7001: "bundling",

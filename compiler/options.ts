@@ -227,6 +227,15 @@ export function routeMeta(options: Options, reporter: Reporter): RouteMeta {
       "Leave 'session' or 'ugroup' out.",
     );
   }
+  const retryNode = read.node("retry");
+  if (readOnly && meta.retry > 0 && retryNode !== undefined) {
+    reporter.error(
+      "KT2005",
+      retryNode,
+      "'retry' has no effect with 'readOnly: true': a call that writes nothing meets no conflict.",
+      "Leave 'retry' or 'readOnly' out.",
+    );
+  }
   const cacheNode = read.node("cache");
   if (meta.cache !== null && !readOnly && cacheNode !== undefined) {
     reporter.error(

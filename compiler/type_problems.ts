@@ -7,7 +7,7 @@
  * @module
  */
 import ts from "typescript";
-import { isNodeEnv } from "./client_globals.ts";
+import { isNodeEnv } from "./host_globals.ts";
 import type { CheckCache } from "./check_cache.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 import type { KontractSymbols } from "./kontract_symbols.ts";

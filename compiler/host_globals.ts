@@ -1,8 +1,8 @@
 /**
- * Names of the server's hosts in client code: `Deno`, `process`, `Buffer`. No browser has them, and to
- * TypeScript they are there, since one program checks both sides.
+ * Names of hosts in code that runs where they are not: `Deno`, `process`, `Buffer` in the client, and `Deno`
+ * on Workers. To TypeScript they are there, since one program checks all sides.
  *
- * A module that asks first (`typeof Deno`, `typeof document`) may be on both sides and is let through.
+ * A module that asks first (`typeof Deno`, `typeof document`) may be on several sides and is let through.
  *
  * @module
  */
@@ -27,21 +27,45 @@ export function checkClientGlobals(
   checker: ts.TypeChecker,
   reporter: Reporter,
 ): void {
-  if (!ANY.test(source.text)) return;
+  for (const node of ANY.test(source.text) ? usesIn(source, checker) : []) {
+    const instead = NAMES.get(node.text)!;
+    reporter.error(
+      "KT5003",
+      node,
+      `'${node.text}' does not exist in a browser, and this module is part of the client.`,
+      `${instead} Code for both sides asks first: typeof ${node.text} !== "undefined".`,
+    );
+  }
+}
+
+/** Warns of what a module of the server takes from Deno, in an app that is built for Workers. */
+export function checkWorkersGlobals(
+  source: ts.SourceFile,
+  checker: ts.TypeChecker,
+  reporter: Reporter,
+): void {
+  for (const node of /\bDeno\b/.test(source.text) ? usesIn(source, checker) : []) {
+    if (node.text !== "Deno") continue;
+    reporter.warning(
+      "KT5003",
+      node,
+      "'Deno' does not exist on Workers, for which this app is built: what needs it fails there.",
+      'A setting comes from secret("NAME"). Code for Deno alone asks first: typeof Deno !== "undefined".',
+    );
+  }
+}
+
+function usesIn(source: ts.SourceFile, checker: ts.TypeChecker): readonly ts.Identifier[] {
+  const found: ts.Identifier[] = [];
   const visit = (node: ts.Node): void => {
     if (ts.isTypeNode(node) && !isExpressionType(node)) return;
     if (ts.isIdentifier(node) && isUse(node, checker) && !asksFor(node.text, source)) {
-      const instead = NAMES.get(node.text)!;
-      reporter.error(
-        "KT5003",
-        node,
-        `'${node.text}' does not exist in a browser, and this module is part of the client.`,
-        `${instead} Code for both sides asks first: typeof ${node.text} !== "undefined".`,
-      );
+      found.push(node);
     }
     ts.forEachChild(node, visit);
   };
   visit(source);
+  return found;
 }
 
 /** True for the global of a host, used in a way that fails without it. */
