@@ -56,6 +56,11 @@ export const tag = backend({}, async (id: \`note:\${string}\`, tags: string[], m
   void [id, tags, more];
   return await Promise.resolve("1%" as const);
 });
+export interface Picture { bytes: Uint8Array; sizes: Float32Array }
+export interface Upload { bytes: Uint8Array }
+export const picture = backend({}, async (upload: Upload, ...more: Uint8Array[]): Promise<Picture> =>
+  await Promise.resolve({ bytes: more[0] ?? upload.bytes, sizes: new Float32Array(1) }));
+export const raw = backend({}, async function* (bytes: Uint8Array) { yield await Promise.resolve(bytes); });
 /** The second spelling. */
 export const called = backend({ readOnly: true }, async (a: number, b: number = 1) => await Promise.resolve(a + b));
 /** A stream. */
@@ -72,7 +77,7 @@ export async function greet(name: string): Promise<string> { return await Promis
 };
 
 const USES =
-  `import { api, area, called, client, Full, greet, grow, made, people, tag, ticks } from "@/client";
+  `import { api, area, called, client, Full, greet, grow, made, people, picture, raw, tag, ticks } from "@/client";
 import type { Page_Person, Shape, Tree } from "@/client";
 const page: Page_Person = await people("new");
 const next: string | null = (await api.people("open", 5)).next;
@@ -86,6 +91,10 @@ const text: string = await greet("Ada");
 const kept: readonly string[] = ["a"];
 const share: \`\${number}%\` = await tag("note:1", kept, [new Set([1]), new Map([["a", [1]]])] as const);
 console.log(share);
+const anyBytes: Uint8Array<ArrayBufferLike> = new Uint8Array(new SharedArrayBuffer(1));
+const { bytes, sizes } = await picture({ bytes: anyBytes }, anyBytes);
+console.log(new Blob([bytes, sizes]), new Response(bytes), await crypto.subtle.digest("SHA-256", bytes));
+for await (const part of raw(anyBytes)) console.log(new Blob([part]));
 for await (const { i, at } of ticks(2)) console.log(i.toFixed(), at.getTime());
 try { await grow(tree); } catch (error) { if (error instanceof Full) console.log(error.data.seats.toFixed(), error.code === "FULL"); }
 for await (const { items } of client.live(people, "new")) console.log(items[0]?.name, items.length);
@@ -134,6 +143,8 @@ Deno.test("each use of the client that must compile does, in all three spellings
     "grow",
     "made",
     "people",
+    "picture",
+    "raw",
     "tag",
     "ticks",
   ]);

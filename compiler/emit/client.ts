@@ -12,8 +12,8 @@ import type { ErrorDef, Manifest, RouteDef, RouteParameter } from "../../_intern
 import type { Shape, ShapeTable } from "../../_internal/shape.ts";
 import { type CodecEntry, emitCodecModule } from "./codec.ts";
 import { argumentsShape, streamedParameters } from "./fbs.ts";
-import { holdsFile } from "./reachable.ts";
-import { docText, propertyName, typeText } from "./type_text.ts";
+import { holdsFile, reachableNames } from "./reachable.ts";
+import { docText, propertyName, typeText, type TypeUse } from "./type_text.ts";
 
 const HEADER = "// Written by Kontract from the backend functions of this app. Do not edit.";
 
@@ -194,8 +194,12 @@ export function clientTypes(manifest: Manifest): string {
   if (names.length > 0) {
     lines.push(`import { ${names.join(", ")} } from "@kontract/kontract/client";`, "");
   }
+  const given = reachableNames(
+    manifest.routes.flatMap(({ parameters }) => parameters.map(({ shape }) => shape)),
+    manifest.types,
+  );
   for (const [name, shape] of Object.entries(manifest.types)) {
-    lines.push(...namedType(name, shape), "");
+    lines.push(...namedType(name, shape, given.has(name) ? "value" : "result"), "");
   }
   for (const error of manifest.errors) lines.push(...errorTypes(error));
   for (const route of manifest.routes) {
@@ -230,13 +234,13 @@ export function isFollowed(route: RouteDef): boolean {
 }
 
 /** Declaration of a named type. */
-export function namedType(name: string, shape: Shape): string[] {
-  if (shape.kind !== "object") return [`export type ${name} = ${typeText(shape)};`];
+export function namedType(name: string, shape: Shape, use: TypeUse = "value"): string[] {
+  if (shape.kind !== "object") return [`export type ${name} = ${typeText(shape, use)};`];
   const lines = [`export interface ${name} {`];
   for (const field of shape.fields) {
     lines.push(
       ...docText(field.doc, "  "),
-      `  ${propertyName(field.name)}${field.optional ? "?" : ""}: ${typeText(field.shape)};`,
+      `  ${propertyName(field.name)}${field.optional ? "?" : ""}: ${typeText(field.shape, use)};`,
     );
   }
   return [...lines, "}"];
@@ -269,6 +273,8 @@ function inputText(element: Shape): string {
 
 /** What a call gives: a promise or an async generator. */
 export function resultText(shape: Shape): string {
-  if (shape.kind === "stream") return `AsyncGenerator<${typeText(shape.element)}, void, void>`;
-  return `Promise<${shape.kind === "undefined" ? "void" : typeText(shape)}>`;
+  if (shape.kind === "stream") {
+    return `AsyncGenerator<${typeText(shape.element, "result")}, void, void>`;
+  }
+  return `Promise<${shape.kind === "undefined" ? "void" : typeText(shape, "result")}>`;
 }

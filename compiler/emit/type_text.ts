@@ -6,12 +6,16 @@
 import type { Shape, ShapeField } from "../../_internal/shape.ts";
 import { templateText } from "../template_text.ts";
 
-/** What a type stands for: a value as it is made anew, or an argument, which a call leaves as it is. */
-export type TypeUse = "value" | "argument";
+/**
+ * What a type stands for: a value that is given or got, an argument, which a call leaves as it is, or a result,
+ * which is made anew and shares its bytes with nobody: what a Blob, a Response and `crypto` ask for.
+ */
+export type TypeUse = "value" | "argument" | "result";
 
 /** The type of a shape, as it stands in a declaration. */
 export function typeText(shape: Shape, use: TypeUse = "value"): string {
   const isArgument = use === "argument";
+  const buffer = use === "result" ? "<ArrayBuffer>" : "";
   switch (shape.kind) {
     case "string":
       return shape.pattern === undefined ? "string" : templateText(shape.pattern);
@@ -29,9 +33,9 @@ export function typeText(shape: Shape, use: TypeUse = "value"): string {
     case "date":
       return "Date";
     case "bytes":
-      return "Uint8Array";
+      return `Uint8Array${buffer}`;
     case "typed_array":
-      return TYPED_ARRAYS[shape.element];
+      return TYPED_ARRAYS[shape.element] + buffer;
     case "array":
       return `${isArgument ? "readonly " : ""}${inner(shape.element, use)}[]`;
     case "tuple":
