@@ -22,6 +22,7 @@ export const count = backend({}, async (text: string): Promise<number> => await 
 `,
   "src/notes.ts": `import { backend, ctx, env, secret } from "@kontract/kontract";
 import { LIMITS, Color } from "../shared/both.ts";
+import hello from "./hello.txt" with { type: "text" };
 const { notes } = env.storage;
 const me = (): string => ctx.owner;
 const key = () => secret("KEY");
@@ -45,7 +46,7 @@ export class Notes {
     const pending = notes.get(me() + Cache.key() + settings.key + new Cache().own);
     const text = await notes.get("b").then((one) => one?.text).catch(() => null);
     if (await notes.has("c") && await pending !== null) await notes.delete("c");
-    return ids.length + (text?.length ?? 0) + LIMITS.max;
+    return ids.length + (text?.length ?? 0) + LIMITS.max + hello.length;
   }
   @backend({})
   static drop(id: string) { return notes.delete(id); }
@@ -61,6 +62,9 @@ export const lazy = backend({}, async (): Promise<string> => {
 export interface Where { host: string }
 export const notes = () => env.storage.notes;
 `,
+  "src/files.d.ts": `declare module "*.txt" { const file: string; export default file; }\n`,
+  "src/hello.txt": "hello",
+  "web/hello.txt": "hello",
   // As React's types do, and as many an app does to its own arrays.
   "src/wider.d.ts": `interface Blob {}
 interface FormData {}
@@ -102,6 +106,7 @@ await callAll(Notes);
 if (process.env.NODE_ENV !== "production" || process.env["NODE_ENV"] === "test") console.log("dev");
 console.log(await services.Notes.paint(Color.Red), await Notes["drop"]("y"), hostName(), MOST);
 const where: server.Where | null = null;
+console.log((await import("./hello.txt")).default);
 console.log(a, b, Bytes, run, need, where);
 `,
   // A circle that is always begun at its right end: main imports b, and that a, before anything else.

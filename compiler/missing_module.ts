@@ -79,6 +79,14 @@ function missingFile(root: string, importer: string, specifier: string): Missing
       hint: `Write "${specifierOf(found)}".`,
     };
   }
+  const ending = extname(file);
+  if (!ENDINGS.includes(ending) && isFile(file)) {
+    return {
+      message: `TypeScript does not know what '${own}' gives to who imports it.`,
+      hint:
+        `Say it in a file 'files.d.ts' among the sources: declare module "*${ending}" { const file: string; export default file; }`,
+    };
+  }
   const names = namesIn(dirname(file));
   const close = meant(basename(file), names) ?? meant(basename(bare), names);
   return {
