@@ -44,6 +44,8 @@ interface Made {
   /** Null where no line of it is an author's. */
   readonly map: Uint8Array | null;
   readonly imports: readonly Import[];
+  /** Files that became part of it: texts. */
+  readonly parts: FileStamps;
   /** Hashes in the names of what it imports. */
   readonly hashes: string;
 }
@@ -135,6 +137,7 @@ export class ServerModules {
     const made = this.#made.get(id);
     if (made === undefined || made.written !== writtenOf(id, input)) return false;
     if (made.hashes !== hashesOf(made.imports, input)) return false;
+    if (!input.graph.holds(made.parts)) return false;
     if (made.graph === input.graph) return true;
     const same = made.imports.every(({ specifier, kind, target }) => {
       const now = targetOf(resolveFrom(specifier, kind, id, input), input);
@@ -148,6 +151,7 @@ export class ServerModules {
     const written = new Map(ids.map((id) => [id, writtenOf(id, input)]));
     const texts = new Map(ids.map((id) => [id, textOf(id, input) ?? ""]));
     const imports = new Map<string, Import[]>(ids.map((id) => [id, []]));
+    const parts = new Map<string, string[]>(ids.map((id) => [id, []]));
     const result = await esbuild.build({
       ...buildSettings(input),
       splitting: false,
@@ -160,7 +164,10 @@ export class ServerModules {
             const importer = idOf(args);
             const found = resolve(args, input);
             const target = targetOf(found, input);
-            if (target === null) return found;
+            if (target === null) {
+              if (found.path !== undefined) parts.get(importer)?.push(found.path);
+              return found;
+            }
             imports.get(importer)?.push({ specifier: args.path, kind: args.kind, target });
             return { path: specifierOf(target, outputOf(importer, input), input), external: true };
           });
@@ -191,6 +198,7 @@ export class ServerModules {
         code,
         map,
         imports: imports.get(id) ?? [],
+        parts: input.graph.stamps(parts.get(id) ?? []),
         hashes: hashesOf(imports.get(id) ?? [], input),
       });
     }
@@ -282,7 +290,16 @@ function generated(id: string, input: ModulesInput): Made {
   });
   const code = new TextEncoder().encode(text);
   const hashes = hashesOf(imports, input);
-  return { written, graph: input.graph, output, code, map: null, imports, hashes };
+  return {
+    written,
+    graph: input.graph,
+    output,
+    code,
+    map: null,
+    imports,
+    parts: input.graph.stamps([]),
+    hashes,
+  };
 }
 
 function hashesOf(imports: readonly Import[], input: ModulesInput): string {

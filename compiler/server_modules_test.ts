@@ -131,6 +131,24 @@ Deno.test("an edit makes one module again and leaves every other file as it was"
   ]);
 });
 
+Deno.test("an edit of a text that a module imports makes that module again", async () => {
+  await using app = await makeApp({
+    "src/files.d.ts": `declare module "*.txt" { const file: string; export default file; }\n`,
+    "src/words.txt": "before",
+    "src/words.ts": `import { backend } from "@kontract/kontract";
+import words from "./words.txt" with { type: "text" };
+export const read = backend({}, (): Promise<string> => Promise.resolve(words));
+`,
+  });
+  const builder = createBuilder({ root: app.root, hosts: ["deno"], layout: "modules" });
+  for (const word of ["before", "after", "before"]) {
+    await app.write("src/words.txt", word);
+    const { diagnostics } = await builder.rebuild();
+    assert.equal(formatDiagnostics(diagnostics), "");
+    assert.match(await app.read("dist/deno/app/src/words.ts.js"), new RegExp(`"${word}"`));
+  }
+});
+
 Deno.test("an app that imports a CommonJS package is bundled as one", async () => {
   await using app = await makeApp({
     "src/a.ts": `import { backend } from "@kontract/kontract";
