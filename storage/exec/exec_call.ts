@@ -10,7 +10,7 @@
 import { KontractError } from "../../_internal/errors.ts";
 import { errorFrom } from "../../_internal/error_classes.ts";
 import type { CallOptions } from "../contract.ts";
-import { STORAGE_LIMITS } from "../limits.ts";
+import { isLarger, STORAGE_LIMITS } from "../limits.ts";
 import type { ReadContext } from "../read_context.ts";
 import type { Json } from "../row_codec.ts";
 import type { TableState } from "../table_state.ts";
@@ -68,7 +68,7 @@ export class ExecCall {
     }
     if (parts.length === 0) return null;
     const text = `{${parts.join(",")}}`;
-    if (text.length <= STORAGE_LIMITS.commitBytes) return text;
+    if (!isLarger([text], STORAGE_LIMITS.commitBytes)) return text;
     throw errorFrom("TOO_LARGE", "The call has written too much for a query to see.");
   }
 }

@@ -203,6 +203,17 @@ Deno.test({
         });
       });
 
+      await test("what a call has written is more bytes than a query can see", async () => {
+        const wide = "名".repeat(2 ** 20);
+        await run(engine, call(alice, { retry: 0 }), async (s) => {
+          for (let n = 0; n < 11; n++) await s.things!.set(`w${n}`, { note: wide });
+          database.sent.length = 0;
+          await assert.rejects(exec(s, TOP, "Ulm"), code("TOO_LARGE"));
+          throw new Error("enough");
+        }).catch(({ message }) => assert.equal(message, "enough"));
+        assert.deepEqual(database.sent, []);
+      });
+
       await test("a query within a query is compared with", async () => {
         const { value } = await run(engine, call(alice), (s) => exec(s, WITHIN, 140));
         assert.deepEqual(value, [{ id: "a" }, { id: "b" }]);
