@@ -38,6 +38,7 @@ const ITEMS = table("items", [
   field("home", object({ city: string, deep: { kind: "record", value: number } }), optional),
   field("any", { kind: "unknown" }, optional),
   field("raw", { kind: "bytes" }, optional),
+  field("wave", { kind: "typed_array", element: "float32" }, optional),
 ], { indexes: [index(["any"], true)] });
 
 const ROWS: Readonly<Record<string, AnyRow>> = {
@@ -59,6 +60,7 @@ const ROWS: Readonly<Record<string, AnyRow>> = {
     big: 10n ** 20n,
     any: "text",
     raw: new Uint8Array([208]),
+    wave: new Float32Array([2]),
   },
   c: {
     size: -3,
@@ -114,6 +116,8 @@ const FILTERS: readonly AnyRow[] = [
   { size: { gt: 0 }, flag: true },
   { raw: new Uint8Array([208]) },
   { raw: { in: [new Uint8Array([0]), new Uint8Array([208])] } },
+  { wave: new Float32Array([2]) },
+  { wave: { ne: new Float32Array([2]) } },
 ];
 
 const ORDERS: readonly (readonly [string, "asc" | "desc"])[] = [
@@ -131,6 +135,8 @@ const REFUSED: readonly ((s: AnyStorage) => PromiseLike<unknown>)[] = [
   // They are stored as text of another order.
   (s) => s.items!.query({ raw: { gt: new Uint8Array([0]) } }),
   (s) => s.items!.query().orderBy("raw"),
+  (s) => s.items!.query({ wave: { lte: new Float32Array([2]) } }),
+  (s) => s.items!.query().orderBy("wave"),
   (s) => s.items!.query({ size: { prefix: "1" } }),
   (s) => s.items!.query({ size: { contains: 1 } }),
   (s) => s.items!.query({ size: { in: 1 } }),

@@ -351,6 +351,34 @@ scenario(
   },
 );
 
+scenario(
+  "a rebuild that took longer than old versions are kept is refused, and nothing is left of it",
+  async ({ db, options, set, get }) => {
+    await set(THINGS, "a", { x: "1" });
+    const collect = (horizon: string): Promise<unknown> =>
+      db.admin`update kontract.storage set horizon = ${horizon} where id = 'things'`;
+    let late = true;
+    const migration: Migration = {
+      up: (m) =>
+        m.transform("things", async (row) => {
+          if (late) await collect("99999999999");
+          return { ...row, x: Number(row.x) };
+        }),
+    };
+    const next = table("things", [field("x", number)]);
+    const change = options([next], {
+      migrations: [{ name: "0001_x", hash: "1", load: () => Promise.resolve(migration) }],
+    });
+    await assert.rejects(migrateUp(change), { code: "MIGRATION_REFUSED", message: /retention/ });
+    assert.equal((await db.admin`select ptr from kontract_private.rebuilds`).length, 0);
+    await collect("0");
+    assert.deepEqual(await get(THINGS, "a"), { id: "a", x: "1" });
+    late = false;
+    await migrateUp(change);
+    assert.deepEqual(await get(next, "a"), { id: "a", x: 1 });
+  },
+);
+
 for (const when of ["between two transactions", "within one"] as const) {
   scenario(
     `a migration whose connection is lost ${when} fails, and goes on by no other`,
