@@ -27,10 +27,10 @@ export function bareShape(shape: Shape, types: ShapeTable): Shape {
   return shape;
 }
 
-/** True where `undefined` is a value of the shape: `string | undefined` of a field that is always there. */
-export function takesUndefined(shape: Shape, types: ShapeTable): boolean {
+/** True where this is a value of the shape: undefined is one of `string | undefined`, of a field that is always there. */
+export function takes(nothing: "null" | "undefined", shape: Shape, types: ShapeTable): boolean {
   for (let depth = 0; depth < 32; depth++) {
-    if (shape.kind === "undefined" || shape.kind === "nullable" && shape.undefined) return true;
+    if (shape.kind === nothing || shape.kind === "nullable" && shape[nothing]) return true;
     if (shape.kind === "nullable") shape = shape.inner;
     else if (shape.kind === "ref" && types[shape.name] !== undefined) shape = types[shape.name]!;
     else return false;

@@ -16,7 +16,7 @@ import {
   type JsonObject,
   setOwn,
 } from "./row_codec.ts";
-import { takesUndefined } from "./field_kind.ts";
+import { takes } from "./field_kind.ts";
 import { isSameJson } from "./filter.ts";
 import { STORAGE_LIMITS } from "./limits.ts";
 
@@ -187,7 +187,7 @@ export class TableRules {
       if (encoded === undefined) {
         // What this call may not read or write is the database's to keep or to fill.
         if (def.optional || (bits & 6) !== 6) continue;
-        if (!takesUndefined(def.shape, this.types)) {
+        if (!takes("undefined", def.shape, this.types)) {
           throw new ValidationError(`'${at}' is missing.`, { data: { path: at } });
         }
         pairs.push([name, encodeValue(def.shape, undefined, at, this.types)]);

@@ -177,6 +177,9 @@ Deno.test({
             table("odd", [field("x", string, { default: "\ud800" })]),
             table("odd", [field("x", odd)]),
             table("odd", [
+              field("x", { kind: "record", value: string }, { default: { "nul\0": "a" } }),
+            ]),
+            table("odd", [
               field("x", {
                 kind: "object",
                 fields: [{ name: "\udc00", id: 0, shape: string, optional: false }],

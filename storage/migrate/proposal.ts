@@ -7,7 +7,7 @@
  * @module
  */
 import type { FieldDef, TableDef } from "../../_internal/manifest.ts";
-import { bareShape } from "../field_kind.ts";
+import { bareShape, takes } from "../field_kind.ts";
 import type { ShapeTable } from "../../_internal/shape.ts";
 import type { MigrationProblem } from "./plan.ts";
 
@@ -97,27 +97,27 @@ ${lost.length > 0 ? `${lost.join("\n")}\n` : ""}    }));`;
 /** The value where the row has one; what it is where a row lacks it, only the author knows. */
 function givenOf(field: string): string {
   const value = `row[${JSON.stringify(field)}]`;
-  const question = JSON.stringify(`what '${field}' is in rows that lack it`);
-  return `${value} === undefined ? unanswered(${question}) : ${value}`;
+  return `${value} === undefined ? ${lacking(field)} : ${value}`;
 }
 
-/** A conversion that is usually meant, else a question. */
-function valueOf(field: string, def: FieldDef | undefined, types: ShapeTable): string {
-  const value = `row[${JSON.stringify(field)}]`;
-  if (def === undefined) return `unanswered(${JSON.stringify(`what '${field}' becomes`)})`;
-  switch (bareShape(def.shape, types).kind) {
-    case "string":
-      return `String(${value} ?? "")`;
-    case "number":
-      return `Number(${value} ?? 0)`;
-    case "boolean":
-      return `Boolean(${value})`;
-    case "array":
-      return `Array.isArray(${value}) ? ${value} : []`;
-    default:
-      return `unanswered(${JSON.stringify(`what '${field}' becomes`)})`;
-  }
+function lacking(field: string): string {
+  return `unanswered(${JSON.stringify(`what '${field}' is in rows that lack it`)})`;
 }
+
+/** A conversion that is usually meant, else a question. Nothing is made of a value that is not there. */
+function valueOf(field: string, def: FieldDef | undefined, types: ShapeTable): string {
+  const convert = def && CONVERSIONS.get(bareShape(def.shape, types).kind);
+  if (!convert) return `unanswered(${JSON.stringify(`what '${field}' becomes`)})`;
+  const value = `row[${JSON.stringify(field)}]`;
+  const mayLack = def.optional || takes("null", def.shape, types);
+  return `${value} == null ? ${mayLack ? value : lacking(field)} : ${convert}(${value})`;
+}
+
+const CONVERSIONS: ReadonlyMap<string, string> = new Map([
+  ["string", "String"],
+  ["number", "Number"],
+  ["boolean", "Boolean"],
+]);
 
 function key(name: string): string {
   return /^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name);

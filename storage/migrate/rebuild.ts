@@ -182,18 +182,18 @@ export class Rebuild {
       );
     }
     const some = `select e->>0 as owner, e->>1 as id from jsonb_array_elements($1::text::jsonb) e`;
-    const touched = [...pages(keys, (key) => Number(key.bytes), PAGE)].map((page) =>
+    const batches = [...pages(keys, (key) => Number(key.bytes), PAGE)].map((page) =>
       JSON.stringify(page.map((key) => [key._owner, key.id]))
     );
     // All of them before any is copied: a row may have the key, or a unique value, that another one had.
-    for (const pairs of touched) {
+    for (const pairs of batches) {
       await tx.unsafe(
         `delete from kontract_private.${identifier(this.ptr)} n using (${some}) k
           where n.id = k.id and n._owner = k.owner`,
         [pairs],
       );
     }
-    for (const pairs of touched) {
+    for (const pairs of batches) {
       const rows = await this.#read(
         tx,
         `(select u.* from ${old} u join (${some}) k on k.id = u.id and k.owner = u._owner
