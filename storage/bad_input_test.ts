@@ -319,14 +319,17 @@ Deno.test({
             run(engine, call(session), (s) => s.things!.set("wide", { note: wide })),
             code("TOO_LARGE"),
           );
-          await assert.rejects(
-            run(engine, call(session), async (s) => {
-              for (let i = 0; i < 9; i++) {
-                await s.things!.set(`w${i}`, { note: wide.slice(0, MIB * 1.3) });
-              }
-            }),
-            code("TOO_LARGE"),
-          );
+          for (const others of [[], ["a"]]) {
+            await assert.rejects(
+              run(engine, call(session), async (s) => {
+                for (const id of others) await s.accounts!.set(id, { balance: 1 });
+                for (let i = 0; i < 9; i++) {
+                  await s.things!.set(`w${i}`, { note: wide.slice(0, MIB * 1.3) });
+                }
+              }),
+              code("TOO_LARGE"),
+            );
+          }
           await assert.rejects(
             run(engine, call(session), (s) => s.accounts!.query({ city: wide })),
             code("TOO_LARGE"),

@@ -112,6 +112,13 @@ Deno.test({
         assert.equal(await assigned("check_session", [alice.sid]), false);
       });
 
+      await test("a database session lasts twice as long as the longest call", async () => {
+        const [opened] = await db
+          .admin`select floor(extract(epoch from now()) * 1000)::float8 as at`;
+        const session = await engine.openSession(await db.token({ owner: "lasting" }));
+        assert.ok(session.expiresAt >= Number(opened!.at) + 2 * 900_000);
+      });
+
       await test("a lock that somebody squats on delays a commit, not for ever, and no read", async () => {
         const release = Promise.withResolvers<void>();
         const held = Promise.withResolvers<void>();
