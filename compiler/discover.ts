@@ -331,7 +331,10 @@ class ModuleScan {
     );
     for (const decorator of decorators) {
       const expression = this.#statementAt(decorator.start);
-      if (expression === null || this.#kontract.calleeName(expression) !== "backend") continue;
+      if (expression === null) continue;
+      const name = this.#kontract.calleeName(expression);
+      if (name === null) this.#strange(expression);
+      if (name !== "backend") continue;
       this.#taken.add(expression);
       if (!ts.isCallExpression(expression)) this.#bare(expression);
       if (!isKeptFromFmt(authorText(this.#source), ts)) {
@@ -359,6 +362,18 @@ class ModuleScan {
         doc: docBefore(authorText(this.#source), decorator.declarationStart),
       });
     }
+  }
+
+  /** Another's decorator on a function: in the text that TypeScript gets it is none. */
+  #strange(expression: ts.Expression): void {
+    const callee = ts.isCallExpression(expression) ? expression.expression : expression;
+    if (isUnresolved(this.#kontract.checker.getTypeAtLocation(callee))) return;
+    this.#reporter.error(
+      "KT2003",
+      expression,
+      `Decorators are not valid on functions (TS1206), but for '@backend': '${callee.getText()}' would not run.`,
+      "Put it on a static method of a class.",
+    );
   }
 
   /** True where only decorators' statements stand between a position and statement `index`. */
