@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { basename, dirname, join, relative, sep } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import type { Diagnostics } from "./diagnostic.ts";
-import type { Project } from "./project.ts";
+import { isWithin, type Project } from "./project.ts";
 
 type Places = Pick<Project, "root" | "source" | "web" | "site">;
 
@@ -47,10 +47,6 @@ function othersIn(outDir: string, asNamed: boolean): string | null {
   }
   if (!asNamed || names.length === 0 || names.includes("manifest.json")) return null;
   return "has files that no build has made";
-}
-
-function isWithin(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(folder.replace(/[/\\]$/, "") + sep);
 }
 
 /** The path without links; of what is not there yet, its folder's. */

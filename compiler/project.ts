@@ -69,14 +69,27 @@ export function readProject(root: string, diagnostics: Diagnostics): Project {
       hint: 'Set "name" in kontract.json.',
     });
   }
+  const source = inside(folder, "source", text("source", "src"), diagnostics);
+  const web = inside(folder, "web", text("web", "web"), diagnostics);
+  const site = own?.site === undefined
+    ? null
+    : inside(folder, "site", text("site", "site"), diagnostics);
+  const written = own?.web === undefined ? [source] : [source, web];
+  if (site !== null && written.some((one) => isWithin(one, site))) {
+    diagnostics.add({
+      code: "KT1001",
+      severity: "error",
+      message: "'site' in kontract.json must hold neither sources nor front end: " +
+        `current value is '${own?.site}'.`,
+      hint: "Another bundler empties it and writes there: give it a folder of its own.",
+    });
+  }
   return {
     root: folder,
     name,
-    source: inside(folder, "source", text("source", "src"), diagnostics),
-    web: inside(folder, "web", text("web", "web"), diagnostics),
-    site: own?.site === undefined
-      ? null
-      : inside(folder, "site", text("site", "site"), diagnostics),
+    source,
+    web,
+    site,
     budget: parseBudget(own?.budget, diagnostics),
     compilerOptions: { ...workspaceOptions(folder), ...optionsOf(deno) },
   };
@@ -134,6 +147,11 @@ function inside(root: string, key: string, path: string, diagnostics: Diagnostic
     ...(isOwn ? { hint: "Kontract itself writes there: give it a folder of its own." } : {}),
   });
   return join(root, key === "source" ? "src" : key);
+}
+
+/** True for `folder` and what lies in it. */
+export function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder.replace(/[/\\]$/, "") + sep);
 }
 
 function readJson(

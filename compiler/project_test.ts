@@ -66,6 +66,22 @@ Deno.test("sources, front end and page lie in no folder that a build replaces", 
   }
 });
 
+Deno.test("the page of another bundler, which empties its folder, has no sources in it", async () => {
+  const cases = [
+    [{ site: "src" }, true],
+    [{ site: "app", source: "app/src" }, true],
+    [{ site: "pages", web: "pages" }, true],
+    [{ site: "web/out" }, false],
+    [{ site: "site" }, false],
+  ] as const;
+  for (const [settings, refused] of cases) {
+    await using app = await makeApp({ "kontract.json": JSON.stringify(settings) });
+    const diagnostics = new Diagnostics();
+    readProject(app.root, diagnostics);
+    assert.equal(diagnostics.failed, refused, JSON.stringify(settings));
+  }
+});
+
 Deno.test("a path of an app is told from its folder on, wherever the file lies", () => {
   const paths = [
     ["/app/src/a.ts", "src/a.ts"],
