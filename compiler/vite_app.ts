@@ -9,7 +9,7 @@ import { Diagnostics, formatDiagnostics } from "./diagnostic.ts";
 import { emitClient } from "./emit/client.ts";
 import { isFile } from "./file_texts.ts";
 import { clientGuard } from "./front_end_bundle.ts";
-import { type Project, readProject } from "./project.ts";
+import { isWithin, type Project, readProject } from "./project.ts";
 import type { ModuleGraph } from "./resolve.ts";
 import { clientFile } from "./vite_packages.ts";
 
@@ -130,6 +130,18 @@ export class ViteApp {
     return this.#running;
   }
 
+  /** Vite empties the page's folder. */
+  #checkSite(diagnostics: Diagnostics): void {
+    const { site } = this.project;
+    if (site === null || this.#viteRoot === null || !isWithin(this.#viteRoot, site)) return;
+    diagnostics.add({
+      code: "KT1001",
+      severity: "error",
+      message: "'site' in kontract.json holds what Vite makes the page from, and Vite empties it.",
+      hint: "Give the page that is built a folder of its own.",
+    });
+  }
+
   async #refresh(): Promise<string> {
     this.#isStale = false;
     const diagnostics = new Diagnostics();
@@ -142,6 +154,7 @@ export class ViteApp {
       checkWeb: false,
       time: (_stage, work) => work(),
     });
+    this.#checkSite(diagnostics);
     if (analysis === null || diagnostics.failed) return formatDiagnostics(diagnostics.list());
     this.#client = emitClient(analysis.manifest, await this.#options.pins(this.#root));
     this.#analysis = analysis;

@@ -157,6 +157,24 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a page's folder that is what Vite makes the page from is refused, and is not emptied",
+  ...options,
+  async fn() {
+    await using app = await makeApp({
+      "kontract.json": `{ "name": "sited", "site": "web" }`,
+      "src/api.ts": APP["src/api.ts"]!,
+      "web/index.html": `<script type="module" src="/main.ts"></script>`,
+      "web/main.ts": "console.log(1);\n",
+    });
+    await assert.rejects(
+      viteBuild(settings(app)),
+      /KT1001 'site' in kontract\.json holds what Vite/,
+    );
+    assert.equal(await app.read("web/main.ts"), "console.log(1);\n");
+  },
+});
+
+Deno.test({
   name:
     "a site that is missing, or was built without the plugin, ends a build and no rebuild of dev",
   ...options,
