@@ -94,10 +94,13 @@ function numberOf(folder: string): number | null | undefined {
   }
 }
 
+/** When a file, or the link that it is, last changed. */
 function changedAt(file: string): number {
   try {
-    const { mtime, ctime } = Deno.statSync(file);
-    return Math.max(mtime?.getTime() ?? 0, ctime?.getTime() ?? 0);
+    const times = [Deno.statSync(file), Deno.lstatSync(file)].flatMap((
+      one,
+    ) => [one.mtime, one.ctime]);
+    return Math.max(...times.map((time) => time?.getTime() ?? 0));
   } catch {
     return 0;
   }

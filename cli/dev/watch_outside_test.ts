@@ -135,3 +135,28 @@ Deno.test(
     }
   },
 );
+
+Deno.test(
+  "a link outside that was made while the build was made counts as changed, however old its target is",
+  options,
+  async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      let signs = 0;
+      using files = new OutsideFiles(() => signs++);
+      const file = join(folder, "sub", "a.ts"), old = join(folder, "old.ts");
+      await Deno.mkdir(dirname(file));
+      await Deno.writeTextFile(old, "1");
+      const since = (await Deno.stat(old)).mtime!.getTime() + 1;
+      await until(async () => {
+        await Deno.remove(file).catch(() => {});
+        await Deno.symlink(old, file);
+        return (await Deno.lstat(file)).mtime!.getTime() >= since;
+      });
+      files.follow([file], since);
+      assert.equal(signs, 1);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);
