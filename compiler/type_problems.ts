@@ -58,13 +58,18 @@ export function typeProblems(
     )
   );
   // Said of every element, and all of them have the one reason.
-  const ofElements = found.filter(({ message }) => message.startsWith(`TS${UNTYPED_ELEMENT}:`));
-  const more = new Set(ofElements.slice(1));
+  const more = new Set(
+    [UNTYPED_ELEMENT, NO_JSX].flatMap((code) =>
+      found.filter(({ message }) => message.startsWith(`TS${code}:`)).slice(1)
+    ),
+  );
   return found.filter((one) => !more.has(one));
 }
 
 /** Code of what is said of an element of JSX that has no types. */
 const UNTYPED_ELEMENT = 7026;
+/** Code of what is said of an element where no configuration says whose JSX it is. */
+const NO_JSX = 17004;
 
 /** Codes of what is said of a value whose type is not known: the reason is a module that is missing. */
 const IMPLICIT_ANY: ReadonlySet<number> = new Set([7005, 7006, 7018, 7019, 7022, 7031, 7034]);
@@ -75,9 +80,11 @@ const MISSING_MODULE: ReadonlySet<number> = new Set([2307, 2792, 2882]);
 function problemsOf(check: TypeCheck, source: ts.SourceFile): readonly Diagnostic[] {
   const found = check.program.getSemanticDiagnostics(source);
   const incomplete = found.some((one) => MISSING_MODULE.has(one.code));
+  const unnamed = found.some((one) => one.code === NO_JSX);
   return [
     ...found.filter((one) => one.code !== UNTYPED_MODULE)
       .filter((one, i) => !isToldLater(one, found.slice(i + 1)))
+      .filter((one) => one.code !== UNTYPED_ELEMENT || !unnamed)
       .filter((one) => !incomplete || !IMPLICIT_ANY.has(one.code))
       .filter((one) => !NO_HOST.has(one.code) || !isBundled(one, source, check))
       .map((one) => ({ ...diagnosticOf(check.root, one), ...wordsFor(one, source, check) })),
@@ -139,6 +146,12 @@ function wordsFor(one: ts.Diagnostic, source: ts.SourceFile, check: TypeCheck): 
     return {
       hint:
         "Put it first, or make those before it required: a 'T | undefined' may be undefined too.",
+    };
+  }
+  if (one.code === NO_JSX) {
+    return {
+      hint:
+        'Say whose JSX it is in deno.json: "compilerOptions": { "jsx": "react-jsx", "jsxImportSource": "preact" }',
     };
   }
   const { jsxImportSource } = check.program.getCompilerOptions();
