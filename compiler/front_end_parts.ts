@@ -17,7 +17,6 @@ import {
   clientAliases,
   clientGuard,
   type FrontEndInput,
-  isPackageFile,
   refuseServer,
 } from "./front_end_bundle.ts";
 import { type ClientFiles, marked } from "./manifest_output.ts";
@@ -37,15 +36,14 @@ interface Kept {
 interface KeptApp extends Kept {
   /** What it has in place of modules with backend functions, by absolute file. */
   readonly stubs: ReadonlyMap<string, string>;
-  /** The package's files that it imports, absolute. */
-  readonly used: ReadonlySet<string>;
+  /** True where it imports the client module, or what that one imports. */
   readonly usesClient: boolean;
 }
 
 /** The client module's files with the places of the package's in them, and what they were made from. */
 interface KeptClient {
   readonly client: ClientFiles;
-  readonly imported: string;
+  readonly places: string;
   readonly texts: ReadonlyMap<string, string>;
 }
 
@@ -65,16 +63,15 @@ export class FrontEndParts {
 
   /** All of them, by name; null where that failed, with the reasons in the diagnostics of `input`. */
   async make(input: FrontEndInput, webEntry: string): Promise<OutputFiles | null> {
-    const { analysis, client } = input;
     const app = await this.#bundleApp(input, webEntry);
     if (app === null) return null;
-    const imported = app.usesClient ? packageImports(analysis) : new Map<string, string>();
-    const used = new Set([...app.used, ...imported.values()]);
-    const rest = await this.#bundlePackage([...used].sort(), input);
-    if (rest === null) return null;
-    const files = new Map([...app.files, ...rest.files]);
+    const files = new Map(app.files);
     if (!app.usesClient) return files;
-    for (const [name, text] of this.#clientTexts(client, imported, analysis)) {
+    const rest = await this.#bundlePackage(input);
+    if (rest === null) return null;
+    for (const [name, bytes] of rest.files) files.set(name, bytes);
+    const { analysis, client } = input;
+    for (const [name, text] of this.#clientTexts(client, analysis)) {
       files.set(`${APART}/client/${name}`, marked(text, analysis.manifest));
     }
     return files;
@@ -93,7 +90,8 @@ export class FrontEndParts {
     const kept = this.#app;
     if (kept !== null && holds(kept, key, analysis) && [...kept.stubs].every(isStub)) return kept;
     this.#app = null;
-    const stubs = new Map<string, string>(), used = new Set<string>();
+    const stubs = new Map<string, string>();
+    const imported = new Set(packageImports(analysis).values());
     let usesClient = false;
     const made = await this.#appBundler.bundle({
       ...bundledFrom(input),
@@ -106,13 +104,12 @@ export class FrontEndParts {
         return verdict;
       },
       apart: (file) => {
-        if (dirname(file) === join(folder, APART)) {
-          usesClient = true;
-          return `./${APART}/client/${basename(file)}`;
-        }
-        if (!isPackageFile(analysis, file)) return null;
-        used.add(file);
-        return `./${packageOutput(file, analysis)}.js`;
+        const isPart = dirname(file) === join(folder, APART);
+        if (!isPart && !imported.has(file)) return null;
+        usesClient = true;
+        return isPart
+          ? `./${APART}/client/${basename(file)}`
+          : `./${APART}/${inApart(file, analysis)}.js`;
       },
       // Beside the script: what is apart has one address for all of them.
       chunkNames: "[name]-[hash]",
@@ -121,17 +118,20 @@ export class FrontEndParts {
     refuseServer(made, analysis);
     const stamps = analysis.graph.stamps(made.inputs.filter((file) => !overlay.has(file)));
     const { files } = made;
-    return this.#app = { key, graph: analysis.graph, stamps, files, stubs, used, usesClient };
+    return this.#app = { key, graph: analysis.graph, stamps, files, stubs, usesClient };
   }
 
-  async #bundlePackage(used: readonly string[], input: FrontEndInput): Promise<Kept | null> {
+  async #bundlePackage(input: FrontEndInput): Promise<Kept | null> {
     const { analysis, outDir, minify } = input;
-    const key = keyOf([outDir, minify, used]);
+    const entries = [...packageImports(analysis).values()];
+    const key = keyOf([outDir, minify, entries]);
     if (this.#package !== null && holds(this.#package, key, analysis)) return this.#package;
     this.#package = null;
     const made = await this.#packageBundler.bundle({
       ...bundledFrom(input),
-      entries: Object.fromEntries(used.map((file) => [packageOutput(file, analysis), file])),
+      entries: Object.fromEntries(
+        entries.map((file) => [`${APART}/${inApart(file, analysis)}`, file]),
+      ),
       aliases: new Map(),
       overlay: new Map(),
       chunkNames: `${APART}/chunks/[name]-[hash]`,
@@ -141,17 +141,14 @@ export class FrontEndParts {
     return this.#package = { key, graph: analysis.graph, stamps, files: made.files };
   }
 
-  /** The files of the client module that the app's bundle imports, the same ones as long as they say the same. */
-  #clientTexts(
-    client: ClientFiles,
-    imports: ReadonlyMap<string, string>,
-    analysis: Analysis,
-  ): ReadonlyMap<string, string> {
-    const imported = keyOf([...imports]);
+  /** The client module's files, the same ones as long as they say the same. */
+  #clientTexts(client: ClientFiles, analysis: Analysis): ReadonlyMap<string, string> {
+    const imports = [...packageImports(analysis)];
+    const places = keyOf(imports);
     const kept = this.#client;
-    if (kept?.client === client && kept.imported === imported) return kept.texts;
+    if (kept?.client === client && kept.places === places) return kept.texts;
     const placed = (text: string): string =>
-      [...imports].reduce(
+      imports.reduce(
         (text, [specifier, file]) =>
           text.replace(`from "${specifier}"`, `from "../${inApart(file, analysis)}.js"`),
         text,
@@ -159,7 +156,7 @@ export class FrontEndParts {
     const texts = new Map(
       ["connection.js", "routes.js", "codec.js"].map((name) => [name, placed(client[name]!)]),
     );
-    this.#client = { client, imported, texts };
+    this.#client = { client, places, texts };
     return texts;
   }
 }
@@ -203,11 +200,7 @@ function packageImports({ graph, graphFile }: Analysis): ReadonlyMap<string, str
   }));
 }
 
-/** Output of a file of the package, without its ending. */
-function packageOutput(file: string, analysis: Analysis): string {
-  return `${APART}/${inApart(file, analysis)}`;
-}
-
+/** Output of a file of the package below {@link APART}, without its ending. */
 function inApart(file: string, { packageFolder }: Analysis): string {
   return file.slice(packageFolder.length).replace(/\.[cm]?[jt]sx?$/, "").split(sep).join("/");
 }

@@ -141,6 +141,23 @@ export const isTwin = new Refused("m") instanceof AppError;
   },
 });
 
+Deno.test("what only servers have of the package is refused where it is imported, in one bundle and in parts", async () => {
+  await using app = await makeApp({
+    "src/routes.ts": ROUTES,
+    "web/main.ts": `import { first } from "@/client";
+import { AppError } from "@kontract/kontract";
+console.log(first, AppError);
+`,
+  });
+  for (const layout of ["bundle", "modules"] as const) {
+    const { diagnostics } = await build({ root: app.root, hosts: ["deno"], layout });
+    assert.match(
+      formatDiagnostics(diagnostics),
+      /^error KT5001 '@kontract\/kontract' is for servers[^]* at web\/main\.ts:2:26\n[^]*\n1 error\n$/,
+    );
+  }
+});
+
 Deno.test("a front end in JSX has the factory that its configuration names, and packages know what it is for", async () => {
   await using app = await makeApp({
     "src/routes.ts": ROUTES,
