@@ -89,6 +89,7 @@ export type {
   FieldFilter,
   FieldPath,
   Filter,
+  NestedPath,
   NewRow,
   Ordered,
   Page,

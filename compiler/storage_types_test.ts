@@ -55,6 +55,8 @@ await people.query({ name: { prefix: "A" }, tags: { contains: "x" }, home: { cit
 await people.query({ age: null, home: { since: { lt: new Date() } } }).orderBy("age", "desc").orderBy("name");
 const page = await people.query().limit(5).after(null).page();
 await people.query().orderBy("home.city").orderBy("home.since", "desc").orderBy("tree.left.right.n");
+const fewer: import("@kontract/kontract").Query<{ id: string; home: { city: string } }> = people.query();
+await fewer.orderBy("home.city");
 for await (const row of people.query(null)) row.tags.length;
 await people.query({ flag: { ne: true }, raw: { in: [new Uint8Array(1)] } });
 await people.query({ wave: new Float32Array(1) });

@@ -62,14 +62,17 @@ export type Filter<T> = { readonly [K in keyof T]?: FieldFilter<T[K]> };
 /** A field, or one in nested objects with dots between the names: `"home.city"`. `Depth`: further names at most. */
 export type FieldPath<T, Depth extends number = 3> =
   | (keyof T & string)
-  | (Depth extends 0 ? never : {
-    [K in keyof T & string]-?: NonNullable<T[K]> extends
-      | Scalar
-      | readonly unknown[]
-      | ReadonlySet<unknown>
-      | ReadonlyMap<unknown, unknown> ? never
-      : `${K}.${FieldPath<NonNullable<T[K]>, [never, 0, 1, 2][Depth]>}`;
-  }[keyof T & string]);
+  | (Depth extends 0 ? never : NestedPath<T, keyof T & string, [never, 0, 1, 2][Depth]>);
+
+/** Paths that begin with a field `K`. By no mapped type: handles of more fields would be none of fewer. */
+export type NestedPath<T, K extends keyof T & string, Depth extends number> = K extends string
+  ? NonNullable<T[K]> extends
+    | Scalar
+    | readonly unknown[]
+    | ReadonlySet<unknown>
+    | ReadonlyMap<unknown, unknown> ? never
+  : `${K}.${FieldPath<NonNullable<T[K]>, Depth>}`
+  : never;
 
 /** One page of rows. */
 export interface Page<T> {
