@@ -196,6 +196,40 @@ Deno.test(
 );
 
 Deno.test(
+  "a visitor who leaves before the app has taken its WebSocket leaves none open there",
+  options,
+  async () => {
+    await withFront(async (front) => {
+      const asked = Promise.withResolvers<void>();
+      const accept = Promise.withResolvers<void>();
+      const ended = Promise.withResolvers<void>();
+      const app = host(async (request) => {
+        asked.resolve();
+        await accept.promise;
+        const { socket, response } = Deno.upgradeWebSocket(request);
+        socket.onclose = () => ended.resolve();
+        return response;
+      });
+      front.serve(app.origin, isApp);
+      const visitor = await Deno.connect({
+        hostname: "127.0.0.1",
+        port: Number(new URL(front.url).port),
+      });
+      const lines = [
+        ...["GET /socket HTTP/1.1", "Host: a", "Connection: Upgrade", "Upgrade: websocket"],
+        ...["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", ""],
+      ];
+      await visitor.write(new TextEncoder().encode(lines.join("\r\n")));
+      await asked.promise;
+      visitor.close();
+      accept.resolve();
+      await ended.promise;
+      await app.stop();
+    });
+  },
+);
+
+Deno.test(
   "a visitor who does not read a WebSocket is left, and the app's end with it",
   options,
   async () => {

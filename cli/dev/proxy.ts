@@ -163,12 +163,15 @@ export async function passOnWebSocket(
   const waiting: MessageEvent[] = [];
   behind.onmessage = (event) => waiting.push(event);
   const ended = new Promise<CloseEvent>((resolve) => (behind.onclose = resolve));
+  // Of a visitor who has gone meanwhile Deno says nothing.
+  const late = setTimeout(() => behind.close(), OPENING_MS);
   const { socket, response } = Deno.upgradeWebSocket(
     request,
     behind.protocol === "" ? {} : { protocol: behind.protocol },
   );
   socket.binaryType = "arraybuffer";
   socket.onopen = () => {
+    clearTimeout(late);
     for (const event of waiting) socket.send(event.data);
     join(behind, socket);
     // The host may have closed while the visitor's side was being opened.
@@ -177,6 +180,9 @@ export async function passOnWebSocket(
   join(socket, behind);
   return response;
 }
+
+/** What the visitor's side of a WebSocket has to open in: its handshake is answered from here. */
+const OPENING_MS = 2_000;
 
 /** Bytes that wait for who does not read them, as many as the gateway itself lets wait. */
 const MAX_BUFFERED = 32 << 20;
