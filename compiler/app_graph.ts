@@ -14,6 +14,7 @@ import { reportNesting } from "./nesting.ts";
 import { writeFile } from "./output.ts";
 import { appPath, listFiles, type Project, sourceFiles } from "./project.ts";
 import { GraphError, type ModuleGraph } from "./resolve.ts";
+import { checkScripts } from "./script_sources.ts";
 
 /** An app's files, and where their imports lead. */
 export interface AppGraph {
@@ -61,7 +62,9 @@ export class AppGraphs {
   /** The graph for `hosts`; null where there is none, with the reasons in `diagnostics`. */
   async read(project: Project, options: GraphOptions): Promise<AppGraph | null> {
     const { hosts, pages, diagnostics, whole = () => Promise.resolve() } = options;
-    const sources = await sourceFiles(project);
+    const files = await listFiles(project.source);
+    const sources = sourceFiles(files);
+    checkScripts(project.root, files, diagnostics);
     const webScripts = frontEndScripts(project, pages);
     if (sources.length === 0) {
       diagnostics.add({

@@ -15,7 +15,7 @@ import { SyntaxPick } from "./syntax_pick.ts";
 import { isWrapper, wrapped } from "./wrapped.ts";
 
 /** What an app marks its declarations with. */
-const MARKS: ReadonlySet<string> = new Set([
+export const MARKS: ReadonlySet<string> = new Set([
   "backend",
   "defineMiddleware",
   "table",

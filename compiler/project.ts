@@ -187,9 +187,8 @@ function stripComments(text: string): string {
     .replaceAll(/("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])/g, (_, quoted) => quoted ?? "");
 }
 
-/** All backend source files, absolute and in a fixed order; tests are none. */
-export async function sourceFiles(project: Project): Promise<readonly string[]> {
-  const files = await listFiles(project.source);
+/** Those of the files in the sources' folder that are backend sources; tests are none. */
+export function sourceFiles(files: readonly string[]): readonly string[] {
   return files.filter((file) => SOURCE_FILE.test(file) && !TEST_FILE.test(basename(file)));
 }
 
