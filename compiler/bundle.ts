@@ -17,6 +17,7 @@ import {
 } from "./bundler_process.ts";
 import { SHARING_HINT } from "./client_uses.ts";
 import { codeFrame, type DiagnosticCode, type Diagnostics } from "./diagnostic.ts";
+import { meant } from "./meant.ts";
 import { missingModule } from "./missing_module.ts";
 import { OUTSIDE, outsideName } from "./outside_names.ts";
 import { absentFile, type ModuleGraph, type Purpose, REMOTE, requiredFile } from "./resolve.ts";
@@ -217,12 +218,13 @@ export function report(
     const at = message.location;
     const file = at === null ? null : outside.get(at.file) ?? join(input.root, at.file);
     if (reportPackage(message, file, input, diagnostics, importers)) continue;
-    const { code = "KT7001", hint } = (message.detail ?? {}) as Detail;
+    const words = wordsFor(message, input);
+    const { code = "KT7001", hint = words.hint } = (message.detail ?? {}) as Detail;
     const text = file === null ? undefined : input.overlay.get(file) ?? input.graph.read(file);
     diagnostics.add({
       code,
       severity: "error",
-      message: bundlerText(message.text),
+      message: words.message,
       ...(hint === undefined ? {} : { hint }),
       ...(at === null || text === undefined ? {} : {
         span: { file: at.file, line: at.line, column: at.column + 1 },
@@ -233,14 +235,32 @@ export function report(
 }
 
 /** What the bundler says of a name that a module does not have, in an author's words. */
-function bundlerText(text: string): string {
+function wordsFor(
+  { text }: esbuild.Message,
+  { overlay }: BundleInput,
+): { readonly message: string; readonly hint?: string | undefined } {
   const found = /^No matching export in "(?:kontract-stub:)?(.*)" for import "(.*)"$/.exec(text);
-  if (found === null) return text;
-  const [, file = "", name] = found;
-  return file.endsWith("/client/client.js")
-    ? `There is no '${name}' in '@/client': no backend function has this name.`
-    : `There is no '${name}' in '${file}'.`;
+  if (found === null) return { message: text };
+  const [, file = "", name = ""] = found;
+  if (!file.endsWith("/client/client.js")) {
+    return { message: `There is no '${name}' in '${file}'.` };
+  }
+  const near = meant(name, clientNames(overlay));
+  return {
+    message: `There is no '${name}' in '@/client': no backend function has this name.`,
+    hint: near === null ? undefined : `Did you mean '${near}'?`,
+  };
 }
+
+/** The backend functions that the client module exports, whole or beside its bundle. */
+function clientNames(overlay: BundleInput["overlay"]): readonly string[] {
+  const end = join("client", "routes.js");
+  const [, text = ""] = [...overlay].find(([file]) => file.endsWith(sep + end)) ?? [];
+  return [...text.matchAll(/^export (?:function ([\w$]+)|\{([^}]*)\})/gm)]
+    .flatMap(([, name, list = ""]) => name ?? list.split(",").map((one) => one.trim()));
+}
+
+const SERVERS_HINT = "Use it in a backend function.";
 
 /**
  * A package in the client that needs a module of a server's host: told once, where the author imports it.
@@ -270,7 +290,7 @@ function reportPackage(
     code: "KT5001",
     severity: "error",
     message: `'${specifier}' is for servers: it needs modules that no browser has.`,
-    hint: "Use it in a backend function.",
+    hint: SERVERS_HINT,
     span: { file: relative(input.root, file).split(sep).join("/"), line, column },
     ...codeFrame(text, line, column, found[0].length),
   });
@@ -403,7 +423,7 @@ export function resolve(
     return { errors: [{ text: message, detail: { code: "KT1002", hint } satisfies Detail }] };
   }
   if (input.purpose === "browser") {
-    const detail: Detail = { builtin: found.specifier };
+    const detail: Detail = { builtin: found.specifier, code: "KT5001", hint: SERVERS_HINT };
     return { errors: [{ text: `'${found.specifier}' does not exist in a browser.`, detail }] };
   }
   if (form === "require") return loaded(requiredFile(found.specifier), input);

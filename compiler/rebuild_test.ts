@@ -88,8 +88,8 @@ Deno.test({
     const { ok, diagnostics } = await build({ root: app.root, hosts: ["deno"] });
     assert.equal(ok, false);
     const found = diagnostics.filter(({ message }) => /node:fs/.test(message));
-    assert.deepEqual(found.map(({ code, span }) => [code, span?.file, span?.line]), [
-      ["KT7001", "web/main.ts", 1],
+    assert.deepEqual(found.map(({ code, span, hint }) => [code, span?.file, span?.line, hint]), [
+      ["KT5001", "web/main.ts", 1, "Use it in a backend function."],
     ]);
     await app.write("web/part.ts", "export const part = 1;\n");
     await app.write("web/main.ts", `import { part } from "./part";\nconsole.log(part);\n`);
@@ -129,6 +129,11 @@ Deno.test({
         "There is no 'nobody' in '@/client': no backend function has this name.",
       ]],
     );
+    await app.write("web/main.ts", `import { frist } from "@/client";\nconsole.log(frist);\n`);
+    for (const layout of ["bundle", "modules"] as const) {
+      const close = await build({ root: app.root, hosts: ["deno"], layout });
+      assert.deepEqual(close.diagnostics.map(({ hint }) => hint), ["Did you mean 'first'?"]);
+    }
     await assert.rejects(app.read("dist/manifest.json"), Deno.errors.NotFound);
     await stopBundler();
   },
