@@ -326,3 +326,30 @@ export const host = backend({}, async (): Promise<string> =>
   assert.deepEqual(await places(["workers", "deno"]), ["warning KT5003 src/settings.ts"]);
   assert.deepEqual(await places(["deno"]), []);
 });
+
+Deno.test("a name that is put together as the page runs leads to nothing of Kontract's own", async () => {
+  await using app = await makeApp({
+    "src/a.ts": `import { backend } from "@kontract/kontract";
+export const a = backend({}, (): Promise<number> => Promise.resolve(1));
+`,
+    ".kontract/dev.json": `{ "password": "MARKER_PASSWORD" }`,
+    "web/data/one.json": `{ "word": "PLANTED" }`,
+    "web/main.ts": "console.log(await import(`../${location.hash}.json`));\nexport {};\n",
+  });
+  const { ok, diagnostics } = await build({ root: app.root, hosts: ["deno"] });
+  assert.equal(ok, false);
+  assert.match(
+    formatDiagnostics(diagnostics),
+    /KT5001 '\.kontract\/dev\.json' is Kontract's own, and may hold passwords\.\n {2}at web\/main\.ts:1:26[^]*hint: /,
+  );
+  await app.write(
+    "web/main.ts",
+    "console.log(await import(`./data/${location.hash}.json`));\nexport {};\n",
+  );
+  assert.ok((await build({ root: app.root, hosts: ["deno"] })).ok);
+  const texts = await Promise.all(
+    (await listFiles(join(app.root, "dist", "public"))).map((file) => Deno.readTextFile(file)),
+  );
+  assert.match(texts.join("\n"), /PLANTED/);
+  assert.doesNotMatch(texts.join("\n"), /MARKER/);
+});

@@ -344,6 +344,14 @@ function graphPlugin(
       build.onLoad({ filter: /.*/, namespace: "kontract-stub" }, (args) => {
         return { contents: (args.pluginData as { readonly stub: string }).stub, loader: "js" };
       });
+      build.onLoad({ filter: OWN, namespace: "file" }, ({ path }) => {
+        const { root } = current();
+        if (!path.startsWith(join(root, ".kontract") + sep)) return null;
+        const name = relative(root, path).split(sep).join("/");
+        return {
+          errors: [refusal(`'${name}' is Kontract's own, and may hold passwords.`, OWN_HINT)],
+        };
+      });
       build.onLoad({ filter: SCRIPT, namespace: "file" }, ({ path }) => load(path));
       for (const namespace of OUTSIDE) {
         build.onLoad({ filter: /.*/, namespace }, ({ path }) => {
@@ -357,10 +365,13 @@ function graphPlugin(
   };
 }
 
+const OWN = /[\\/]\.kontract[\\/]/;
+const OWN_HINT = "Name the folder of what is imported: import(`../pages/${name}.json`).";
+
 const SCRIPT = /\.(?:[cm]?[jt]sx?)$/;
 
-function refusal(text: string): esbuild.PartialMessage {
-  return { text, detail: { code: "KT5001", hint: SHARING_HINT } satisfies Detail };
+function refusal(text: string, hint: string = SHARING_HINT): esbuild.PartialMessage {
+  return { text, detail: { code: "KT5001", hint } satisfies Detail };
 }
 
 /** A module's text as the bundler takes it; null where there is none. */
