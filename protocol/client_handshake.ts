@@ -41,14 +41,23 @@ export function parsePins(crypto: CryptoProvider, pins: readonly string[]): read
   });
 }
 
-/** The pins of `options`, those of a signed set asked for; their order is that in which they are tried. */
+/**
+ * The pins of `options`, those of a signed set asked for, until `closed`; their order is that in which they are
+ * tried.
+ */
 export async function resolvePins(
   crypto: CryptoProvider,
   options: TransportOptions,
+  closed: AbortSignal,
 ): Promise<readonly Pin[]> {
   const [root = "", ...others] = options.pins;
   if (!root.startsWith("root.") || others.length > 0) return parsePins(crypto, options.pins);
-  return await (await import("./root_pins.ts")).rootPins(crypto, root, options, readBody);
+  return await (await import("./root_pins.ts")).rootPins(
+    crypto,
+    root,
+    { ...options, closed },
+    readBody,
+  );
 }
 
 /** A handshake that waits for its answer. */

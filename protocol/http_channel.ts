@@ -45,15 +45,17 @@ export interface Posted {
 export class HttpChannel {
   readonly #options: TransportOptions;
   readonly #url: string;
+  readonly #closed: AbortSignal;
   #crypto: CryptoProvider | undefined;
   #session: Promise<ClientSession> | undefined;
 
-  /** Throws `CONFIG` where the URL is none. */
-  constructor(options: TransportOptions) {
+  /** `closed` ends a handshake that is under way. Throws `CONFIG` where the URL is none. */
+  constructor(options: TransportOptions, closed: AbortSignal) {
     if (!URL.canParse("/raystream", options.url)) {
       throw new KontractError("CONFIG", "The gateway's url must be an absolute http or https URL.");
     }
     this.#options = options;
+    this.#closed = closed;
     this.#url = new URL("/raystream", options.url).href;
   }
 
@@ -114,9 +116,10 @@ export class HttpChannel {
 
   async #handshake(): Promise<ClientSession> {
     const crypto = await this.#provider();
-    for (const pin of await resolvePins(crypto, this.#options)) {
+    for (const pin of await resolvePins(crypto, this.#options, this.#closed)) {
       const initiated = await initiate(crypto, pin, RayTransport.HTTP, this.#options.app);
-      const response = await this.#send(initiated.init, AbortSignal.timeout(HANDSHAKE_TIMEOUT_MS));
+      const signal = AbortSignal.any([this.#closed, AbortSignal.timeout(HANDSHAKE_TIMEOUT_MS)]);
+      const response = await this.#send(initiated.init, signal);
       const body = await readBody(response, 2 * MAX_INIT).catch((cause: unknown) => {
         throw new KontractError("NETWORK", undefined, { cause });
       });

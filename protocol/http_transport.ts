@@ -51,7 +51,7 @@ class HttpTransport implements Transport {
   #queue: PendingCall[] = [];
 
   constructor(options: HttpTransportOptions) {
-    this.#channel = new HttpChannel(options);
+    this.#channel = new HttpChannel(options, this.#closed.signal);
     this.#timeout = options.timeout ?? DEFAULT_TIMEOUT;
   }
 

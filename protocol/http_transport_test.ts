@@ -3,7 +3,7 @@ import { type ErrorCode, KontractError } from "../_internal/errors.ts";
 import { randomBytes, toBase64Url, utf8 } from "./bytes.ts";
 import { createHttpTransport } from "./http_transport.ts";
 import type { Dispatch, RpcCall } from "./rpc.ts";
-import { serveGateway, type TestGateway } from "./testing/gateway.ts";
+import { makeServer, serveGateway, type TestGateway } from "./testing/gateway.ts";
 import type { Transport } from "./transport.ts";
 import { RemoteError } from "./wire_error.ts";
 
@@ -360,6 +360,27 @@ Deno.test("a deadline ends the wait, and closing the transport ends everything",
     Array.fromAsync(transport.stream(1000, utf8("x"), READ)),
     withCode("CANCELLED"),
   );
+});
+
+Deno.test("closing the transport ends a handshake that is under way, and what it asked for before", async () => {
+  const { pins } = await makeServer().keys();
+  for (const pin of [pins[0]!, `root.${toBase64Url(randomBytes(32))}`]) {
+    const asked = Promise.withResolvers<AbortSignal>();
+    const silent: typeof fetch = (_input, init) => {
+      asked.resolve(init!.signal!);
+      return new Promise((_, reject) => {
+        init!.signal!.addEventListener("abort", () => reject(init!.signal!.reason));
+      });
+    };
+    const transport = createHttpTransport({
+      ...{ url: "http://gateway.test", app: "test-app", pins: [pin], fetch: silent },
+    });
+    const waiting = assert.rejects(transport.call(1000, utf8("x"), WRITE), withCode("CANCELLED"));
+    const signal = await asked.promise;
+    transport.close();
+    assert.ok(signal.aborted, pin);
+    await waiting;
+  }
 });
 
 Deno.test("a call larger than the announced limit is refused before it is sent", async () => {

@@ -17,6 +17,11 @@ const TIMEOUT_MS = 15_000;
 // Of this process or page, where the options give no memory that lasts.
 const seen = new Map<string, number>();
 
+interface KeySetOptions extends TransportOptions {
+  /** Ends the asking. */
+  readonly closed: AbortSignal;
+}
+
 /**
  * The keys whose time it is. `read` is handed in by the caller, which has it: imported here it would be
  * one more chunk for every page. Throws `NETWORK` where the gateway gives nothing, `RAY_SERVER_KEY` where it is not
@@ -25,10 +30,10 @@ const seen = new Map<string, number>();
 export async function rootPins(
   symmetric: Symmetric,
   root: string,
-  { url, serials, ...options }: TransportOptions,
+  { url, serials, closed, fetch: send = fetch }: KeySetOptions,
   read: typeof readBody,
 ): Promise<readonly Pin[]> {
-  const set = await verifyKeySet(root, await fetchSet(url, options.fetch ?? fetch, read));
+  const set = await verifyKeySet(root, await fetchSet(url, closed, send, read));
   const memory = serials ?? {
     get: (pin: string) => seen.get(pin) ?? 0,
     set: (pin: string, serial: number) => void seen.set(pin, serial),
@@ -42,13 +47,14 @@ export async function rootPins(
 
 async function fetchSet(
   url: string,
+  closed: AbortSignal,
   send: typeof fetch,
   read: typeof readBody,
 ): Promise<string> {
   try {
     const response = await send(new URL(KEY_SET_PATH, url), {
       redirect: "manual",
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.any([closed, AbortSignal.timeout(TIMEOUT_MS)]),
     });
     if (response.status === 200) {
       return new TextDecoder().decode(await read(response, MAX_KEY_SET));

@@ -135,8 +135,6 @@ class SocketTransport implements SocketLine {
   close(): void {
     this.#clock.close();
     this.#closed.abort();
-    const error = new KontractError("CANCELLED");
-    this.#connection?.then((client) => client.close(CloseCode.NORMAL, error), () => {});
   }
 
   // Without waiting where it can be: calls of one turn then leave together.
@@ -214,7 +212,7 @@ class SocketTransport implements SocketLine {
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     if (this.#closed.signal.aborted) throw new KontractError("CANCELLED");
     const crypto = await loadProvider();
-    for (const pin of await resolvePins(crypto, this.#options)) {
+    for (const pin of await resolvePins(crypto, this.#options, this.#closed.signal)) {
       const client = await this.#connectTo(crypto, pin);
       if (client !== null) return client;
     }
@@ -238,6 +236,9 @@ class SocketTransport implements SocketLine {
         lose(error);
         reject(error);
       }, CONNECT_TIMEOUT);
+      const leave = (): void => lose(new KontractError("CANCELLED"));
+      const { signal } = this.#closed;
+      signal.addEventListener("abort", leave);
       let connected = false;
       let unwatch = (): void => {};
       socket.onopen = () => {
@@ -255,6 +256,7 @@ class SocketTransport implements SocketLine {
       socket.onclose = ({ code }) => {
         clearTimeout(timer);
         unwatch();
+        signal.removeEventListener("abort", leave);
         if (!connected && code === CloseCode.PROTOCOL) resolve(null);
         const error = new KontractError("NETWORK", "The connection was lost.");
         lose(error);

@@ -191,6 +191,35 @@ Deno.test("a server that is not there is NETWORK, and a closed transport is CANC
   await assert.rejects(transport.call(1000, utf8("x"), WRITE), withCode("CANCELLED"));
 });
 
+Deno.test("closing the transport closes a connection whose handshake is under way", async () => {
+  await using gateway = await serveGateway(echo);
+  for (const opens of [true, false]) {
+    const made = Promise.withResolvers<{ readonly closed: boolean }>();
+    class Silent {
+      closed = false;
+      onopen: () => void = () => {};
+      constructor() {
+        if (opens) queueMicrotask(() => this.onopen());
+        else made.resolve(this);
+      }
+      send(): void {
+        made.resolve(this);
+      }
+      close(): void {
+        this.closed = true;
+      }
+    }
+    const { url, pins } = gateway;
+    const webSocket = Silent as unknown as typeof WebSocket;
+    const transport = createSocketTransport({ url, pins, app: "test-app", webSocket });
+    const waiting = assert.rejects(transport.call(1000, utf8("x"), READ), withCode("CANCELLED"));
+    const socket = await made.promise;
+    transport.close();
+    assert.ok(socket.closed);
+    await waiting;
+  }
+});
+
 Deno.test("pauses between failed connections double up to 30 s, half of each random", async () => {
   await using gateway = await serveGateway(echo);
   class Flaky extends WebSocket {

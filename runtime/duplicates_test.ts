@@ -45,11 +45,12 @@ Deno.test("duplicates of a mutation that meet at two gateways have one effect an
   await readAnswer(await json("/rpc/add", ["n1", ""], access));
 
   const { pins } = await deriveServerKeys(database.secrets);
+  const { signal } = new AbortController();
   const channel = new HttpChannel({
     ...{ url: ORIGIN, app: "notes", pins },
     fetch: (input, init) => gateways[0].fetch(new Request(input, init)),
-  });
-  const session = await channel.session(new AbortController().signal);
+  }, signal);
+  const session = await channel.session(signal);
   const provider = await loadProvider();
   const { op } = NOTES_APP.routes.find(({ name }) => name === "append")!;
   const lane = crypto.getRandomValues(new Uint8Array(8));

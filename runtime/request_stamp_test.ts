@@ -127,7 +127,7 @@ Deno.test({
       }),
     ) as { access: string };
     transport.close();
-    const channel = new HttpChannel(options);
+    const channel = new HttpChannel(options, new AbortController().signal);
     const lane = crypto.getRandomValues(new Uint8Array(8));
     let numbers = 0n;
     /** Calls under a number of the test's choice: the result, or the code of the error. */
