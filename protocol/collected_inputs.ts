@@ -17,6 +17,8 @@ export interface CollectedInputs {
   readonly inputs: readonly InputMessage[];
   /** Seals the others. */
   readonly more?: PlainRequest["more"];
+  /** True once `more` was asked for: what it gives cannot be had again. */
+  begun?: boolean;
   /** The answer is there: ends the body in good order, whatever there is still to send. */
   readonly enough?: () => void;
 }
@@ -74,12 +76,13 @@ export async function collectInputs(
   }
   const answered = new AbortController();
   const rest: CollectedInputs["more"] = (head, sealer, leaves) => {
+    result.begun = true;
     const seal = (input: InputMessage): Bytes =>
       sealer.seal({ ...input, stream: STREAM }, isLast(input, sources.length));
     return streamBody(head, messages, seal, { signal, answered: answered.signal, fail, leaves });
   };
   const enough = (): void => answered.abort();
-  const result = ended ? { inputs } : { inputs, more: rest, enough };
+  const result: CollectedInputs = ended ? { inputs } : { inputs, more: rest, enough };
   collected.set(sources, result);
   return result;
 }

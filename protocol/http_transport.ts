@@ -126,13 +126,13 @@ class HttpTransport implements Transport {
       };
       const collected = await collect(options, { limits, payload, signal: abort.signal, fail });
       pending.collected = collected;
-      pending.spent = collected.more !== undefined;
       if (!pending.settled) await this.#send([pending]);
     } catch (error) {
       pending.reject(error);
     } finally {
-      // The gateway may have answered without reading all that there is.
-      abort.abort();
+      // The gateway may have answered without reading all that there is. What is sent again is still needed.
+      const end = (): void => abort.abort();
+      pending.result.then(end, end);
     }
   }
 

@@ -88,9 +88,8 @@ export class PendingCall {
    */
   repeat(error: unknown, send: () => void): boolean {
     const unsent = error instanceof PostError && !error.sent;
-    if (this.#settled || this.spent || this.once && !unsent || this.#repeats >= MAX_REPEATS) {
-      return false;
-    }
+    if (this.#settled || this.spent || this.collected?.begun) return false;
+    if (this.once && !unsent || this.#repeats >= MAX_REPEATS) return false;
     const cause = error instanceof PostError ? error.cause : error;
     if (!(cause instanceof KontractError)) return false;
     const busy = cause.code === "OVERLOADED";

@@ -3,6 +3,7 @@ import { createTransport } from "./auto_transport.ts";
 import { concat, EMPTY, utf8 } from "./bytes.ts";
 import { createHttpTransport } from "./client.ts";
 import type { Dispatch, RpcCall, RpcReply } from "./rpc.ts";
+import { RAY_CONTENT_TYPE } from "./server.ts";
 import { INITIAL_CREDIT } from "./socket_control.ts";
 import { createSocketTransport } from "./socket_transport.ts";
 import { makeServer, serveGateway, type TestGateway } from "./testing/gateway.ts";
@@ -347,6 +348,39 @@ Deno.test("a long body that is changed or cut off on the way fails the function 
     // Far enough in for the function to run.
     const outcome = text(await transport.call(SUM, EMPTY, { ...WRITE, inputs }));
     assert.equal(outcome, "RAY_PROTOCOL");
+    transport.close();
+  }
+});
+
+Deno.test("a long body whose ticket ran out while it was collected waits for a busy gateway, and none of it is lost", async () => {
+  const functions = new Functions();
+  const server = makeServer({ limits: SMALL });
+  const { pins } = await server.keys();
+  const { now } = performance;
+  let handshakes = 0;
+  const handle = ((url: string, init: RequestInit) => {
+    const isHandshake = init.body instanceof Uint8Array && init.body[1] !== 0x40;
+    if (isHandshake && ++handshakes === 2) {
+      const headers = { "content-type": RAY_CONTENT_TYPE };
+      return Promise.resolve(new Response("", { status: 503, headers }));
+    }
+    return server.handle(new Request(url, init), functions.dispatch);
+  }) as typeof fetch;
+  const options = { url: "http://gateway.test", pins, app: "test-app", fetch: handle };
+  const transport = createHttpTransport(options);
+  const source = new Source(500, 1000);
+  const inputs = [source, new Source(3, 1)];
+  const onProgress = (sent: number): void => {
+    // A ticket lasts for an hour.
+    if (sent === 50_000) performance.now = () => now.call(performance) + 3_600_000;
+  };
+  try {
+    const options = { ...WRITE, inputs, onProgress, timeout: 7_200_000 };
+    assert.equal(text(await transport.call(SUM, EMPTY, options)), "500003");
+    assert.equal(handshakes, 3);
+    await source.left.promise;
+  } finally {
+    Reflect.deleteProperty(performance, "now");
     transport.close();
   }
 });
