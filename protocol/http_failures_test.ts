@@ -81,6 +81,30 @@ Deno.test("Kontract's own operations, which no number protects, are not sent aga
   }
 });
 
+Deno.test("what may be sent once takes no retry from the calls beside it", async () => {
+  const seen: number[] = [];
+  await using gateway = await serveGateway((call) => {
+    seen.push(call.op);
+    return echo(call);
+  });
+  const lost = new Set<string>();
+  const transport = connect(gateway, async (input, init) => {
+    const response = await fetch(input, init);
+    const body = init?.body as Uint8Array;
+    const name = String(body);
+    if (body[1] !== 0x40 || lost.has(name)) return response;
+    lost.add(name);
+    await response.body?.cancel();
+    throw new TypeError("connection reset");
+  });
+  const [before, once, after] = [1000, 1, 1001].map((op) => transport.call(op, utf8("x"), WRITE));
+  await assert.rejects(once!, withCode("OUTCOME_UNKNOWN"));
+  assert.deepEqual(await Promise.all([before, after]), [utf8("x"), utf8("x")]);
+  assert.deepEqual(seen.sort(), [1, 1000, 1000, 1001, 1001]);
+  assert.equal(lost.size, 2, "those that may be sent again share a body");
+  transport.close();
+});
+
 Deno.test("a busy server is asked again after a pause, under the same number, and not forever", async () => {
   const seen: RpcCall[] = [];
   await using gateway = await serveGateway((call) => {

@@ -183,7 +183,7 @@ class HttpTransport implements Transport {
     const calls = batch.map(({ op, payload, collected }) => {
       return { op, payload, inputs: collected?.inputs };
     });
-    const once = batch.some((pending) => pending.once);
+    const once = batch[0]?.once;
     const request = { token, calls, lane: this.#lane, reqno, once, more };
     try {
       const { response, opener } = await this.#channel.post(request, abort.signal);
@@ -236,7 +236,8 @@ function batches(waiting: readonly PendingCall[], limits: RayLimits): PendingCal
       continue;
     }
     const { token } = pending.options;
-    const batch = open.get(token);
+    // One that may arrive once would take the retries from all that share its body.
+    const batch = pending.once ? undefined : open.get(token);
     const fits = batch !== undefined && batch.bytes + bytes <= limits.message &&
       batch.calls.length < Math.min(limits.streams, MAX_BATCH);
     if (fits) {
@@ -246,7 +247,7 @@ function batches(waiting: readonly PendingCall[], limits: RayLimits): PendingCal
     }
     const calls = [pending];
     done.push(calls);
-    open.set(token, { calls, bytes });
+    if (!pending.once) open.set(token, { calls, bytes });
   }
   return done;
 }
