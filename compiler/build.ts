@@ -257,7 +257,8 @@ class InVain extends Error {}
 function isDiskError(error: unknown): error is Error {
   return error instanceof Error &&
     (error instanceof Deno.errors.NotCapable || error instanceof Deno.errors.PermissionDenied ||
-      /os error/.test(error.message) || "syscall" in error);
+      // What has a NUL in it never gets as far as the system.
+      /os error|NUL byte/.test(error.message) || "syscall" in error);
 }
 
 class Timer {

@@ -199,6 +199,25 @@ if (!namespaces) {
   console.warn("SKIPPED: the test of full disks needs mount namespaces (unshare -Urm).");
 }
 
+Deno.test("a folder whose name no system takes ends in a diagnostic, whoever names it", async () => {
+  await using app = await makeApp({ "src/a.ts": "export const a = 1;\n" });
+  await using odd = await makeApp({
+    "src/a.ts": "export const a = 1;\n",
+    "kontract.json": JSON.stringify({ source: "s\0rc" }),
+  });
+  const cases = [
+    { root: "\0" },
+    { root: `${app.root}/\0` },
+    { root: "x".repeat(5000) },
+    { root: app.root, outDir: "\0" },
+    { root: odd.root },
+  ];
+  for (const options of cases) {
+    const { ok, diagnostics } = await build(options);
+    assert.ok(!ok && diagnostics.length > 0, JSON.stringify(options));
+  }
+});
+
 Deno.test({
   name: "a full disk and one that cannot be written end in a diagnostic, and what was built stays",
   ignore: !namespaces,
