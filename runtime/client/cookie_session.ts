@@ -9,7 +9,11 @@
  */
 import { KontractError } from "../../_internal/errors.ts";
 import { utf8 } from "../../protocol/bytes.ts";
+import { readBody } from "../../protocol/read_body.ts";
 import { decodeWireError, RemoteError } from "../../protocol/wire_error.ts";
+
+/** Bytes of an auth function's answer. Whoever stands in between must not be held for more. */
+const MAX_ANSWER = 1 << 20;
 
 /** The gateway that a session is with. */
 export interface SessionGateway {
@@ -68,7 +72,8 @@ export function cookieSession({ url, tenant, fetch, timeout }: SessionGateway): 
       };
       try {
         const response = await fetch(`${url}/auth/${path}`, carried(init, headers));
-        return readAnswer(response.ok, await response.text());
+        const body = await readBody(response, MAX_ANSWER);
+        return readAnswer(response.ok, new TextDecoder().decode(body));
       } catch (cause) {
         if (cause instanceof RemoteError) throw cause;
         throw new KontractError(once ? "OUTCOME_UNKNOWN" : "NETWORK", undefined, { cause });

@@ -27,6 +27,23 @@ Deno.test("with cookies an auth function without the gateway's answer is OUTCOME
   }
 });
 
+Deno.test("with cookies an answer that never ends is read no further than a limit", async () => {
+  let read = 0;
+  const endless = (): Response =>
+    new Response(
+      new ReadableStream<Uint8Array>({
+        pull(controller): void {
+          if ((read += 1 << 16) > 1 << 24) controller.close();
+          else controller.enqueue(new Uint8Array(1 << 16).fill(0x20));
+        },
+      }),
+    );
+  assert.equal(await outcome(endless, true), "OUTCOME_UNKNOWN");
+  assert.ok(read < 1 << 22, `${read} bytes`);
+  const claims = () => new Response("1", { headers: { "content-length": "999999999" } });
+  assert.equal(await outcome(claims, false), "NETWORK");
+});
+
 Deno.test("with cookies the gateway's answers are its results, and its refusals its errors", async () => {
   const error = { code: "RATE_LIMITED", message: "Too many." };
   for (const once of [true, false]) {
