@@ -18,6 +18,9 @@ import { createSocketTransport } from "../../protocol/socket_transport.ts";
 import { type ClientStorage, memoryStorage } from "./session_storage.ts";
 import { route, TestServer } from "./testing/server.ts";
 
+// How long an early renewal may hold calls up.
+const PATIENCE_MS = 1000;
+
 const echo = route("echo", 1000);
 const read = route("read", 1001, { readOnly: true });
 
@@ -140,6 +143,50 @@ Deno.test("while an early renewal is refused, calls go on with the token at hand
   server.trouble = null;
   assert.equal(await client.call(read, []), owner);
   assert.equal(server.authCalls.length, 1 + troubles.length + 1);
+  client.close();
+});
+
+Deno.test("an early renewal that hangs holds nobody up for its own time: calls go on with the token at hand", async () => {
+  const server = withEcho();
+  const answering = Promise.withResolvers<void>();
+  server.refreshing = answering.promise;
+  const storage = memoryStorage();
+  const client = await server.client({ storage, timeout: 20_000 });
+  const owner = await client.call(read, []);
+  await age(storage, server.lifetime * 0.9);
+  const together = [1, 2, 3].map(() => client.call(read, []));
+  assert.deepEqual(await Promise.all(together), [owner, owner, owner]);
+  // Who comes later does not begin to wait again.
+  const { setTimeout } = globalThis;
+  try {
+    globalThis.setTimeout = ((work: () => void, wait: number) =>
+      wait > 0 && wait <= PATIENCE_MS ? 0 : setTimeout(work, wait)) as typeof setTimeout;
+    assert.equal(await client.call(read, []), owner);
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
+  assert.deepEqual(server.authCalls, ["anonymous", "refresh"]);
+  answering.resolve();
+  await client.auth.refresh();
+  assert.equal(await client.call(read, []), owner);
+  client.close();
+});
+
+Deno.test("a token that has ended waits for its renewal, as long as that takes", async () => {
+  const server = withEcho();
+  const answering = Promise.withResolvers<void>();
+  server.refreshing = answering.promise;
+  const storage = memoryStorage();
+  const client = await server.client({ storage });
+  const owner = await client.call(read, []);
+  await age(storage, server.lifetime);
+  let settled = false;
+  const call = client.call(read, []).finally(() => settled = true);
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  assert.equal(settled, false);
+  answering.resolve();
+  assert.equal(await call, owner);
+  assert.deepEqual(server.authCalls, ["anonymous", "refresh"]);
   client.close();
 });
 

@@ -5,7 +5,7 @@
  *   winner's tokens in storage, so a refresh token is never used twice.
  * - The local clock decides only *when to renew early*, by the lifetime counted from the moment of
  *   receipt. A clock that is wrong costs nothing: the server says `SESSION_EXPIRED`, and one renewal
- *   follows.
+ *   follows. An early renewal that takes long is not waited for: the token at hand is still good.
  * - In cookie mode (`cookie_session.ts`) the tokens are the browser's: here is only whose session it is.
  * - A session that cannot be renewed is forgotten. An anonymous visitor becomes a new one; a signed-in
  *   user is told by the error, and by the listeners.
@@ -13,7 +13,7 @@
  * @module
  */
 import { KontractError } from "../../_internal/errors.ts";
-import { hasCode } from "./failure.ts";
+import { bounded, hasCode } from "./failure.ts";
 import { type ClientStorage, exclusively } from "./session_storage.ts";
 
 /** Who the client is, for the page to show. */
@@ -33,6 +33,9 @@ export interface StoredSession {
   readonly receivedAt: number;
 }
 
+/** How long calls wait for an early renewal, all in all. */
+const PATIENCE_MS = 1000;
+
 /** Runs one auth function on the server, without a token. */
 export type AuthCall = (name: "anonymous" | "refresh", argument: unknown) => Promise<unknown>;
 
@@ -44,6 +47,8 @@ export class ClientSession {
   readonly #cookies: boolean;
   readonly #listeners = new Set<(state: SessionState) => void>();
   #flight: Promise<StoredSession> | null = null;
+  /** On the monotonic clock. */
+  #flightBegan = 0;
   #announced = "";
 
   /** `key` names app and gateway; with `cookies` the tokens are not kept here. */
@@ -65,9 +70,13 @@ export class ClientSession {
   async ensure(): Promise<StoredSession> {
     const session = await this.current();
     if (session === null) return await this.renew(null);
-    if (!isDue(session) && !this.#belongsInCookies(session)) return session;
+    const moves = this.#cookies && session.access !== null;
+    if (!isDue(session) && !moves) return session;
+    const renewing = this.renew(session);
     try {
-      return await this.renew(session);
+      if (moves || Date.now() >= session.expiresAt) return await renewing;
+      const patience = this.#flightBegan + PATIENCE_MS - performance.now();
+      return await bounded(renewing, undefined, patience);
     } catch (error) {
       // Early renewal is a courtesy: whatever else is wrong, the token at hand may still do.
       if (hasCode(error, ...ENDED)) throw error;
@@ -81,9 +90,12 @@ export class ClientSession {
    * @throws {KontractError} `UNAUTHORIZED`, `SESSION_REVOKED` where a signed-in session has ended
    */
   renew(stale: StoredSession | null): Promise<StoredSession> {
-    this.#flight ??= exclusively(this.#key, () => this.#renewAlone(stale)).finally(() => {
-      this.#flight = null;
-    });
+    if (this.#flight === null) {
+      this.#flightBegan = performance.now();
+      this.#flight = exclusively(this.#key, () => this.#renewAlone(stale)).finally(() => {
+        this.#flight = null;
+      });
+    }
     return this.#flight;
   }
 
@@ -128,10 +140,6 @@ export class ClientSession {
     } catch {
       return null; // not ours, or cut short: as good as none
     }
-  }
-
-  #belongsInCookies(session: StoredSession): boolean {
-    return this.#cookies && session.access !== null;
   }
 
   async #renewAlone(stale: StoredSession | null): Promise<StoredSession> {

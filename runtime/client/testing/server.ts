@@ -61,6 +61,8 @@ export class TestServer {
   revoked = false;
   /** What refreshing fails with for now. */
   trouble: ErrorCode | null = null;
+  /** What the answer to refreshing waits for. */
+  refreshing: Promise<void> = Promise.resolve();
   /** Lifetime of the tokens in milliseconds. */
   lifetime = 900_000;
   readonly #sessions = new Map<string, Session>();
@@ -131,7 +133,9 @@ export class TestServer {
   async #dispatch(call: RpcCall): Promise<RpcReply> {
     try {
       if (call.op === SYSTEM_OPS.AUTH) {
-        return { kind: "value", payload: encodeValue(this.#auth(call)) };
+        const payload = encodeValue(this.#auth(call));
+        if (this.authCalls.at(-1) === "refresh") await this.refreshing;
+        return { kind: "value", payload };
       }
       const session = this.#session(call.token);
       if (call.op === SYSTEM_OPS.SUBSCRIBE) {
