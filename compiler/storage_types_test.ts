@@ -57,6 +57,8 @@ const page = await people.query().limit(5).after(null).page();
 await people.query().orderBy("home.city").orderBy("home.since", "desc").orderBy("tree.left.right.n");
 const fewer: import("@kontract/kontract").Query<{ id: string; home: { city: string } }> = people.query();
 await fewer.orderBy("home.city");
+const byName = <T extends { name: string }>(table: import("@kontract/kontract").Table<T>) => table.query().orderBy("name");
+await byName(people);
 for await (const row of people.query(null)) row.tags.length;
 await people.query({ flag: { ne: true }, raw: { in: [new Uint8Array(1)] } });
 await people.query({ wave: new Float32Array(1) });

@@ -93,7 +93,10 @@ export interface Page<T> {
  * ```
  */
 export interface Query<T> extends Promise<T[]>, AsyncIterable<T> {
-  /** Sorts by a field, after those named before; insertion order breaks ties and is the default. */
+  /**
+   * Sorts by a field, after those named before; insertion order breaks ties and is the default. What has no order
+   * (bytes, lists, objects) is `VALIDATION`: were it an error of types, no function over a `Table<T>` could sort.
+   */
   orderBy(field: FieldPath<T>, direction?: "asc" | "desc"): Query<T>;
   /** Rows at most. Awaiting without it, more than 10,000 rows are an error: iterate instead. */
   limit(rows: number): Query<T>;
