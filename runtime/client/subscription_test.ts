@@ -32,6 +32,44 @@ Deno.test("a subscription is live after 'ready' and goes on over cuts with nothi
   client.close();
 });
 
+Deno.test("a topic's message that is sent while a silent subscription is opened anew over HTTP arrives", async () => {
+  const server = new TestServer();
+  const client = await server.client();
+  const kept = { setTimeout };
+  let now = 0;
+  let silence = (): void => {};
+  try {
+    performance.now = () => now;
+    globalThis.setTimeout = ((work: () => void, wait: number) => {
+      if (wait !== 300_000) return kept.setTimeout(work, wait);
+      silence = work;
+      return 0;
+    }) as typeof setTimeout;
+    const seen: unknown[] = [];
+    let lives = 0;
+    const onStatus = (status: string): void => {
+      if (status === "live") lives += 1;
+      if (status === "connecting" && lives === 1) server.topics.publish("t", "news", "meanwhile");
+    };
+    for await (const event of client.subscribe("topic:news", { onStatus })) {
+      if (event.type !== "ready") {
+        seen.push(event.type, event.data);
+        break;
+      }
+      if (lives > 1) continue;
+      kept.setTimeout(() => {
+        now += 300_000;
+        silence();
+      }, 0);
+    }
+    assert.deepEqual([lives, ...seen], [2, "message", "meanwhile"]);
+  } finally {
+    globalThis.setTimeout = kept.setTimeout;
+    Reflect.deleteProperty(performance, "now");
+    client.close();
+  }
+});
+
 Deno.test("an expired session is renewed under a running subscription", async () => {
   const server = new TestServer();
   const client = await server.client();
