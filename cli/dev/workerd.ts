@@ -78,9 +78,10 @@ export async function startWorkerd(
     return {
       origin,
       socket: place === null ? undefined : socketOf(place),
+      // miniflare's own call would keep this thread until it is answered, and workerd asks this thread for modules.
       scheduled: async () => {
-        const worker: unknown = await miniflare.getWorker();
-        await (worker as { scheduled(): Promise<unknown> }).scheduled();
+        const answer = await fetch(new URL("/cdn-cgi/handler/scheduled", origin));
+        await answer.body?.cancel();
       },
       stop: async () => {
         await miniflare.dispose();
@@ -165,6 +166,7 @@ function settings(
     compatibilityFlags: [...COMPATIBILITY_FLAGS],
     durableObjects,
     durableObjectsPersist: join(options.state, "objects"),
+    unsafeTriggerHandlers: true,
     bindings: { ...options.env },
     cf: false,
     handleRuntimeStdio(stdout: Readable, stderr: Readable) {

@@ -26,6 +26,7 @@ export default {
     return Response.json({ version: "${version}", shared, lazy, asked, warm: isWarm() });
   },
   async scheduled(event, env) {
+    await import("../app/clock.js");
     await env.SESSION.get(env.SESSION.idFromName("one")).fetch("http://object/");
   },
 };
@@ -78,6 +79,7 @@ Deno.test(
     await write("vendor/shared.js", shared("1"));
     await write("vendor/late.js", "export {};\n");
     await write("app/später geladen.js", lazy("x"));
+    await write("app/clock.js", "export {};\n");
     const host = workersHost({
       dist: join(folder, "dist"),
       state: join(folder, "state"),
@@ -151,7 +153,11 @@ Deno.test(
         warm: false,
       });
       await host.scheduled?.();
-      assert.equal((await ask(fourth) as { asked: number }).asked, 6, "the clock reached the app");
+      assert.equal(
+        (await ask(fourth) as { asked: number }).asked,
+        6,
+        "the clock reached the app, which loads a module for it",
+      );
       await host.stop();
       assert.equal(loads("1"), 3, "no process but those that waited, and the first");
       for (const origin of [third, fourth]) await assert.rejects(fetch(origin));
