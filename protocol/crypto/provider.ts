@@ -59,7 +59,7 @@ export interface Symmetric {
   sha256(data: Uint8Array): Bytes;
   /** HMAC-SHA256, 32 bytes. */
   hmac(key: Uint8Array, data: Uint8Array): Bytes;
-  /** HKDF-SHA256. Throws where `length` is more than 8160. */
+  /** HKDF-SHA256. Throws where `length` is more than 8160; `info` is 1024 bytes at most. */
   hkdf(salt: Uint8Array, input: Uint8Array, info: Uint8Array, length: number): Bytes;
 }
 
