@@ -2,7 +2,7 @@
  * `import { api } from "@/client"` → `import * as api from …`: our bundler follows the members of a
  * namespace that a module imports itself, and keeps all of one that another module exports.
  *
- * Only the import's own line changes; the lines stay where they are.
+ * The name becomes spaces and the namespace follows the import, so what is around it stays where it is.
  *
  * @module
  */
@@ -15,19 +15,22 @@ export const API_MODULE = "@/client/api";
 export function namespacedApi(file: string, text: string): string {
   if (!text.includes("@/client") || !/\bapi\b/.test(text)) return text;
   const source = ts.createSourceFile(file, text, ts.ScriptTarget.ESNext);
-  let out = text;
-  for (const statement of source.statements.toReversed()) {
-    const changed = importOf(statement, source);
-    if (changed === null) continue;
-    const start = statement.getStart(source), end = statement.getEnd();
-    const lines = text.slice(start, end).split("\n").length;
-    out = out.slice(0, start) + changed + "\n".repeat(lines - 1) + out.slice(end);
-  }
-  return out;
+  return source.statements.reduceRight((text, statement) => {
+    const found = apiOf(statement);
+    if (found === null) return text;
+    const start = found.api.getStart(source), end = statement.getEnd();
+    return text.slice(0, start) + text.slice(start, found.end).replaceAll(/[^\n]/g, " ") +
+      text.slice(found.end, end) +
+      `${text[end - 1] === ";" ? "" : ";"} import * as ${found.api.name.text} from ${
+        JSON.stringify(API_MODULE)
+      };` + text.slice(end);
+  }, text);
 }
 
-/** The statement anew, on one line; null where it stays. */
-function importOf(statement: ts.Statement, source: ts.SourceFile): string | null {
+/** `api` among what an import names, and where it ends with its comma; null for none. */
+function apiOf(
+  statement: ts.Statement,
+): { readonly api: ts.ImportSpecifier; readonly end: number } | null {
   if (!ts.isImportDeclaration(statement) || !ts.isStringLiteral(statement.moduleSpecifier)) {
     return null;
   }
@@ -37,11 +40,10 @@ function importOf(statement: ts.Statement, source: ts.SourceFile): string | null
     statement.moduleSpecifier.text !== "@/client" || clause === undefined ||
     clause.phaseModifier !== undefined || bindings === undefined || !ts.isNamedImports(bindings)
   ) return null;
-  const isApi = (one: ts.ImportSpecifier): boolean =>
-    !one.isTypeOnly && (one.propertyName ?? one.name).text === "api";
-  const found = bindings.elements.find(isApi);
-  if (found === undefined) return null;
-  const rest = bindings.elements.filter((one) => one !== found).map((one) => one.getText(source));
-  return `import { ${rest.join(", ")} } from "@/client"; ` +
-    `import * as ${found.name.text} from ${JSON.stringify(API_MODULE)};`;
+  const { elements } = bindings;
+  const at = elements.findIndex((one) =>
+    !one.isTypeOnly && (one.propertyName ?? one.name).text === "api"
+  );
+  const api = elements[at];
+  return api === undefined ? null : { api, end: elements[at + 1]?.pos ?? elements.end };
 }

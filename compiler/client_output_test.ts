@@ -128,15 +128,19 @@ Deno.test("the client module itself holds no marker of the server either", async
   assert.match(out, /droppedField/);
 });
 
-Deno.test("api as a namespace: only its import changes, and every line stays where it is", () => {
+Deno.test("api as a namespace: only its import changes, and what is around it stays where it is", () => {
   const cases: readonly [string, string][] = [
     [
       `import { api } from "@/client";`,
-      `import {  } from "@/client"; import * as api from "@/client/api";`,
+      `import {     } from "@/client"; import * as api from "@/client/api";`,
     ],
     [
       `import {\n  a,\n  api as b,\n  type T,\n} from "@/client";\nb.x();`,
-      `import { a, type T } from "@/client"; import * as b from "@/client/api";\n\n\n\n\nb.x();`,
+      `import {\n  a,\n           \n  type T,\n} from "@/client"; import * as b from "@/client/api";\nb.x();`,
+    ],
+    [
+      `import d, { a, api /* , */ } from "@/client" /* c */\napi.x()`,
+      `import d, { a,     /* , */ } from "@/client"; import * as api from "@/client/api"; /* c */\napi.x()`,
     ],
     [
       `import { api } from "./own.ts"; // "@/client"`,

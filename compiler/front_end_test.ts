@@ -189,6 +189,25 @@ export const mode = process.env.NODE_ENV;
   }
 });
 
+Deno.test("a name that '@/client' has not is told where the author wrote it, in one bundle and in parts", async () => {
+  await using app = await makeApp({ "src/routes.ts": ROUTES });
+  for (
+    const [text, place] of [
+      [`import {\n  api,\n  frist,\n} from "@/client";\nconsole.log(api, frist);\n`, "3:3"],
+      [`import { api, frist } from "@/client";\nconsole.log(api, frist);\n`, "1:15"],
+      [`import first, { api } from "@/client";\nconsole.log(api, first);\n`, "1:8"],
+    ]
+  ) {
+    await app.write("web/main.ts", text!);
+    for (const layout of ["bundle", "modules"] as const) {
+      const { diagnostics } = await build({ root: app.root, hosts: ["deno"], layout });
+      const { message, span } = diagnostics[0]!;
+      assert.match(message, /^There is no '(?:frist|default)' in '@\/client'/);
+      assert.equal(`${span?.line}:${span?.column}`, place, layout);
+    }
+  }
+});
+
 Deno.test({
   name: "a front end without a main script begins with the module that its page names",
   sanitizeOps: false,

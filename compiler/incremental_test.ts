@@ -101,6 +101,27 @@ function webFile(random: Random): string {
     `import { limit } from "../src/shared.ts";\nconsole.log(limit);\n`,
     `import type { Shared } from "../src/shared.ts";\nexport const some: Shared[] = [];\n`,
     `import { client } from "@/client";\nconsole.log(client, ${random.below(9)});\n`,
+    `import { route1 } from "@/client";\nexport { moved_1 } from "@/client";\nconsole.log(route1);\n`,
+    `import * as all from "@/client";\nimport "./part.ts";\nconsole.log(all);\n`,
+    `import { route1 } from "../src/route1.ts";\nimport "./look.css";\nconsole.log(route1);\n`,
+    `import { part } from "./part.ts";\nconsole.log(part, import("./later.ts"));\n`,
+    `console.log(import("./part.ts"), import("./later.ts"), import("@/client"));\n`,
+  ]);
+}
+
+/** An edit of a file of the front end: its script, a part of that, one that is loaded later, its style, its page. */
+function webEdit(random: Random): readonly [path: string, text: string] {
+  const n = random.below(9);
+  return random.pick([
+    ["web/main.ts", webFile(random)],
+    ["web/main.ts", webFile(random)],
+    ["web/part.ts", `import { client } from "@/client";\nexport const part = [client, ${n}];\n`],
+    ["web/part.ts", `export const part = ${random.pick([`${n}`, "missing()", ""])};\n`],
+    ["web/later.ts", `import { part } from "./part.ts";\nexport const later = [part, ${n}];\n`],
+    ["web/later.ts", `export { Broken } from "@/client";\nconsole.log(${n});\n`],
+    ["web/look.css", `@import "./more.css";\np { margin: ${n}px }\n`],
+    ["web/more.css", `b { margin: ${n}px }\n`],
+    ["web/index.html", `<head></head><script type="module" src="./main.ts"></script>${n}\n`],
   ]);
 }
 
@@ -123,7 +144,7 @@ async function edit(
     await write(`src/${name}.ts`, routeFile(name, random));
   };
   const some = (): string => random.pick([...names]);
-  switch (random.below(13)) {
+  switch (random.below(15)) {
     case 0:
     case 1:
       return await add(`route${1 + random.below(6)}`);
@@ -165,10 +186,10 @@ async function edit(
       if (name !== undefined) names.add(name);
       return await app.write(path, text);
     }
+    case 12:
+      return await write("src/around.ts", middlewareFile(random));
     default:
-      return random.chance(0.5)
-        ? await write("src/around.ts", middlewareFile(random))
-        : await write("web/main.ts", webFile(random));
+      return await write(...webEdit(random));
   }
 }
 
@@ -191,7 +212,8 @@ async function outcome(
 /** What a crash, another version or a hand may do to the cache: `.kontract/checked.json`. */
 async function disturb(app: TestApp, random: Random): Promise<void> {
   const file = join(app.root, ".kontract", "checked.json");
-  const text = await Deno.readTextFile(file);
+  // A build that failed may have left none.
+  const text = await Deno.readTextFile(file).catch(() => "");
   const at = random.below(text.length);
   await Deno.writeTextFile(
     file,
@@ -216,7 +238,10 @@ for (let seed = 1; seed <= SEQUENCES; seed++) {
       "src/broken.ts": brokenFile(random),
       "src/schema.ts": tableFile(random),
       "src/route1.ts": routeFile("route1", randomFrom(1)),
-      "web/main.ts": webFile(random),
+      "web/main.ts": webFile(randomFrom(1)),
+      "web/part.ts": "export const part = 1;\n",
+      "web/later.ts": "export const later = 1;\n",
+      "web/look.css": "p { margin: 0 }\n",
     };
     const history: History = Object.entries(files);
     await using app = await makeApp(files);
