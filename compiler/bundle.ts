@@ -181,6 +181,13 @@ export function buildSettings(
   };
 }
 
+/** True for a module with ``import(`./pages/${name}.ts`)``: what that leads to, only the bundler knows. */
+export function importsByPattern(
+  input: Pick<esbuild.Metafile["inputs"][string], "imports"> | undefined,
+): boolean {
+  return input?.imports.some(({ path }) => /^\.\.?\/.*\*/.test(path)) ?? false;
+}
+
 const ASSET_LOADERS: Record<string, esbuild.Loader> = Object.fromEntries(
   ["png", "jpg", "jpeg", "gif", "svg", "webp", "avif", "ico", "woff", "woff2", "ttf", "wasm"]
     .map((ending) => [`.${ending}`, "file"]),

@@ -10,7 +10,7 @@
 import { basename, dirname, join, sep } from "node:path";
 import type { Manifest } from "../_internal/manifest.ts";
 import type { Analysis } from "./analysis.ts";
-import { Bundler } from "./bundle.ts";
+import { Bundler, importsByPattern } from "./bundle.ts";
 import { digest } from "./digest.ts";
 import {
   bundledFrom,
@@ -118,7 +118,10 @@ export class FrontEndParts {
     refuseServer(made, analysis);
     const stamps = analysis.graph.stamps(made.inputs.filter((file) => !overlay.has(file)));
     const { files } = made;
-    return this.#app = { key, graph: analysis.graph, stamps, files, stubs, usesClient };
+    const app = { key, graph: analysis.graph, stamps, files, stubs, usesClient };
+    // A file more in a folder that it imports from by a pattern is a change, too.
+    if (!Object.values(made.metafile.inputs).some(importsByPattern)) this.#app = app;
+    return app;
   }
 
   async #bundlePackage(input: FrontEndInput): Promise<Kept | null> {

@@ -81,6 +81,52 @@ Deno.test({
   },
 });
 
+interface Pages {
+  page(name: string): Promise<{ readonly said: number }>;
+  data(name: string): Promise<{ readonly default: unknown }>;
+}
+
+Deno.test({
+  name: "files that come and go in a folder that a page imports from by name are in the next build",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    await using app = await makeApp({
+      "src/routes.ts": ROUTES,
+      "web/main.ts": `export const page = (name: string) => import(\`./pages/\${name}.ts\`);
+export const data = (name: string) => import(\`../data/\${name}.json\`);
+`,
+      "web/pages/one.ts": "export const said = 1;\n",
+      "data/one.json": "[1]",
+    });
+    const builder = createBuilder({ root: app.root, hosts: ["deno"], layout: "modules" });
+    const edits: readonly Readonly<Record<string, string | null>>[] = [
+      {},
+      { "web/pages/two.ts": "export const said = 2;\n" },
+      { "data/two.json": "[2]" },
+      { "web/pages/one.ts": null, "data/one.json": null },
+    ];
+    const seen: unknown[] = [];
+    for (const [i, edit] of edits.entries()) {
+      for (const [path, text] of Object.entries(edit)) await app.write(path, text);
+      assert.equal(formatDiagnostics((await builder.rebuild()).diagnostics), "");
+      const { page, data }: Pages = await import(`file://${app.root}/dist/public/main.js?${i}`);
+      const found = async (name: string): Promise<unknown> => [
+        await Promise.try(page, name).then((one) => one.said, () => null),
+        await Promise.try(data, name).then((one) => one.default, () => null),
+      ];
+      seen.push([await found("one"), await found("two")]);
+    }
+    assert.deepEqual(seen, [
+      [[1, [1]], [null, null]],
+      [[1, [1]], [2, null]],
+      [[1, [1]], [2, [2]]],
+      [[null, null], [2, [2]]],
+    ]);
+    await stopBundler();
+  },
+});
+
 Deno.test({
   name: "in one bundle and in parts a page calls the same functions, however it imports them",
   sanitizeOps: false,

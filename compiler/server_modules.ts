@@ -7,8 +7,9 @@
  * app's folder is made again where its text or what its imports lead to has changed. Types that a clause
  * exports have been erased by the caller (`erased_exports.ts`), since one module alone does not show them.
  *
- * A CommonJS package that a module of the app imports tells its names at run time only: then nothing is
- * made, and the caller bundles as for production.
+ * A CommonJS package that a module of the app imports tells its names at run time only, and which modules
+ * ``import(`./pages/${name}.ts`)`` leads to only the bundler knows: then nothing is made, and the caller
+ * bundles as for production.
  *
  * @module
  */
@@ -17,6 +18,7 @@ import * as esbuild from "esbuild";
 import {
   buildSettings,
   type BundleInput,
+  importsByPattern,
   loadText,
   report,
   resolve,
@@ -44,6 +46,8 @@ interface Made {
   /** Null where no line of it is an author's. */
   readonly map: Uint8Array | null;
   readonly imports: readonly Import[];
+  /** See {@link importsByPattern}. */
+  readonly byPattern: boolean;
   /** Files that became part of it: texts. */
   readonly parts: FileStamps;
   /** Hashes in the names of what it imports. */
@@ -102,6 +106,7 @@ export class ServerModules {
     const entries = Object.values(input.entries);
     let reached = await this.#reach(entries, input);
     for (;;) {
+      if ([...reached].some((id) => this.#made.get(id)!.byPattern)) return "whole";
       const vendor = await this.#bundleVendor(reached, input);
       if (vendor.files === null) return "whole";
       const more = vendor.modules.filter((id) => !reached.has(id));
@@ -198,6 +203,7 @@ export class ServerModules {
         code,
         map,
         imports: imports.get(id) ?? [],
+        byPattern: importsByPattern(result.metafile.inputs[slashes(relative(input.root, id))]),
         parts: input.graph.stamps(parts.get(id) ?? []),
         hashes: hashesOf(imports.get(id) ?? [], input),
       });
@@ -297,6 +303,7 @@ function generated(id: string, input: ModulesInput): Made {
     code,
     map: null,
     imports,
+    byPattern: false,
     parts: input.graph.stamps([]),
     hashes,
   };

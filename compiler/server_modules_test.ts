@@ -164,6 +164,33 @@ export const a = backend({}, (): Promise<boolean> =>
   assert.equal(await routes.a.invoke([]), true);
 });
 
+Deno.test("an app whose backend imports modules of a folder by name is bundled as one, and sees those that come", async () => {
+  await using app = await makeApp({
+    "src/a.ts": `import { backend } from "@kontract/kontract";
+export const a = backend({}, async (name: string): Promise<string> => {
+  const page = await import(\`./pages/\${name}.ts\`) as { title(): string };
+  return page.title();
+});
+`,
+    "src/pages/one.ts":
+      `import { mark } from "../mark.ts";\nexport const title = () => mark + 1;\n`,
+    "src/mark.ts": `export const mark = "page ";\n`,
+  });
+  const builder = createBuilder({ root: app.root, hosts: ["deno"], layout: "modules" });
+  const title = async (name: string): Promise<unknown> => {
+    assert.equal(formatDiagnostics((await builder.rebuild()).diagnostics), "");
+    const [chunk = ""] = [...Deno.readDirSync(join(app.root, "dist/deno/chunks"))]
+      .map((entry) => entry.name).filter((one) => /^0-.*\.js$/.test(one));
+    const { routes } = await import(`file://${app.root}/dist/deno/chunks/${chunk}`);
+    return await routes.a.invoke([name]);
+  };
+  assert.equal(await title("one"), "page 1");
+  await app.write("src/pages/two.ts", "export const title = () => 'two';\n");
+  assert.equal(await title("two"), "two");
+  await app.write("src/pages/two.ts", "export const title = () => 'edited';\n");
+  assert.equal(await title("two"), "edited");
+});
+
 Deno.test("source maps of single modules lead to the author's lines", async () => {
   await using app = await makeApp(SOURCES);
   await built(app, "modules");
