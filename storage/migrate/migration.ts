@@ -79,11 +79,12 @@ export async function recordChanges(
   const transforms = new Map<string, RowChange[]>();
   const renames = new Map<string, string>();
   const drops = new Set<string>();
+  let current = "";
   const context: MigrationContext = {
     transform(table, change) {
       if (typeof change !== "function") throw new Error(`transform("${table}") needs a function`);
       const list = transforms.get(table) ?? [];
-      list.push(change);
+      list.push(named(change, current));
       transforms.set(table, list);
     },
     renameTable(from, to) {
@@ -99,6 +100,7 @@ export async function recordChanges(
     rows,
   };
   for (const file of files) {
+    current = file.name;
     const migration = await loadMigration(file);
     const step = migration[direction];
     if (step === undefined) {
@@ -136,11 +138,27 @@ async function loadMigration(file: MigrationFile): Promise<Migration> {
   return found;
 }
 
+/** A change that says whose it is where it fails. */
+function named(change: RowChange, name: string): RowChange {
+  return async (row) => {
+    try {
+      return await change(row);
+    } catch (cause) {
+      throw new Error(`'migrations/${name}.ts' failed: ${words(cause)}`, { cause });
+    }
+  };
+}
+
+function words(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
 /** The author's own failure, with the place. Shown to the person at the command line only. */
 function failed(name: string, doing: string, cause: unknown): KontractError {
   if (cause instanceof KontractError) return cause;
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new KontractError("MIGRATION_REFUSED", `Migration '${name}' failed (${doing}): ${why}`, {
-    cause,
-  });
+  return new KontractError(
+    "MIGRATION_REFUSED",
+    `Migration '${name}' failed (${doing}): ${words(cause)}`,
+    { cause },
+  );
 }

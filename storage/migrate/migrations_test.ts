@@ -153,6 +153,16 @@ scenario(
           up([next], file("0001", partial)),
           refusedWith(/row 'a'.*'things\.note' is missing/),
         );
+        const asking: Migration = {
+          up: (m) =>
+            m.transform("things", () => {
+              throw new Error("say the size");
+            }),
+        };
+        await assert.rejects(
+          up([next], file("0001", asking)),
+          refusedWith(/row 'a': 'migrations\/0001\.ts' failed: say the size/),
+        );
         const unknown: Migration = { up: (m) => m.transform("nothing", (row) => row) };
         await assert.rejects(up([next], file("0001", unknown)), refusedWith(/table 'nothing'/));
         assert.deepEqual((await all(first)).map(({ size }) => size), ["1", "2"]);
