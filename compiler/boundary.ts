@@ -17,7 +17,7 @@ import type { ModuleGraph } from "./resolve.ts";
 import type { ModuleClass } from "./route_source.ts";
 import { appPath } from "./project.ts";
 import type { Reporter } from "./source_place.ts";
-import { type ValueImport, valueImports } from "./value_imports.ts";
+import { staticImports, type ValueImport, valueImports } from "./value_imports.ts";
 import { unwrapped } from "./wrapped.ts";
 
 /** What the check looks at. */
@@ -44,7 +44,7 @@ export function checkBoundary(
     if (own === undefined || own.kind === "free" || source === undefined) continue;
     input.reporter.error(
       "KT5001",
-      source.statements[0] ?? source,
+      ownImport(own, source, input.program.getTypeChecker()) ?? source.statements[0] ?? source,
       entryMessage(own),
       SHARING_HINT,
     );
@@ -136,6 +136,17 @@ function stubNames(
     }
   }
   return names;
+}
+
+/** Where a module imports what makes it the server's; undefined where it takes it in another way. */
+function ownImport(
+  own: ModuleClass,
+  source: ts.SourceFile,
+  checker: ts.TypeChecker,
+): ts.Node | undefined {
+  if (own.kind !== "server") return undefined;
+  return [...staticImports(source, checker)].flatMap(({ names }) => names)
+    .find(({ name }) => name === own.what)?.node;
 }
 
 function entryMessage(own: Exclude<ModuleClass, { readonly kind: "free" }>): string {

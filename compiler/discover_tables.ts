@@ -238,6 +238,8 @@ function primkeyOf(
     );
   }
   if (first === undefined) {
+    // Where it was not imported TypeScript says what is missing.
+    if (fields.some((field) => kontract.hasUnknownDecorator(field.node, "primkey"))) return "id";
     reporter.error(
       "KT4002",
       node.name ?? node,

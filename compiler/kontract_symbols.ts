@@ -117,6 +117,15 @@ export class KontractSymbols {
     return found;
   }
 
+  /** True for a decorator of this name that is nobody's: TypeScript says so. */
+  hasUnknownDecorator(node: ts.Node, name: string): boolean {
+    const decorators = ts.canHaveDecorators(node) ? ts.getDecorators(node) ?? [] : [];
+    return decorators.some(({ expression }) =>
+      ts.isIdentifier(expression) && expression.text === name &&
+      this.checker.getSymbolAtLocation(expression) === undefined
+    );
+  }
+
   /** Does `node` name this member of an interface that Kontract exports? */
   isMember(node: ts.Node, type: string, member: string): boolean {
     const symbol = this.checker.getSymbolAtLocation(node);
