@@ -31,13 +31,15 @@ function withEcho(): TestServer {
   return server;
 }
 
+/** Key of the session in the storage. */
+const STORED = "kontract/test/http://gateway.test";
+
 /** Has the stored session be so many milliseconds older. */
 async function age(storage: ClientStorage, milliseconds: number): Promise<void> {
-  const key = "kontract/test/http://gateway.test";
-  const stored = JSON.parse(String(await storage.get(key)));
+  const stored = JSON.parse(String(await storage.get(STORED)));
   stored.receivedAt -= milliseconds;
   stored.expiresAt -= milliseconds;
-  await storage.set(key, JSON.stringify(stored));
+  await storage.set(STORED, JSON.stringify(stored));
 }
 
 Deno.test("nothing is sent before the first call, and the first calls share one anonymous session", async () => {
@@ -170,6 +172,30 @@ Deno.test("an early renewal that hangs holds nobody up for its own time: calls g
   await client.auth.refresh();
   assert.equal(await client.call(read, []), owner);
   client.close();
+});
+
+Deno.test("who signs up or out while a renewal hangs is not undone by its answer", async () => {
+  for (const does of ["register", "logout"] as const) {
+    const server = withEcho();
+    const answering = Promise.withResolvers<void>();
+    server.refreshing = answering.promise;
+    const storage = memoryStorage();
+    const client = await server.client({ storage });
+    await client.call(read, []);
+    await age(storage, server.lifetime * 0.9);
+    const renewing = client.auth.refresh();
+    while (server.authCalls.at(-1) !== "refresh") {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    if (does === "logout") await client.auth.logout();
+    else await client.auth.register({ email: "a@b.c", password: "a long password" });
+    answering.resolve();
+    await renewing;
+    const { anonymous, owner } = JSON.parse(String(await storage.get(STORED)));
+    assert.equal(anonymous, does === "logout");
+    assert.equal(await client.call(read, []), owner);
+    client.close();
+  }
 });
 
 Deno.test("a token that has ended waits for its renewal, as long as that takes", async () => {

@@ -143,22 +143,36 @@ export class ClientSession {
   }
 
   async #renewAlone(stale: StoredSession | null): Promise<StoredSession> {
-    const { latest } = this.#storage;
-    const session = latest === undefined
-      ? await this.current()
-      : this.#parse(await latest.call(this.#storage, this.#key));
-    if (session === null) return await this.adopt(await this.#auth("anonymous", null));
-    if (stale === null || !isSame(session, stale)) return session; // another tab was faster
+    const session = await this.#stored();
+    // Another tab was faster.
+    if (session !== null && (stale === null || !isSame(session, stale))) return session;
+    let answer: unknown;
+    let ended: unknown;
     try {
       // Without the access token: it may have run out, and the refresh token says it all.
-      const argument = session.refresh === null ? null : { refresh: session.refresh };
-      return await this.adopt(await this.#auth("refresh", argument));
+      const argument = session?.refresh == null ? null : { refresh: session.refresh };
+      answer = await this.#auth(session === null ? "anonymous" : "refresh", argument);
     } catch (error) {
-      if (!hasCode(error, ...ENDED)) throw error;
-      await this.forget();
-      if (!session.anonymous) throw error;
-      return await this.adopt(await this.#auth("anonymous", null));
+      if (session === null || !hasCode(error, ...ENDED)) throw error;
+      ended = error;
     }
+    const now = await this.#stored();
+    // Meanwhile somebody has signed in, or out: that is what holds.
+    if (now === null ? session !== null : session === null || !isSame(now, session)) {
+      return now ?? await this.#renewAlone(null);
+    }
+    if (ended === undefined) return await this.adopt(answer);
+    await this.forget();
+    if (session?.anonymous === false) throw ended;
+    return await this.#renewAlone(null);
+  }
+
+  /** The stored session, whichever tab has written it. */
+  async #stored(): Promise<StoredSession | null> {
+    const { latest } = this.#storage;
+    return latest === undefined
+      ? await this.current()
+      : this.#parse(await latest.call(this.#storage, this.#key));
   }
 
   #announce(session: StoredSession | null): void {
