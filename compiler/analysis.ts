@@ -31,7 +31,8 @@ import { isStackOverflow, reportNesting } from "./nesting.ts";
 import { writeFile } from "./output.ts";
 import { checkOutsideImports } from "./outside_imports.ts";
 import { ProgramCache } from "./program.ts";
-import { appPath, listFiles, readProject } from "./project.ts";
+import { appPath, listFiles, type Project, readProject } from "./project.ts";
+import { copiedFiles } from "./public_files.ts";
 import { Reporter } from "./source_place.ts";
 import { syntaxProblems, type TypeCheck, typeProblems } from "./type_problems.ts";
 
@@ -141,7 +142,7 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
   }
   const { graph } = app, imports = cache.programs;
   time("cycles", () => checkCycles({ program, graph, own, imports, entries, reporter }));
-  const build = time("hash", () => buildHash(app, found.meaning, own));
+  const build = await time("hash", () => buildHash(app, found.meaning, own));
   const manifest: Manifest = { ...declared, build };
   if (options.checkWeb) await checkWeb(app, manifest, server, options);
   const erased = options.modules === true
@@ -245,12 +246,15 @@ function ownFiles(
   { project: { root } }: Pick<AppGraph, "project">,
   program: ts.Program,
 ): readonly ts.SourceFile[] {
-  const generated = [join(root, ".kontract") + sep, join(root, "dist") + sep];
   return program.getSourceFiles().filter((source) =>
-    source.fileName.startsWith(root + sep) && !source.isDeclarationFile &&
-    !source.fileName.includes(`${sep}node_modules${sep}`) &&
-    !generated.some((folder) => source.fileName.startsWith(folder))
+    !source.isDeclarationFile && isOwn(source.fileName, { root })
   );
+}
+
+function isOwn(file: string, { root }: Pick<Project, "root">): boolean {
+  const generated = [join(root, ".kontract") + sep, join(root, "dist") + sep];
+  return file.startsWith(root + sep) && !file.includes(`${sep}node_modules${sep}`) &&
+    !generated.some((folder) => file.startsWith(folder));
 }
 
 /** The backend's sources, and what of the app they import, wherever it lies beside the front end. */
@@ -287,11 +291,19 @@ async function checkWeb(
   cache.checks.forget((name) => program.getSourceFile(name) === undefined);
 }
 
-/** Hash of everything that is built from. */
-function buildHash(app: AppGraph, meaning: string, own: readonly ts.SourceFile[]): string {
+/** Hash of everything that is built from. A page that another bundler has made has a hash of its own in it. */
+async function buildHash(
+  app: AppGraph,
+  meaning: string,
+  own: readonly ts.SourceFile[],
+): Promise<string> {
   const { project, graph } = app;
   const parts = [meaning];
-  for (const { fileName } of own) parts.push(appPath(project, fileName), graph.hash(fileName));
+  const copied = project.site === null ? (await copiedFiles(project.web)).values() : [];
+  const imported = graph.wantedFiles().filter((file) => isOwn(file, project));
+  for (const file of new Set([...own.map((one) => one.fileName), ...imported, ...copied])) {
+    parts.push(appPath(project, file), graph.hash(file));
+  }
   const base = pathToFileURL(dirname(app.entry)).href;
   const root = pathToFileURL(project.root + sep).href;
   const rest = [...graph.files()].filter(([, url]) => !url.startsWith(root)).map(([file, url]) =>

@@ -128,6 +128,52 @@ Deno.test("the page points at the built script and other files are copied", asyn
   assert.equal(await app.read("dist/public/style.css"), SOURCES["web/style.css"]);
 });
 
+Deno.test("a build whose outputs are others has another hash, whatever file made them so", async () => {
+  await using app = await makeApp({
+    "src/files.d.ts": `declare module "*.txt" { const file: string; export default file; }\n`,
+    "src/words.txt": "one",
+    "src/plain.js": "export const plain = 1;\n",
+    "src/words.ts": `import { backend } from "@kontract/kontract";
+import words from "./words.txt" with { type: "text" };
+import { plain } from "./plain.js";
+export const read = backend({}, (): Promise<string> => Promise.resolve(words + plain));
+`,
+    "web/main.ts": `import "../shared/look.css";\nimport image from "../shared/dot.png";\n` +
+      `import { read } from "@/client";\nconsole.log(read, image);\n`,
+    "web/files.d.ts": `declare module "*.png" { const file: string; export default file; }\n`,
+    "web/index.html": "<p>one</p>\n",
+    "web/dot.gif": "one",
+    "shared/look.css": "p { color: red; }\n",
+    "shared/dot.png": "one",
+  });
+  const hashes: string[] = [];
+  const note = async (): Promise<void> => {
+    hashes.push((await built(app)).manifest!.build);
+  };
+  await note();
+  for (
+    const [file, text] of [
+      ["src/words.txt", "two"],
+      ["src/plain.js", "export const plain = 2;\n"],
+      ["web/index.html", "<p>two</p>\n"],
+      ["web/dot.gif", "two"],
+      ["shared/look.css", "p { color: blue; }\n"],
+      ["shared/dot.png", "two"],
+    ] as const
+  ) {
+    await app.write(file, text);
+    await note();
+  }
+  for (const byte of [0xfe, 0xff]) {
+    await Deno.writeFile(join(app.root, "web/dot.gif"), new Uint8Array([byte]));
+    await note();
+  }
+  assert.equal(new Set(hashes).size, 9, hashes.join(" "));
+  await app.write("web/.env", "HIDDEN=1\n");
+  await note();
+  assert.equal(hashes.at(-1), hashes.at(-2), "what is not published is no part of it");
+});
+
 Deno.test("an app's own type may be called Client", async () => {
   await using app = await makeApp({
     "src/api.ts": `import { backend } from "@kontract/kontract";

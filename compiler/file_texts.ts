@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { readFileSync } from "node:fs";
 import { sep } from "node:path";
 import { digest } from "./digest.ts";
 
@@ -58,10 +59,10 @@ export class FileTexts {
     return this.#look(file).stamp;
   }
 
-  /** Hash of a file's text. */
+  /** Hash of what is in a file. */
   hash(file: string): string {
     const seen = this.#look(file);
-    return seen.hash ??= digest([this.read(file) ?? ""], 32);
+    return seen.hash ??= digest([(TEXT.test(file) ? this.read(file) : readBytes(file)) ?? ""], 32);
   }
 
   #look(file: string): Seen {
@@ -100,6 +101,15 @@ function timeAndSize(file: string): string | undefined {
 export function readText(file: string): string | undefined {
   try {
     return Deno.readTextFileSync(file);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A character for each byte: no two contents are the same text. */
+function readBytes(file: string): string | undefined {
+  try {
+    return readFileSync(file, "latin1").replace(CACHE_NOTE, "\n");
   } catch {
     return undefined;
   }

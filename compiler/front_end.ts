@@ -18,12 +18,9 @@ import {
 } from "./front_end_bundle.ts";
 import { FrontEndParts } from "./front_end_parts.ts";
 import { marked } from "./manifest_output.ts";
-import { appPath, listFiles } from "./project.ts";
+import { appPath } from "./project.ts";
+import { copiedFiles, publicFiles } from "./public_files.ts";
 import type { OutputFiles } from "./size_report.ts";
-
-const CODE = /\.(?:[cm]?[jt]sx?|d\.ts)$/;
-/** `.env`, `.git` and the like are never published; `.well-known` is meant to be. */
-const HIDDEN = /(?:^|\/)\.(?!well-known\/)/;
 
 /** The front end of one app, made again and again. */
 export class FrontEnd {
@@ -34,7 +31,7 @@ export class FrontEnd {
   async make(input: FrontEndInput): Promise<OutputFiles | null> {
     const { project, webEntry } = input.analysis;
     if (project.site !== null) return await builtSite(project.site, input);
-    const files = await copied(project.web, (name) => !CODE.test(name), input);
+    const files = await copied(project.web, await copiedFiles(project.web), input);
     if (webEntry === null) return files;
     const page = files.get("index.html");
     const made = input.layout === "modules"
@@ -69,16 +66,14 @@ export class FrontEnd {
   }
 }
 
-/** The files of a folder that are public, by their path in it. */
+/** What is in `files` of a folder. */
 async function copied(
   folder: string,
-  isWanted: (name: string) => boolean,
+  from: ReadonlyMap<string, string>,
   { analysis: { project }, diagnostics }: FrontEndInput,
 ): Promise<Map<string, Uint8Array>> {
   const files = new Map<string, Uint8Array>();
-  for (const file of await listFiles(folder)) {
-    const name = relative(folder, file).split(sep).join("/");
-    if (HIDDEN.test(name) || !isWanted(name)) continue;
+  for (const [name, file] of from) {
     if (await isInside(folder, file)) files.set(name, await Deno.readFile(file));
     else diagnostics.add(leadsOut(appPath(project, file)));
   }
@@ -94,7 +89,7 @@ async function builtSite(
   input: FrontEndInput,
 ): Promise<ReadonlyMap<string, Uint8Array> | null> {
   const { analysis: { project }, layout, diagnostics } = input;
-  const files = await copied(folder, () => true, input);
+  const files = await copied(folder, await publicFiles(folder), input);
   const name = appPath(project, folder);
   if (!files.has("index.html") && layout === "bundle") {
     diagnostics.add({
