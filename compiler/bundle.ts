@@ -346,7 +346,7 @@ function graphPlugin(
         return named(found);
       });
       build.onLoad({ filter: /.*/, namespace: "kontract" }, (args) => {
-        return { contents: current().virtual.get(args.path) ?? "", loader: "ts" };
+        return { contents: current().virtual.get(VIRTUAL + args.path) ?? "", loader: "ts" };
       });
       build.onLoad({ filter: /.*/, namespace: "kontract-stub" }, (args) => {
         return { contents: (args.pluginData as { readonly stub: string }).stub, loader: "js" };
@@ -414,7 +414,7 @@ export function resolve(
   args: Pick<esbuild.OnResolveArgs, "path" | "kind" | "importer" | "namespace">,
   input: BundleInput,
 ): esbuild.OnResolveResult {
-  if (input.virtual.has(args.path)) return { path: args.path, namespace: "kontract" };
+  if (input.virtual.has(args.path)) return virtualPlace(args.path);
   const alias = input.aliases.get(args.path) ?? locate(args.path, input);
   const absolute = isAbsolute(args.path) &&
     (input.graph.has(args.path) || input.overlay.has(args.path));
@@ -453,6 +453,16 @@ function isForeign(file: string, { graph, packageFolder, root }: BundleInput): b
   return file.startsWith(REMOTE) || graph.isPackaged(file) ||
     file.includes(`${sep}node_modules${sep}`) ||
     file.startsWith(packageFolder) && !file.startsWith(root + sep);
+}
+
+/** What specifiers of virtual modules begin with; the bundler's name of one is the specifier. */
+export const VIRTUAL = "kontract:";
+
+/** Where the bundler has a virtual module. */
+export function virtualPlace(
+  specifier: string,
+): { readonly path: string; readonly namespace: string } {
+  return { path: specifier.slice(VIRTUAL.length), namespace: VIRTUAL.slice(0, -1) };
 }
 
 const APP = "kontract-app:";

@@ -171,7 +171,7 @@ function routeChunks(
   const chunks = new Map<string, string>();
   const modules = [...new Set(analysis.manifest.routes.map((route) => route.module))].sort();
   for (const [path, output] of Object.entries(made.metafile.outputs)) {
-    const match = /^kontract:kontract:module\/(\d+)$/.exec(output.entryPoint ?? "");
+    const match = /^kontract:module\/(\d+)$/.exec(output.entryPoint ?? "");
     const module = match === null ? undefined : modules[Number(match[1])];
     if (module === undefined) continue;
     const file = slashes(relative(dirname(outdir), join(root, path)));

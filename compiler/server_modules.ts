@@ -22,6 +22,8 @@ import {
   loadText,
   report,
   resolve,
+  VIRTUAL,
+  virtualPlace,
   writtenText,
 } from "./bundle.ts";
 import { withBundler } from "./bundler_process.ts";
@@ -76,7 +78,6 @@ interface Vendor {
   readonly stamps: FileStamps;
 }
 
-const VIRTUAL = "kontract:";
 const CODE = /\.(?:[cm]?[jt]sx?|json)$/;
 /** Generated code that has an author's lines ends with this and their places. */
 const MAP_COMMENT = "//# sourceMappingURL=";
@@ -177,7 +178,7 @@ export class ServerModules {
             return { path: specifierOf(target, outputOf(importer, input), input), external: true };
           });
           build.onLoad({ filter: /.*/, namespace: "kontract" }, (args) => (
-            { contents: texts.get(args.path) ?? "", loader: "ts" }
+            { contents: texts.get(VIRTUAL + args.path) ?? "", loader: "ts" }
           ));
           build.onLoad({ filter: CODE, namespace: "file" }, (args) => {
             const ending = /\.[cm]?([jt]sx?|json)$/.exec(args.path)?.[1] ?? "js";
@@ -354,7 +355,7 @@ function targetOf(found: esbuild.OnResolveResult, input: ModulesInput): Target |
   const { path } = found;
   if (path === undefined) return null;
   if (found.external === true) return { kind: "outside", id: path };
-  if (found.namespace === "kontract") return { kind: "module", id: path };
+  if (found.namespace === "kontract") return { kind: "module", id: VIRTUAL + path };
   if (!CODE.test(path)) return null;
   return { kind: isOwn(path, input) ? "module" : "vendor", id: path };
 }
@@ -364,11 +365,11 @@ function isOwn(file: string, input: ModulesInput): boolean {
 }
 
 function placeOf(id: string): { readonly path: string; readonly namespace: string } {
-  return { path: id, namespace: id.startsWith(VIRTUAL) ? "kontract" : "file" };
+  return id.startsWith(VIRTUAL) ? virtualPlace(id) : { path: id, namespace: "file" };
 }
 
-function idOf(args: esbuild.OnResolveArgs): string {
-  return args.importer.replace(/^kontract:(?=kontract:)/, "");
+function idOf({ importer, namespace }: esbuild.OnResolveArgs): string {
+  return namespace === "kontract" ? VIRTUAL + importer : importer;
 }
 
 function textOf(id: string, input: ModulesInput): string | undefined {

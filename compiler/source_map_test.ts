@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { build, formatDiagnostics } from "./mod.ts";
+import { listFiles } from "./project.ts";
 import { makeApp } from "./testing/app.ts";
 
 Deno.test("under Deno a stack leads through a spliced middleware and a function to their lines", async () => {
@@ -33,6 +34,12 @@ export class Routes {
   });
   const result = await build({ root: app.root, hosts: ["deno"] });
   assert.equal(formatDiagnostics(result.diagnostics), "");
+  const maps = (await listFiles(join(app.root, "dist"))).filter((file) => file.endsWith(".map"));
+  const texts = await Promise.all(maps.map((file) => Deno.readTextFile(file)));
+  const sources = texts.flatMap((text) => JSON.parse(text).sources as string[]);
+  const named = sources.filter((one) => one.includes("kontract:"));
+  assert.ok(named.includes("kontract:codec/0"));
+  assert.deepEqual(named.filter((one) => one.includes("kontract:kontract:")), []);
   const chunk = join("dist", result.report.routes[0]!.file);
   assert.doesNotMatch(await app.read(chunk), /\.handler\(/, "the middleware is spliced");
   await app.write(
