@@ -15,6 +15,7 @@ import { type AppGraph, AppGraphs } from "./app_graph.ts";
 import { CheckCache } from "./check_cache.ts";
 import { checkCycles } from "./cycles.ts";
 import { Declarations, type Declared } from "./declarations.ts";
+import { checkDeferred } from "./deferred_imports.ts";
 import { Diagnostics } from "./diagnostic.ts";
 import { digest } from "./digest.ts";
 import { tableOf } from "./discover_tables.ts";
@@ -134,6 +135,7 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
     : new Set<string>();
   for (const source of own) {
     const { fileName } = source;
+    checkDeferred(source, reporter);
     if (found.client.has(fileName)) {
       checkClientGlobals(source, program.getTypeChecker(), reporter);
     } else if (onWorkers.has(fileName)) {
