@@ -9,6 +9,7 @@
  * @module
  */
 import ts from "typescript";
+import { isAssignmentPattern } from "./assignment_pattern.ts";
 import { reportBeyondStub, reportNoStub } from "./client_uses.ts";
 import type { Reporter } from "./source_place.ts";
 
@@ -44,7 +45,7 @@ function checkNode(node: ts.Node, stubs: Stubs): void {
       const rest = one.dotDotDotToken !== undefined;
       checkTaken(sourceOf(node), one, rest ? null : namesOf(one.propertyName ?? one.name), stubs);
     }
-  } else if (isAssignment(node)) {
+  } else if (isAssignmentPattern(node)) {
     for (const one of node.left.properties) {
       checkTaken(node.right, one, one.name === undefined ? null : namesOf(one.name), stubs);
     }
@@ -60,13 +61,6 @@ function checkNode(node: ts.Node, stubs: Stubs): void {
 function sourceOf(pattern: ts.ObjectBindingPattern): ts.Node {
   const { parent } = pattern;
   return ts.isVariableDeclaration(parent) ? parent.initializer ?? pattern : pattern;
-}
-
-type Assignment = ts.BinaryExpression & { readonly left: ts.ObjectLiteralExpression };
-
-function isAssignment(node: ts.Node): node is Assignment {
-  return ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.EqualsToken &&
-    ts.isObjectLiteralExpression(node.left);
 }
 
 /** Null for a name that is computed. */

@@ -76,10 +76,17 @@ export class KontractSymbols {
     return this.nameOf(callee);
   }
 
-  /** Kontract's name for what a pattern takes of a value of `type`, or null. */
-  nameTaken(element: ts.BindingElement, type: ts.Type): string | null {
-    const property = type.getProperty((element.propertyName ?? element.name).getText());
-    return property === undefined ? null : this.nameOfSymbol(property);
+  /** What a pattern takes of a value of `type` under a name; undefined where the name or the type does not tell. */
+  memberTaken(name: ts.PropertyName | ts.BindingName, type: ts.Type): ts.Symbol | undefined {
+    return ts.isIdentifier(name) || ts.isStringLiteralLike(name)
+      ? type.getProperty(name.text)
+      : undefined;
+  }
+
+  /** Kontract's names for a value: its own, or what it has as a namespace. */
+  namesOfValue(symbol: ts.Symbol | undefined): readonly string[] {
+    const own = symbol === undefined ? null : this.nameOfSymbol(symbol);
+    return own === null ? this.namesIn(symbol) : [own];
   }
 
   /** Is `name` a namespace, of which Kontract's may be a part? */

@@ -9,6 +9,7 @@
  * @module
  */
 import ts from "typescript";
+import { type AssignmentPattern, isAssignmentPattern } from "./assignment_pattern.ts";
 import type { KontractSymbols } from "./kontract_symbols.ts";
 import type { Reporter } from "./source_place.ts";
 import { SyntaxPick } from "./syntax_pick.ts";
@@ -53,16 +54,37 @@ export function lostMarks(
     if (name !== null && MARKS.has(name)) passedOn(node, name, reporter);
   }
   if (handles !== null && ![...handles].some((name) => isNamespace(name, source, kontract))) return;
+  const check = (node: ts.Node, value: ts.Symbol | undefined): void => {
+    const name = kontract.namesOfValue(value).find((one) => MARKS.has(one));
+    if (name !== undefined) passedOn(node, name, reporter);
+  };
+  const { checker } = kontract;
+  for (const node of VALUES.of(source)) {
+    if (!isHeld(node) || isTakenApart(node)) continue;
+    const { symbol } = checker.getTypeAtLocation(node);
+    if (symbol !== undefined && kontract.isNamespaceSymbol(symbol)) check(node, symbol);
+  }
   for (const node of PATTERNS.of(source)) {
-    const type = kontract.checker.getTypeAtLocation(node);
-    for (const element of node.elements) {
-      const names = element.dotDotDotToken === undefined
-        ? [kontract.nameTaken(element, type)]
-        : kontract.namesIn(type.symbol);
-      const name = names.find((one) => one !== null && MARKS.has(one)) ?? null;
-      if (name !== null) passedOn(element, name, reporter);
+    const isBinding = ts.isObjectBindingPattern(node);
+    const type = checker.getTypeAtLocation(isBinding ? node : node.right);
+    for (const part of isBinding ? node.elements : node.left.properties) {
+      // What a pattern inside of this one takes is looked at there.
+      if (ts.isBindingElement(part) && ts.isObjectBindingPattern(part.name)) continue;
+      const name = ts.isBindingElement(part) ? part.propertyName ?? part.name : part.name;
+      const isRest = name === undefined ||
+        ts.isBindingElement(part) && part.dotDotDotToken !== undefined;
+      check(part, isRest ? type.symbol : kontract.memberTaken(name, type));
     }
   }
+}
+
+/** True for a namespace of which names are taken here. */
+function isTakenApart(node: ts.Node): boolean {
+  const top = wrapped(node), { parent } = top;
+  if (ts.isPropertyAccessExpression(parent)) return parent.expression === top;
+  if (isAssignmentPattern(parent)) return parent.right === top;
+  const { name } = parent as ts.Node & { readonly name?: ts.Node };
+  return name !== undefined && ts.isObjectBindingPattern(name);
 }
 
 function lostCall(node: ts.Decorator | ts.CallExpression, name: string, reporter: Reporter): void {
@@ -164,7 +186,11 @@ const VALUES: SyntaxPick<ts.Expression> = new SyntaxPick(
     ts.isTypeNode(node) && !ts.isExpressionWithTypeArguments(node),
 );
 
-const PATTERNS: SyntaxPick<ts.ObjectBindingPattern> = new SyntaxPick(ts.isObjectBindingPattern);
+const PATTERNS: SyntaxPick<ts.ObjectBindingPattern | AssignmentPattern> = new SyntaxPick((
+  node,
+): node is ts.ObjectBindingPattern | AssignmentPattern =>
+  ts.isObjectBindingPattern(node) || isAssignmentPattern(node)
+);
 
 function isPassed(node: ts.Node): boolean {
   const top = wrapped(node), { parent } = top;

@@ -82,7 +82,8 @@ function takenAt(node: ts.Node, kontract: KontractSymbols): string | null {
   const isPattern = ts.isVariableDeclaration(parent) && ts.isObjectBindingPattern(parent.name);
   if (!isPattern) return firstIn(type.symbol, kontract);
   for (const one of parent.name.elements) {
-    const name = serverOnly(kontract.nameTaken(one, type));
+    const member = kontract.memberTaken(one.propertyName ?? one.name, type);
+    const name = member === undefined ? null : serverOnly(kontract.nameOfSymbol(member));
     if (name !== null) return name;
   }
   return null;
