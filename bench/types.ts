@@ -169,7 +169,7 @@ const found = await analyze({
   hosts: [],
   cache: new AnalysisCache(),
   diagnostics: new Diagnostics(),
-  checkWeb: false,
+  checkAll: false,
   time: (_stage, work) => work(),
 });
 if (found === null) throw new Error("The app cannot be analyzed.");

@@ -29,7 +29,7 @@ import { type KontractSymbols, kontractSymbols } from "./kontract_symbols.ts";
 import { LOCK_NAME } from "./lock.ts";
 import { LostPromises } from "./lost_promises.ts";
 import { isStackOverflow, reportNesting } from "./nesting.ts";
-import { writeFile } from "./output.ts";
+import { writeFile, writeIfPossible } from "./output.ts";
 import { checkOutsideImports } from "./outside_imports.ts";
 import { ProgramCache } from "./program.ts";
 import { appPath, listFiles, type Project, readProject } from "./project.ts";
@@ -54,8 +54,10 @@ export interface AnalyzeOptions {
   readonly diagnostics: Diagnostics;
   /** Routes that the running process added to the lock; see {@link Lock}. */
   readonly freshRoutes?: ReadonlySet<string>;
-  /** Type problems of the front end count too. */
-  readonly checkWeb: boolean;
+  /** Type problems of the front end, and of files that are no part of a build, count too. */
+  readonly checkAll: boolean;
+  /** What is kept in `.kontract` for others is written where it can be, and missed by nobody; false where missing. */
+  readonly mayNotWrite?: boolean;
   /** True where the server is made module by module: find {@link Analysis.erased}. */
   readonly modules?: boolean;
   /**
@@ -102,7 +104,15 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
     () => cache.graphs.read(project, options),
   );
   if (app === null) return null;
-  const program = await time("program", () => typedProgram(app, cache.programs, whole));
+  const write = options.mayNotWrite === true ? writeIfPossible : writeFile;
+  const { program, types } = await time(
+    "program",
+    () =>
+      typedProgram(app, cache.programs, async (file, text) => {
+        await whole();
+        await write(file, text);
+      }),
+  );
   const own = ownFiles(app, program);
   const syntax = syntaxProblems(root, program, own);
   diagnostics.addAll(syntax);
@@ -111,7 +121,8 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
   const keys = time("keys", () => fileKeys(program, own, cache.programs));
   await cache.checks.load(root);
   const server = serverFiles(app, own, cache.programs);
-  const check = typeCheck(app, program, server, keys, cache.checks);
+  const built = new Set(own.map((one) => one.fileName));
+  const check = typeCheck(app, { program, server, built, keys, checks: cache.checks });
   const checked = own.filter((one) => server.has(one.fileName));
   diagnostics.addAll(time("check", () => typeProblems(check, checked)));
   cache.checks.forget((file) => program.getSourceFile(file) === undefined);
@@ -146,7 +157,7 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
   time("cycles", () => checkCycles({ program, graph, own, imports, entries, reporter }));
   const build = await time("hash", () => buildHash(app, found.meaning, own));
   const manifest: Manifest = { ...declared, build };
-  if (options.checkWeb) await checkWeb(app, manifest, server, options);
+  if (options.checkAll) await checkRest(app, { manifest, types, server, built }, options);
   const erased = options.modules === true
     ? time("erase", () => cache.erased.of(program, own, keys))
     : new Map<string, readonly TextRange[]>();
@@ -160,15 +171,15 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
 async function typedProgram(
   app: AppGraph,
   programs: ProgramCache,
-  whole: () => Promise<void>,
-): Promise<ts.Program> {
+  write: (file: string, text: string) => Promise<void>,
+): Promise<{ readonly program: ts.Program; readonly types: string }> {
   const file = storageTypesFile(app);
   const old = readText(file) ?? emitStorageTypes([]);
-  const program = await programOf(app, programs, new Map([[file, old]]));
-  const text = storageTypes(app, program);
-  await whole();
-  await writeFile(file, text);
-  return text === old ? program : await programOf(app, programs, new Map([[file, text]]));
+  const first = await programOf(app, programs, new Map([[file, old]]));
+  const types = storageTypes(app, first);
+  await write(file, types);
+  const program = types === old ? first : await programOf(app, programs, new Map([[file, types]]));
+  return { program, types };
 }
 
 function storageTypesFile({ project }: AppGraph): string {
@@ -180,11 +191,12 @@ function programOf(
   app: AppGraph,
   programs: ProgramCache,
   generated: ReadonlyMap<string, string>,
+  more: readonly string[] = [],
 ): Promise<ts.Program> {
   const { root, compilerOptions } = app.project;
   return programs.program({
     graph: app.graph,
-    roots: [...app.sources, ...generated.keys(), ...app.webScripts],
+    roots: [...app.sources, ...generated.keys(), ...app.webScripts, ...more],
     overlay: generated,
     graphFile: app.graphFile,
     aliases: new Map([
@@ -222,24 +234,18 @@ function kontractOf({ entry }: AppGraph, program: ts.Program): KontractSymbols {
 
 function typeCheck(
   app: AppGraph,
-  program: ts.Program,
-  server: ReadonlySet<string>,
-  keys: ReadonlyMap<string, string>,
-  checks: CheckCache,
+  own: Pick<TypeCheck, "program" | "server" | "built" | "keys" | "checks">,
 ): TypeCheck {
   const { root } = app.project;
   const isKontract = (file: string): boolean =>
     file.startsWith(app.packageFolder) && !file.startsWith(root + sep);
   return {
+    ...own,
     root,
-    server,
-    program,
     graph: app.graph,
-    kontract: kontractOf(app, program),
+    kontract: kontractOf(app, own.program),
     isKontract,
-    lost: new LostPromises(root, program.getTypeChecker(), isKontract),
-    keys,
-    checks,
+    lost: new LostPromises(root, own.program.getTypeChecker(), isKontract),
   };
 }
 
@@ -272,24 +278,32 @@ function serverFiles(
   return reachedFrom(inSource, mayBe, imports);
 }
 
-/** Adds problems of types in the front end, which needs those of the client module. */
-async function checkWeb(
+/** What is known when the rest is checked. */
+interface Known {
+  readonly manifest: Manifest;
+  /** Text that types `env.storage`. */
+  readonly types: string;
+  readonly server: ReadonlySet<string>;
+  readonly built: ReadonlySet<string>;
+}
+
+/** Adds problems of types in the front end, which needs those of the client module, and in what no build is made of. */
+async function checkRest(
   app: AppGraph,
-  manifest: Manifest,
-  server: ReadonlySet<string>,
+  { manifest, types, server, built }: Known,
   { cache, diagnostics }: AnalyzeOptions,
 ): Promise<void> {
   const { root } = app.project;
-  const types = storageTypesFile(app);
   const generated = new Map([
-    [types, await Deno.readTextFile(types)],
+    [storageTypesFile(app), types],
     [join(root, ".kontract", "client.d.ts"), clientTypes(manifest)],
   ]);
-  const program = await programOf(app, cache.programs, generated);
+  const program = await programOf(app, cache.programs, generated, app.checked);
   const own = ownFiles(app, program);
   const keys = fileKeys(program, own, cache.programs);
   const rest = own.filter((source) => !server.has(source.fileName));
-  diagnostics.addAll(typeProblems(typeCheck(app, program, server, keys, cache.checks), rest));
+  const check = typeCheck(app, { program, server, built, keys, checks: cache.checks });
+  diagnostics.addAll(typeProblems(check, rest));
   cache.checks.forget((name) => program.getSourceFile(name) === undefined);
 }
 

@@ -6,13 +6,14 @@
  * @module
  */
 import { dirname, join, sep } from "node:path";
+import { pathToFileURL } from "node:url";
 import { PACKAGE_FILES } from "./emit/route_modules.ts";
 import type { Diagnostics } from "./diagnostic.ts";
 import { GraphCache } from "./graph_cache.ts";
 import { frontEndScripts } from "./front_end_script.ts";
 import { reportNesting } from "./nesting.ts";
-import { writeFile } from "./output.ts";
-import { appPath, listFiles, type Project, sourceFiles } from "./project.ts";
+import { writeFile, writeIfPossible } from "./output.ts";
+import { appPath, checkedFiles, listFiles, type Project, sourceFiles } from "./project.ts";
 import { GraphError, type ModuleGraph } from "./resolve.ts";
 import { checkScripts } from "./script_sources.ts";
 
@@ -28,6 +29,8 @@ export interface AppGraph {
   readonly webEntry: string | null;
   /** It and the scripts of other pages. */
   readonly webScripts: readonly string[];
+  /** For a check every TypeScript file of the app, absolute: tests, and what nothing imports, too. */
+  readonly checked: readonly string[];
   /** The package's entry, absolute. */
   readonly entry: string;
   /** Folder or URL of the package, as a file name with a separator at its end. */
@@ -39,6 +42,8 @@ interface GraphOptions {
   readonly hosts: readonly string[];
   readonly pages?: readonly string[] | undefined;
   readonly diagnostics: Diagnostics;
+  readonly checkAll: boolean;
+  readonly mayNotWrite?: boolean | undefined;
   /** See {@link GraphCache.graph}. */
   readonly whole?: () => Promise<void>;
 }
@@ -61,7 +66,7 @@ export class AppGraphs {
 
   /** The graph for `hosts`; null where there is none, with the reasons in `diagnostics`. */
   async read(project: Project, options: GraphOptions): Promise<AppGraph | null> {
-    const { hosts, pages, diagnostics, whole = () => Promise.resolve() } = options;
+    const { hosts, pages, diagnostics, checkAll } = options;
     const files = await listFiles(project.source);
     const sources = sourceFiles(files);
     checkScripts(project.root, files, diagnostics);
@@ -75,17 +80,18 @@ export class AppGraphs {
       });
       return null;
     }
-    const graphFile = join(project.root, ".kontract", "graph.ts");
+    const checked = checkAll ? checkedFiles(project) : [];
     const imports = [
       "@kontract/kontract",
       "@kontract/kontract/client",
       "@kontract/kontract/codec",
       ...hosts.map((host) => `@kontract/kontract/${host}`),
-      ...[...sources, ...webScripts].map((file) => `../${appPath(project, file)}`),
+      ...[...sources, ...webScripts, ...checked].map((file) => pathToFileURL(file).href),
     ];
-    const graph = await this.#graph(project, graphFile, imports, diagnostics, whole);
-    const entry = graph?.resolve("@kontract/kontract", graphFile, "types");
-    if (graph === null || entry === undefined) return null;
+    const made = await this.#graph(project, imports, options);
+    if (made === null) return null;
+    const { graph, graphFile } = made;
+    const entry = graph.resolve("@kontract/kontract", graphFile, "types");
     if (entry.kind !== "file") {
       diagnostics.add({
         code: "KT1002",
@@ -110,25 +116,24 @@ export class AppGraphs {
       return null;
     }
     const webEntry = webScripts[0] ?? null;
-    const found = { project, graph, graphFile, sources, webEntry, webScripts };
+    const found = { project, graph, graphFile, sources, webEntry, webScripts, checked };
     return { ...found, entry: entry.file, packageFolder };
   }
 
   async #graph(
     project: Project,
-    graphFile: string,
     imports: readonly string[],
-    diagnostics: Diagnostics,
-    whole: () => Promise<void>,
-  ): Promise<ModuleGraph | null> {
+    options: GraphOptions,
+  ): Promise<RootedGraph | null> {
     try {
-      const graph = await this.#importing(project, graphFile, imports, whole);
-      const unreached = unreachedFiles(graph, graphFile);
-      if (unreached.length === 0) return graph;
+      const made = await this.#importing(project, imports, options);
+      const unreached = unreachedFiles(made);
+      if (unreached.length === 0) return made;
       this.#remoteFiles = unreached;
-      return await this.#importing(project, graphFile, imports, whole);
+      return await this.#importing(project, imports, options);
     } catch (error) {
       if (!(error instanceof GraphError)) throw error;
+      const { diagnostics } = options;
       // Deno's own parser has ended the process.
       if (/overflowed its stack/.test(error.message)) {
         await reportNesting(project.root, await listFiles(project.source), diagnostics);
@@ -138,23 +143,36 @@ export class AppGraphs {
   }
 
   async #importing(
-    project: Project,
-    graphFile: string,
+    { root }: Project,
     imports: readonly string[],
-    whole: () => Promise<void>,
-  ): Promise<ModuleGraph> {
+    { checkAll, mayNotWrite = false, whole = () => Promise.resolve() }: GraphOptions,
+  ): Promise<RootedGraph> {
     const all = [...imports, ...this.#remoteFiles];
     const text = all.map((one) => `import ${JSON.stringify(one)};\n`).join("");
-    await writeFile(graphFile, text);
-    return await this.#graphs.graph(graphFile, text, project.root, whole);
+    // A check beside a running 'dev' has a file of its own.
+    const name = checkAll ? "check.ts" : "graph.ts";
+    const own = join(root, ".kontract", name);
+    if (!mayNotWrite) await writeFile(own, text);
+    const isOwn = !mayNotWrite || await writeIfPossible(own, text);
+    const folder = isOwn ? dirname(own) : await Deno.makeTempDir();
+    const graphFile = join(folder, name);
+    try {
+      if (!isOwn) await writeFile(graphFile, text);
+      return { graph: await this.#graphs.graph(graphFile, text, root, whole), graphFile };
+    } finally {
+      if (!isOwn) await Deno.remove(folder, { recursive: true });
+    }
   }
 }
+
+/** A graph and the module that it begins with, absolute. */
+type RootedGraph = Pick<AppGraph, "graph" | "graphFile">;
 
 /**
  * Files of a package from a registry that generated code imports and no entry point reaches: Deno fetches
  * and names a remote file only where something imports it. Of a package on disk every file is there.
  */
-function unreachedFiles(graph: ModuleGraph, graphFile: string): readonly string[] {
+function unreachedFiles({ graph, graphFile }: RootedGraph): readonly string[] {
   const entry = graph.resolve("@kontract/kontract", graphFile, "types");
   const url = entry.kind === "file" ? graph.files().get(entry.file) : undefined;
   if (entry.kind !== "file" || url === undefined || url.startsWith("file:")) return [];

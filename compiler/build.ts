@@ -13,7 +13,7 @@ import { type Host, HostOutput, type Layout, OUTPUTS } from "./host_output.ts";
 import { formatLock, LOCK_NAME } from "./lock.ts";
 import { type ClientFiles, ManifestOutput } from "./manifest_output.ts";
 import { checkOutputPlace } from "./output_place.ts";
-import { OutputFolder, writeFile } from "./output.ts";
+import { isDiskError, OutputFolder, writeFile } from "./output.ts";
 import { checkBudget } from "./size_budget.ts";
 import { type BuildReport, LoadMeter, type OutputFiles, outputSizes } from "./size_report.ts";
 
@@ -44,6 +44,12 @@ export interface BuildOptions {
   readonly sizes?: boolean;
   /** Ends builds: from then on each rejects with the signal's reason, and nothing of it gets into the output. */
   readonly signal?: AbortSignal;
+}
+
+/** Options of a check. */
+export interface CheckOptions {
+  /** Fails where `.kontract/types.d.ts` cannot be written; false where missing. */
+  readonly needsTypes?: boolean;
 }
 
 /** What a build gives. */
@@ -147,11 +153,14 @@ export class Builder {
     return this.#running = settled.catch(() => {});
   }
 
-  /** Everything a build checks, and the front end's types; writes nothing but `.kontract/`. */
-  check(): Promise<BuildResult> {
+  /**
+   * Everything a build checks, and the types of all of the app's files; writes nothing but `.kontract/`, and that
+   * only where it can.
+   */
+  check({ needsTypes = false }: CheckOptions = {}): Promise<BuildResult> {
     return this.#queued(async (timer) => {
       const diagnostics = new Diagnostics();
-      const how = { checkWeb: true };
+      const how = { checkAll: true, mayNotWrite: !needsTypes };
       const found = await analysisOf(this.#options, this.#memory, diagnostics, timer, how);
       return result(diagnostics, found?.manifest, timer, !diagnostics.failed);
     });
@@ -254,13 +263,6 @@ async function guarded(work: Work, signal: AbortSignal | undefined): ReturnType<
 /** Ends a build whose sources were not whole. */
 class InVain extends Error {}
 
-function isDiskError(error: unknown): error is Error {
-  return error instanceof Error &&
-    (error instanceof Deno.errors.NotCapable || error instanceof Deno.errors.PermissionDenied ||
-      // What has a NUL in it never gets as far as the system.
-      /os error|NUL byte/.test(error.message) || "syscall" in error);
-}
-
 class Timer {
   readonly timings: Record<string, number> = {};
   readonly #start: number = performance.now();
@@ -311,7 +313,7 @@ function analysisOf(
   { cache, freshRoutes }: Memory,
   diagnostics: Diagnostics,
   timer: Timer,
-  how: Pick<AnalyzeOptions, "checkWeb" | "whole">,
+  how: Pick<AnalyzeOptions, "checkAll" | "mayNotWrite" | "whole">,
 ): Promise<Analysis | null> {
   const { root, hosts = HOSTS, layout } = options;
   const { time } = timer;
@@ -335,7 +337,7 @@ async function runBuild(
   { whole, isHeld }: Moment,
 ): ReturnType<Work> {
   const diagnostics = new Diagnostics();
-  const how = { checkWeb: false, whole };
+  const how = { checkAll: false, whole };
   const analysis = await analysisOf(options, memory, diagnostics, timer, how);
   if (analysis === null || diagnostics.failed) {
     return result(diagnostics, analysis?.manifest, timer, false);

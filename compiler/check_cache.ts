@@ -12,7 +12,7 @@ import { join } from "node:path";
 import ts from "typescript";
 import type { Diagnostic } from "./diagnostic.ts";
 import { digest } from "./digest.ts";
-import { writeFile } from "./output.ts";
+import { writeIfPossible } from "./output.ts";
 import { appPath } from "./project.ts";
 
 /** Raise it where a problem's text or place is made in another way. */
@@ -59,14 +59,13 @@ export class CheckCache {
     }
   }
 
-  /** Writes what has been found out. */
+  /** Writes what has been found out; where it cannot be, the next process finds it out again. */
   async save(): Promise<void> {
     const root = this.#root;
     if (!this.#changed || root === null) return;
     const entries = [...this.#entries].map(([file, entry]) => [appPath({ root }, file), entry]);
     const text = JSON.stringify([VERSION, entries]);
-    await writeFile(cacheFile(root), `${digest([text], 64)}\n${text}\n`);
-    this.#changed = false;
+    this.#changed = !await writeIfPossible(cacheFile(root), `${digest([text], 64)}\n${text}\n`);
   }
 }
 

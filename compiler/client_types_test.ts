@@ -207,7 +207,7 @@ async function frontEndCost(routes: number): Promise<readonly [types: number, ma
     hosts: [],
     cache: new AnalysisCache(),
     diagnostics,
-    checkWeb: false,
+    checkAll: false,
     time: (_stage, work) => work(),
   });
   assert.ok(found?.webEntry != null, formatDiagnostics(diagnostics.list()));

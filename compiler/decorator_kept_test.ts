@@ -39,7 +39,7 @@ Deno.test("a decorator on a function is accepted where 'deno fmt' keeps it, and 
     hosts: [],
     cache: new AnalysisCache(),
     diagnostics,
-    checkWeb: false,
+    checkAll: false,
     time: (_stage, work) => work(),
   });
   const { success } = await new Deno.Command(Deno.execPath(), {

@@ -37,7 +37,7 @@ Deno.test({
         hosts: ["deno"],
         cache,
         diagnostics,
-        checkWeb: false,
+        checkAll: false,
         time: (_, work) => work(),
       });
       assert.ok(analysis !== null && !diagnostics.failed);
@@ -278,6 +278,46 @@ Deno.test({
       `src="/main.js"`,
     ]);
   },
+});
+
+Deno.test("a check looks at every TypeScript file of the app, and a build at those that it is made of", async () => {
+  const wrong = 'export const wrong: number = "";\n';
+  await using app = await makeApp({
+    "src/routes.ts": ROUTES,
+    "src/routes_test.ts": `import { first } from "./routes.ts";\nvoid first("");\n`,
+    "tests/helper.ts": wrong,
+    "tests/app_test.ts": `import "./helper.ts";\nDeno.test("none", () => process.exit());\n`,
+    "web/main.ts": "export {};\n",
+    "web/later.tsx": `import { first } from "@/client";\nvoid first("");\n`,
+    "tests/node_test.ts": `import assert, { equal } from "node:assert/strict";
+import { createServer } from "node:http";
+createServer((request) => request.socket);
+const found: { readonly name: string } | undefined = [{ name: "a" }].find(({ name }) => name === "b");
+const other: unknown = found;
+assert.ok(found !== undefined);
+equal(found.name, "a");
+assert.equal(other, "text");
+export const length: number = other.length;
+assert.throws(() => {}, (error) => error instanceof Error);
+await assert.rejects(Promise.resolve(), { code: "NONE" });
+`,
+    "tools/lost.ts": `import "./nowhere.ts";\n`,
+    "other/deno.json": "{}",
+    "other/main.ts": wrong,
+    "old/main.ts": wrong,
+    ".hidden/main.ts": wrong,
+  });
+  const config = JSON.parse(await app.read("deno.json"));
+  await app.write("deno.json", JSON.stringify({ ...config, exclude: ["./old/"] }));
+  assert.equal((await build({ root: app.root, hosts: ["deno"] })).ok, true);
+  const { ok, diagnostics } = await check(app.root);
+  assert.equal(ok, false);
+  assert.deepEqual(diagnostics.map(({ code, span }) => [code, span?.file, span?.line]), [
+    ["KT1002", "tools/lost.ts", 1],
+    ["KT1004", "src/routes_test.ts", 2],
+    ["KT1004", "tests/helper.ts", 1],
+    ["KT1004", "web/later.tsx", 2],
+  ]);
 });
 
 Deno.test("elements of JSX without types are told once, with where the types are from", async () => {

@@ -20,7 +20,7 @@ async function answer(
     hosts: [],
     cache,
     diagnostics,
-    checkWeb: false,
+    checkAll: false,
     time: (_stage, work) => work(),
   });
   return { text: formatDiagnostics(diagnostics.list()), manifest: found?.manifest };

@@ -18,7 +18,7 @@ async function problems(root: string): Promise<Diagnostics> {
     hosts: [],
     cache,
     diagnostics,
-    checkWeb: false,
+    checkAll: false,
     time: (_stage, work) => work(),
   });
   return diagnostics;
@@ -219,7 +219,8 @@ Deno.test("a folder whose name no system takes ends in a diagnostic, whoever nam
 });
 
 Deno.test({
-  name: "a full disk and one that cannot be written end in a diagnostic, and what was built stays",
+  name:
+    "a full disk and one that cannot be written end in a diagnostic, what was built stays, and a check needs neither",
   ignore: !namespaces,
   async fn() {
     const folder = await Deno.makeTempDir();
@@ -230,8 +231,8 @@ Deno.test({
     }).output();
     const said = new TextDecoder().decode(stdout).trim().split("\n");
     const why = new TextDecoder().decode(stderr);
-    assert.equal(said.length, 3, why);
-    const [room, full, fixed] = said.map((line) => JSON.parse(line));
+    assert.equal(said.length, 5, why);
+    const [room, full, fixed, ...checks] = said.map((line) => JSON.parse(line));
     assert.equal(room.ok, true, room.text);
     for (const failed of [full, fixed]) {
       assert.equal(failed.ok, false, failed.what);
@@ -243,6 +244,7 @@ Deno.test({
       assert.equal(failed.lock, room.lock, `${failed.what}: the lock is that build's`);
       assert.deepEqual(failed.beside, room.beside, `${failed.what}: nothing is left beside it`);
     }
+    assert.deepEqual(checks, [{ ok: true, text: "" }, { ok: true, text: "" }]);
     await Deno.remove(folder, { recursive: true });
   },
 });

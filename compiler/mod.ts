@@ -20,10 +20,10 @@
  */
 export type * from "../_internal/manifest.ts";
 export type * from "../_internal/shape.ts";
-import { Builder, type BuildOptions, type BuildResult } from "./build.ts";
+import { Builder, type BuildOptions, type BuildResult, type CheckOptions } from "./build.ts";
 import { stopBundler, withBundler } from "./bundler_process.ts";
 
-export { Builder, type BuildOptions, type BuildResult } from "./build.ts";
+export { Builder, type BuildOptions, type BuildResult, type CheckOptions } from "./build.ts";
 export type { Host, Layout } from "./host_output.ts";
 export {
   type Diagnostic,
@@ -103,7 +103,8 @@ export function createBuilder(options: BuildOptions): Builder {
 }
 
 /**
- * Everything a build checks and the front end's types, without output: in place of `deno check`.
+ * Everything a build checks and the types of all of the app's files, its tests and what nothing imports yet too,
+ * without output: in place of `deno check`.
  *
  * @example
  * ```ts
@@ -115,6 +116,6 @@ export function createBuilder(options: BuildOptions): Builder {
  * await Deno.remove(root, { recursive: true });
  * ```
  */
-export function check(root: string): Promise<BuildResult> {
-  return new Builder({ root }).check();
+export function check(root: string, options: CheckOptions = {}): Promise<BuildResult> {
+  return new Builder({ root }).check(options);
 }

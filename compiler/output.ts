@@ -266,6 +266,25 @@ export async function writeFile(path: string, text: string): Promise<boolean> {
   return true;
 }
 
+/** Writes a file where it can be written; true where it has this text then. */
+export async function writeIfPossible(path: string, text: string): Promise<boolean> {
+  try {
+    await writeFile(path, text);
+    return true;
+  } catch (error) {
+    if (isDiskError(error)) return false;
+    throw error;
+  }
+}
+
+/** True for what a disk, or who may not use it, is the reason of. */
+export function isDiskError(error: unknown): error is Error {
+  return error instanceof Error &&
+    (error instanceof Deno.errors.NotCapable || error instanceof Deno.errors.PermissionDenied ||
+      // What has a NUL in it never gets as far as the system.
+      /os error|NUL byte/.test(error.message) || "syscall" in error);
+}
+
 async function renamed(from: string, to: string): Promise<boolean> {
   try {
     await Deno.rename(from, to);

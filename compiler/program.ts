@@ -10,6 +10,7 @@
 import { dirname, join } from "node:path";
 import ts from "typescript";
 import { digest } from "./digest.ts";
+import { NODE_ASSERT } from "./node_assert.ts";
 import type { ModuleGraph } from "./resolve.ts";
 import { parseShadowed } from "./shadow.ts";
 import { isShared, sharedFile } from "./shared_files.ts";
@@ -19,6 +20,7 @@ const DENO_LIB = "/kontract-lib/deno.d.ts";
 /** Name of the file that declares modules which hosts have and Deno's types do not. */
 const AMBIENT = "/kontract-lib/ambient.d.ts";
 const AMBIENT_TEXT = [
+  NODE_ASSERT,
   'declare module "node:*";',
   'declare module "cloudflare:*";',
   'declare module "*.css";',

@@ -24,6 +24,8 @@ export interface Project {
   readonly site: string | null;
   /** Sizes that fail the build, or null. */
   readonly budget: SizeBudget | null;
+  /** Absolute files and folders that the app's `deno.json` excludes. */
+  readonly excluded: readonly string[];
   /** JSX settings and the like of the app's `deno.json`. */
   readonly compilerOptions: Readonly<Record<string, unknown>>;
 }
@@ -31,6 +33,7 @@ export interface Project {
 /** What `kontract.json` may hold; the first is for editors. */
 const SETTINGS = ["$schema", "name", "source", "web", "site", "budget"];
 const SOURCE_FILE = /\.(?:ts|tsx|mts)$/;
+const CONFIG_FILE = /^(?:deno\.jsonc?|kontract\.json)$/;
 const TEST_FILE = /(?:^|[._])test\.(?:ts|tsx|mts)$|\.bench\.ts$/;
 
 /** Reads the configuration; problems are added to `diagnostics` and defaults used instead. */
@@ -91,8 +94,14 @@ export function readProject(root: string, diagnostics: Diagnostics): Project {
     web,
     site,
     budget: parseBudget(own?.budget, diagnostics),
+    excluded: excludedBy(deno, folder),
     compilerOptions: { ...workspaceOptions(folder), ...optionsOf(deno) },
   };
+}
+
+function excludedBy(config: Record<string, unknown> | null, folder: string): readonly string[] {
+  const paths = Array.isArray(config?.exclude) ? config.exclude : [];
+  return paths.flatMap((path) => typeof path === "string" ? [resolve(folder, path)] : []);
 }
 
 function optionsOf(config: Record<string, unknown> | null): Record<string, unknown> {
@@ -190,6 +199,32 @@ function stripComments(text: string): string {
 /** Those of the files in the sources' folder that are backend sources; tests are none. */
 export function sourceFiles(files: readonly string[]): readonly string[] {
   return files.filter((file) => SOURCE_FILE.test(file) && !TEST_FILE.test(basename(file)));
+}
+
+/**
+ * Every TypeScript file that is the app's: not what was built or installed, what is hidden, a folder with a
+ * configuration of its own, or what `exclude` of the app's `deno.json` names. Declarations count where they say
+ * something of the front end's imports.
+ */
+export function checkedFiles({ root, web, site, excluded }: Project): readonly string[] {
+  const left = new Set([join(root, "dist"), join(root, "node_modules"), site, ...excluded]);
+  const found: string[] = [];
+  const pending = [root];
+  for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
+    const entries = [...Deno.readDirSync(at)];
+    if (at !== root && entries.some(({ name }) => CONFIG_FILE.test(name))) continue;
+    for (const { name, isFile, isDirectory } of entries) {
+      const path = join(at, name);
+      if (name.startsWith(".") || name === "node_modules" || left.has(path)) continue;
+      if (isDirectory) pending.push(path);
+      else if (
+        isFile && SOURCE_FILE.test(name) && (!/\.d\.[cm]?ts$/.test(name) || isWithin(path, web))
+      ) {
+        found.push(path);
+      }
+    }
+  }
+  return found.sort(compareText);
 }
 
 /** All files under a folder, absolute, ordered by path; an absent folder is empty. */

@@ -36,6 +36,8 @@ export interface TypeCheck {
   readonly kontract: KontractSymbols;
   /** Files that run on the server. */
   readonly server: ReadonlySet<string>;
+  /** These, and the front end's. Of any other Deno is the host, which has Node's globals. */
+  readonly built: ReadonlySet<string>;
   /** True for a file of the package. */
   readonly isKontract: (file: string) => boolean;
   readonly lost: LostPromises;
@@ -49,11 +51,12 @@ export function typeProblems(
   check: TypeCheck,
   sources: readonly ts.SourceFile[],
 ): readonly Diagnostic[] {
-  const { keys, checks, server } = check;
+  const { keys, checks, server, built } = check;
+  const sideOf = (file: string): string => server.has(file) ? "s" : built.has(file) ? "" : "u";
   const found = sources.flatMap((source) =>
     checks.problems(
       source.fileName,
-      `${keys.get(source.fileName) ?? ""}${server.has(source.fileName) ? "s" : ""}`,
+      `${keys.get(source.fileName) ?? ""}${sideOf(source.fileName)}`,
       () => problemsOf(check, source),
     )
   );
@@ -79,14 +82,15 @@ const MISSING_MODULE: ReadonlySet<number> = new Set([2307, 2792, 2882]);
 
 function problemsOf(check: TypeCheck, source: ts.SourceFile): readonly Diagnostic[] {
   const found = check.program.getSemanticDiagnostics(source);
-  const incomplete = found.some((one) => MISSING_MODULE.has(one.code));
+  const incomplete = found.some((one) => MISSING_MODULE.has(one.code)) ||
+    !check.built.has(source.fileName) && /["']node:/.test(source.text);
   const unnamed = found.some((one) => one.code === NO_JSX);
   return [
     ...found.filter((one) => one.code !== UNTYPED_MODULE)
       .filter((one, i) => !isToldLater(one, found.slice(i + 1)))
       .filter((one) => one.code !== UNTYPED_ELEMENT || !unnamed)
       .filter((one) => !incomplete || !IMPLICIT_ANY.has(one.code))
-      .filter((one) => !NO_HOST.has(one.code) || !isBundled(one, source, check))
+      .filter((one) => !NO_HOST.has(one.code) || !isThere(one, source, check))
       .map((one) => ({ ...diagnosticOf(check.root, one), ...wordsFor(one, source, check) })),
     ...check.server.has(source.fileName)
       ? [
@@ -170,8 +174,9 @@ function wordsFor(one: ts.Diagnostic, source: ts.SourceFile, check: TypeCheck): 
   return awaits ? { hint: AWAIT } : {};
 }
 
-/** True for `process.env.NODE_ENV` in the front end. */
-function isBundled(one: ts.Diagnostic, source: ts.SourceFile, check: TypeCheck): boolean {
+/** True for a global that is there all the same: `process.env.NODE_ENV` in the front end, any outside of a build. */
+function isThere(one: ts.Diagnostic, source: ts.SourceFile, check: TypeCheck): boolean {
+  if (!check.built.has(source.fileName)) return true;
   return one.start !== undefined && !check.server.has(source.fileName) &&
     isNodeEnv(nodeAt(source, one.start));
 }

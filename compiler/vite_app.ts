@@ -151,7 +151,7 @@ export class ViteApp {
       hosts: [],
       cache: this.#cache,
       diagnostics,
-      checkWeb: false,
+      checkAll: false,
       time: (_stage, work) => work(),
     });
     this.#checkSite(diagnostics);

@@ -1,5 +1,5 @@
 /**
- * `kontract check`: everything a build checks and the front end's types, in place of `deno check`, which
+ * `kontract check`: everything a build checks and the types of all files, in place of `deno check`, which
  * does not know `env.storage`'s tables before a build nor Kontract's own rules.
  *
  * @module
@@ -11,7 +11,8 @@ import { checkApp } from "../dev/build_app.ts";
 /** The command. */
 export const command: Command = {
   usage: "check [folder]",
-  summary: "Checks an app: types, functions, tables, what may reach a browser. Writes no output.",
+  summary:
+    "Checks an app and its tests: types, functions, tables, what may reach a browser. Writes no output.",
   options: {},
   positionals: 1,
   async run(input) {

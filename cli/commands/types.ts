@@ -22,7 +22,7 @@ export const command: Command = {
   positionals: 1,
   async run(input) {
     const app = await openAppFolder(folderOf(input));
-    await checkApp(app);
+    await checkApp(app, { needsTypes: true });
     console.log(join(app.own, "types.d.ts"));
     if (input.values.editor === true) {
       const { EDITOR_PLUGIN, installEditorPlugin, stopBundler } = await loadCompiler();

@@ -6,7 +6,13 @@
  * @module
  */
 import { KontractError } from "../../_internal/errors.ts";
-import type { Builder, BuildOptions, BuildReport, BuildResult } from "../../compiler/mod.ts";
+import type {
+  Builder,
+  BuildOptions,
+  BuildReport,
+  BuildResult,
+  CheckOptions,
+} from "../../compiler/mod.ts";
 import type { Manifest } from "../../_internal/manifest.ts";
 import { type Compiler, loadCompiler } from "../load_compiler.ts";
 import type { AppFolder } from "./app_folder.ts";
@@ -102,10 +108,10 @@ export async function buildApp(
   }
 }
 
-/** Everything a build checks, and the front end's types. Throws like {@link AppBuilder.build}. */
-export async function checkApp(app: AppFolder): Promise<BuiltApp> {
+/** Everything a build checks, and the types of all files. Throws like {@link AppBuilder.build}. */
+export async function checkApp(app: AppFolder, options: CheckOptions = {}): Promise<BuiltApp> {
   const compiler = await loadCompiler();
-  return outcome(compiler, await compiler.check(app.root));
+  return outcome(compiler, await compiler.check(app.root, options));
 }
 
 function outcome(

@@ -18,7 +18,7 @@ async function manifestOf(files: Readonly<Record<string, string>>): Promise<Mani
     hosts: [],
     cache: new AnalysisCache(),
     diagnostics,
-    checkWeb: false,
+    checkAll: false,
     time: (_stage, work) => work(),
   });
   assert.equal(formatDiagnostics(diagnostics.list()), "");

@@ -1,12 +1,12 @@
 /**
  * A build on a disk that is full, and on one that cannot be written: run in a mount namespace of its own,
- * where it may mount what it likes. Prints what each build said, as lines of JSON.
+ * where it may mount what it likes. Prints what each build said, as lines of JSON, and then two checks on the latter.
  *
  * @module
  */
 import { join } from "node:path";
 import { digest } from "../digest.ts";
-import { build, formatDiagnostics } from "../mod.ts";
+import { build, check, formatDiagnostics } from "../mod.ts";
 import { listFiles } from "../project.ts";
 import { makeApp } from "./app.ts";
 
@@ -52,6 +52,13 @@ if (import.meta.main) {
   await report("full", app.root);
   ballast.close();
   await Deno.remove(join(folder, "ballast"));
+  // Nothing was ever built or checked there.
+  const fresh = await makeApp({ "src/a.ts": SOURCE });
   await mount("-o", "remount,ro", folder);
   await report("read only", app.root);
+  Deno.env.delete("TMPDIR");
+  for (const { root } of [app, fresh]) {
+    const { ok, diagnostics } = await check(root);
+    console.log(JSON.stringify({ ok, text: formatDiagnostics(diagnostics) }));
+  }
 }

@@ -39,7 +39,7 @@ async function manifestOf(example: string): Promise<Manifest> {
     hosts: [],
     cache,
     diagnostics,
-    checkWeb: false,
+    checkAll: false,
     time: (_stage, work) => work(),
   });
   assert.ok(found !== null, formatDiagnostics(diagnostics.list()));
