@@ -28,6 +28,7 @@ import { checkClientGlobals, checkWorkersGlobals } from "./host_globals.ts";
 import { type KontractSymbols, kontractSymbols } from "./kontract_symbols.ts";
 import { LOCK_NAME } from "./lock.ts";
 import { LostPromises } from "./lost_promises.ts";
+import { checkInlineScripts } from "./inline_scripts.ts";
 import { isStackOverflow, reportNesting } from "./nesting.ts";
 import { writeFile, writeIfPossible } from "./output.ts";
 import { checkOutsideImports } from "./outside_imports.ts";
@@ -155,7 +156,14 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
   }
   const { graph } = app, imports = cache.programs;
   time("cycles", () => checkCycles({ program, graph, own, imports, entries, reporter }));
-  const build = await time("hash", () => buildHash(app, found.meaning, own));
+  // A page that another bundler has made has a hash of its own in it.
+  const pageFiles = project.site === null
+    ? await copiedFiles(project.web)
+    : new Map<string, string>();
+  if (options.pages === undefined) {
+    checkInlineScripts(project, pageFiles, app.webEntry, diagnostics);
+  }
+  const build = time("hash", () => buildHash(app, found.meaning, own, pageFiles.values()));
   const manifest: Manifest = { ...declared, build };
   if (options.checkAll) await checkRest(app, { manifest, types, server, built }, options);
   const erased = options.modules === true
@@ -307,15 +315,15 @@ async function checkRest(
   cache.checks.forget((name) => program.getSourceFile(name) === undefined);
 }
 
-/** Hash of everything that is built from. A page that another bundler has made has a hash of its own in it. */
-async function buildHash(
+/** Hash of everything that is built from. */
+function buildHash(
   app: AppGraph,
   meaning: string,
   own: readonly ts.SourceFile[],
-): Promise<string> {
+  copied: Iterable<string>,
+): string {
   const { project, graph } = app;
   const parts = [meaning];
-  const copied = project.site === null ? (await copiedFiles(project.web)).values() : [];
   const imported = graph.wantedFiles().filter((file) => isOwn(file, project));
   for (const file of new Set([...own.map((one) => one.fileName), ...imported, ...copied])) {
     parts.push(appPath(project, file), graph.hash(file));
