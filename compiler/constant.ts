@@ -63,7 +63,13 @@ function known(value: unknown): Constant {
 }
 
 function literalType(node: ts.Expression, checker: ts.TypeChecker): Constant {
-  const type = checker.getTypeAtLocation(node);
+  // A property of this name has a wider type.
+  const named = ts.isShorthandPropertyAssignment(node.parent)
+    ? checker.getShorthandAssignmentValueSymbol(node.parent)
+    : undefined;
+  const type = named === undefined
+    ? checker.getTypeAtLocation(node)
+    : checker.getTypeOfSymbol(named);
   if (type.isStringLiteral() || type.isNumberLiteral()) return known(type.value);
   if (type.flags & ts.TypeFlags.BooleanLiteral) {
     return known(checker.typeToString(type) === "true");
@@ -84,16 +90,23 @@ function arrayOf(node: ts.ArrayLiteralExpression, checker: ts.TypeChecker): Cons
 function objectOf(node: ts.ObjectLiteralExpression, checker: ts.TypeChecker): Constant {
   const entries: [string, unknown][] = [];
   for (const property of node.properties) {
-    if (!ts.isPropertyAssignment(property) || ts.isComputedPropertyName(property.name)) {
-      return { ok: false, node: property };
-    }
-    const value = constantOf(property.initializer, checker);
+    const read = propertyOf(property);
+    if (read === null) return { ok: false, node: property };
+    const value = constantOf(read.value, checker);
     if (!value.ok) return value;
-    const name = property.name;
-    entries.push([
-      ts.isIdentifier(name) ? name.text : name.getText().replaceAll(/^["']|["']$/g, ""),
-      value.value,
-    ]);
+    entries.push([read.name, value.value]);
   }
   return known(Object.fromEntries(entries));
+}
+
+/** Name and value of `name: value`, `"name": value` and `name`; null for any other part of an object. */
+export function propertyOf(
+  property: ts.ObjectLiteralElementLike,
+): { readonly name: string; readonly value: ts.Expression } | null {
+  const { name } = property;
+  if (name === undefined || !ts.isIdentifier(name) && !ts.isStringLiteralLike(name)) return null;
+  if (ts.isShorthandPropertyAssignment(property)) return { name: name.text, value: property.name };
+  return ts.isPropertyAssignment(property)
+    ? { name: name.text, value: property.initializer }
+    : null;
 }

@@ -8,7 +8,7 @@
  */
 import ts from "typescript";
 import type { Bits, RouteMeta } from "../_internal/manifest.ts";
-import { constantOf } from "./constant.ts";
+import { constantOf, propertyOf } from "./constant.ts";
 import { nearest } from "./meant.ts";
 import { isUnresolved } from "./lower/mod.ts";
 import type { Reporter } from "./source_place.ts";
@@ -58,18 +58,12 @@ export function readOptions(
     return options;
   }
   for (const property of at.properties) {
-    const name = property.name !== undefined && !ts.isComputedPropertyName(property.name)
-      ? property.name.getText().replaceAll(/^["']|["']$/g, "")
-      : null;
-    const value = ts.isPropertyAssignment(property)
-      ? property.initializer
-      : ts.isShorthandPropertyAssignment(property)
-      ? property.name
-      : null;
-    if (name === null || value === null) {
+    const read = propertyOf(property);
+    if (read === null) {
       notConstant(property, checker, reporter);
       continue;
     }
+    const { name, value } = read;
     if (!allowed.includes(name)) {
       reporter.error(
         "KT2005",
