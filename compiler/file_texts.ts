@@ -88,7 +88,8 @@ export class FileTexts {
   }
 }
 
-function timeAndSize(file: string): string | undefined {
+/** When a file was written and how long it is; undefined where there is none. */
+export function timeAndSize(file: string): string | undefined {
   try {
     const { mtime, size, ino, isFile } = Deno.statSync(file);
     return isFile ? `${mtime?.getTime()}:${size}:${ino}` : undefined;

@@ -205,7 +205,7 @@ export function vitePlugin(
         app.changed(update.file);
         return undefined;
       }
-      const problems = await app.refresh();
+      const problems = await app.edited(update.file);
       if (problems !== "") {
         this.environment?.hot?.send({ type: "error", err: { message: problems, stack: "" } });
         return [];

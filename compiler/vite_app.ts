@@ -7,7 +7,7 @@ import { join, resolve, sep } from "node:path";
 import { type Analysis, AnalysisCache, analyze } from "./analysis.ts";
 import { Diagnostics, formatDiagnostics } from "./diagnostic.ts";
 import { emitClient } from "./emit/client.ts";
-import { isFile } from "./file_texts.ts";
+import { isFile, timeAndSize } from "./file_texts.ts";
 import { clientGuard } from "./front_end_bundle.ts";
 import { isWithin, type Project, readProject } from "./project.ts";
 import type { ModuleGraph } from "./resolve.ts";
@@ -124,6 +124,12 @@ export class ViteApp {
     if (CODE.test(file) && file.startsWith(this.#root + sep)) this.#isStale = true;
   }
 
+  /** {@link ViteApp.refresh}, once a source that has changed is whole. */
+  async edited(file: string): Promise<string> {
+    await settled(file);
+    return await this.refresh();
+  }
+
   /** Looks at the sources again; the problems found as text, empty where there are none. */
   refresh(): Promise<string> {
     this.#running = this.#running.then(() => this.#refresh());
@@ -215,6 +221,22 @@ export class ViteApp {
     const verdict = clientGuard(analysis)(file);
     if (verdict !== null) return "stub" in verdict ? verdict.stub : verdict;
     return isFile(file) ? null : analysis.graph.read(file) ?? null;
+  }
+}
+
+/** Milliseconds without a change after which a file counts as whole. */
+const SETTLE_MS = 20;
+
+/**
+ * Resolves when nothing has been written to a file for a moment. Editors empty a file before they write it, and
+ * where both come at once, Vite's watcher tells of the first alone.
+ */
+async function settled(file: string): Promise<void> {
+  for (let before = timeAndSize(file);;) {
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    const now = timeAndSize(file);
+    if (now === before) return;
+    before = now;
   }
 }
 

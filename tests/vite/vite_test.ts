@@ -283,6 +283,27 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a source of which Vite tells when it was emptied is looked at when it is whole",
+  ...options,
+  async fn() {
+    await using app = await makeApp(APP);
+    const plugin = kontract({ pins: ["a-pin"], root: app.root });
+    await plugin.config.call({}, { root: join(app.root, "web") });
+    const sent: unknown[] = [];
+    const context = { environment: { hot: { send: (payload: unknown) => sent.push(payload) } } };
+    await app.write("src/notes.ts", "");
+    const told = plugin.hotUpdate.call(context as never, {
+      file: join(app.root, "src/notes.ts"),
+      modules: [],
+    });
+    await app.write("src/notes.ts", NOTES.replace("static async double", "static async twice"));
+    await told;
+    assert.deepEqual(sent, []);
+    assert.match(await plugin.load.call(context as never, "\0kontract:routes.js") ?? "", /twice/);
+  },
+});
+
+Deno.test({
   name: "Vite reads JSX as the app's deno.json says, unless it is told itself",
   ...options,
   async fn() {
