@@ -91,8 +91,11 @@ const MEGABYTE = 1 << 20;
 const SIZE = (Deno.env.get("KONTRACT_LONG") === "1" ? 256 : 32) * MEGABYTE + 1;
 // Garbage of both sides, which is collected when the engine likes to.
 const MEMORY = 128 * MEGABYTE;
-// The client's; the app tells its own.
-const memory = (): number => Deno.memoryUsage().rss;
+// The client's, without that of other tests in this process; the app tells its own.
+const memory = (): number => {
+  const { heapUsed, external } = Deno.memoryUsage();
+  return heapUsed + external;
+};
 
 Deno.test("streamed arguments", { sanitizeOps: false, sanitizeResources: false }, async (t) => {
   await using app = await makeApp(APP, "files");
