@@ -33,7 +33,7 @@ import { isStackOverflow, reportNesting } from "./nesting.ts";
 import { writeFile, writeIfPossible } from "./output.ts";
 import { checkOutsideImports } from "./outside_imports.ts";
 import { ProgramCache } from "./program.ts";
-import { appPath, listFiles, type Project, readProject } from "./project.ts";
+import { appPath, listFiles, readProject } from "./project.ts";
 import { copiedFiles } from "./public_files.ts";
 import { Reporter } from "./source_place.ts";
 import { syntaxProblems, type TypeCheck, typeProblems } from "./type_problems.ts";
@@ -41,6 +41,8 @@ import { syntaxProblems, type TypeCheck, typeProblems } from "./type_problems.ts
 /** What an analysis found. */
 export interface Analysis extends AppGraph, Omit<Declared, "manifest"> {
   readonly manifest: Manifest;
+  /** Files of the front end's folder that are published as they are, absolute, by their path in it. */
+  readonly copied: ReadonlyMap<string, string>;
   /** Places of exported types, for those who bundle module by module. */
   readonly erased: ReadonlyMap<string, readonly TextRange[]>;
 }
@@ -157,19 +159,17 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
   const { graph } = app, imports = cache.programs;
   time("cycles", () => checkCycles({ program, graph, own, imports, entries, reporter }));
   // A page that another bundler has made has a hash of its own in it.
-  const pageFiles = project.site === null
-    ? await copiedFiles(project.web)
-    : new Map<string, string>();
+  const copied = project.site === null ? await copiedFiles(project.web) : new Map<string, string>();
   if (options.pages === undefined) {
-    checkInlineScripts(project, pageFiles, app.webEntry, diagnostics);
+    checkInlineScripts(project, copied, app.webEntry, diagnostics);
   }
-  const build = time("hash", () => buildHash(app, found.meaning, own, pageFiles.values()));
+  const build = time("hash", () => buildHash(app, found.meaning, own, copied.values()));
   const manifest: Manifest = { ...declared, build };
   if (options.checkAll) await checkRest(app, { manifest, types, server, built }, options);
   const erased = options.modules === true
     ? time("erase", () => cache.erased.of(program, own, keys))
     : new Map<string, readonly TextRange[]>();
-  return { ...app, ...found, manifest, erased };
+  return { ...app, ...found, manifest, copied, erased };
 }
 
 /**
@@ -262,14 +262,17 @@ function ownFiles(
   { project: { root } }: Pick<AppGraph, "project">,
   program: ts.Program,
 ): readonly ts.SourceFile[] {
+  const isOwn = ownTest(root);
   return program.getSourceFiles().filter((source) =>
-    !source.isDeclarationFile && isOwn(source.fileName, { root })
+    !source.isDeclarationFile && isOwn(source.fileName)
   );
 }
 
-function isOwn(file: string, { root }: Pick<Project, "root">): boolean {
+/** True for a file of the app in `root` that is neither made nor installed. */
+function ownTest(root: string): (file: string) => boolean {
   const generated = [join(root, ".kontract") + sep, join(root, "dist") + sep];
-  return file.startsWith(root + sep) && !file.includes(`${sep}node_modules${sep}`) &&
+  return (file) =>
+    file.startsWith(root + sep) && !file.includes(`${sep}node_modules${sep}`) &&
     !generated.some((folder) => file.startsWith(folder));
 }
 
@@ -324,7 +327,7 @@ function buildHash(
 ): string {
   const { project, graph } = app;
   const parts = [meaning];
-  const imported = graph.wantedFiles().filter((file) => isOwn(file, project));
+  const imported = graph.wantedFiles().filter(ownTest(project.root));
   for (const file of new Set([...own.map((one) => one.fileName), ...imported, ...copied])) {
     parts.push(appPath(project, file), graph.hash(file));
   }

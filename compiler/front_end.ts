@@ -19,7 +19,7 @@ import {
 import { FrontEndParts } from "./front_end_parts.ts";
 import { marked } from "./manifest_output.ts";
 import { appPath } from "./project.ts";
-import { copiedFiles, publicFiles } from "./public_files.ts";
+import { publicFiles } from "./public_files.ts";
 import type { OutputFiles } from "./size_report.ts";
 
 /** The front end of one app, made again and again. */
@@ -29,9 +29,9 @@ export class FrontEnd {
 
   /** Files of `public/`, or null where the build failed. An app without a front end has none. */
   async make(input: FrontEndInput): Promise<OutputFiles | null> {
-    const { project, webEntry } = input.analysis;
+    const { project, webEntry, copied } = input.analysis;
     if (project.site !== null) return await builtSite(project.site, input);
-    const files = await copied(project.web, await copiedFiles(project.web), input);
+    const files = await contents(project.web, copied, input);
     if (webEntry === null) return files;
     const page = files.get("index.html");
     const made = input.layout === "modules"
@@ -66,8 +66,8 @@ export class FrontEnd {
   }
 }
 
-/** What is in `files` of a folder. */
-async function copied(
+/** What is in files of a folder. */
+async function contents(
   folder: string,
   from: ReadonlyMap<string, string>,
   { analysis: { project }, diagnostics }: FrontEndInput,
@@ -89,7 +89,7 @@ async function builtSite(
   input: FrontEndInput,
 ): Promise<ReadonlyMap<string, Uint8Array> | null> {
   const { analysis: { project }, layout, diagnostics } = input;
-  const files = await copied(folder, await publicFiles(folder), input);
+  const files = await contents(folder, await publicFiles(folder), input);
   const name = appPath(project, folder);
   if (!files.has("index.html") && layout === "bundle") {
     diagnostics.add({
