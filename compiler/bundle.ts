@@ -16,7 +16,7 @@ import {
   withBundler,
 } from "./bundler_process.ts";
 import { SHARING_HINT } from "./client_uses.ts";
-import { codeFrame, type DiagnosticCode, type Diagnostics } from "./diagnostic.ts";
+import { codeFrame, type DiagnosticCode, type Diagnostics, placeInText } from "./diagnostic.ts";
 import { meant } from "./meant.ts";
 import { missingModule } from "./missing_module.ts";
 import { OUTSIDE, outsideName } from "./outside_names.ts";
@@ -291,15 +291,17 @@ function reportPackage(
   const text = input.graph.read(file);
   const found = new RegExp(`["']${RegExp.escape(specifier)}["']`).exec(text ?? "");
   if (specifier === "" || text === undefined || found === null) return false;
-  const before = text.slice(0, found.index).split("\n");
-  const line = before.length, column = before.at(-1)!.length + 1;
   diagnostics.add({
     code: "KT5001",
     severity: "error",
     message: `'${specifier}' is for servers: it needs modules that no browser has.`,
     hint: SERVERS_HINT,
-    span: { file: relative(input.root, file).split(sep).join("/"), line, column },
-    ...codeFrame(text, line, column, found[0].length),
+    ...placeInText(
+      relative(input.root, file).split(sep).join("/"),
+      text,
+      found.index,
+      found[0].length,
+    ),
   });
   return true;
 }

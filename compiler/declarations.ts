@@ -9,7 +9,7 @@ import type ts from "typescript";
 import type { Manifest, SourceSpan } from "../_internal/manifest.ts";
 import type { AppGraph } from "./app_graph.ts";
 import { checkBoundary } from "./boundary.ts";
-import { codeFrame, type Diagnostics } from "./diagnostic.ts";
+import { type Diagnostics, placeInText } from "./diagnostic.ts";
 import { digest } from "./digest.ts";
 import { discover, type Discovery } from "./discover.ts";
 import { kontractSymbols } from "./kontract_symbols.ts";
@@ -208,8 +208,6 @@ function reportVanished(
   for (const name of lock.vanished()) {
     if (refused.has(name)) continue;
     const entry = new RegExp(`${RegExp.escape(JSON.stringify(name))}(?=\\s*:\\s*\\d)`).exec(text);
-    const before = text.slice(0, entry?.index).split("\n");
-    const line = before.length, column = before.at(-1)!.length + 1;
     diagnostics.add({
       code: "KT2007",
       severity: "error",
@@ -217,10 +215,7 @@ function reportVanished(
       hint: `If its decorator got lost, put it back. Otherwise:\n` +
         `kontract routes remove ${name}          it is gone for good\n` +
         `kontract routes rename ${name} <new>    it has another name now`,
-      ...(entry === null ? {} : {
-        span: { file: LOCK_NAME, line, column },
-        ...codeFrame(text, line, column, entry[0].length),
-      }),
+      ...(entry === null ? {} : placeInText(LOCK_NAME, text, entry.index, entry[0].length)),
     });
   }
 }

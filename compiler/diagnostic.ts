@@ -226,6 +226,18 @@ function frameLines(d: Diagnostic, span: SourceSpan, paint: Paint): string[] {
   return out;
 }
 
+/** The place of `length` characters at an index of a file's text, with its frame. */
+export function placeInText(
+  file: string,
+  text: string,
+  index: number,
+  length: number,
+): Pick<Diagnostic, "frame" | "frameStart" | "length" | "span"> {
+  const before = text.slice(0, index).split("\n");
+  const line = before.length, column = before.at(-1)!.length + 1;
+  return { span: { file, line, column }, ...codeFrame(text, line, column, length) };
+}
+
 /** The lines around a place, ready for a {@link Diagnostic}; tabs become single spaces. */
 export function codeFrame(
   text: string,

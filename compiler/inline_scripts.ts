@@ -6,7 +6,7 @@
  */
 import { dirname, join } from "node:path/posix";
 import ts from "typescript";
-import { codeFrame, type Diagnostics } from "./diagnostic.ts";
+import { type Diagnostics, placeInText } from "./diagnostic.ts";
 import { readText } from "./file_texts.ts";
 import { appPath, type Project } from "./project.ts";
 
@@ -35,8 +35,6 @@ export function checkInlineScripts(
       if (/\bsrc\s*=/i.test(tag) || !/\btype\s*=\s*["']?module\b/i.test(tag)) continue;
       for (const { fileName: specifier, pos } of ts.preProcessFile(script).importedFiles) {
         if (isThere(specifier, name) || hasNames && !/^[./]/.test(specifier)) continue;
-        const before = text.slice(0, index + tag.length + pos).split("\n");
-        const line = before.length, column = before.at(-1)!.length + 1;
         diagnostics.add({
           code: "KT7001",
           severity: "warning",
@@ -44,8 +42,12 @@ export function checkInlineScripts(
             `A script inside of a page is not bundled, and no browser finds '${specifier}' by itself.`,
           hint: `Put the script into '${appPath(project, main)}': ` +
             `<script type="module" src="${name === "index.html" ? source : `/${MAIN}`}"></script>`,
-          span: { file: appPath(project, file), line, column },
-          ...codeFrame(text, line, column, specifier.length + 2),
+          ...placeInText(
+            appPath(project, file),
+            text,
+            index + tag.length + pos,
+            specifier.length + 2,
+          ),
         });
       }
     }
