@@ -14,7 +14,7 @@
 import { Buffer } from "node:buffer";
 import { basename, dirname, join } from "node:path";
 import process from "node:process";
-import { readText } from "./file_texts.ts";
+import { readText, timeAndSize } from "./file_texts.ts";
 
 let counter = 0;
 
@@ -28,7 +28,7 @@ export type FolderFiles = ReadonlyMap<string, string | Uint8Array>;
 interface Written {
   readonly contents: string | Uint8Array;
   /** Time, size and number of the file on disk: anything else is not what was written. */
-  readonly stamp: string;
+  readonly stamp: string | undefined;
 }
 
 /** A folder that is replaced again and again. */
@@ -129,7 +129,7 @@ async function freshName(folder: string): Promise<string> {
 
 /** True where each file is the one that was written. */
 function holds(folder: string, written: ReadonlyMap<string, Written>): boolean {
-  return [...written].every(([path, { stamp }]) => stampOf(join(folder, path)) === stamp);
+  return [...written].every(([path, { stamp }]) => timeAndSize(join(folder, path)) === stamp);
 }
 
 function changedFiles(files: FolderFiles, before: ReadonlyMap<string, Written>): FolderFiles {
@@ -198,7 +198,7 @@ function fill(fresh: string, files: FolderFiles): Map<string, Written> {
     makeParent(target, made);
     if (typeof contents === "string") Deno.writeTextFileSync(target, contents);
     else Deno.writeFileSync(target, contents);
-    written.set(path, { contents, stamp: stampOf(target) });
+    written.set(path, { contents, stamp: timeAndSize(target) });
   }
   Deno.mkdirSync(fresh, { recursive: true });
   return written;
@@ -208,16 +208,6 @@ function same(a: string | Uint8Array, b: string | Uint8Array): boolean {
   if (a === b) return true;
   if (typeof a === "string" || typeof b === "string") return false;
   return a.length === b.length && Buffer.compare(a, b) === 0;
-}
-
-/** What a file is on disk; empty where it is none. */
-function stampOf(path: string): string {
-  try {
-    const { mtime, size, ino } = Deno.statSync(path);
-    return `${mtime?.getTime()}:${size}:${ino}`;
-  } catch {
-    return "";
-  }
 }
 
 /**
