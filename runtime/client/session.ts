@@ -145,7 +145,7 @@ export class ClientSession {
   async #renewAlone(stale: StoredSession | null): Promise<StoredSession> {
     const session = await this.#stored();
     // Another tab was faster.
-    if (session !== null && (stale === null || !isSame(session, stale))) return session;
+    if (session !== null && !isSame(session, stale)) return session;
     let answer: unknown;
     let ended: unknown;
     try {
@@ -158,9 +158,7 @@ export class ClientSession {
     }
     const now = await this.#stored();
     // Meanwhile somebody has signed in, or out: that is what holds.
-    if (now === null ? session !== null : session === null || !isSame(now, session)) {
-      return now ?? await this.#renewAlone(null);
-    }
+    if (!isSame(now, session)) return now ?? await this.#renewAlone(null);
     if (ended === undefined) return await this.adopt(answer);
     await this.forget();
     if (session?.anonymous === false) throw ended;
@@ -217,8 +215,8 @@ function isDue(session: StoredSession): boolean {
   return Date.now() >= session.receivedAt + lifetime * 0.8;
 }
 
-function isSame(a: StoredSession, b: StoredSession): boolean {
-  return a.access === b.access && a.receivedAt === b.receivedAt;
+function isSame(a: StoredSession | null, b: StoredSession | null): boolean {
+  return a?.access === b?.access && a?.receivedAt === b?.receivedAt;
 }
 
 function fromRecord(value: Record<string, unknown>, cookies: boolean): StoredSession | null {
