@@ -4,11 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { AnalysisCache, analyze } from "./analysis.ts";
-import { Diagnostics } from "./diagnostic.ts";
 import { clientTypes } from "./emit/client.ts";
 import { check, formatDiagnostics } from "./mod.ts";
 import { ProgramCache } from "./program.ts";
+import { analyzed } from "./testing/analyzed.ts";
 import { makeApp } from "./testing/app.ts";
 import { largeApp } from "./testing/large_app.ts";
 
@@ -201,15 +200,7 @@ export async function three(): Promise<void> {}
 /** What TypeScript makes to check a front end that calls one of `routes` functions. */
 async function frontEndCost(routes: number): Promise<readonly [types: number, made: number]> {
   await using app = await makeApp(largeApp(routes, routes / 5));
-  const diagnostics = new Diagnostics();
-  const found = await analyze({
-    root: app.root,
-    hosts: [],
-    cache: new AnalysisCache(),
-    diagnostics,
-    checkAll: false,
-    time: (_stage, work) => work(),
-  });
+  const { analysis: found, diagnostics } = await analyzed(app.root);
   assert.ok(found?.webEntry != null, formatDiagnostics(diagnostics.list()));
   const { graph, graphFile, entry, webEntry, manifest } = found;
   const client = join(app.root, ".kontract", "client.d.ts");

@@ -1,8 +1,7 @@
 /** A decorator on a function stands only where `deno fmt` itself leaves it: the real one is asked. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { AnalysisCache, analyze } from "./analysis.ts";
-import { Diagnostics } from "./diagnostic.ts";
+import { analyzed } from "./testing/analyzed.ts";
 import { makeApp } from "./testing/app.ts";
 
 const IMPORT = `import { backend } from "@kontract/kontract";\n`;
@@ -33,15 +32,7 @@ Deno.test("a decorator on a function is accepted where 'deno fmt' keeps it, and 
   await using app = await makeApp(
     Object.fromEntries(heads.map(([, head], i) => [path(i), head + decorated(`one${i}`)])),
   );
-  const diagnostics = new Diagnostics();
-  await analyze({
-    root: app.root,
-    hosts: [],
-    cache: new AnalysisCache(),
-    diagnostics,
-    checkAll: false,
-    time: (_stage, work) => work(),
-  });
+  const { diagnostics } = await analyzed(app.root);
   const { success } = await new Deno.Command(Deno.execPath(), {
     args: ["fmt", "--quiet", "--no-config", join(app.root, "src")],
   }).output();

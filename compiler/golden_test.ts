@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Manifest } from "../_internal/manifest.ts";
-import { AnalysisCache, analyze } from "./analysis.ts";
-import { Diagnostics, formatDiagnostics } from "./diagnostic.ts";
+import { AnalysisCache } from "./analysis.ts";
+import { formatDiagnostics } from "./diagnostic.ts";
 import { clientTypes } from "./emit/client.ts";
+import { analyzed } from "./testing/analyzed.ts";
 import { makeApp } from "./testing/app.ts";
 import { goldenCases, updateGolden } from "./testing/golden.ts";
 
@@ -14,15 +15,7 @@ async function answer(
   files: Readonly<Record<string, string>>,
 ): Promise<{ readonly text: string; readonly manifest: Manifest | undefined }> {
   await using app = await makeApp(files);
-  const diagnostics = new Diagnostics();
-  const found = await analyze({
-    root: app.root,
-    hosts: [],
-    cache,
-    diagnostics,
-    checkAll: false,
-    time: (_stage, work) => work(),
-  });
+  const { analysis: found, diagnostics } = await analyzed(app.root, cache);
   return { text: formatDiagnostics(diagnostics.list()), manifest: found?.manifest };
 }
 

@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { AnalysisCache, analyze } from "./analysis.ts";
-import { Diagnostics, formatDiagnostics } from "./diagnostic.ts";
+import { AnalysisCache } from "./analysis.ts";
+import { type Diagnostics, formatDiagnostics } from "./diagnostic.ts";
 import { build } from "./mod.ts";
+import { analyzed } from "./testing/analyzed.ts";
 import { makeApp } from "./testing/app.ts";
 import { largeApp } from "./testing/large_app.ts";
 import { randomFrom } from "./testing/random.ts";
@@ -12,16 +13,7 @@ import { randomFrom } from "./testing/random.ts";
 const cache = new AnalysisCache();
 
 async function problems(root: string): Promise<Diagnostics> {
-  const diagnostics = new Diagnostics();
-  await analyze({
-    root,
-    hosts: [],
-    cache,
-    diagnostics,
-    checkAll: false,
-    time: (_stage, work) => work(),
-  });
-  return diagnostics;
+  return (await analyzed(root, cache)).diagnostics;
 }
 
 const FINE = `import { backend } from "@kontract/kontract";

@@ -113,50 +113,52 @@ Deno.test(
   },
 );
 
-Deno.test(
-  "a file outside that changed while the build was made counts as changed",
-  options,
-  async () => {
+/** A test with a folder, what follows files in it, and how many signs that has given. */
+function followed(
+  work: (folder: string, files: OutsideFiles, signs: () => number) => Promise<void>,
+): () => Promise<void> {
+  return async () => {
     const folder = await Deno.makeTempDir();
     try {
       let signs = 0;
       using files = new OutsideFiles(() => signs++);
-      const file = join(folder, "a.ts");
-      await Deno.writeTextFile(file, "1");
-      files.follow([file], Date.now() + 60_000);
-      assert.equal(signs, 0);
-      const other = join(folder, "sub", "b.ts");
-      await Deno.mkdir(dirname(other));
-      await Deno.writeTextFile(other, "1");
-      files.follow([file, other], 0);
-      assert.ok(signs > 0);
+      await work(folder, files, () => signs);
     } finally {
       await Deno.remove(folder, { recursive: true });
     }
-  },
+  };
+}
+
+Deno.test(
+  "a file outside that changed while the build was made counts as changed",
+  options,
+  followed(async (folder, files, signs) => {
+    const file = join(folder, "a.ts");
+    await Deno.writeTextFile(file, "1");
+    files.follow([file], Date.now() + 60_000);
+    assert.equal(signs(), 0);
+    const other = join(folder, "sub", "b.ts");
+    await Deno.mkdir(dirname(other));
+    await Deno.writeTextFile(other, "1");
+    files.follow([file, other], 0);
+    assert.ok(signs() > 0);
+  }),
 );
 
 Deno.test(
   "a link outside that was made while the build was made counts as changed, however old its target is",
   options,
-  async () => {
-    const folder = await Deno.makeTempDir();
-    try {
-      let signs = 0;
-      using files = new OutsideFiles(() => signs++);
-      const file = join(folder, "sub", "a.ts"), old = join(folder, "old.ts");
-      await Deno.mkdir(dirname(file));
-      await Deno.writeTextFile(old, "1");
-      const since = (await Deno.stat(old)).mtime!.getTime() + 1;
-      await until(async () => {
-        await Deno.remove(file).catch(() => {});
-        await Deno.symlink(old, file);
-        return (await Deno.lstat(file)).mtime!.getTime() >= since;
-      });
-      files.follow([file], since);
-      assert.equal(signs, 1);
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
-  },
+  followed(async (folder, files, signs) => {
+    const file = join(folder, "sub", "a.ts"), old = join(folder, "old.ts");
+    await Deno.mkdir(dirname(file));
+    await Deno.writeTextFile(old, "1");
+    const since = (await Deno.stat(old)).mtime!.getTime() + 1;
+    await until(async () => {
+      await Deno.remove(file).catch(() => {});
+      await Deno.symlink(old, file);
+      return (await Deno.lstat(file)).mtime!.getTime() >= since;
+    });
+    files.follow([file], since);
+    assert.equal(signs(), 1);
+  }),
 );

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Manifest, RouteDef } from "../../_internal/manifest.ts";
-import { AnalysisCache, analyze } from "../analysis.ts";
-import { Diagnostics, formatDiagnostics } from "../diagnostic.ts";
+import { formatDiagnostics } from "../diagnostic.ts";
+import { analyzed } from "../testing/analyzed.ts";
 import { makeApp } from "../testing/app.ts";
 import { goldenCases, updateGolden } from "../testing/golden.ts";
 import { type CookbookIndex, emitCookbook } from "./mod.ts";
@@ -12,15 +12,7 @@ import { writeCookbook } from "./write.ts";
 
 async function manifestOf(files: Readonly<Record<string, string>>): Promise<Manifest> {
   await using app = await makeApp(files);
-  const diagnostics = new Diagnostics();
-  const found = await analyze({
-    root: app.root,
-    hosts: [],
-    cache: new AnalysisCache(),
-    diagnostics,
-    checkAll: false,
-    time: (_stage, work) => work(),
-  });
+  const { analysis: found, diagnostics } = await analyzed(app.root);
   assert.equal(formatDiagnostics(diagnostics.list()), "");
   assert.ok(found !== null);
   return { ...found.manifest };

@@ -148,14 +148,20 @@ Deno.test("while an early renewal is refused, calls go on with the token at hand
   client.close();
 });
 
-Deno.test("an early renewal that hangs holds nobody up for its own time: calls go on with the token at hand", async () => {
+/** A client whose session is so much of its life old, at a server whose answer to refreshing waits. */
+async function hanging(share: number) {
   const server = withEcho();
   const answering = Promise.withResolvers<void>();
   server.refreshing = answering.promise;
   const storage = memoryStorage();
   const client = await server.client({ storage, timeout: 20_000 });
   const owner = await client.call(read, []);
-  await age(storage, server.lifetime * 0.9);
+  await age(storage, server.lifetime * share);
+  return { server, client, storage, owner, answering };
+}
+
+Deno.test("an early renewal that hangs holds nobody up for its own time: calls go on with the token at hand", async () => {
+  const { server, client, owner, answering } = await hanging(0.9);
   const together = [1, 2, 3].map(() => client.call(read, []));
   assert.deepEqual(await Promise.all(together), [owner, owner, owner]);
   // Who comes later does not begin to wait again.
@@ -176,13 +182,7 @@ Deno.test("an early renewal that hangs holds nobody up for its own time: calls g
 
 Deno.test("who signs up or out while a renewal hangs is not undone by its answer", async () => {
   for (const does of ["register", "logout"] as const) {
-    const server = withEcho();
-    const answering = Promise.withResolvers<void>();
-    server.refreshing = answering.promise;
-    const storage = memoryStorage();
-    const client = await server.client({ storage });
-    await client.call(read, []);
-    await age(storage, server.lifetime * 0.9);
+    const { server, client, storage, answering } = await hanging(0.9);
     const renewing = client.auth.refresh();
     while (server.authCalls.at(-1) !== "refresh") {
       await new Promise((resolve) => setTimeout(resolve, 1));
@@ -199,13 +199,7 @@ Deno.test("who signs up or out while a renewal hangs is not undone by its answer
 });
 
 Deno.test("a token that has ended waits for its renewal, as long as that takes", async () => {
-  const server = withEcho();
-  const answering = Promise.withResolvers<void>();
-  server.refreshing = answering.promise;
-  const storage = memoryStorage();
-  const client = await server.client({ storage });
-  const owner = await client.call(read, []);
-  await age(storage, server.lifetime);
+  const { server, client, owner, answering } = await hanging(1);
   let settled = false;
   const call = client.call(read, []).finally(() => settled = true);
   await new Promise((resolve) => setTimeout(resolve, 1500));
