@@ -8,6 +8,9 @@
  * session (a bundler, workerd). There is no polling and no moment without a guard, since the shell
  * holds the pipe from before the child's first instruction.
  *
+ * The part of the shell that waits at the pipe may be killed by somebody else. {@link KeptProcess.stop}
+ * finds that out and signals by itself, and it has an end in any case.
+ *
  * Windows has no such shell; there the child is started directly and only {@link KeptProcess.stop}
  * ends it.
  *
@@ -35,9 +38,17 @@ export interface KeptProcess {
   readonly stderr: ReadableStream<Uint8Array<ArrayBuffer>>;
   /** Exit code, once the child has ended and nothing of what it started is left. */
   readonly status: Promise<number>;
-  /** Ends the child and waits for it. Calling it again waits for the same end. */
+  /**
+   * Ends the child and waits for it, not much longer than its time of grace. Calling it again waits for the
+   * same end.
+   */
   stop(): Promise<void>;
 }
+
+/** Seconds of grace where a command names none. */
+const GRACE = 10;
+/** What the shell may take beyond the time of grace. */
+const SLACK_MS = 2_000;
 
 // $1 signal, $2 tenths of a second of grace, then the command. fd 3 is the lifeline; $$ leads the session's process group.
 const KEEPER = `
@@ -70,12 +81,13 @@ exit $code
 /** Starts a kept child. Its output must be read, or it will stop when the pipe is full. */
 export function spawnKept(kept: KeptCommand): KeptProcess {
   const windows = Deno.build.os === "windows";
+  const grace = kept.grace ?? GRACE;
   const args = windows ? [...kept.args] : [
     "-c",
     KEEPER,
     "keeper",
     kept.signal,
-    `${Math.ceil((kept.grace ?? 10) * 10)}`,
+    `${Math.ceil(grace * 10)}`,
     kept.command,
     ...kept.args,
   ];
@@ -98,15 +110,19 @@ export function spawnKept(kept: KeptCommand): KeptProcess {
   let stopping: Promise<void> | undefined;
   const end = async (): Promise<void> => {
     // Closing the lifeline is the same signal that our death would give.
+    const heard = !windows && await write(child.stdin, "\n");
     await child.stdin.close().catch(() => {});
-    if (windows) {
+    if (!heard) {
       try {
         child.kill("SIGTERM");
       } catch {
         // It has ended already.
       }
     }
+    if (windows) return void await status;
+    const late = setTimeout(() => killGroup(child.pid), grace * 1000 + SLACK_MS);
     await status;
+    clearTimeout(late);
   };
   return {
     stdout: child.stdout,
@@ -114,6 +130,19 @@ export function spawnKept(kept: KeptCommand): KeptProcess {
     status,
     stop: () => stopping ??= end(),
   };
+}
+
+/** False where nobody holds the read end any more. */
+async function write(pipe: WritableStream<Uint8Array>, text: string): Promise<boolean> {
+  const writer = pipe.getWriter();
+  try {
+    await writer.write(new TextEncoder().encode(text));
+    return true;
+  } catch {
+    return false;
+  } finally {
+    writer.releaseLock();
+  }
 }
 
 /** Ends what the child left in its session. An empty group is the usual case. */

@@ -40,6 +40,49 @@ Deno.test("stop ends the child with its signal, and what it started", posix, asy
   await gone(grandchild);
 });
 
+/** Kills the shell that waits for the lifeline, as the system does that is out of memory. */
+async function killLifelineReader(child: number): Promise<void> {
+  const leader = (await identifyProcess(child))!.parent;
+  const own = await Deno.readTextFile(`/proc/${leader}/task/${leader}/children`);
+  const [reader] = own.trim().split(" ").map(Number).filter((pid) => pid !== child);
+  Deno.kill(reader!, "SIGKILL");
+  await gone(reader!);
+}
+
+const linux = { ...posix, ignore: Deno.build.os !== "linux" };
+
+Deno.test(
+  "stop ends the child in good order after its keeper's reader was killed",
+  linux,
+  async () => {
+    const kept = spawnKept({
+      command: "/bin/sh",
+      args: ["-c", `trap 'echo bye; exit 0' TERM; echo $$; while :; do sleep 0.1; done`],
+      signal: "TERM",
+      grace: 3600,
+    });
+    const reader = kept.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    await killLifelineReader(Number((await reader.read()).value));
+    const said = reader.read();
+    await kept.stop();
+    assert.equal((await said).value, "bye\n");
+  },
+);
+
+Deno.test("stop ends a child that ignores its signal when nobody else can", linux, async () => {
+  const kept = spawnKept({
+    command: "/bin/sh",
+    args: ["-c", `trap '' TERM; echo $$; while :; do sleep 0.1; done`],
+    signal: "TERM",
+    grace: 0.1,
+  });
+  const reader = kept.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const child = Number((await reader.read()).value);
+  await killLifelineReader(child);
+  await kept.stop();
+  await gone(child);
+});
+
 Deno.test("a child is ended when the process that keeps it is killed", posix, async () => {
   const folder = await Deno.makeTempDir();
   try {
