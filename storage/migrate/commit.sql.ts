@@ -17,7 +17,7 @@
  *
  * @module
  */
-import { DEFINER, HELPER, identifier, literal, SETTINGS } from "./definer.ts";
+import { DEFINER_MANY, HELPER, identifier, literal, SETTINGS } from "./definer.ts";
 import { DEFAULT_TENANT } from "../tenant_name.ts";
 import { keyLock, tableLock } from "./lock_keys.ts";
 import { beforeSwap } from "./retired.sql.ts";
@@ -231,7 +231,7 @@ export const COMMIT_FUNCTIONS: readonly string[] = [
   `create or replace function kontract.commit(
      p_sid text, p_tenant text, p_owner text, p_bits int, p_group text, p_snap pg_snapshot, p_inc text,
      p_lane text, p_reqno numeric, p_answer bytea, p_ops jsonb) returns text
-   language plpgsql volatile ${DEFINER} set enable_seqscan = off as $f$
+   language plpgsql volatile ${DEFINER_MANY} as $f$
    #variable_conflict use_column
    begin ${INSIST} ${KNOWN_SESSION} ${recordEffect("p_tenant", "p_owner")}
      perform take_locks(p_tenant, p_ops);

@@ -61,11 +61,17 @@ export const DEFINER_HOT = `security definer${SETTINGS_HOT}
   set enable_seqscan = off`;
 
 /**
- * The same for many keys at once. Of a table that nobody has analyzed yet the planner takes a list of keys for long, and
- * rather merges what other indexes say of all rows of an owner.
+ * For many keys at once. Of a table that nobody has analyzed yet the planner takes a list of keys for long, and
+ * rather merges what other indexes say of all live rows, or of all rows of an owner.
  */
-export const DEFINER_HOT_MANY = `${DEFINER_HOT}
+const MANY = `
   set enable_bitmapscan = off`;
+
+export const DEFINER_HOT_MANY = `${DEFINER_HOT}${MANY}`;
+
+/** For functions that plan text of their own, or know a secret, over many keys. */
+export const DEFINER_MANY = `${DEFINER}
+  set enable_seqscan = off${MANY}`;
 
 /** What a database's owner may have set otherwise for it, and what text, lists and transactions here rely on. */
 const RELIED_ON: readonly string[] = [

@@ -6,7 +6,7 @@
  * @module
  */
 import { INSIST, KNOWN_SESSION, staleSnapshot } from "./commit.sql.ts";
-import { DEFINER } from "./definer.ts";
+import { DEFINER_MANY } from "./definer.ts";
 import { keyLock, tableLock } from "./lock_keys.ts";
 import { readsOf, writesOf } from "./put_many.sql.ts";
 import { ALIVE_SID, INCARNATION } from "./read.sql.ts";
@@ -58,7 +58,7 @@ export const TENANT_PUT_MANY_FUNCTIONS: readonly string[] = [
      p_sid text, p_tenant text, p_owner text, p_bits int, p_group text, p_snap pg_snapshot, p_inc text,
      p_lane text, p_reqno numeric, p_answer bytea, p_table text,
      p_keys text[], p_seen xid8[], p_rows jsonb[], p_gone text[], p_others text[], p_versions xid8[]) returns text
-   language plpgsql volatile ${DEFINER} set enable_seqscan = off as $f$
+   language plpgsql volatile ${DEFINER_MANY} as $f$
    #variable_conflict use_column
    declare
      v_one boolean; v_two bigint; s record; own text; v_rows tid[]; v_ids text[]; v_txids xid8[];

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { DEFINER, HELPER } from "./definer.ts";
+import { DEFINER, DEFINER_MANY, HELPER } from "./definer.ts";
 import {
   ALIVE_SID,
   enter,
@@ -81,7 +81,7 @@ export const TENANT_READ_FUNCTIONS: readonly string[] = [
   // Per key as above: the live version by its index, else the newest visible closed one by its own.
   `create or replace function kontract.tenant_get_many(${READ_PARAMETERS}, p_table text, p_ids text,
      out rows json, out snap pg_snapshot, out inc text, out replay bytea)
-   language plpgsql stable ${DEFINER} set enable_seqscan = off as $f$
+   language plpgsql stable ${DEFINER_MANY} as $f$
    #variable_conflict use_column
    declare ${HASHED_SID} s record;
    begin ${enter("p_table", "p_table")}
