@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import postgres from "postgres";
 import { KontractError } from "../_internal/errors.ts";
+import { until } from "../tests/until.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./embedded_postgres.ts";
 import { postgresPackage } from "./postgres_binaries.ts";
 import { identifyProcess } from "./process/identity.ts";
@@ -29,7 +31,7 @@ async function query(url: string, text: string): Promise<Record<string, unknown>
 }
 
 async function gone(pid: number): Promise<void> {
-  while (await identifyProcess(pid) !== null) await new Promise((done) => setTimeout(done, 20));
+  await until(async () => await identifyProcess(pid) === null);
 }
 
 const options = { sanitizeOps: false, sanitizeResources: false };
@@ -174,6 +176,23 @@ Deno.test(
       } finally {
         await second.stop();
       }
+    }),
+);
+
+Deno.test(
+  "a data folder that cannot be made says why",
+  { ...options, ignore: Deno.build.os === "windows" },
+  () =>
+    withFolder(async (folder) => {
+      const child = fileURLToPath(new URL("./testing/postgres_child.ts", import.meta.url));
+      // In blocks of 512 bytes or of 1,024: less than a file of the write-ahead log has.
+      const { stdout } = await new Deno.Command("sh", {
+        args: ["-c", 'ulimit -f 2000; exec "$@"', "sh", Deno.execPath(), "run", "-A", "--no-check"]
+          .concat(child, join(folder, "pg")),
+      }).output();
+      const { code, message } = JSON.parse(new TextDecoder().decode(stdout));
+      assert.equal(code, "DATABASE_UNAVAILABLE");
+      assert.match(message, /too large|size limit/);
     }),
 );
 

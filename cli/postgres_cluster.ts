@@ -147,9 +147,12 @@ async function runInitdb(
   }
   if (result.success) return;
   const output = new TextDecoder().decode(result.stderr).trim();
+  // What it does about the failure comes last.
+  const lines = output.split("\n").filter((line) => !line.startsWith("initdb: removing"));
+  const reason = lines.findLast((line) => /error|FATAL|PANIC|denied/.test(line)) ?? lines.at(-1);
   throw new KontractError(
     "DATABASE_UNAVAILABLE",
-    `The data folder of PostgreSQL could not be made: ${output.split("\n").at(-1)}`,
+    `The data folder of PostgreSQL could not be made: ${reason}`,
     { cause: output },
   );
 }
