@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { until } from "../tests/until.ts";
 import { HOST_NAMES, type HostName } from "./dev/host.ts";
 import { CLI, TemporaryApp } from "./testing/temporary_app.ts";
 
@@ -103,9 +104,7 @@ Deno.test("whatever started an app, its end is the app's end", linux, async (t) 
     const launcher = (await app.processes()).length;
     let ended = false;
     void child.status.then(() => ended = true);
-    while (!ended && (await app.processes()).length <= launcher) {
-      await new Promise((done) => setTimeout(done, 10));
-    }
+    await until(async () => ended || (await app.processes()).length > launcher);
     await kill("KILL", child.pid);
     await child.status;
     await app.quiet();

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type ErrorCode, KontractError } from "../_internal/errors.ts";
+import { until } from "../tests/until.ts";
 import { utf8 } from "./bytes.ts";
 import { createHttpTransport } from "./http_transport.ts";
 import type { Dispatch, RpcCall } from "./rpc.ts";
@@ -120,7 +121,7 @@ Deno.test("a busy server is asked again after a pause, under the same number, an
   assert.equal(seen.length, 6);
   const abort = new AbortController();
   const left = transport.call(1001, utf8("x"), { ...READ, signal: abort.signal });
-  while (seen.length < 7) await new Promise((resolve) => setTimeout(resolve, 1));
+  await until(() => seen.length >= 7);
   abort.abort();
   await assert.rejects(left, withCode("CANCELLED"));
   transport.close();

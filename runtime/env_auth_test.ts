@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { until } from "../tests/until.ts";
 import { gates } from "./testing/notes_app.ts";
 import { readAnswer, withNotes } from "./testing/notes_server.ts";
 
@@ -34,7 +35,7 @@ Deno.test("env.auth", async (t) => {
     await t.step("a member removed while the call runs changes nothing any more", async () => {
       await call(root, "setGroups", bob.owner, "admin");
       const late = call(bob, "setGroupsLate", bob.owner);
-      while (!gates.has("late")) await new Promise((resolve) => setTimeout(resolve, 5));
+      await until(() => gates.has("late"));
       await call(root, "setGroups", bob.owner, "editor");
       gates.get("late")?.();
       assert.equal((await late).code, "FORBIDDEN");

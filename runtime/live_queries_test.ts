@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import type { FieldDef, TableDef } from "../_internal/manifest.ts";
 import { KontractError } from "../_internal/errors.ts";
 import type { Table } from "../storage/types.ts";
+import { until } from "../tests/until.ts";
 import { ctx, env } from "./env.ts";
 import { MAX_LIVE_ARGUMENTS } from "./live_arguments.ts";
 import { liveValues, RUN_DISTANCE_MS } from "./live_query.ts";
@@ -219,7 +220,7 @@ Deno.test("live queries", { sanitizeOps: false, sanitizeResources: false }, asyn
       assert.equal(await live.value(), "");
       const before = runs.get("by")!;
       await a.call(bob, "add", "other/1", "x");
-      while (runs.get("by") === before) await new Promise((resolve) => setTimeout(resolve, 1));
+      await until(() => runs.get("by") !== before);
       await a.call(bob, "add", "same/1", "x");
       assert.equal(await live.value(), "x");
       await live.cancel();
@@ -266,7 +267,7 @@ Deno.test("live queries", { sanitizeOps: false, sanitizeResources: false }, asyn
 
     await step("a commit between the first read and the following is seen", async () => {
       const following = a.follow(ann, "late");
-      while (!gates.has("late")) await new Promise((resolve) => setTimeout(resolve, 1));
+      await until(() => gates.has("late"));
       // Nobody listens yet, so this wakes nobody.
       await a.call(bob, "add", "late", "meanwhile");
       gates.set("passed", () => {});

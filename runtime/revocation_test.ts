@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import type { SessionTokens } from "../auth/contract.ts";
 import { AUTH_TABLES } from "../auth/tables.ts";
 import { testDatabase } from "../tests/postgres.ts";
+import { until } from "../tests/until.ts";
 import type { Gateway } from "./gateway.ts";
 import { TRUST_MS } from "./session_cache.ts";
 import { countedGateway } from "./testing/counted_gateway.ts";
@@ -174,7 +175,7 @@ Deno.test("two gateways", async (t) => {
       assert.equal((await reader.read()).value, '{"element":1}\n');
       await logout(who);
       pass(TRUST_MS + 1);
-      while (!gates.has(gate)) await new Promise((resolve) => setTimeout(resolve, 1));
+      await until(() => gates.has(gate));
       gates.get(gate)!();
       const rest = (await reader.read()).value ?? "";
       assert.match(rest, /"code":"SESSION_REVOKED"/);
@@ -224,7 +225,7 @@ Deno.test("two gateways", async (t) => {
       const response = await b.post("/rpc/adminTicks", [gate], who);
       const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
       const next = async (): Promise<string> => {
-        while (!gates.has(gate)) await new Promise((resolve) => setTimeout(resolve, 1));
+        await until(() => gates.has(gate));
         gates.get(gate)!();
         gates.delete(gate);
         return (await reader.read()).value ?? "";

@@ -12,6 +12,7 @@ import { postgresDatabase } from "../storage/postgres_database.ts";
 import type { Table } from "../storage/types.ts";
 import { testDatabase } from "../tests/postgres.ts";
 import { Bells } from "../_internal/bell.ts";
+import { until } from "../tests/until.ts";
 import { createResumeSealer } from "./resume_sealer.ts";
 import { openSubscription, type OpenSubscriptionOptions } from "./subscriptions.ts";
 
@@ -216,7 +217,7 @@ async function onlyItsFollowers(w: World): Promise<void> {
     await followed(bob, "notes"),
   ];
   // Each reads once more when it begins to wait.
-  while (reads.length < 8) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(() => reads.length >= 8);
   reads.length = 0;
   await w.write(alice, async ({ diary }) => {
     await diary.set("mine", { text: "hers" });

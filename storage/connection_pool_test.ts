@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import postgres from "postgres";
 import { enterTenant, testDatabase } from "../tests/postgres.ts";
+import { until } from "../tests/until.ts";
 import { ConnectionPool } from "./connection_pool.ts";
 import { DEFAULT_TENANT } from "./tenant_name.ts";
 import { storageEngine } from "./engine.ts";
@@ -72,7 +73,7 @@ Deno.test({
       const count = () =>
         run(engine, call(session, { readOnly: true }), (s) => s.accounts!.count());
       await Promise.all([count(), count(), count()]);
-      while (await connections() > 0) await new Promise((resolve) => setTimeout(resolve, 50));
+      await until(async () => await connections() === 0);
       assert.equal((await count()).value, 0);
       assert.equal(await connections(), 1);
     } finally {
@@ -110,7 +111,7 @@ Deno.test({
       });
       await held.promise;
       const working = count();
-      while (await blocked() === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+      await until(async () => await blocked() !== 0);
       const refused = assert.rejects(count(), { code: "DATABASE_UNAVAILABLE" });
       const closed = database.close();
       await refused;
@@ -124,7 +125,7 @@ Deno.test({
         return row!.n;
       };
       // The server's process ends a little after its connection.
-      while (await left() > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+      await until(async () => await left() === 0);
     } finally {
       await db.close();
     }
@@ -211,9 +212,9 @@ Deno.test({
         await tx`select pg_advisory_xact_lock(1)`;
         await limit(1);
         const first = start(long);
-        while (await connections() === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+        await until(async () => await connections() !== 0);
         const second = start(long);
-        while (refusals === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+        await until(() => refusals !== 0);
         const third = start("select 1");
         await limit(-1);
         assert.equal(

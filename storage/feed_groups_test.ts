@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { enterTenant, suiteTenant, testDatabase } from "../tests/postgres.ts";
+import { until } from "../tests/until.ts";
 import type { Change, ChangesOptions, StorageSession } from "./contract.ts";
 import { SqlError } from "./database.ts";
 import { storageEngine } from "./engine.ts";
@@ -171,12 +172,10 @@ Deno.test({
           await tx.unsafe(`lock table ${ptr} in access exclusive mode`);
           sent.length = 0;
           const asked = [ada, bob, cy].map((who, n) => ask(who, { after: n === 1 ? null : after }));
-          for (let waiting = 0; waiting < 2;) {
-            const [row] = await tx`select count(*)::int as n from pg_locks
-              where relation = ${ptr}::regclass and not granted`;
-            waiting = row!.n;
-            await new Promise((resolve) => setTimeout(resolve, 5));
-          }
+          await until(async () =>
+            (await tx`select from pg_locks
+              where relation = ${ptr}::regclass and not granted`).length >= 2
+          );
           return asked;
         });
         const told = (await Promise.all(asked)).map(({ changes }) => brief(changes));

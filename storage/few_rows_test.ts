@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { testDatabase } from "../tests/postgres.ts";
+import { until } from "../tests/until.ts";
 import type { StorageEngine, StorageSession } from "./contract.ts";
 import { storageEngine } from "./engine.ts";
 import { keyLock } from "./migrate/lock_keys.ts";
@@ -194,13 +195,11 @@ for (const tenant of [DEFAULT_TENANT, "acme"]) {
                     for (const id of keys) await s.plain!.set(id, { n: 60 });
                   });
                   waiting.catch(() => {});
-                  for (let tries = 0; tries < 500; tries++) {
-                    const [row] = await db.admin`select count(*)::int as n from pg_locks
-                  where locktype = 'advisory' and not granted and database = (
-                    select oid from pg_database where datname = current_database())`;
-                    if (row!.n > 0) break;
-                    await new Promise((done) => setTimeout(done, 2));
-                  }
+                  await until(async () =>
+                    (await db.admin`select from pg_locks
+                      where locktype = 'advisory' and not granted and database = (
+                        select oid from pg_database where datname = current_database())`).length > 0
+                  );
                   await tx.unsafe(`update ${await db.place("plain", tenant)} set ${write}
                 where id = 'blind' and _deleted_txid is null`);
                   return { waiting };

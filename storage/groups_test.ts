@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers";
 import { testDatabase } from "../tests/postgres.ts";
+import { until } from "../tests/until.ts";
 import { type Database, SqlError, type SqlParam, type SqlRow } from "./database.ts";
 import { storageEngine } from "./engine.ts";
 import { groupedDatabase } from "./groups.ts";
@@ -516,10 +517,6 @@ Deno.test({
       world.end();
       await plain.close();
       await db.close();
-    }
-
-    async function until(holds: () => boolean): Promise<void> {
-      while (!holds()) await new Promise((done) => setTimeout(done, 2));
     }
   },
 });

@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import type { SharedState } from "../runtime/ports.ts";
+import { until } from "./until.ts";
 
 /** An implementation under test. */
 export interface SharedStateHost {
@@ -15,15 +16,6 @@ export interface SharedStateHost {
 }
 
 const HOUR = 3_600_000;
-
-/** Runs `check` until it holds; fails after a generous while. */
-async function eventually(check: () => Promise<boolean>, what: string): Promise<void> {
-  for (let tries = 0; tries < 500; tries++) {
-    if (await check()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  assert.fail(`never happened: ${what}`);
-}
 
 /** The suite. */
 export async function sharedStateSuite(
@@ -55,7 +47,7 @@ export async function sharedStateSuite(
       await t.step(`a ${kind} entry ends with its lifetime, others stay`, async () => {
         await shared.set("short", "1", { ttl: 20, durable });
         await shared.set("long", "1", { ttl: HOUR, durable });
-        await eventually(async () => await shared.get("short") === null, "the entry ended");
+        await until(async () => await shared.get("short") === null);
         assert.equal(await shared.get("long"), "1");
         assert.equal(await shared.delete("short"), false);
       });
@@ -103,7 +95,7 @@ export async function sharedStateSuite(
         if (await shared.increment("fading", 1, { ttl: HOUR }) === 2) break;
         await shared.delete("fading");
       }
-      await eventually(async () => await shared.get("fading") === null, "the counter ended");
+      await until(async () => await shared.get("fading") === null);
     });
 
     await t.step("only integers can be counted", async () => {
@@ -138,7 +130,7 @@ export async function sharedStateSuite(
 
     await t.step("a bucket fills again", async () => {
       assert.equal((await shared.rateLimit("quick", 1, 40)).allowed, true);
-      await eventually(async () => (await shared.rateLimit("quick", 1, 40)).allowed, "it filled");
+      await until(async () => (await shared.rateLimit("quick", 1, 40)).allowed);
     });
 
     await t.step("a bucket is no value and cannot be read or deleted as one", async () => {

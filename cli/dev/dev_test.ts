@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { until } from "../../tests/until.ts";
 import { TemporaryApp } from "../testing/temporary_app.ts";
 import { HOST_NAMES } from "./host.ts";
 
@@ -26,11 +27,6 @@ async function functionModule(folder: string): Promise<string | undefined> {
     readonly routes?: readonly { readonly name: string; readonly module: string }[];
   };
   return routes.find(({ name }) => name === "added")?.module;
-}
-
-/** One edit may be seen as two: what counts is what it comes to. */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!await holds()) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
 for (const host of HOST_NAMES) {

@@ -1,5 +1,6 @@
 /** How processes take turns where two of them would write the same files. */
 import assert from "node:assert/strict";
+import { until } from "../../tests/until.ts";
 import { type Standby, StandbyHost } from "./standby_host.ts";
 
 for (const alone of [true, false]) {
@@ -61,7 +62,7 @@ Deno.test("the process that waits hears that a build may come, and no other does
   await host.expect();
   await host.load();
   await host.expect();
-  while (count < 2) await new Promise((resolve) => setTimeout(resolve, 20));
+  await until(() => count >= 2);
   await host.expect();
   await host.load();
   assert.deepEqual(events, ["load 0", "expect 1", "load 1"]);

@@ -1,6 +1,7 @@
 /** `kontract dev` follows what an app is made from and does not hold. */
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
+import { until } from "../../tests/until.ts";
 import { TemporaryApp } from "../testing/temporary_app.ts";
 import { OutsideFiles } from "./watch_outside.ts";
 
@@ -23,10 +24,6 @@ export const greet = backend({ readOnly: true }, (): Promise<string> =>
 `;
 
 const said = (name: string, text: string): string => `export const ${name} = "${text}";\n`;
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!await holds()) await new Promise((resolve) => setTimeout(resolve, 50));
-}
 
 Deno.test(
   "dev follows folders beside the app, mapped, linked and of the workspace, as they change, go and come back",

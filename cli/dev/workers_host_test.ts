@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { KontractError } from "../../_internal/errors.ts";
+import { until } from "../../tests/until.ts";
 import { workersHost } from "./workers_host.ts";
 
 const options = {
@@ -55,10 +56,6 @@ export class DbPoolDO {}
 `;
 
 const lazy = (version: string): string => `export const lazy = "${version}";\n`;
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!await holds()) await new Promise((resolve) => setTimeout(resolve, 20));
-}
 
 Deno.test(
   "an edit is served by the workerd that waited for it, with the objects' data, and never stale",

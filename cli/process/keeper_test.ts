@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { until } from "../../tests/until.ts";
 import { identifyProcess } from "./identity.ts";
 import { spawnKept } from "./keeper.ts";
 
@@ -10,7 +11,7 @@ async function text(stream: ReadableStream<Uint8Array>): Promise<string> {
 }
 
 async function gone(pid: number): Promise<void> {
-  while (await identifyProcess(pid) !== null) await new Promise((done) => setTimeout(done, 20));
+  await until(async () => await identifyProcess(pid) === null);
 }
 
 Deno.test("a kept child's exit code and output are its own", posix, async () => {

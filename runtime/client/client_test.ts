@@ -15,6 +15,7 @@ import { generateRoot, signKeySet } from "../../protocol/key_set.ts";
 import { createHttpTransport } from "../../protocol/http_transport.ts";
 import { KEY_SET_PATH } from "../../protocol/paths.ts";
 import { createSocketTransport } from "../../protocol/socket_transport.ts";
+import { until } from "../../tests/until.ts";
 import { type ClientStorage, memoryStorage } from "./session_storage.ts";
 import { route, TestServer } from "./testing/server.ts";
 
@@ -184,9 +185,7 @@ Deno.test("who signs up or out while a renewal hangs is not undone by its answer
   for (const does of ["register", "logout"] as const) {
     const { server, client, storage, answering } = await hanging(0.9);
     const renewing = client.auth.refresh();
-    while (server.authCalls.at(-1) !== "refresh") {
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
+    await until(() => server.authCalls.at(-1) === "refresh");
     if (does === "logout") await client.auth.logout();
     else await client.auth.register({ email: "a@b.c", password: "a long password" });
     answering.resolve();

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import postgres from "postgres";
 import type { ExecDef } from "../../_internal/manifest.ts";
 import { testDatabase } from "../../tests/postgres.ts";
+import { until } from "../../tests/until.ts";
 import { storageEngine } from "../engine.ts";
 import { installKept, KEPT_EXECS } from "../migrate/exec/kept.ts";
 import { makeTenant } from "../migrate/tenant_admin.ts";
@@ -149,7 +150,7 @@ Deno.test({
             // The call has then looked its query up, and waits before its tables.
             await tx`lock table kontract.trxs in access exclusive mode`;
             const asked = ask(BY_KEY);
-            while (!(await isHeldUp(db.admin))) await new Promise((go) => setTimeout(go, 5));
+            await until(() => isHeldUp(db.admin));
             await tx.unsafe("set local role kontract_owner");
             await tx.unsafe(
               "set local search_path = pg_catalog, kontract, kontract_private, pg_temp",

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import type { TableDef } from "../../_internal/manifest.ts";
 import { type TestDatabase, testDatabase } from "../../tests/postgres.ts";
+import { until } from "../../tests/until.ts";
 import { storageEngine } from "../engine.ts";
 import { postgresDatabase } from "../postgres_database.ts";
 import { code } from "../testing/expect_code.ts";
@@ -150,13 +151,11 @@ scenario(
     });
     await open.promise;
     const running = migrateUp(options([next]));
-    for (;;) {
-      const [row] = await db.admin`select 1 from pg_stat_activity
+    await until(async () =>
+      (await db.admin`select from pg_stat_activity
         where query ilike 'create%index concurrently%' and wait_event_type = 'Lock'
-          and datname = current_database()`;
-      if (row !== undefined) break;
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
+          and datname = current_database()`).length > 0
+    );
     await set(THINGS, "r1", { x: "written meanwhile" });
     // Killed here, the build leaves an INVALID index.
     await db.admin`select pg_terminate_backend(pid) from pg_stat_activity

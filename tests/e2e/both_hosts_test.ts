@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { HOST_NAMES } from "../../cli/dev/host.ts";
 import { TemporaryApp } from "../../cli/testing/temporary_app.ts";
 import { SecretScan } from "../secret_scan.ts";
+import { until } from "../until.ts";
 
 const FILES: Readonly<Record<string, string>> = {
   "kontract.json": `{ "name": "both" }\n`,
@@ -174,15 +175,6 @@ function recordSealed(): Disposable & { readonly bodies: readonly Uint8Array<Arr
     return fetch(input, init);
   };
   return { bodies, [Symbol.dispose]: () => void (globalThis.fetch = fetch) };
-}
-
-/** Asks until it is so. */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const end = AbortSignal.timeout(15_000);
-  while (!await holds()) {
-    if (end.aborted) throw new Error("It never came to be so.");
-    await new Promise((done) => setTimeout(done, 20));
-  }
 }
 
 for (const host of HOST_NAMES) {

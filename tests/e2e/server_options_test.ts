@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { HOST_NAMES } from "../../cli/dev/host.ts";
 import { type Client, type ClientStorage, memoryStorage } from "../../runtime/client/mod.ts";
 import { TemporaryApp } from "../../cli/testing/temporary_app.ts";
+import { until } from "../until.ts";
 
 const SERVER = `import { defineServer } from "@kontract/kontract";
 
@@ -84,13 +85,9 @@ class Sink implements AsyncDisposable {
 
   /** The first that fits, once it has come. */
   async find(path: string, fits: (body: Posted["body"]) => boolean): Promise<Posted> {
-    const end = AbortSignal.timeout(20_000);
-    for (;;) {
-      const found = this.#posted.find((one) => one.path === path && fits(one.body));
-      if (found !== undefined) return found;
-      if (end.aborted) throw new Error(`It never came: ${JSON.stringify(this.#posted)}`);
-      await new Promise((done) => setTimeout(done, 20));
-    }
+    const find = () => this.#posted.find((one) => one.path === path && fits(one.body));
+    await until(() => find() !== undefined);
+    return find()!;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -27,6 +27,7 @@ import {
   table,
 } from "../../storage/testing/tables.ts";
 import { databaseToken } from "../postgres.ts";
+import { until } from "../until.ts";
 import { OwnServer } from "./own_server.ts";
 
 const BEFORE = [table("things", [field("size", string)]), table("others", [field("x", number)])];
@@ -97,13 +98,6 @@ Deno.test({
     const waits = async (): Promise<boolean> =>
       (await server.admin`select 1 from pg_stat_activity where wait_event_type = 'Lock'
           and application_name like 'kontract migrate%'`).length > 0;
-    const until = async (what: () => Promise<boolean>): Promise<void> => {
-      for (let i = 0; i < 2000; i++) {
-        if (await what()) return;
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
-      throw new Error("it does not come to this");
-    };
     /** Runs statements in a transaction that stays open until the crash or `release`. */
     const hold = async (text: string): Promise<() => Promise<void>> => {
       const connection = server.connect();

@@ -11,6 +11,7 @@ import {
   startEmbeddedPostgres,
 } from "../../cli/embedded_postgres.ts";
 import { serverUser } from "../../cli/postgres_cluster.ts";
+import { until } from "../until.ts";
 
 /** The replica. */
 export class Replica {
@@ -56,13 +57,11 @@ export class Replica {
   /** Resolves when everything that `primary` has written has been replayed here. */
   async caughtUp(primary: postgres.Sql): Promise<void> {
     const [row] = await primary`select pg_current_wal_flush_lsn()::text as lsn`;
-    for (let i = 0; i < 1200; i++) {
+    await until(async () => {
       const [there] = await this.admin`
         select pg_last_wal_replay_lsn() >= ${String(row!.lsn)}::pg_lsn as yes`;
-      if (there!.yes === true) return;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    throw new Error("the replica does not catch up");
+      return there!.yes === true;
+    });
   }
 
   /** Makes it a primary. */

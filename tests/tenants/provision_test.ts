@@ -15,6 +15,7 @@ import { ACCOUNTS, call, NOTES, PEOPLE, run } from "../../storage/testing/tables
 import postgres from "postgres";
 import { AUTH_TABLES } from "../../auth/tables.ts";
 import { testDatabase } from "../postgres.ts";
+import { until } from "../until.ts";
 
 const tables = [...AUTH_TABLES, ACCOUNTS, NOTES, PEOPLE];
 const db = await testDatabase(tables, {}, "alone");
@@ -50,14 +51,6 @@ async function remains(tenant: string): Promise<Record<string, number>> {
 }
 
 const NOTHING = { notes: 0, rows: 0, sessions: 0, effects: 0, orphans: 0 };
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 600; i++) {
-    if (await holds()) return;
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-  assert.fail("it never came to that");
-}
 
 Deno.test({
   name: "tenants are made and dropped from code",

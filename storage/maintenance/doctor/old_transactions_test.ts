@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { OwnServer } from "../../../tests/faults/own_server.ts";
+import { until } from "../../../tests/until.ts";
 import { ACCOUNTS } from "../../testing/tables.ts";
 import { checkServer, checkTransactions } from "./server_checks.ts";
 
@@ -68,25 +69,22 @@ Deno.test({
             select active, xmin is not null as holds from pg_replication_slots where slot_name = 'standby'`;
             return slot as unknown as { active: boolean; holds: boolean };
           };
-          const until = async (active: boolean): Promise<void> => {
-            for (let i = 0; i < 600; i++) {
+          const untilActive = (active: boolean): Promise<void> =>
+            until(async () => {
               const slot = await holds();
-              if (slot.holds && slot.active === active) return;
-              await new Promise((resolve) => setTimeout(resolve, 50));
-            }
-            throw new Error("the slot does not come to this");
-          };
+              return slot.holds && slot.active === active;
+            });
           try {
             await replica.admin.unsafe("alter system set primary_slot_name = 'standby'");
             await replica.admin.unsafe("alter system set hot_standby_feedback = on");
             await replica.admin.unsafe("alter system set wal_receiver_status_interval = '1s'");
             await replica.admin.unsafe("select pg_reload_conf()");
-            await until(true);
+            await untilActive(true);
             assert.deepEqual((await look()).map(({ level }) => level), ["ok"]);
           } finally {
             await replica.stop();
           }
-          await until(false);
+          await untilActive(false);
           const found = await look();
           assert.deepEqual(found.map(({ level }) => level), ["warning"]);
           assert.equal(
