@@ -13,7 +13,7 @@ import { digest } from "./digest.ts";
 import { NODE_ASSERT } from "./node_assert.ts";
 import type { ModuleGraph } from "./resolve.ts";
 import { parseShadowed } from "./shadow.ts";
-import { isShared, sharedFile } from "./shared_files.ts";
+import { isLibrary, isShared, sharedFile } from "./shared_files.ts";
 
 /** Name of the file that declares Deno's globals. */
 const DENO_LIB = "/kontract-lib/deno.d.ts";
@@ -150,7 +150,11 @@ function parse(
   text: string,
   version: ts.ScriptTarget | ts.CreateSourceFileOptions,
 ): ts.SourceFile {
-  const source = parseShadowed(file, text, version);
+  const options = typeof version === "object" ? version : { languageVersion: version };
+  // Nobody reads them there but `lower/docs.ts`, which finds its own.
+  const { ParseAll, ParseNone } = ts.JSDocParsingMode;
+  const jsDocParsingMode = isLibrary(file) ? ParseNone : ParseAll;
+  const source = parseShadowed(file, text, { ...options, jsDocParsingMode });
   (source as { version?: string }).version = digest([text], 32);
   return source;
 }

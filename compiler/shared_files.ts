@@ -25,9 +25,14 @@ const MODULES = ["_internal", "auth", "events", "protocol", "runtime", "storage"
 
 const parsed: Map<string, { readonly text: string; readonly source: ts.SourceFile }> = new Map();
 
+/** True for TypeScript's libraries and Deno's declarations. */
+export function isLibrary(file: string): boolean {
+  return file.startsWith("/kontract-lib/") || dirname(file) === LIB_FOLDER;
+}
+
 /** True for a file that is parsed once for all. */
 export function isShared(file: string, options: ts.CompilerOptions): boolean {
-  if (file.startsWith("/kontract-lib/") || dirname(file) === LIB_FOLDER) return true;
+  if (isLibrary(file)) return true;
   return PACKAGE !== null && options.jsx === undefined &&
     MODULES.some((name) => file === PACKAGE + name || file.startsWith(`${PACKAGE}${name}/`));
 }

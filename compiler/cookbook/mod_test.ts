@@ -27,6 +27,25 @@ for (const one of goldenCases("cookbook")) {
   });
 }
 
+Deno.test("a field that an app takes from a library keeps what the library says of it", async () => {
+  const { types } = await manifestOf({
+    "src/api.ts": `import { backend } from "@kontract/kontract";
+export type Memory = Pick<Deno.MemoryUsage, "rss" | "heapUsed">;
+export const memory = backend({}, async (): Promise<Memory> => Promise.resolve(Deno.memoryUsage()));
+`,
+  });
+  const { Memory } = types;
+  assert.ok(Memory?.kind === "object");
+  assert.deepEqual(Memory.fields.map(({ name, doc }) => [name, doc]), [
+    [
+      "rss",
+      "The number of bytes of the current Deno's process resident set size,\n" +
+      "which is the amount of memory occupied in main memory (RAM).",
+    ],
+    ["heapUsed", "The amount of the heap used for V8, in bytes."],
+  ]);
+});
+
 Deno.test("every link of a cookbook leads to a page and a heading of it", () => {
   const files = new Map(emitCookbook(hostileManifest()).map((file) => [file.path, file.text]));
   let links = 0;

@@ -15,6 +15,7 @@ import type { Lock } from "../lock.ts";
 import type { Reporter } from "../source_place.ts";
 import { escapedText, TEMPLATE_PARTS } from "../template_text.ts";
 import { builtin, WIDTHS } from "./builtins.ts";
+import { docOf } from "./docs.ts";
 import { typeName, TypeNames } from "./names.ts";
 import { type Refusal, type RefusalKind, REFUSALS } from "./refusal.ts";
 import { lowerUnion } from "./union.ts";
@@ -317,7 +318,7 @@ export class Lowering {
     }
     const optional = (property.flags & ts.SymbolFlags.Optional) !== 0;
     const type = this.checker.getTypeOfSymbolAtLocation(property, place.node);
-    const doc = ts.displayPartsToString(property.getDocumentationComment(this.checker)).trim();
+    const doc = docOf(property, this.checker);
     const shape = this.lowerMember(type, optional, at);
     return { name, shape, optional, ...(doc === "" ? {} : { doc }) };
   }
