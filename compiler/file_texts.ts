@@ -54,6 +54,12 @@ export class FileTexts {
     return seen.text ??= readText(file)?.replace(CACHE_NOTE, "\n");
   }
 
+  /** True where there is one: what this round has found is not looked for again. */
+  has(file: string): boolean {
+    const seen = this.#seen.get(file);
+    return seen?.round === this.#round && seen.stamp !== undefined || isFile(file);
+  }
+
   /** Equal as long as the file is what it was; undefined where there is none. */
   stamp(file: string): string | undefined {
     return this.#look(file).stamp;

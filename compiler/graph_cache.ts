@@ -20,15 +20,28 @@ const OUTER_CONFIGS = ["deno.json", "deno.jsonc", "package.json"];
 interface Kept {
   readonly graph: ModuleGraph;
   readonly key: string;
-  /** Local modules with what their imports were. */
+  /** Local modules as they were. */
   readonly files: ReadonlyMap<string, Seen>;
   /** Configuration files of modules outside of the app's folder, with their texts. */
   readonly configs: ReadonlyMap<string, string | null>;
 }
 
-interface Seen {
+/** A local module as it was. */
+class Seen {
   readonly stamp: string;
-  readonly imports: string;
+  readonly #isOwn: boolean;
+  #imports: string | undefined;
+
+  constructor(stamp: string, isOwn: boolean) {
+    this.stamp = stamp;
+    this.#isOwn = isOwn;
+  }
+
+  /** Found out when it is asked for: of most modules nobody does. */
+  get imports(): string {
+    // Files of packages change by an update only; their imports are not looked at.
+    return this.#imports ??= this.#isOwn ? importsOf(this.stamp) : this.stamp;
+  }
 }
 
 /** The last graph of an app. */
@@ -106,7 +119,7 @@ export class GraphCache {
     const now = new Map<string, Seen>();
     for (const [file, before] of files) {
       const seen = this.#look(file, root, before);
-      if (seen === null || seen.imports !== before.imports) return null;
+      if (seen === null || seen !== before && seen.imports !== before.imports) return null;
       now.set(file, seen);
     }
     return now;
@@ -116,8 +129,7 @@ export class GraphCache {
     const stamp = this.#texts.stamp(file);
     if (stamp === undefined) return null;
     if (stamp === before?.stamp) return before;
-    // Files of packages change by an update only; their imports are not looked at.
-    return { stamp, imports: file.startsWith(root + sep) ? importsOf(stamp) : stamp };
+    return new Seen(stamp, file.startsWith(root + sep));
   }
 }
 

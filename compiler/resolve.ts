@@ -292,7 +292,7 @@ export class ModuleGraph {
   /** True where {@link read} gives something. */
   has(file: string): boolean {
     const path = this.#path(file);
-    return path === null ? madeUpText(file) !== undefined : isFile(path);
+    return path === null ? madeUpText(file) !== undefined : this.#texts.has(path);
   }
 
   /** Where a module lies on disk. */

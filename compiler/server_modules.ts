@@ -127,8 +127,9 @@ export class ServerModules {
         stale.filter((id) => isReady(id, input)),
         stale.filter((id) => !isReady(id, input)),
       ];
+      const transformed = rest.length > 0 ? this.#transform(rest, input) : null;
       for (const id of ready) this.#made.set(id, generated(id, input));
-      if (rest.length > 0) await this.#transform(rest, input);
+      await transformed;
       const next = wave.flatMap((id) => this.#made.get(id)!.imports)
         .filter(({ target }) => target.kind === "module" && !reached.has(target.id))
         .map(({ target }) => target.id);
@@ -336,7 +337,8 @@ function specifierOf(target: Target, importer: string, input: ModulesInput): str
   const output = target.kind === "module"
     ? outputOf(target.id, input)
     : vendorOutput(target.id, input);
-  const path = slashes(relative(dirname(importer), `${output}.js`));
+  // From a root: a path without one is sought in the process's folder first.
+  const path = slashes(relative(`/${dirname(importer)}`, `/${output}.js`));
   return path.startsWith(".") ? path : `./${path}`;
 }
 
