@@ -94,7 +94,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, CodeInfo>> = {
   SCHEMA_MISMATCH: code(500, "The database schema does not match this build."),
   DATABASE_UNAVAILABLE: code(503, "The database does not answer.", true),
   OVERLOADED: code(503, "The server is busy.", true),
-  DEADLINE_EXCEEDED: code(504, "The call took longer than its deadline."),
+  DEADLINE_EXCEEDED: code(504, "No answer came in time."),
   // raystream.
   RAY_PROTOCOL: code(400, "The channel was broken off: a frame breaks the protocol."),
   RAY_DECODE: code(400, "The bytes are not a value of the declared type."),

@@ -7,7 +7,7 @@
  */
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { concat } from "../protocol/bytes.ts";
-import { TAG_LENGTH } from "../protocol/crypto/provider.ts";
+import { TAG_LENGTH } from "../protocol/bytes.ts";
 import { nonceOf } from "../protocol/noise/cipher_state.ts";
 import { MAX_FRAGMENT } from "../protocol/sealed_frame.ts";
 

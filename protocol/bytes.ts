@@ -8,6 +8,9 @@
 /** Bytes that own an ordinary (not shared) buffer: what Web Crypto and `fetch` accept. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
+/** Bytes of an AEAD tag. Here, since what is alone in a module that chunks share is a chunk of its own. */
+export const TAG_LENGTH = 16;
+
 /** No bytes. */
 export const EMPTY: Bytes = new Uint8Array(0);
 

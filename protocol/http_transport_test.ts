@@ -339,6 +339,26 @@ Deno.test("an aborted call rejects at once and its signal fires on the server", 
   });
 });
 
+Deno.test("a call whose time ends while the system is offline says that no server was reached", async () => {
+  await using gateway = await serveGateway(() => new Promise(() => {}));
+  const transport = connect(gateway);
+  Object.defineProperty(navigator, "onLine", { value: false, configurable: true });
+  try {
+    const options = { timeout: 50 };
+    await assert.rejects(
+      transport.call(1000, utf8("x"), { ...READ, ...options }),
+      withCode("NETWORK"),
+    );
+    await assert.rejects(
+      transport.call(1000, utf8("x"), { ...WRITE, ...options }),
+      withCode("OUTCOME_UNKNOWN"),
+    );
+  } finally {
+    Reflect.deleteProperty(navigator, "onLine");
+    transport.close();
+  }
+});
+
 Deno.test("a deadline ends the wait, and closing the transport ends everything", async () => {
   await using gateway = await serveGateway((call) =>
     new Promise((resolve) => {

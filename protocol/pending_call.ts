@@ -28,6 +28,8 @@ export class PendingCall {
   collected: CollectedInputs | undefined;
   /** True once a streamed argument was read that cannot be sent again. */
   spent = false;
+  /** True while its connection is lost and no other has taken it. */
+  lost: boolean | undefined;
   /** Told when the caller stopped waiting before an answer came. */
   onAbandoned: (() => void) | undefined;
   #settled = false;
@@ -54,7 +56,9 @@ export class PendingCall {
     });
     const { signal } = options;
     const fail = (error: KontractError): void => {
-      this.reject(error);
+      const away = error.code === "DEADLINE_EXCEEDED" && (this.lost || isOffline());
+      const unknown = options.mutation && this.reqno !== undefined;
+      this.reject(away ? new KontractError(unknown ? "OUTCOME_UNKNOWN" : "NETWORK") : error);
       this.onAbandoned?.();
     };
     this.#unwatch = watchCall(clock, { timeout: options.timeout ?? timeout, signal }, fail);
@@ -109,6 +113,12 @@ export class PendingCall {
     this.#unwatch();
     return true;
   }
+}
+
+/** True where the system knows that it has no network. A WebSocket may not notice for a long time. */
+function isOffline(): boolean {
+  const { navigator }: { navigator?: { onLine?: boolean } } = globalThis;
+  return navigator?.onLine === false;
 }
 
 /** What can end a call from outside. */

@@ -7,8 +7,8 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import { type Bytes, viewOf } from "./bytes.ts";
-import { type Symmetric, TAG_LENGTH } from "./crypto/provider.ts";
+import { type Bytes, TAG_LENGTH, viewOf } from "./bytes.ts";
+import type { Symmetric } from "./crypto/provider.ts";
 import {
   type FrameType,
   HEADER_LENGTH,

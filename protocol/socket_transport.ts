@@ -170,6 +170,7 @@ class SocketTransport implements SocketLine {
       });
       begun = { client, stream };
       pending.reqno = number;
+      pending.lost = false;
       pending.onAbandoned = () => client.cancel(stream);
     } catch (error) {
       this.#fail(pending, new PostError(error, pending.reqno !== undefined));
@@ -177,9 +178,11 @@ class SocketTransport implements SocketLine {
   }
 
   #fail(pending: PendingCall, error: unknown): void {
-    if (!this.#closed.signal.aborted && pending.repeat(error, () => this.#send(pending))) {
-      return;
-    }
+    const again = (): void => {
+      pending.lost = true;
+      this.#send(pending);
+    };
+    if (!this.#closed.signal.aborted && pending.repeat(error, again)) return;
     pending.reject(failureOf(error, pending.options.mutation));
   }
 

@@ -298,6 +298,30 @@ Deno.test("calls that a restart cut off wait for the new gateway through five fa
   }
 });
 
+Deno.test("a call whose time ends while its connection is lost says so, not that it took too long", async () => {
+  await using gateway = await serveGateway(() => {
+    gateway.sockets[0]!.close();
+    return new Promise(() => {});
+  });
+  let connections = 0;
+  class Lost extends WebSocket {
+    constructor(url: string) {
+      super(connections++ === 0 ? url : "ws://127.0.0.1:1");
+    }
+  }
+  const transport = createSocketTransport({
+    ...{ url: gateway.url, app: "test-app", pins: gateway.pins },
+    ...{ webSocket: Lost as typeof WebSocket, timeout: 1000 },
+  });
+  const read = transport.call(1000, utf8("read"), READ);
+  const write = transport.call(1001, utf8("write"), WRITE);
+  await Promise.all([
+    assert.rejects(read, withCode("NETWORK")),
+    assert.rejects(write, withCode("OUTCOME_UNKNOWN")),
+  ]);
+  transport.close();
+});
+
 Deno.test("after 23 hours calls go to a new connection, and those under way end on the old one", async () => {
   const answer = Promise.withResolvers<void>();
   await using gateway = await serveGateway(async (call) => {

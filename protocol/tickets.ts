@@ -12,8 +12,8 @@
  * @module
  */
 import { deriveKey, KEY_LABELS } from "../_internal/keys.ts";
-import { type Bytes, concat, randomBytes, utf8, viewOf } from "./bytes.ts";
-import { type Symmetric, TAG_LENGTH } from "./crypto/provider.ts";
+import { type Bytes, concat, randomBytes, TAG_LENGTH, utf8, viewOf } from "./bytes.ts";
+import type { Symmetric } from "./crypto/provider.ts";
 
 /** Per-epoch randoms; see the port of the same name in `runtime/ports.ts`. */
 export interface EpochStore {

@@ -8,8 +8,8 @@ import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
-import { type Bytes, concat, owned } from "../bytes.ts";
-import { type SealKeys, type Symmetric, TAG_LENGTH } from "./provider.ts";
+import { type Bytes, concat, owned, TAG_LENGTH } from "../bytes.ts";
+import type { SealKeys, Symmetric } from "./provider.ts";
 
 /** AEAD and hash in plain JavaScript. */
 export const nobleSymmetric: Symmetric = {

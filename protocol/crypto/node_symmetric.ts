@@ -7,9 +7,9 @@
  * @module
  */
 import { KontractError } from "../../_internal/errors.ts";
-import { type Bytes, EMPTY, owned } from "../bytes.ts";
+import { type Bytes, EMPTY, owned, TAG_LENGTH } from "../bytes.ts";
 import type { NodeKeys } from "./node_dh.ts";
-import { type SealKeys, type Symmetric, TAG_LENGTH } from "./provider.ts";
+import type { SealKeys, Symmetric } from "./provider.ts";
 
 interface NodeCipher {
   setAAD(ad: Uint8Array): unknown;

@@ -65,6 +65,3 @@ export interface Symmetric {
 
 /** Everything raystream needs of cryptography. */
 export interface CryptoProvider extends DiffieHellman, Symmetric {}
-
-/** Bytes of the AEAD tag. */
-export const TAG_LENGTH = 16;
