@@ -97,7 +97,10 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, CodeInfo>> = {
   DEADLINE_EXCEEDED: code(504, "No answer came in time."),
   // raystream.
   RAY_PROTOCOL: code(400, "The channel was broken off: a frame breaks the protocol."),
-  RAY_DECODE: code(400, "The bytes are not a value of the declared type."),
+  RAY_DECODE: code(
+    400,
+    "The bytes are not of the declared type: reload the page if it is of another build.",
+  ),
   RAY_SERVER_KEY: code(421, "The server does not hold the pinned key."),
   RAY_TICKET: code(401, "The channel ticket is not valid any more.", true),
   // Seen by a client only.

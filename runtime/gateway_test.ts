@@ -342,6 +342,12 @@ Deno.test("gateway", async (t) => {
       const code = (error: Error): unknown => (error as { code?: unknown }).code;
       await assert.rejects(call("who", [], null), (e: Error) => code(e) === "UNAUTHORIZED");
       await assert.rejects(call("read", [1], anonymous), (e: Error) => code(e) === "RAY_DECODE");
+      const session = { token: anonymous.access, mutation: true };
+      const removed = transport.call(9999, encodeValue([]), session);
+      await assert.rejects(
+        removed,
+        /There is no such function: reload the page if it is of another/,
+      );
       await assert.rejects(
         call("crash", [], anonymous),
         (e: Error) => code(e) === "INTERNAL" && !e.message.includes("hunter2"),

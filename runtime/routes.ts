@@ -30,12 +30,17 @@ export class RouteTable {
 
   /** @throws {KontractError} `ROUTE_NOT_FOUND` */
   named(name: string): RouteEntry {
-    return this.#byName.get(name) ?? notFound();
+    const route = this.#byName.get(name);
+    if (route === undefined) throw new KontractError("ROUTE_NOT_FOUND");
+    return route;
   }
 
-  /** @throws {KontractError} `ROUTE_NOT_FOUND` */
+  /** Only a generated client has numbers. @throws {KontractError} `ROUTE_NOT_FOUND` */
   numbered(op: number): RouteEntry {
-    return this.#byOp.get(op) ?? notFound();
+    const route = this.#byOp.get(op);
+    if (route !== undefined) return route;
+    const message = "There is no such function: reload the page if it is of another build.";
+    throw new KontractError("ROUTE_NOT_FOUND", message);
   }
 
   /** Name of a number's route, or null. */
@@ -66,8 +71,4 @@ export class RouteTable {
     this.#loaded.set(index, module);
     return module;
   }
-}
-
-function notFound(): never {
-  throw new KontractError("ROUTE_NOT_FOUND");
 }
