@@ -160,6 +160,9 @@ Deno.test("each use of the client that must not compile is refused at its line",
   const expected = MISUSES.map(([, code], i) => `${i + 2}: TS${code}`);
   assert.deepEqual(expected.filter((one) => !found.has(one)), [], [...found].join("\n"));
   assert.equal(new Set(diagnostics.map(({ span }) => span?.line)).size, MISUSES.length);
+  const writes = MISUSES.findIndex(([line]) => line.startsWith("client.live(grow")) + 2;
+  const told = diagnostics.find(({ span }) => span?.line === writes)?.message;
+  assert.match(told ?? "", /client\.live takes functions of '@\/client' with 'readOnly: true'/);
 });
 
 Deno.test("a wrong option is found by kontract check in each spelling", async () => {

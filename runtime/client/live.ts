@@ -8,8 +8,13 @@ import { equalBytes } from "../../protocol/bytes.ts";
 import { type ClientError, type ErrorClasses, toClientError } from "./failure.ts";
 import { overConnections, PASSING, type SubscriptionStatus } from "./subscription.ts";
 
-/** A backend function that only reads. The mark is for the checker: there is nothing of it at run time. */
-export type ReadOnlyFunction<F> = F & { readonly "~readOnly": true };
+/**
+ * A backend function that only reads. The mark is for the checker, which says its name where it is missing:
+ * there is nothing of it at run time.
+ */
+export type ReadOnlyFunction<F> = F & {
+  readonly "client.live takes functions of '@/client' with 'readOnly: true'": true;
+};
 
 /** Who is told of a function's result. */
 export interface LiveListener<T> {
