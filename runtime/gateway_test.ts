@@ -5,6 +5,7 @@ import { decodeValue, encodeValue } from "../protocol/codec/mod.ts";
 import { createHttpTransport } from "../protocol/client.ts";
 import { createSocketTransport } from "../protocol/socket_transport.ts";
 import type { SessionTokens } from "../auth/contract.ts";
+import { SessionTokenIssuer } from "../auth/session_token.ts";
 import { type TestDatabase, testDatabase } from "../tests/postgres.ts";
 import { createServer, type KontractServer } from "./deno/mod.ts";
 import { gates, leftover, NOTES, NOTES_APP, runs } from "./testing/notes_app.ts";
@@ -88,21 +89,33 @@ Deno.test("gateway", async (t) => {
     });
 
     await t.step(
-      "a secret that the database does not know is told to the log, not to callers",
+      "a secret that the database does not know is told to the log, not to callers, of any tenant",
       async () => {
         const lines: string[] = [];
-        const settings = { ...settingsOf(database), KONTRACT_SECRET: "A".repeat(43) };
+        const secret = "A".repeat(43);
+        const settings = { ...settingsOf(database), KONTRACT_SECRET: secret };
         const stranger = createServer(NOTES_APP, {
           env: (name) => settings[name as keyof typeof settings],
           public: null,
           logSink: (_level, line) => lines.push(line),
         });
+        const secrets = [Uint8Array.fromBase64(secret, { alphabet: "base64url" })];
+        const issuer = new SessionTokenIssuer({ secrets, clock: Date.now });
+        const there = { owner: "o", tenant: "acme", family: "f", anonymous: true };
+        const headers = { authorization: `Bearer ${(await issuer.issue(there)).token}` };
         try {
-          const request = new Request(`${ORIGIN}/auth/anonymous`, { method: "POST" });
-          const { status, code, message } = await refusal(await stranger.fetch(request));
-          assert.deepEqual([status, code], [500, "INTERNAL"]);
-          assert.doesNotMatch(message, /KONTRACT_SECRET/);
-          assert.match(lines.join("\n"), /"call_failed".*does not know this KONTRACT_SECRET/);
+          for (
+            const request of [
+              new Request(`${ORIGIN}/auth/anonymous`, { method: "POST" }),
+              new Request(`${ORIGIN}/rpc/who`, { method: "POST", body: "[]", headers }),
+            ]
+          ) {
+            lines.length = 0;
+            const { status, code, message } = await refusal(await stranger.fetch(request));
+            assert.deepEqual([status, code], [500, "INTERNAL"]);
+            assert.doesNotMatch(message, /KONTRACT_SECRET/);
+            assert.match(lines.join("\n"), /"call_failed".*does not know this KONTRACT_SECRET/);
+          }
         } finally {
           await stranger.close();
         }

@@ -144,8 +144,8 @@ export class SessionCache {
   async #open(key: string, subject: SessionSubject): Promise<StorageSession> {
     const token = await this.#options.databaseToken(subject);
     const at = this.#options.clock.now();
-    const session = await this.#options.engine.openSession(token).catch((error: unknown) => {
-      throw refusedGateway(error, subject.tenant) ?? error;
+    const session = await this.#options.engine.openSession(token).catch(async (error: unknown) => {
+      throw await this.#refusal(error, subject.tenant);
     });
     this.#sessions.set(key, { session, askedAt: at });
     if (this.#sessions.size > (this.#options.limit ?? 10_000)) {
@@ -156,15 +156,26 @@ export class SessionCache {
     }
     return session;
   }
+
+  /**
+   * Why a session cannot be opened. A tenant that was made anew a moment ago refuses a token of before, which is
+   * the caller's; who is refused in the main tenant too is a gateway that no caller can mend.
+   */
+  async #refusal(error: unknown, tenant: string): Promise<unknown> {
+    if (tenant === DEFAULT_TENANT || !isRefused(error)) return refusedGateway(error) ?? error;
+    const main: SessionSubject = { system: true, tenant: DEFAULT_TENANT };
+    try {
+      await this.get(main);
+    } catch (cause) {
+      if (cause instanceof KontractError && cause.code === "CONFIG") return cause;
+    }
+    return error;
+  }
 }
 
-/**
- * What it means that the database refuses a token that this gateway has just made, or null: no caller can
- * mend that. A tenant that was made anew a moment ago refuses a token of before, which is the caller's.
- */
-export function refusedGateway(error: unknown, tenant: string): KontractError | null {
-  if (!(error instanceof KontractError && error.cause instanceof SqlError)) return null;
-  if (error.code !== "UNAUTHORIZED" || tenant !== DEFAULT_TENANT) return null;
+/** What it means that the database refuses a token of the main tenant that this gateway has just made, or null. */
+export function refusedGateway(error: unknown): KontractError | null {
+  if (!isRefused(error)) return null;
   return new KontractError(
     "CONFIG",
     "The database refuses this server's tokens: it does not know this KONTRACT_SECRET ('kontract migrate " +
@@ -172,6 +183,11 @@ export function refusedGateway(error: unknown, tenant: string): KontractError | 
       "compares them).",
     { cause: error },
   );
+}
+
+function isRefused(error: unknown): error is KontractError {
+  return error instanceof KontractError && error.code === "UNAUTHORIZED" &&
+    error.cause instanceof SqlError;
 }
 
 /** The database's word that a session has ended, or null: a function may throw these codes as well. */

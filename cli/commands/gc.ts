@@ -63,7 +63,7 @@ async function collect(
     const token = await issuer.mint({ system: true, tenant: DEFAULT_TENANT });
     const session = await storageEngine({ database, tables: [] }).openSession(token).catch(
       (error: unknown) => {
-        throw refusedGateway(error, DEFAULT_TENANT) ?? error;
+        throw refusedGateway(error) ?? error;
       },
     );
     return await collectGarbage(database, {
