@@ -29,6 +29,8 @@ import { type KontractSymbols, kontractSymbols } from "./kontract_symbols.ts";
 import { LOCK_NAME } from "./lock.ts";
 import { LostPromises } from "./lost_promises.ts";
 import { checkInlineScripts } from "./inline_scripts.ts";
+import { checkLocatedCode } from "./located_code.ts";
+import { checkMissingExports } from "./missing_exports.ts";
 import { isStackOverflow, reportNesting } from "./nesting.ts";
 import { writeFile, writeIfPossible } from "./output.ts";
 import { checkOutsideImports } from "./outside_imports.ts";
@@ -147,11 +149,15 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
   const onWorkers = options.hosts.includes("workers")
     ? reachedFrom(serverEntries, server, cache.programs)
     : new Set<string>();
+  const isBundled = options.pages === undefined && project.site === null;
+  const isServers = (file: string): boolean => (modules.get(file)?.kind ?? "free") !== "free";
   for (const source of own) {
     const { fileName } = source;
     checkDeferred(source, reporter);
     if (found.client.has(fileName)) {
       checkClientGlobals(source, program.getTypeChecker(), reporter);
+      checkMissingExports(source, declared, program.getTypeChecker(), reporter);
+      if (isBundled) checkLocatedCode(source, project, isServers, reporter);
     } else if (onWorkers.has(fileName)) {
       checkWorkersGlobals(source, program.getTypeChecker(), reporter);
     }

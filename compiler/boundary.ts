@@ -13,12 +13,12 @@ import ts from "typescript";
 import type { RouteDef } from "../_internal/manifest.ts";
 import { checkStubUses, reportNoStub, SHARING_HINT } from "./client_uses.ts";
 import { checkDynamicUses, type Stubs } from "./dynamic_uses.ts";
+import { locatedIn } from "./located_code.ts";
 import type { ModuleGraph } from "./resolve.ts";
 import type { ModuleClass } from "./route_source.ts";
 import { appPath } from "./project.ts";
 import type { Reporter } from "./source_place.ts";
 import { staticImports, type ValueImport, valueImports } from "./value_imports.ts";
-import { unwrapped } from "./wrapped.ts";
 
 /** What the check looks at. */
 export interface BoundaryInput {
@@ -73,21 +73,13 @@ export function checkBoundary(
 
 /** Reports `new URL("../src/users.ts", import.meta.url)`: bundlers publish such a file as it is. */
 function checkLocated(source: ts.SourceFile, { graph, modules, reporter }: BoundaryInput): void {
-  if (!source.text.includes("import.meta.url")) return;
-  const visit = (node: ts.Node): void => {
-    if (ts.isNewExpression(node) && unwrapped(node.expression).getText(source) === "URL") {
-      const [at, base] = node.arguments?.map(unwrapped) ?? [];
-      if (base?.getText(source) !== "import.meta.url" || !ts.isStringLiteralLike(at!)) return;
-      const path = at.text.replace(/[?#].*$/, "");
-      const target = graph.resolve(path, source.fileName, "types");
-      const kind = target.kind === "file" ? modules.get(target.file)?.kind : undefined;
-      if (kind === "server" || kind === "boundary") {
-        reporter.error("KT5001", at, locatedMessage(path), SHARING_HINT);
-      }
+  for (const { node, path } of locatedIn(source)) {
+    const target = graph.resolve(path, source.fileName, "types");
+    const kind = target.kind === "file" ? modules.get(target.file)?.kind : undefined;
+    if (kind === "server" || kind === "boundary") {
+      reporter.error("KT5001", node, locatedMessage(path), SHARING_HINT);
     }
-    ts.forEachChild(node, visit);
-  };
-  visit(source);
+  }
 }
 
 /** What is wrong with publishing a file of the server's. */

@@ -17,7 +17,7 @@ import {
 } from "./bundler_process.ts";
 import { SHARING_HINT } from "./client_uses.ts";
 import { codeFrame, type DiagnosticCode, type Diagnostics, placeInText } from "./diagnostic.ts";
-import { meant } from "./meant.ts";
+import { missingInClient } from "./missing_exports.ts";
 import { missingModule } from "./missing_module.ts";
 import { OUTSIDE, outsideName } from "./outside_names.ts";
 import { absentFile, type ModuleGraph, type Purpose, REMOTE, requiredFile } from "./resolve.ts";
@@ -252,11 +252,7 @@ function wordsFor(
   if (!file.endsWith("/client/client.js")) {
     return { message: `There is no '${name}' in '${file}'.` };
   }
-  const near = meant(name, clientNames(overlay));
-  return {
-    message: `There is no '${name}' in '@/client': no backend function has this name.`,
-    hint: near === null ? undefined : `Did you mean '${near}'?`,
-  };
+  return missingInClient(name, clientNames(overlay));
 }
 
 /** The backend functions that the client module exports, whole or beside its bundle. */

@@ -204,6 +204,34 @@ console.log(first, AppError);
   }
 });
 
+Deno.test("code that a script of the front end locates, for a worker for one, is an error: it is not published", async () => {
+  await using app = await makeApp({
+    "src/routes.ts": ROUTES,
+    "web/main.ts": `const load = () => import("./more.ts");
+new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+new SharedWorker("/deep/shared.js?a=1");
+await navigator.serviceWorker.register("./sw.js");
+console.log(load, new URL("./logo.svg", import.meta.url), new URL("./none.ts", import.meta.url));
+new Worker("/made-elsewhere.js");
+`,
+    "web/more.ts": `export const at = new URL("./worker.ts", import.meta.url);\n`,
+    "web/worker.ts": "postMessage(1);\n",
+    "web/sw.js": "",
+    "web/deep/shared.js": "",
+    "web/logo.svg": "<svg></svg>",
+  });
+  const found = (await check(app.root)).diagnostics.map(({ code, span, message }) =>
+    `${code} ${span?.file}:${span?.line}:${span?.column} ${message}`
+  );
+  const why = "is code, which is published in the scripts that import it: no browser finds it so.";
+  assert.deepEqual(found, [
+    `KT7001 web/main.ts:2:20 'web/worker.ts' ${why}`,
+    `KT7001 web/main.ts:3:18 'web/deep/shared.js' ${why}`,
+    `KT7001 web/main.ts:4:40 'web/sw.js' ${why}`,
+    `KT7001 web/more.ts:1:27 'web/worker.ts' ${why}`,
+  ]);
+});
+
 Deno.test("a front end in JSX has the factory that its configuration names, and packages know what it is for", async () => {
   await using app = await makeApp({
     "src/routes.ts": ROUTES,
@@ -252,6 +280,34 @@ Deno.test("a name that '@/client' has not is told where the author wrote it, in 
       assert.equal(`${span?.line}:${span?.column}`, place, layout);
     }
   }
+});
+
+Deno.test("a name that is exported again, and is not there, is an error at its own line", async () => {
+  await using app = await makeApp({
+    "src/routes.ts": ROUTES + "export interface Named { name: string }\n" +
+      "export const named = backend({}, async (one: Named) => await Promise.resolve(one.name));\n",
+    "web/main.ts": `import * as other from "./other.ts";
+export { api, client, first, type Gone, type Named, Named as Name, named } from "@/client";
+export { frist } from "@/client";
+console.log(other);
+`,
+    "web/other.ts": `export { here, nowhere as there, type Gone, Kind } from "./third.ts";\n`,
+    "web/third.ts": `export const here = 1;\nexport interface Kind { kind: string }\n`,
+  });
+  const { diagnostics } = await build({ root: app.root, hosts: ["deno"] });
+  assert.deepEqual(
+    diagnostics.map((
+      { code, span, message, hint },
+    ) => [`${code} ${span?.file}:${span?.line}:${span?.column}`, message, hint]),
+    [
+      [
+        "KT7001 web/main.ts:3:10",
+        "There is no 'frist' in '@/client': no backend function has this name.",
+        "Did you mean 'first'?",
+      ],
+      ["KT7001 web/other.ts:1:16", "There is no 'nowhere' in './third.ts'.", undefined],
+    ],
+  );
 });
 
 Deno.test({

@@ -1,0 +1,78 @@
+/**
+ * Files that a module of the client names by their place: `new URL("./worker.ts", import.meta.url)`, the
+ * address of a worker.
+ *
+ * Our bundler follows imports. Code of a front end that nothing imports is published by nobody; Vite makes a
+ * bundle of what it is told so.
+ *
+ * @module
+ */
+import { dirname, join } from "node:path";
+import ts from "typescript";
+import { isFile } from "./file_texts.ts";
+import { appPath, type Project } from "./project.ts";
+import type { Reporter } from "./source_place.ts";
+import { SyntaxPick } from "./syntax_pick.ts";
+import { unwrapped } from "./wrapped.ts";
+
+/** A place that a module names. */
+export interface Located {
+  readonly node: ts.StringLiteralLike;
+  /** Without query and fragment. */
+  readonly path: string;
+}
+
+/** What a module locates beside itself. */
+export function locatedIn(source: ts.SourceFile): readonly Located[] {
+  if (!source.text.includes("import.meta.url")) return [];
+  return URLS.of(source).flatMap((node) => {
+    const [at, base] = node.arguments?.map(unwrapped) ?? [];
+    return base?.getText(source) === "import.meta.url" ? located(at) : [];
+  });
+}
+
+/** Reports what a module of a front end that we bundle takes for a file, and is code of the front end. */
+export function checkLocatedCode(
+  source: ts.SourceFile,
+  project: Project,
+  isServers: (file: string) => boolean,
+  reporter: Reporter,
+): void {
+  const beside = locatedIn(source).map((one) => ({ ...one, base: dirname(source.fileName) }));
+  const started = /[Ww]orker\b/.test(source.text) ? WORKERS.of(source) : [];
+  const onPage = started.flatMap(({ arguments: [at] = [] }) =>
+    located(at).map((one) => ({ ...one, base: project.web }))
+  );
+  for (const { node, path, base } of [...beside, ...onPage]) {
+    const file = join(path.startsWith("/") ? project.web : base, path);
+    if (!CODE.test(path) || isServers(file) || !isFile(file)) continue;
+    reporter.error(
+      "KT7001",
+      node,
+      `'${appPath(project, file)}' is code, which is published in the scripts that import it: ` +
+        "no browser finds it so.",
+      "Workers are bundled by Vite: make the front end with '@kontract/kontract/vite'.",
+    );
+  }
+}
+
+const CODE = /\.[cm]?[jt]sx?$/;
+
+function located(node: ts.Expression | undefined): readonly Located[] {
+  const at = node === undefined ? undefined : unwrapped(node);
+  return at !== undefined && ts.isStringLiteralLike(at)
+    ? [{ node: at, path: at.text.replace(/[?#].*$/, "") }]
+    : [];
+}
+
+const URLS: SyntaxPick<ts.NewExpression> = new SyntaxPick((node): node is ts.NewExpression =>
+  ts.isNewExpression(node) && unwrapped(node.expression).getText() === "URL"
+);
+
+const WORKERS: SyntaxPick<ts.NewExpression | ts.CallExpression> = new SyntaxPick((
+  node,
+): node is ts.NewExpression | ts.CallExpression => {
+  if (ts.isNewExpression(node)) return /^(?:Shared)?Worker$/.test(node.expression.getText());
+  return ts.isCallExpression(node) &&
+    /\bserviceWorker\.register$/.test(node.expression.getText());
+});
