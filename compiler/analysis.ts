@@ -13,6 +13,7 @@ import ts from "typescript";
 import type { Manifest } from "../_internal/manifest.ts";
 import { type AppGraph, AppGraphs } from "./app_graph.ts";
 import { CheckCache } from "./check_cache.ts";
+import { checkConstantImports } from "./constant_imports.ts";
 import { checkCycles } from "./cycles.ts";
 import { Declarations, type Declared } from "./declarations.ts";
 import { checkDeferred } from "./deferred_imports.ts";
@@ -149,11 +150,13 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
   const onWorkers = options.hosts.includes("workers")
     ? reachedFrom(serverEntries, server, cache.programs)
     : new Set<string>();
+  const { graph } = app;
   const isBundled = options.pages === undefined && project.site === null;
   const isServers = (file: string): boolean => (modules.get(file)?.kind ?? "free") !== "free";
   for (const source of own) {
     const { fileName } = source;
     checkDeferred(source, reporter);
+    checkConstantImports(source, graph, program.getTypeChecker(), reporter);
     if (found.client.has(fileName)) {
       checkClientGlobals(source, program.getTypeChecker(), reporter);
       checkMissingExports(source, declared, program.getTypeChecker(), reporter);
@@ -162,7 +165,7 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
       checkWorkersGlobals(source, program.getTypeChecker(), reporter);
     }
   }
-  const { graph } = app, imports = cache.programs;
+  const imports = cache.programs;
   time("cycles", () => checkCycles({ program, graph, own, imports, entries, reporter }));
   // A page that another bundler has made has a hash of its own in it.
   const copied = project.site === null ? await copiedFiles(project.web) : new Map<string, string>();

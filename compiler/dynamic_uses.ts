@@ -69,7 +69,7 @@ function namesOf(name: ts.PropertyName | ts.BindingName): readonly string[] | nu
 }
 
 /** The names that a key may be; null where its type does not tell. */
-function keysIn(type: ts.Type): readonly string[] | null {
+export function keysIn(type: ts.Type): readonly string[] | null {
   const parts = type.isUnion() ? type.types : [type];
   const names = parts.flatMap((part) => part.isStringLiteral() ? [part.value] : []);
   return names.length === parts.length ? names : null;

@@ -10,6 +10,7 @@
  */
 import ts from "typescript";
 import { type AssignmentPattern, isAssignmentPattern } from "./assignment_pattern.ts";
+import { keysIn } from "./dynamic_uses.ts";
 import type { KontractSymbols } from "./kontract_symbols.ts";
 import type { Reporter } from "./source_place.ts";
 import { SyntaxPick } from "./syntax_pick.ts";
@@ -61,8 +62,17 @@ export function lostMarks(
   const { checker } = kontract;
   for (const node of VALUES.of(source)) {
     if (!isHeld(node) || isTakenApart(node)) continue;
-    const { symbol } = checker.getTypeAtLocation(node);
-    if (symbol !== undefined && kontract.isNamespaceSymbol(symbol)) check(node, symbol);
+    const type = checker.getTypeAtLocation(node), key = keyOf(node);
+    if (type.symbol === undefined || !kontract.isNamespaceSymbol(type.symbol)) continue;
+    const names = key === null ? null : keysIn(checker.getTypeAtLocation(key));
+    const taken = names?.map((name) => type.getProperty(name)) ?? [type.symbol];
+    for (const symbol of taken) check(node, symbol);
+  }
+  for (const node of IMPORTS.of(source)) {
+    const [specifier] = node.arguments;
+    const module = specifier && checker.getSymbolAtLocation(specifier);
+    if (module === undefined) continue;
+    for (const one of untypedTakers(node, module, kontract)) check(one, module);
   }
   for (const node of PATTERNS.of(source)) {
     const isBinding = ts.isObjectBindingPattern(node);
@@ -76,6 +86,33 @@ export function lostMarks(
       check(part, isRest ? type.symbol : kontract.memberTaken(name, type));
     }
   }
+}
+
+/** What a namespace is asked for by a key that is not written out; null for any other use of it. */
+function keyOf(node: ts.Node): ts.Expression | null {
+  const top = wrapped(node), { parent } = top;
+  return ts.isElementAccessExpression(parent) && parent.expression === top
+    ? parent.argumentExpression
+    : null;
+}
+
+/** Who gets `import(…)`, or what it resolves to, and does not say of what type that is. */
+function untypedTakers(
+  node: ts.Node,
+  module: ts.Symbol,
+  { checker }: KontractSymbols,
+): readonly ts.Node[] {
+  const top = wrapped(node), { parent } = top;
+  if (ts.isCallExpression(parent) && parent.expression !== top) return [node];
+  const then = ts.isPropertyAccessExpression(parent) && parent.name.text === "then"
+    ? wrapped(parent).parent
+    : undefined;
+  if (then === undefined || !ts.isCallExpression(then)) return [];
+  return then.arguments.slice(0, 1).filter((taker) => {
+    const [parameter] = checker.getTypeAtLocation(taker).getCallSignatures()[0]?.parameters ?? [];
+    return parameter !== undefined &&
+      checker.getTypeOfSymbolAtLocation(parameter, taker).symbol !== module;
+  });
 }
 
 /** True for a namespace of which names are taken here. */
@@ -186,6 +223,10 @@ const VALUES: SyntaxPick<ts.Expression> = new SyntaxPick(
     ts.isTypeNode(node) && !ts.isExpressionWithTypeArguments(node),
 );
 
+const IMPORTS: SyntaxPick<ts.CallExpression> = new SyntaxPick((node): node is ts.CallExpression =>
+  ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword
+);
+
 const PATTERNS: SyntaxPick<ts.ObjectBindingPattern | AssignmentPattern> = new SyntaxPick((
   node,
 ): node is ts.ObjectBindingPattern | AssignmentPattern =>
@@ -196,7 +237,9 @@ function isPassed(node: ts.Node): boolean {
   const top = wrapped(node), { parent } = top;
   // Of a mark itself: 'backend.call(…)'.
   if (ts.isPropertyAccessExpression(parent)) return parent.expression === top;
-  if (ts.isElementAccessExpression(parent)) return parent.argumentExpression === top;
+  if (ts.isElementAccessExpression(parent)) {
+    return parent.argumentExpression === top || !ts.isStringLiteralLike(parent.argumentExpression);
+  }
   if (ts.isCallExpression(parent)) return parent.expression !== top;
   if (ts.isDecorator(parent)) return false;
   if (ts.isShorthandPropertyAssignment(parent)) return true;
