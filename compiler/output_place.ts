@@ -1,6 +1,6 @@
 /**
  * Where a build may put its output. The folder is replaced as a whole, so it must be nobody else's: none that
- * holds the app or a part of it, and where an author named it, none with files that no build has made.
+ * holds the app or a part of it, and none with files that no build has made.
  *
  * @module
  */
@@ -24,7 +24,7 @@ export function checkOutputPlace(
     ? "holds the app"
     : own.some((folder) => isWithin(folder, place) || isWithin(place, folder))
     ? "holds a part of the app, or lies in one"
-    : othersIn(outDir, named !== undefined);
+    : othersIn(outDir);
   if (held === null) return;
   diagnostics.add({
     code: "KT1001",
@@ -32,12 +32,16 @@ export function checkOutputPlace(
     message: `The output replaces its folder as a whole, but '${
       named ?? relative(root, outDir)
     }' ${held}.`,
-    hint: "Give it a folder of its own, which may be missing or empty.",
+    hint: named === undefined && held === OTHERS
+      ? "Remove the folder, or have the tool that made it write to another one."
+      : "Give it a folder of its own, which may be missing or empty.",
   });
 }
 
+const OTHERS = "has files that no build has made";
+
 /** What is in the way at `outDir`; null where it is missing, empty or the output of a build. */
-function othersIn(outDir: string, asNamed: boolean): string | null {
+function othersIn(outDir: string): string | null {
   let names: readonly string[];
   try {
     names = [...Deno.readDirSync(outDir)].map(({ name }) => name);
@@ -45,8 +49,8 @@ function othersIn(outDir: string, asNamed: boolean): string | null {
     if (error instanceof Deno.errors.NotFound) return null;
     return "is no folder that can be read";
   }
-  if (!asNamed || names.length === 0 || names.includes("manifest.json")) return null;
-  return "has files that no build has made";
+  if (names.length === 0 || names.includes("manifest.json")) return null;
+  return OTHERS;
 }
 
 /** The path without links; of what is not there yet, its folder's. */

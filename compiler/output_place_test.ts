@@ -32,6 +32,24 @@ Deno.test("an output folder that holds the app, a part of it or other files is r
   assert.deepEqual(kept, before);
 });
 
+Deno.test("a usual folder that another tool has made is left alone, and the build says what to do", async () => {
+  await using app = await makeApp({ "src/a.ts": FINE, "dist/index.html": "of another tool" });
+  const { ok, diagnostics } = await build({ root: app.root, hosts: ["deno"] });
+  assert.equal(ok, false);
+  assert.equal(
+    formatDiagnostics(diagnostics),
+    `error KT1001 The output replaces its folder as a whole, but 'dist' has files that no build has made.
+  hint: Remove the folder, or have the tool that made it write to another one.
+
+1 error
+`,
+  );
+  assert.equal(await app.read("dist/index.html"), "of another tool");
+  await app.write("dist/index.html", null);
+  assert.ok((await build({ root: app.root, hosts: ["deno"] })).ok, "empty");
+  assert.ok((await build({ root: app.root, hosts: ["deno"] })).ok, "made by a build");
+});
+
 Deno.test("which folders an output may replace", async () => {
   await using app = await makeApp({
     "src/a.ts": FINE,
@@ -55,6 +73,6 @@ Deno.test("which folders an output may replace", async () => {
   for (const path of ["new", "new/below", "empty", "built", "srcs"]) {
     assert.ok(!refused(path), path);
   }
-  assert.ok(!refused("dist", false), "the usual folder is Kontract's");
+  assert.ok(refused("dist", false), "the usual folder, too");
   assert.ok(refused(`../${basename(alias)}/src`), "by another way");
 });
