@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { denoHost } from "../cli/dev/deno_host.ts";
 import { HOST_NAMES, type HostName } from "../cli/dev/host.ts";
-import { SETTLE_MS } from "../cli/dev/watch.ts";
+import { SETTLE_MS } from "../compiler/file_texts.ts";
 import { DURABLE_OBJECTS } from "../cli/dev/worker_config.ts";
 import { workersHost } from "../cli/dev/workers_host.ts";
 import { makeApp, type TestApp } from "../compiler/testing/app.ts";

@@ -10,6 +10,9 @@ import { readFileSync } from "node:fs";
 import { sep } from "node:path";
 import { digest } from "./digest.ts";
 
+/** Milliseconds without a change after which a file counts as whole. */
+export const SETTLE_MS = 20;
+
 /** Files that are read as texts; of any other its time and size tell, an own one's too. */
 const TEXT = /\.(?:[cm]?[jt]sx?|jsonc?|css|html|txt|md|svg)$/;
 

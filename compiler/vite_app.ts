@@ -7,7 +7,7 @@ import { join, resolve, sep } from "node:path";
 import { type Analysis, AnalysisCache, analyze } from "./analysis.ts";
 import { Diagnostics, formatDiagnostics } from "./diagnostic.ts";
 import { emitClient } from "./emit/client.ts";
-import { isFile, timeAndSize } from "./file_texts.ts";
+import { isFile, SETTLE_MS, timeAndSize } from "./file_texts.ts";
 import { clientGuard } from "./front_end_bundle.ts";
 import { isWithin, type Project, readProject } from "./project.ts";
 import type { ModuleGraph } from "./resolve.ts";
@@ -223,9 +223,6 @@ export class ViteApp {
     return isFile(file) ? null : analysis.graph.read(file) ?? null;
   }
 }
-
-/** Milliseconds without a change after which a file counts as whole. */
-const SETTLE_MS = 20;
 
 /**
  * Resolves when nothing has been written to a file for a moment. Editors empty a file before they write it, and

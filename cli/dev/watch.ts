@@ -10,10 +10,9 @@
  * @module
  */
 import { relative, sep } from "node:path";
+import { SETTLE_MS } from "../../compiler/file_texts.ts";
 import { OutsideFiles } from "./watch_outside.ts";
 
-/** Milliseconds without a change after which a file counts as whole. */
-export const SETTLE_MS = 20;
 /** Milliseconds without a change after which work on what is there begins: most files are whole by then. */
 const BEGIN_MS = 3;
 /** At the app's top; a folder of this name further inside is the author's. */
