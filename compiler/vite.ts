@@ -178,7 +178,7 @@ export function vitePlugin(
       watcher.add(app.sourceFolder);
     },
     async buildStart() {
-      const problems = await app.refresh();
+      const problems = await app.begin();
       if (problems !== "") this.error(problems);
     },
     async resolveId(id, importer, { scan = false, kind = "" } = {}) {

@@ -34,6 +34,8 @@ export class ViteApp {
   #root: string;
   #viteRoot: string | null = null;
   #inputs: readonly string[] = [];
+  /** Pages below Vite's root; null where one may have come or gone. */
+  #pages: readonly string[] | null = null;
   #analysis: Analysis | null = null;
   #client: Readonly<Record<string, string>> = {};
   /** The client's text as each environment last had it, and as all had it at the start. */
@@ -56,10 +58,11 @@ export class ViteApp {
   }
 
   /** What a front end may begin with: Vite's dev server gives every page that lies in its root. */
-  #pages(): readonly string[] | undefined {
+  #entries(): readonly string[] | undefined {
     if (this.#viteRoot === null) return undefined;
-    const pages = pagesIn(this.#viteRoot, new Set(this.project.site ? [this.project.site] : []));
-    return [join(this.#viteRoot, "index.html"), ...pages, ...this.#inputs];
+    const { site } = this.project;
+    this.#pages ??= pagesIn(this.#viteRoot, new Set(site === null ? [] : [site]));
+    return [join(this.#viteRoot, "index.html"), ...this.#pages, ...this.#inputs];
   }
 
   /** The app's configuration, also of one that cannot be built. */
@@ -121,7 +124,14 @@ export class ViteApp {
 
   /** A file of the app, and not of its backend, has changed. */
   changed(file: string): void {
+    if (file.endsWith(".html")) this.#pages = null;
     if (CODE.test(file) && file.startsWith(this.#root + sep)) this.#isStale = true;
+  }
+
+  /** The first look of a server or a build. */
+  begin(): Promise<string> {
+    this.#pages = null;
+    return this.refresh();
   }
 
   /** {@link ViteApp.refresh}, once a source that has changed is whole. */
@@ -153,7 +163,7 @@ export class ViteApp {
     const diagnostics = new Diagnostics();
     const analysis = await analyze({
       root: this.#root,
-      pages: this.#pages(),
+      pages: this.#entries(),
       hosts: [],
       cache: this.#cache,
       diagnostics,
