@@ -8,6 +8,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
+import { pause } from "../_internal/pause.ts";
 import { randomBytes } from "./bytes.ts";
 import { CallClock } from "./call_clock.ts";
 import { type Pin, resolvePins } from "./client_handshake.ts";
@@ -203,16 +204,15 @@ class SocketTransport implements SocketLine {
         this.#failures = 0;
       }, () => {
         if (this.#connection === fresh) this.#connection = undefined;
-        const pause = Math.min(MAX_PAUSE, 250 * 2 ** this.#failures++);
-        this.#pauseUntil = performance.now() + pause * (0.5 + Math.random() / 2);
+        const longest = Math.min(MAX_PAUSE, 250 * 2 ** this.#failures++);
+        this.#pauseUntil = performance.now() + longest * (0.5 + Math.random() / 2);
       });
     }
     return await this.#connection;
   }
 
   async #connect(): Promise<SocketClient> {
-    const wait = this.#pauseUntil - performance.now();
-    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+    await pause(this.#pauseUntil - performance.now(), this.#closed.signal);
     if (this.#closed.signal.aborted) throw new KontractError("CANCELLED");
     const crypto = await loadProvider();
     for (const pin of await resolvePins(crypto, this.#options, this.#closed.signal)) {

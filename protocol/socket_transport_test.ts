@@ -191,6 +191,32 @@ Deno.test("a server that is not there is NETWORK, and a closed transport is CANC
   await assert.rejects(transport.call(1000, utf8("x"), WRITE), withCode("CANCELLED"));
 });
 
+Deno.test("closing the transport leaves no pause between two connections behind", async () => {
+  const pins = [toBase64Url(randomBytes(32))];
+  const transport = createSocketTransport({ url: "http://127.0.0.1:1", app: "a", pins });
+  await assert.rejects(transport.call(1000, utf8("x"), READ), withCode("NETWORK"));
+  const kept = { setTimeout, clearTimeout };
+  const pauses = new Set<unknown>();
+  try {
+    globalThis.setTimeout = ((work: () => void, wait: number) => {
+      const timer = kept.setTimeout(work, wait);
+      if (wait < CONNECT_TIMEOUT) pauses.add(timer);
+      return timer;
+    }) as typeof setTimeout;
+    globalThis.clearTimeout = (timer): void => {
+      pauses.delete(timer);
+      kept.clearTimeout(timer);
+    };
+    const waiting = assert.rejects(transport.call(1000, utf8("x"), READ), withCode("CANCELLED"));
+    assert.equal(pauses.size, 1);
+    transport.close();
+    await waiting;
+    assert.equal(pauses.size, 0);
+  } finally {
+    Object.assign(globalThis, kept);
+  }
+});
+
 Deno.test("closing the transport closes a connection whose handshake is under way", async () => {
   await using gateway = await serveGateway(echo);
   for (const opens of [true, false]) {

@@ -20,7 +20,7 @@ import { sha256 } from "../_internal/sha256.ts";
 import { equalBytes } from "../protocol/bytes.ts";
 import type { ReadObserver } from "../storage/contract.ts";
 import { earlierPosition } from "../storage/position.ts";
-import { pause } from "./pause.ts";
+import { pause } from "../_internal/pause.ts";
 
 /** What a live query is made from. */
 export interface LiveQueryOptions {

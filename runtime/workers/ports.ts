@@ -12,7 +12,7 @@ import { groupedFeeds } from "../../storage/feed_groups.ts";
 import { groupedDatabase } from "../../storage/groups.ts";
 import { postgresDatabase } from "../../storage/postgres_database.ts";
 import { createLog } from "../log.ts";
-import { pause } from "../pause.ts";
+import { pause } from "../../_internal/pause.ts";
 import type { ChangeHub, Log, Ports, Topics } from "../ports.ts";
 import { type SharedAnswer, sharedStateOver } from "../shared_state.ts";
 import { pooledDatabase } from "./db_pool_do.ts";
