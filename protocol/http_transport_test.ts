@@ -340,7 +340,13 @@ Deno.test("an aborted call rejects at once and its signal fires on the server", 
 });
 
 Deno.test("a call whose time ends while the system is offline says that no server was reached", async () => {
-  await using gateway = await serveGateway(() => new Promise(() => {}));
+  await using gateway = await serveGateway((call) =>
+    new Promise((resolve) => {
+      call.signal.addEventListener("abort", () => {
+        resolve({ kind: "error", error: { code: "CANCELLED", message: "" } });
+      });
+    })
+  );
   const transport = connect(gateway);
   Object.defineProperty(navigator, "onLine", { value: false, configurable: true });
   try {
