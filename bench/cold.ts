@@ -75,7 +75,7 @@ async function start(host: HostName, dist: string, path: string, expected: numbe
     ).catch(() => {});
   const make = host === "workers" ? workersHost : denoHost;
   const others = descendants();
-  const running = make({ dist, state, env, again: false, output });
+  const running = make({ dist, state, env, outputs: null, output });
   try {
     const began = performance.now();
     const origin = await running.load();

@@ -189,7 +189,7 @@ async function emptyStarts(host: HostName): Promise<number[]> {
       dist,
       state: join(dist, "state"),
       env: {},
-      again: false,
+      outputs: null,
       output: (stream) => void stream.pipeTo(new WritableStream()).catch(() => {}),
     });
     const began = performance.now();

@@ -74,7 +74,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     const state = await Deno.makeTempDir({ prefix: "kontract_test_" });
     running.defer(() => Deno.remove(state, { recursive: true }));
     const host = denoHost({
-      again: false,
+      outputs: null,
       dist: app.dist,
       state,
       env: appEnvironment({

@@ -64,6 +64,8 @@ export interface BuildResult {
   readonly diagnostics: readonly Diagnostic[];
   /** Paths of all outputs, absolute. */
   readonly files: readonly string[];
+  /** What is in the output folder, by path below it; empty where nothing was built. */
+  readonly outputs: OutputFiles;
   /**
    * Files outside of the app's folder that it is made from, absolute, for who watches: modules, also missing
    * ones, and configuration.
@@ -76,7 +78,14 @@ export interface BuildResult {
 }
 
 const HOSTS: readonly Host[] = ["workers", "deno"];
-const NO_REPORT: BuildReport = { outputs: [], routes: [], frontEnd: null };
+/** What a build has made. */
+type Made = Pick<BuildResult, "files" | "outputs" | "report">;
+
+const NOTHING: Made = {
+  files: [],
+  outputs: new Map(),
+  report: { outputs: [], routes: [], frontEnd: null },
+};
 
 /** What is kept between builds of one app. */
 interface Memory {
@@ -295,14 +304,14 @@ function result(
   manifest: Manifest | undefined,
   timer: Timer,
   ok: boolean,
-  files: readonly string[] = [],
-  report: BuildReport = NO_REPORT,
+  { files, outputs, report }: Made = NOTHING,
 ): Omit<BuildResult, "outside"> {
   return {
     ok,
     ...(manifest === undefined ? {} : { manifest }),
     diagnostics: diagnostics.list(),
     files,
+    outputs,
     timings: timer.total(),
     report,
   };
@@ -366,7 +375,7 @@ async function runBuild(
     : { routes: [...routes].map(([name, file]) => ({ name, file, load: null })), frontEnd: null };
   if (project.budget !== null && measure) checkBudget(project.budget, loads, diagnostics, "error");
   if (diagnostics.failed) return result(diagnostics, manifest, timer, false);
-  const outputs = layout === "bundle" ? timer.time("report", () => outputSizes(files)) : [];
+  const sizes = layout === "bundle" ? timer.time("report", () => outputSizes(files)) : [];
   // The lock before the swap: a number that is in an output must never be given away again.
   const lock = async (): Promise<void> => {
     if (!analysis.lockChanged) return;
@@ -380,9 +389,9 @@ async function runBuild(
         ? memory.folder.update(outDir, files, lock, isHeld())
         : memory.folder.write(outDir, files, lock),
   );
-  const report = { outputs, ...loads };
+  const report = { outputs: sizes, ...loads };
   const paths = [...files.keys()].sort().map((name) => join(outDir, name));
-  return result(diagnostics, manifest, timer, true, paths, report);
+  return result(diagnostics, manifest, timer, true, { files: paths, outputs: files, report });
 }
 
 /** A front end's files below the output folder. */

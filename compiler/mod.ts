@@ -50,7 +50,7 @@ export {
   type SidebarItem,
 } from "./cookbook/mod.ts";
 export type { SizeBudget } from "./size_budget.ts";
-export type { BuildReport, LoadSize, OutputSize } from "./size_report.ts";
+export type { BuildReport, LoadSize, OutputFiles, OutputSize } from "./size_report.ts";
 export { EDITOR_PLUGIN, installEditorPlugin } from "./editor/install.ts";
 export { writeCookbook } from "./cookbook/write.ts";
 

@@ -113,7 +113,7 @@ Deno.test(
     const host = workersHost({
       dist: join(app.root, "dist"),
       state: join(app.root, "state"),
-      again: false,
+      outputs: null,
       env: {
         KONTRACT_SECRET: secret.toString("base64url"),
         DATABASE_URL: "postgres://a:b@127.0.0.1:9/x",
@@ -247,7 +247,7 @@ Deno.test({
           const host = workersHost({
             dist,
             state: join(temporary, "state"),
-            again: false,
+            outputs: null,
             env: Object.fromEntries(
               ["KONTRACT_SECRET", "DATABASE_URL"].map((
                 name,

@@ -12,6 +12,7 @@ import type {
   BuildReport,
   BuildResult,
   CheckOptions,
+  OutputFiles,
 } from "../../compiler/mod.ts";
 import type { Manifest } from "../../_internal/manifest.ts";
 import { type Compiler, loadCompiler } from "../load_compiler.ts";
@@ -42,6 +43,8 @@ export interface AppBuilder {
   overBudget(): Promise<string>;
   /** Files outside of the app's folder that the last build has asked for; of a failed one too. */
   outside(): readonly string[];
+  /** What is in `dist`, by path below it, as the last build that succeeded has made it. */
+  outputs(): OutputFiles;
   /** Does what the last build left undone, for a moment without edits; where there was none, nothing. */
   settle(): Promise<void>;
   /** Ends the bundler's process, with nothing left undone. */
@@ -64,10 +67,12 @@ export function appBuilder(
     };
   };
   let outside: readonly string[] = [];
+  let outputs: OutputFiles = new Map();
   const built = async (isWhole?: () => Promise<boolean>): Promise<BuiltApp | null> => {
     const { compiler, builder } = await (making ??= make());
     const result = await builder.rebuild(isWhole);
     outside = result.outside;
+    if (result.ok) outputs = result.outputs;
     return result.inVain === true ? null : outcome(compiler, result);
   };
   return {
@@ -78,6 +83,7 @@ export function appBuilder(
     },
     buildEarly: built,
     outside: () => outside,
+    outputs: () => outputs,
     async settle(): Promise<void> {
       await (await making)?.builder.settle();
     },

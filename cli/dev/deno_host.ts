@@ -14,7 +14,7 @@ import { StandbyHost } from "./standby_host.ts";
 
 /** Makes the host; a process starts with each {@link DevHost.load}. */
 export function denoHost(options: HostOptions): DevHost {
-  if (!options.again) return serveHost(options);
+  if (options.outputs === null) return serveHost(options);
   return new StandbyHost({ start: (ahead) => DenoStandby.start(options, ahead), alone: false });
 }
 

@@ -40,7 +40,7 @@ Deno.test(
       dist: join(folder, "dist"),
       state: join(folder, "state"),
       env: { NOTES: notes },
-      again: true,
+      outputs: () => new Map(),
       output: (stream) => void stream.pipeTo(new WritableStream()).catch(() => {}),
     });
     const ask = async (

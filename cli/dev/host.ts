@@ -6,11 +6,16 @@
  * @module
  */
 
+import type { OutputFiles } from "../../compiler/mod.ts";
+
 /** Names of the hosts, as in `--host`. */
 export const HOST_NAMES = ["workers", "deno"] as const;
 
 /** One of {@link HOST_NAMES}. */
 export type HostName = typeof HOST_NAMES[number];
+
+/** What is in `dist`, by path below it, as the newest build has made it. */
+export type NewestOutputs = () => OutputFiles;
 
 /** What every host needs. */
 export interface HostOptions {
@@ -20,8 +25,8 @@ export interface HostOptions {
   readonly state: string;
   /** Everything the app may read as an environment variable or binding. */
   readonly env: Readonly<Record<string, string>>;
-  /** True where more builds will follow the first. */
-  readonly again: boolean;
+  /** Null where no more builds will follow the first. */
+  readonly outputs: NewestOutputs | null;
   /** Takes what the app prints; must read it to its end. */
   readonly output: (stream: ReadableStream<Uint8Array>, from: "stdout" | "stderr") => void;
 }

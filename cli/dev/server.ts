@@ -281,7 +281,7 @@ class Session {
     const options = {
       dist: this.#app.dist,
       state: this.#app.state,
-      again: this.#options.watch,
+      outputs: this.#options.watch ? () => this.#builder.outputs() : null,
       env: appEnvironment({ KONTRACT_SECRET: this.#secret, DATABASE_URL: databaseUrl }),
       output: (stream: ReadableStream<Uint8Array>, from: "stdout" | "stderr") =>
         void printOutput(readable ? stream.pipeThrough(readableLog()) : stream, Deno[from]),

@@ -5,33 +5,42 @@
  * @module
  */
 import { join } from "node:path";
+import type { OutputFiles } from "../../compiler/mod.ts";
 
-/** Module texts by path below the folder, with "/" between. */
-export type ModuleTexts = ReadonlyMap<string, string>;
+/** Folder of the Worker in a build. */
+export const WORKER_FOLDER = "worker";
 
-/** Reads one folder again and again; a file that did not change is read once. */
+/** Modules by path below the Worker's folder, with "/" between. */
 export class WorkerModules {
-  readonly #folder: string;
-  #known: ReadonlyMap<string, { readonly stamp: string; readonly text: string }> = new Map();
+  readonly #modules: OutputFiles;
 
-  /** `folder` is the build's, absolute. */
-  constructor(folder: string) {
-    this.#folder = folder;
+  /** Those of a build's outputs. */
+  constructor(outputs: OutputFiles) {
+    const below = `${WORKER_FOLDER}/`;
+    this.#modules = new Map(
+      [...outputs].flatMap(([path, contents]) =>
+        path.startsWith(below) && path.endsWith(".js")
+          ? [[path.slice(below.length), contents]] as const
+          : []
+      ),
+    );
   }
 
-  /** All modules that are there now. Synchronous: hundreds of small files take less time than as many waits. */
-  read(): ModuleTexts {
-    const now = new Map<string, { readonly stamp: string; readonly text: string }>();
-    for (const path of scripts(this.#folder, "")) {
-      const file = join(this.#folder, path);
-      const { mtime, size, ino } = Deno.statSync(file);
-      const stamp = `${mtime?.getTime()}:${size}:${ino}`;
-      const known = this.#known.get(path);
-      now.set(path, known?.stamp === stamp ? known : { stamp, text: Deno.readTextFileSync(file) });
-    }
-    this.#known = now;
-    return new Map([...now].map(([path, { text }]) => [path, text]));
+  /** A module's text; undefined where there is none. */
+  text(path: string): string | undefined {
+    const contents = this.#modules.get(path);
+    return contents === undefined ? undefined : textOf(contents);
   }
+
+  /** Those that are not the app's own. */
+  vendor(): OutputFiles {
+    return new Map([...this.#modules].filter(([path]) => path.startsWith("vendor/")));
+  }
+}
+
+/** What is in an output, as text. */
+export function textOf(contents: string | Uint8Array): string {
+  return typeof contents === "string" ? contents : new TextDecoder().decode(contents);
 }
 
 /** All `.js` files below a folder, in a fixed order. */

@@ -15,6 +15,7 @@ import { KontractError } from "../../_internal/errors.ts";
 import type { Miniflare as MiniflareModule } from "../load_miniflare.ts";
 import type { HostOptions } from "./host.ts";
 import type { SourceLines } from "./source_lines.ts";
+import { WORKER_FOLDER } from "./worker_modules.ts";
 import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, DURABLE_OBJECTS } from "./worker_config.ts";
 
 type Miniflare = InstanceType<MiniflareModule["Miniflare"]>;
@@ -50,7 +51,7 @@ export interface WorkerCode {
 
 /** Folder of the Worker in a build. */
 export function workerFolder({ dist }: Pick<HostOptions, "dist">): string {
-  return join(dist, "worker");
+  return join(dist, WORKER_FOLDER);
 }
 
 /**

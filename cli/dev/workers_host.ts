@@ -9,7 +9,7 @@ import { loadMiniflare } from "../load_miniflare.ts";
 import type { DevHost, HostOptions } from "./host.ts";
 import { SourceLines } from "./source_lines.ts";
 import { StandbyHost } from "./standby_host.ts";
-import { scripts, WorkerModules } from "./worker_modules.ts";
+import { scripts } from "./worker_modules.ts";
 import { startWorkerd, type Workerd, workerFolder } from "./workerd.ts";
 import { WorkersStandby } from "./workers_standby.ts";
 
@@ -23,10 +23,10 @@ export function workersHost(options: HostOptions): DevHost {
   loading.catch(() => {});
   const folder = workerFolder(options);
   const lines = new SourceLines(folder);
-  if (options.again) {
-    const modules = new WorkerModules(folder);
+  const { outputs } = options;
+  if (outputs !== null) {
     return new StandbyHost({
-      start: (ahead) => WorkersStandby.start({ options, loading, lines, modules, ahead }),
+      start: (ahead) => WorkersStandby.start({ options, loading, lines, outputs, ahead }),
       // Durable Objects are written by one process at a time.
       alone: true,
     });

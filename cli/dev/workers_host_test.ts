@@ -62,26 +62,23 @@ Deno.test(
   options,
   async () => {
     const folder = await Deno.makeTempDir({ prefix: "kontract_standby_" });
-    const write = async (path: string, text: string): Promise<void> => {
-      // As a build does: a file that changes is another file.
-      const target = join(folder, "dist", "worker", path);
-      await Deno.mkdir(join(target, ".."), { recursive: true });
-      await Deno.writeTextFile(`${target}.new`, text);
-      await Deno.rename(`${target}.new`, target);
+    let outputs: ReadonlyMap<string, string> = new Map();
+    const write = (path: string, text: string): void => {
+      outputs = new Map([...outputs, [`worker/${path}`, text]]);
     };
     let printed = "";
     const loads = (version: string): number => printed.split(`loaded ${version}`).length - 1;
-    await write("worker.js", ENTRY);
-    await write("chunks/app.js", app("a"));
-    await write("vendor/shared.js", shared("1"));
-    await write("vendor/late.js", "export {};\n");
-    await write("app/später geladen.js", lazy("x"));
-    await write("app/clock.js", "export {};\n");
+    write("worker.js", ENTRY);
+    write("chunks/app.js", app("a"));
+    write("vendor/shared.js", shared("1"));
+    write("vendor/late.js", "export {};\n");
+    write("app/später geladen.js", lazy("x"));
+    write("app/clock.js", "export {};\n");
     const host = workersHost({
       dist: join(folder, "dist"),
       state: join(folder, "state"),
       env: {},
-      again: true,
+      outputs: () => outputs,
       output: (stream) =>
         void stream.pipeTo(
           new WritableStream({
@@ -94,7 +91,7 @@ Deno.test(
     const ask = async (origin: string): Promise<unknown> => await (await fetch(origin)).json();
     try {
       const first = await host.load();
-      await write("app/später geladen.js", lazy("y"));
+      write("app/später geladen.js", lazy("y"));
       assert.deepEqual(
         await ask(first),
         { version: "a", shared: "1", lazy: "x", asked: 1, warm: false },
@@ -102,7 +99,7 @@ Deno.test(
       );
 
       await until(() => loads("1") === 2);
-      await write("chunks/app.js", app("b"));
+      write("chunks/app.js", app("b"));
       await host.expect();
       const second = await host.load();
       assert.deepEqual(await ask(second), {
@@ -115,7 +112,7 @@ Deno.test(
       await assert.rejects(fetch(first), "two processes have the same objects");
 
       await until(() => loads("1") === 3);
-      await write("vendor/shared.js", shared("2"));
+      write("vendor/shared.js", shared("2"));
       const third = await host.load();
       assert.deepEqual(await ask(third), {
         version: "b",
@@ -133,14 +130,14 @@ Deno.test(
           "let = {;\n",
         ]
       ) {
-        await write("chunks/app.js", bad);
+        write("chunks/app.js", bad);
         await assert.rejects(
           host.load(),
           (error) => error instanceof KontractError && error.code === "BUILD_FAILED",
         );
       }
       await until(() => /Error: no good\n +at file:\S+\/chunks\/app\.js:1:7/.test(printed));
-      await write("chunks/app.js", app("c"));
+      write("chunks/app.js", app("c"));
       const fourth = await host.load();
       assert.deepEqual(await ask(fourth), {
         version: "c",
@@ -170,34 +167,30 @@ Deno.test(
   options,
   async () => {
     const folder = await Deno.makeTempDir({ prefix: "kontract_standby_" });
-    const worker = join(folder, "dist", "worker");
-    for (const part of ["vendor", "chunks", "app"]) {
-      await Deno.mkdir(join(worker, part), { recursive: true });
-    }
-    const write = (path: string, text: string): Promise<void> =>
-      Deno.writeTextFile(join(worker, path), text);
-    await write("worker.js", ENTRY);
-    await write(
+    const outputs = new Map<string, string>();
+    const write = (path: string, text: string): unknown => outputs.set(`worker/${path}`, text);
+    write("worker.js", ENTRY);
+    write(
       "chunks/app.js",
       `import { shared } from "../vendor/shared.js";
 export default { fetch: () => new Response(shared) };
 `,
     );
     const back = shared("").replace(`"";`, `own;\nimport { own } from "../app/own.js";`);
-    await write("vendor/shared.js", back);
-    await write("app/own.js", `export const own = "a";\n`);
+    write("vendor/shared.js", back);
+    write("app/own.js", `export const own = "a";\n`);
     const host = workersHost({
       dist: join(folder, "dist"),
       state: join(folder, "state"),
       env: {},
-      again: true,
+      outputs: () => outputs,
       output: (stream) => void stream.pipeTo(new WritableStream()).catch(() => {}),
     });
     try {
       assert.equal(await (await fetch(await host.load())).text(), "a");
       // Longer than it takes to start one.
       await new Promise((resolve) => setTimeout(resolve, 600));
-      await write("app/own.js", `export const own = "bb";\n`);
+      write("app/own.js", `export const own = "bb";\n`);
       assert.equal(await (await fetch(await host.load())).text(), "bb");
     } finally {
       await host.stop();
@@ -234,7 +227,7 @@ export default { fetch: (request) => new Response(request.url) };
       dist: join(folder, "dist"),
       state: join(folder, "state"),
       env: {},
-      again: false,
+      outputs: null,
       output: (stream) => void stream.pipeTo(new WritableStream()).catch(() => {}),
     });
     try {

@@ -13,10 +13,10 @@ import { join } from "node:path";
 import { KontractError } from "../../_internal/errors.ts";
 import type { Miniflare as MiniflareModule } from "../load_miniflare.ts";
 import { START_TIMEOUT_MS } from "./deno_process.ts";
-import type { HostOptions } from "./host.ts";
+import type { HostOptions, NewestOutputs } from "./host.ts";
 import type { SourceLines } from "./source_lines.ts";
 import { AHEAD, type Standby } from "./standby_host.ts";
-import type { ModuleTexts, WorkerModules } from "./worker_modules.ts";
+import { textOf, WorkerModules } from "./worker_modules.ts";
 import { startWorkerd, type Workerd, workerFolder } from "./workerd.ts";
 
 const ENTRY = "./worker.js";
@@ -28,14 +28,14 @@ export interface WorkersStandbyInput {
   readonly options: HostOptions;
   readonly loading: Promise<MiniflareModule>;
   readonly lines: SourceLines;
-  readonly modules: WorkerModules;
+  readonly outputs: NewestOutputs;
   /** True: before there is the build that it will load. */
   readonly ahead: boolean;
 }
 
 /** What a process gets when it asks for modules. */
 interface LoadedCode {
-  texts: ModuleTexts;
+  modules: WorkerModules;
   /** What its entry has of them from the start. */
   readonly shared: string | null;
 }
@@ -70,17 +70,17 @@ export class WorkersStandby implements Standby {
    * @throws {KontractError} `BUILD_FAILED`
    */
   static async start(input: WorkersStandbyInput): Promise<WorkersStandby | null> {
-    const { options, loading, lines, modules, ahead } = input;
-    const texts = modules.read();
-    const code = { texts, shared: sharedModule(texts) };
+    const { options, loading, lines, outputs, ahead } = input;
+    const modules = new WorkerModules(outputs());
+    const code = { modules, shared: sharedModule(modules) };
     if (ahead && code.shared === null) return null;
     const path = `/${crypto.randomUUID()}`;
     const workerd = await startWorkerd(await loading, options, lines, {
       modules: [{
         path: join(workerFolder(options), RUNNER),
-        contents: runner(path, code.shared, texts.has(AHEAD)),
+        contents: runner(path, code.shared, modules.text(AHEAD) !== undefined),
       }],
-      later: (asked) => code.texts.get(asked),
+      later: (asked) => code.modules.text(asked),
     });
     if (ahead) await posted(`${workerd.origin}${path}?${WARM}`);
     return new WorkersStandby(workerd, path, input, code);
@@ -93,10 +93,10 @@ export class WorkersStandby implements Standby {
 
   /** True where what it may have loaded already is what the build in `dist` would load; it takes that build then. */
   fits(): Promise<boolean> {
-    const texts = this.#input.modules.read();
-    const fit = this.#code.shared === sharedModule(texts) &&
-      sameTexts(vendorModules(this.#code.texts), vendorModules(texts));
-    if (fit) this.#code.texts = texts;
+    const modules = new WorkerModules(this.#input.outputs());
+    const { modules: before } = this.#code;
+    const fit = sharedExport(before) === sharedExport(modules) && sameVendor(before, modules);
+    if (fit) this.#code.modules = modules;
     return Promise.resolve(fit);
   }
 
@@ -130,22 +130,26 @@ async function posted(url: string): Promise<number | null> {
   return response?.status ?? null;
 }
 
-function sameTexts(a: ModuleTexts, b: ModuleTexts): boolean {
-  return a.size === b.size && [...a].every(([path, text]) => b.get(path) === text);
-}
-
-/** Everything that is not the app's own. */
-function vendorModules(texts: ModuleTexts): ModuleTexts {
-  return new Map([...texts].filter(([path]) => path.startsWith("vendor/")));
+/** Outputs that a build has not made again are the same objects. */
+function sameVendor(a: WorkerModules, b: WorkerModules): boolean {
+  const [before, now] = [a.vendor(), b.vendor()];
+  return before.size === now.size && [...before].every(([path, contents]) => {
+    const other = now.get(path);
+    return other === contents || other !== undefined && textOf(other) === textOf(contents);
+  });
 }
 
 /** Imports and exports what is shared, the Durable Objects' classes; null where any of it leads into the app. */
-function sharedModule(texts: ModuleTexts): string | null {
-  for (const text of vendorModules(texts).values()) {
-    if (/["']\.\.\/(?:app|chunks)\//.test(text)) return null;
+function sharedModule(modules: WorkerModules): string | null {
+  for (const contents of modules.vendor().values()) {
+    if (/["']\.\.\/(?:app|chunks)\//.test(textOf(contents))) return null;
   }
+  return sharedExport(modules);
+}
+
+function sharedExport(modules: WorkerModules): string | null {
   const found = /^export (\{[^}]*\}) from ("\.\/vendor\/[^"]+");$/m.exec(
-    texts.get("worker.js") ?? "",
+    modules.text("worker.js") ?? "",
   );
   return found && `export ${found[1]} from ${found[2]};\nimport * as shared from ${found[2]};`;
 }
