@@ -1,10 +1,12 @@
 /**
- * What a process of `dev` does when an edit begins, before it has the app.
+ * What a process of `dev` does before it has the app: it loads, and when an edit begins it asks the database.
  *
  * @module
  */
 import { SessionTokenIssuer } from "../auth/session_token.ts";
+import { loadDriver } from "../storage/postgres_database.ts";
 import type { AppDefinition, RouteCode, RouteEntry } from "./app.ts";
+import { loadContext } from "./context.ts";
 import { createGateway } from "./gateway.ts";
 import type { Log, Ports } from "./ports.ts";
 import { DEFAULT_TENANT } from "./tenants.ts";
@@ -52,6 +54,20 @@ const APP: AppDefinition = {
 
 /** Whoever needs what is missing here will say so. */
 const SILENT: Log = { info: () => {}, warn: () => {}, error: () => {} };
+
+/**
+ * Loads what a first call needs, and all that {@link askAhead} does: where modules are asked for elsewhere nobody may
+ * have time to answer once an edit has begun. Never rejects.
+ */
+export async function loadAhead(): Promise<void> {
+  await Promise.allSettled([
+    loadDriver(),
+    import("../storage/engine.ts"),
+    import("../auth/tables.ts"),
+    import("../auth/admin.ts"),
+    loadContext(),
+  ]);
+}
 
 /**
  * Asks the database what no app is needed for, and answers a call, through everything that a first call goes

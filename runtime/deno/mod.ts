@@ -15,14 +15,9 @@
 import { KontractError } from "../../_internal/errors.ts";
 import { parseSecrets } from "../../_internal/keys.ts";
 import type { Database } from "../../storage/database.ts";
-import {
-  loadDriver,
-  postgresDatabase,
-  type PostgresDatabaseOptions,
-} from "../../storage/postgres_database.ts";
+import { postgresDatabase, type PostgresDatabaseOptions } from "../../storage/postgres_database.ts";
 import type { AppDefinition } from "../app.ts";
-import { askAhead } from "../ask_ahead.ts";
-import { loadContext } from "../context.ts";
+import { askAhead, loadAhead } from "../ask_ahead.ts";
 import type { KontractAuth } from "../../auth/service.ts";
 import type { TenantAdmin } from "../env_tenants.ts";
 import { createGateway, type GatewayOptions, isSocketUpgrade } from "../gateway.ts";
@@ -194,12 +189,7 @@ function takeConnected(options: PostgresDatabaseOptions): Database | null {
  * ```
  */
 export async function warmUp(env?: (name: string) => string | undefined): Promise<void> {
-  await Promise.allSettled([
-    loadDriver(),
-    import("../../storage/engine.ts"),
-    import("../../auth/tables.ts"),
-    loadContext(),
-  ]);
+  await loadAhead();
   if (env === undefined) return;
   try {
     const options = databaseOptions(env);

@@ -3,9 +3,7 @@
  *
  * @module
  */
-import { loadDriver } from "../../storage/postgres_database.ts";
-import { askAhead } from "../ask_ahead.ts";
-import { loadContext } from "../context.ts";
+import { askAhead, loadAhead } from "../ask_ahead.ts";
 import type { ExecutionContext, WorkerEnv } from "./platform.ts";
 import { workerPorts } from "./ports.ts";
 import { inScope, RequestScope } from "./request_scope.ts";
@@ -23,12 +21,7 @@ import { inScope, RequestScope } from "./request_scope.ts";
  * ```
  */
 export async function warmUp(env?: WorkerEnv, context?: ExecutionContext): Promise<void> {
-  await Promise.allSettled([
-    loadDriver(),
-    import("../../storage/engine.ts"),
-    import("../../auth/tables.ts"),
-    loadContext(),
-  ]);
+  await loadAhead();
   if (env === undefined) return;
   const scope = new RequestScope((work) => context?.waitUntil(work));
   try {
