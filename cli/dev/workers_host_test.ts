@@ -16,15 +16,18 @@ export { SessionDO, KvcDO, ChangeHubDO, DbPoolDO } from "./vendor/shared.js";
 export default app;
 `;
 
-/** The app: tells its version, that of what it shares, the lazy module's, and how often its object was asked. */
+/**
+ * The app: tells its version, that of what it shares, the lazy module's, how often its object was asked, and how many
+ * gateways were made before.
+ */
 const app = (version: string): string =>
-  `import { isWarm, shared } from "../vendor/shared.js";
+  `import { gateways, isWarm, shared } from "../vendor/shared.js";
 export default {
   async fetch(request, env) {
     const { lazy } = await import("../app/später geladen.js");
     const object = env.SESSION.get(env.SESSION.idFromName("one"));
     const asked = await (await object.fetch("http://object/")).json();
-    return Response.json({ version: "${version}", shared, lazy, asked, warm: isWarm() });
+    return Response.json({ version: "${version}", shared, lazy, asked, warm: isWarm(), gateways: gateways() });
   },
   async scheduled(event, env) {
     await import("../app/clock.js");
@@ -40,6 +43,9 @@ console.log("loaded ${version}");
 let warm = false;
 export const warmUp = (env) => import("../vendor/late.js").then(() => (warm = env?.SESSION ? "asked" : true));
 export const isWarm = () => warm;
+let made = 0;
+export const prepareGateway = (env) => (made += env.SESSION ? 1 : 0);
+export const gateways = () => made;
 export class SessionDO {
   constructor(state) {
     this.storage = state.storage;
@@ -58,7 +64,7 @@ export class DbPoolDO {}
 const lazy = (version: string): string => `export const lazy = "${version}";\n`;
 
 Deno.test(
-  "an edit is served by the workerd that waited for it, with the objects' data, and never stale",
+  "an edit is served by the workerd that waited for it, with the objects' data and a gateway, and never stale",
   options,
   async () => {
     const folder = await Deno.makeTempDir({ prefix: "kontract_standby_" });
@@ -94,7 +100,7 @@ Deno.test(
       write("app/später geladen.js", lazy("y"));
       assert.deepEqual(
         await ask(first),
-        { version: "a", shared: "1", lazy: "x", asked: 1, warm: false },
+        { version: "a", shared: "1", lazy: "x", asked: 1, warm: false, gateways: 1 },
         "a module that is imported late is of the same build",
       );
 
@@ -108,6 +114,7 @@ Deno.test(
         lazy: "y",
         asked: 2,
         warm: "asked",
+        gateways: 1,
       });
       await assert.rejects(fetch(first), "two processes have the same objects");
 
@@ -120,6 +127,7 @@ Deno.test(
         lazy: "y",
         asked: 3,
         warm: false,
+        gateways: 1,
       });
 
       await until(() => loads("2") === 2);
@@ -145,6 +153,7 @@ Deno.test(
         lazy: "y",
         asked: 4,
         warm: false,
+        gateways: 1,
       });
       await host.scheduled?.();
       assert.equal(

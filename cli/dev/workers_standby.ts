@@ -177,7 +177,11 @@ export default {
         ${ahead ? `await import("./${AHEAD}");` : ""}
       }
       else if (url.search === "?${EXPECT}") await shared.warmUp?.(env, context);
-      else await load();
+      else {
+        await load();
+        // While the process before ends.
+        shared.prepareGateway?.(env);
+      }
       return new Response(null, { status: 204 });
     } catch (error) {
       console.error(error?.stack ?? error);

@@ -8,6 +8,7 @@ import { answerCall, callObject } from "./object_call.ts";
 import type { ObjectNamespace, ObjectStub, WorkerEnv } from "./platform.ts";
 import { workerPorts } from "./ports.ts";
 import { inScope, RequestScope, scopedDatabase } from "./request_scope.ts";
+import { prepareGateway } from "./warm_up.ts";
 import { createWorker } from "./worker.ts";
 
 /** A binding whose objects answer with `fetch`. */
@@ -60,8 +61,9 @@ Deno.test("an app's secrets are its own: Kontract's and bindings are not given o
   }
 });
 
-Deno.test("a Worker with a wrong setting answers an opaque 500, and its log says why", async () => {
+Deno.test("a Worker with a wrong setting answers an opaque 500, and its log says why, prepared or not", async () => {
   const worker = createWorker(NOTES_APP);
+  prepareGateway(withEnv({ KONTRACT_POOL_SHARDS: "many" }));
   const lines: string[] = [];
   const { error } = console;
   console.error = (line: string) => lines.push(line);

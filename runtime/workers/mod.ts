@@ -10,7 +10,7 @@
  * @module
  */
 export { createWorker, type KontractWorker, type WorkerOptions } from "./worker.ts";
-export { warmUp } from "./warm_up.ts";
+export { prepareGateway, warmUp } from "./warm_up.ts";
 export { SessionDO } from "./session_do.ts";
 export { KvcDO } from "./kvc_do.ts";
 export { ChangeHubDO } from "./change_hub_do.ts";

@@ -1,5 +1,5 @@
 /**
- * What a process of `dev` does before it has an app.
+ * What a process of `dev` does before it has an app, and before the first request.
  *
  * @module
  */
@@ -7,6 +7,7 @@ import { askAhead, loadAhead } from "../ask_ahead.ts";
 import type { ExecutionContext, WorkerEnv } from "./platform.ts";
 import { workerPorts } from "./ports.ts";
 import { inScope, RequestScope } from "./request_scope.ts";
+import { workerGateway } from "./worker.ts";
 
 /**
  * Loads what the first call will need: driver, storage engine, context. With the Worker's bindings it also asks the
@@ -30,5 +31,24 @@ export async function warmUp(env?: WorkerEnv, context?: ExecutionContext): Promi
     // No database, or none that this build knows.
   } finally {
     scope.end();
+  }
+}
+
+/**
+ * Makes the gateway of the Worker's app, as the first request would. For whoever has the app and has to wait with the
+ * first request. Never throws: what is wrong is for that one to say.
+ *
+ * @example
+ * ```ts
+ * import { prepareGateway, type WorkerEnv } from "@kontract/kontract/workers";
+ *
+ * export const prepare = (env: WorkerEnv): void => prepareGateway(env);
+ * ```
+ */
+export function prepareGateway(env: WorkerEnv): void {
+  try {
+    workerGateway(env);
+  } catch {
+    // It is made again, and fails again.
   }
 }
