@@ -211,7 +211,7 @@ export class Builder {
     isQuiet: () => Promise<boolean> = () => Promise.resolve(true),
   ): Promise<BuildResult> {
     const { signal, layout } = this.#options;
-    const { cache } = this.#memory;
+    const { cache, folder } = this.#memory;
     const all: Work = async (timer) => {
       try {
         await cache.settle();
@@ -220,6 +220,8 @@ export class Builder {
         return made;
       } catch (error) {
         throw await isQuiet() ? error : new InVain();
+      } finally {
+        await folder.drop();
       }
     };
     const next = this.#running.then(async () => ({
@@ -356,7 +358,11 @@ async function runBuild(
   checkOutputPlace(project, outDir, options.outDir, diagnostics);
   if (diagnostics.failed) return result(diagnostics, manifest, timer, false);
   const { hosts = HOSTS, minify = false, layout = "bundle", pins = [] } = options;
-  const input = { analysis, outDir, minify, layout, diagnostics };
+  const { folder } = memory;
+  const early = layout === "modules" && folder.isNew(outDir)
+    ? { early: (files: OutputFiles) => folder.writeEarly(outDir, files) }
+    : {};
+  const input = { analysis, outDir, minify, layout, diagnostics, ...early };
   const emitted = timer.time("emit", () => memory.output.files(analysis, pins, layout));
   const files = new Map<string, string | Uint8Array>(emitted.files);
   const [front, ...chunks] = await timer.time("bundle", () =>
@@ -386,8 +392,8 @@ async function runBuild(
     "write",
     () =>
       layout === "modules"
-        ? memory.folder.update(outDir, files, lock, isHeld())
-        : memory.folder.write(outDir, files, lock),
+        ? folder.update(outDir, files, lock, isHeld())
+        : folder.write(outDir, files, lock),
   );
   const report = { outputs: sizes, ...loads };
   const paths = [...files.keys()].sort().map((name) => join(outDir, name));

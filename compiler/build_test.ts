@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { build, type BuildResult, createBuilder, formatDiagnostics, stopBundler } from "./mod.ts";
 import { makeApp, type TestApp } from "./testing/app.ts";
+import { largeApp } from "./testing/large_app.ts";
 import { listFiles } from "./project.ts";
 
 const SOURCES: Readonly<Record<string, string>> = {
@@ -301,6 +302,20 @@ Deno.test("a failed build leaves the last good output and lock as they are", asy
   assert.equal(await app.read("kontract.lock.json"), lock);
   const left = [...Deno.readDirSync(app.root)].map((entry) => entry.name).sort();
   assert.deepEqual(left, [".kontract", "deno.json", "dist", "kontract.lock.json", "src", "web"]);
+});
+
+Deno.test("a first build whose front end fails leaves nothing of the server that it had made", async () => {
+  await using app = await makeApp({
+    ...largeApp(4, 2),
+    "web/main.ts": `import { nothing } from "@/client";\nconsole.log(nothing);\n`,
+  });
+  const builder = createBuilder({ root: app.root, hosts: ["deno"], layout: "modules" });
+  const names = (): string[] => [...Deno.readDirSync(app.root)].map(({ name }) => name);
+  assert.equal((await builder.rebuild()).ok, false);
+  assert.deepEqual(names().filter((name) => name.includes("dist")), []);
+  await app.write("web/main.ts", `import { get0_0 } from "@/client";\nvoid get0_0;\n`);
+  assert.equal((await builder.rebuild()).ok, true);
+  assert.deepEqual(names().filter((name) => name.includes("dist")), ["dist"]);
 });
 
 Deno.test("a builder that saw many edits gives what a clean build gives", async () => {

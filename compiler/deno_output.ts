@@ -21,8 +21,15 @@ const MAP_COMMENT = /\/\/# sourceMappingURL=.*\n?$/;
 /** What a script has become: a rebuild has most of them unchanged. */
 const changed = new WeakMap<Uint8Array, string>();
 
-/** The same files, changed. `authored` tells of a script whether a line of it is the author's. */
-export function forDeno(files: OutputFiles, authored: (path: string) => boolean): OutputFiles {
+/**
+ * The same files, changed. `authored` tells of a script whether a line of it is the author's, `isMade` of a path
+ * whether it is one of the bundle, where `files` are not all of it.
+ */
+export function forDeno(
+  files: OutputFiles,
+  authored: (path: string) => boolean,
+  isMade: (path: string) => boolean = (path) => files.has(path),
+): OutputFiles {
   const scriptOf = (path: string, text: string): string => {
     const told = authored(path) ? text : text.replace(MAP_COMMENT, "");
     const name = NAMES.find((one) => !told.includes(one));
@@ -30,7 +37,7 @@ export function forDeno(files: OutputFiles, authored: (path: string) => boolean)
     const lazy = told.replaceAll(
       IMPORT,
       (call, literal: string) =>
-        files.has(join(dirname(path), JSON.parse(literal))) ? `${name}(` : call,
+        isMade(join(dirname(path), JSON.parse(literal))) ? `${name}(` : call,
     );
     return lazy === told ? told : withLoader(lazy, name);
   };

@@ -41,6 +41,8 @@ export interface HostInput {
   readonly minify: boolean;
   readonly layout: Layout;
   readonly diagnostics: Diagnostics;
+  /** Takes files that are made while others are not. */
+  readonly early?: (files: OutputFiles) => void;
 }
 
 /** Folder and entry of each host. */
@@ -69,28 +71,36 @@ export class HostOutput {
 
   /** Outputs for an analysis; null where that failed, with the reasons in `diagnostics`. */
   async make(options: HostInput): Promise<HostFiles | null> {
-    const { layout, diagnostics } = options;
+    const { layout, diagnostics, early } = options;
     const input = this.#input(options);
     const made = layout === "modules"
-      ? await this.#modules.make({
-        ...input,
-        entries: { ...input.entries, ahead: AHEAD },
-        hashes: this.#virtual?.hashes ?? new Map(),
-      }, diagnostics)
+      ? await this.#modules.make(
+        {
+          ...input,
+          entries: { ...input.entries, ahead: AHEAD },
+          hashes: this.#virtual?.hashes ?? new Map(),
+        },
+        diagnostics,
+        early && ((own, vendor) => {
+          early(this.#modulesNamed(own, (path) => own.has(path) || vendor.has(path)).files);
+        }),
+      )
       : "whole" as const;
     if (made === null) return null;
-    if (made !== "whole") {
-      const files = this.#host === "deno"
-        ? forDeno(made.files, (path) => !path.startsWith("vendor/"))
-        : made.files;
-      return this.#named(files, new Map());
-    }
+    if (made !== "whole") return this.#modulesNamed(made.files, (path) => made.files.has(path));
     const bundle = await this.#bundler.bundle({ ...input, erased: new Map() }, diagnostics);
     if (bundle === null) return null;
     const files = this.#host === "deno"
       ? forDeno(bundle.files, authored(bundle, options.analysis, input.outdir))
       : bundle.files;
     return this.#named(files, routeChunks(bundle, options.analysis, input.outdir));
+  }
+
+  #modulesNamed(made: OutputFiles, isMade: (path: string) => boolean): HostFiles {
+    const files = this.#host === "deno"
+      ? forDeno(made, (path) => !path.startsWith("vendor/"), isMade)
+      : made;
+    return this.#named(files, new Map());
   }
 
   #named(made: OutputFiles, routes: HostFiles["routes"]): HostFiles {

@@ -31,14 +31,45 @@ interface Written {
   readonly stamp: string | undefined;
 }
 
+/** A new folder, not yet in its place. */
+interface Fresh {
+  readonly name: Promise<string>;
+  readonly written: Map<string, Written>;
+  /** Resolves when nothing is being written early, whether it could be or not. */
+  idle: Promise<void>;
+}
+
 /** A folder that is replaced again and again. */
 export class OutputFolder {
   /** What is in {@link OutputFolder.#folder}. */
   #written: Map<string, Written> = new Map();
   /** Folder that was written last; empty where that failed. */
   #folder = "";
+  #fresh: Fresh | null = null;
   /** Removes the empty folders that an update leaves: nobody waits for that but the next one. */
   #removing: Promise<void> = Promise.resolve();
+
+  /** True for a folder that {@link OutputFolder.update} will replace as a whole, too. */
+  isNew(folder: string): boolean {
+    return this.#folder !== folder;
+  }
+
+  /**
+   * Begins a new folder with some of its `files`, for {@link OutputFolder.write} or {@link OutputFolder.drop}.
+   * Asynchronous: it is for who waits for the others. What fails here is tried again by the former, which says so.
+   */
+  writeEarly(folder: string, files: FolderFiles): void {
+    const fresh = this.#fresh ??= begun(folder);
+    fresh.idle = fresh.idle.then(() => fillEarly(fresh, files)).catch(() => {});
+  }
+
+  /** Removes a new folder that does not get to its place. */
+  async drop(): Promise<void> {
+    const fresh = this.#fresh;
+    this.#fresh = null;
+    await fresh?.idle;
+    await fresh?.name.then(removed, () => {});
+  }
 
   /**
    * Replaces the folder by `files`.
@@ -47,11 +78,19 @@ export class OutputFolder {
    */
   async write(folder: string, files: FolderFiles, last: LastStep = nothing): Promise<void> {
     this.#folder = "";
-    await withFresh(folder, async (fresh) => {
-      this.#written = fill(fresh, files);
+    await this.#fresh?.idle;
+    // Its folder would stay, where it was the only one in it.
+    const isVain = (path: string): boolean => !files.has(path);
+    if ([...this.#fresh?.written.keys() ?? []].some(isVain)) await this.drop();
+    const { name, written } = this.#fresh ??= begun(folder);
+    try {
+      const fresh = await name;
+      this.#written = fill(fresh, files, written);
       await last();
       await swap(fresh, folder);
-    });
+    } finally {
+      await this.drop();
+    }
     this.#folder = folder;
   }
 
@@ -110,14 +149,8 @@ function nothing(): Promise<void> {
   return Promise.resolve();
 }
 
-/** Gives `work` a name beside `folder` for a new one; what is left of it afterwards is removed. */
-async function withFresh(folder: string, work: (fresh: string) => Promise<void>): Promise<void> {
-  const fresh = await freshName(folder);
-  try {
-    await work(fresh);
-  } finally {
-    await removed(fresh);
-  }
+function begun(folder: string): Fresh {
+  return { name: freshName(folder), written: new Map(), idle: Promise.resolve() };
 }
 
 /** A name beside `folder`, where builds that were cut off have left nothing. */
@@ -189,11 +222,23 @@ async function swap(fresh: string, folder: string): Promise<void> {
   }
 }
 
-/** Fills a new folder. Synchronous: hundreds of small files take less time than as many waits. */
-function fill(fresh: string, files: FolderFiles): Map<string, Written> {
+/**
+ * Fills a new folder, of which some may be there `early`. Synchronous: hundreds of small files take less time than as
+ * many waits.
+ */
+function fill(
+  fresh: string,
+  files: FolderFiles,
+  early: ReadonlyMap<string, Written> = new Map(),
+): Map<string, Written> {
   const written = new Map<string, Written>();
   const made = new Set<string>();
   for (const [path, contents] of files) {
+    const known = early.get(path);
+    if (known !== undefined && same(known.contents, contents)) {
+      written.set(path, known);
+      continue;
+    }
     const target = join(fresh, path);
     makeParent(target, made);
     if (typeof contents === "string") Deno.writeTextFileSync(target, contents);
@@ -202,6 +247,19 @@ function fill(fresh: string, files: FolderFiles): Map<string, Written> {
   }
   Deno.mkdirSync(fresh, { recursive: true });
   return written;
+}
+
+/** The same while others work. */
+async function fillEarly({ name, written }: Fresh, files: FolderFiles): Promise<void> {
+  const folder = await name;
+  const made = new Set<string>();
+  for (const [path, contents] of files) {
+    const target = join(folder, path);
+    makeParent(target, made);
+    if (typeof contents === "string") await Deno.writeTextFile(target, contents);
+    else await Deno.writeFile(target, contents);
+    written.set(path, { contents, stamp: timeAndSize(target) });
+  }
 }
 
 function same(a: string | Uint8Array, b: string | Uint8Array): boolean {

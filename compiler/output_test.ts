@@ -56,6 +56,40 @@ Deno.test("a folder updated in place changes by what is another, new or gone, an
     assert.deepEqual(texts(folder), { "a/new.txt": "2", "a/same.txt": "1", "c/d.txt": "1" });
   }));
 
+Deno.test("what was written early is there as the last word has it, and without a trace of what is not wanted", () =>
+  inFolder(async (parent) => {
+    const folder = join(parent, "dist");
+    const early = new Map([["a/same.txt", "1"], ["a/other.txt", "1"]]);
+    const files = new Map([["a/same.txt", "1"], ["a/other.txt", "2"], ["b.txt", "1"]]);
+    for (const more of [[], [["vain/c.txt", "1"]], [["x\0", "1"]]] as [string, string][][]) {
+      const output = new OutputFolder();
+      output.writeEarly(folder, early);
+      output.writeEarly(folder, new Map(more));
+      await output.write(folder, files);
+      assert.deepEqual(texts(folder), Object.fromEntries(files));
+      assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), [
+        "a",
+        "b.txt",
+      ]);
+      assert.deepEqual([...Deno.readDirSync(parent)].map(({ name }) => name), ["dist"]);
+    }
+  }));
+
+Deno.test("files that were written early and get nowhere are gone, and the folder is what it was", () =>
+  inFolder(async (parent) => {
+    const folder = join(parent, "dist");
+    const output = new OutputFolder();
+    await output.write(folder, new Map([["a.txt", "1"]]));
+    output.writeEarly(folder, new Map([["a.txt", "2"]]));
+    await output.drop();
+    assert.deepEqual(texts(folder), { "a.txt": "1" });
+    assert.deepEqual([...Deno.readDirSync(parent)].map(({ name }) => name), ["dist"]);
+    output.writeEarly(join(folder, "a.txt", "dist"), new Map([["a.txt", "2"]]));
+    await assert.rejects(output.write(join(folder, "a.txt", "dist"), new Map([["a.txt", "2"]])));
+    await output.write(folder, new Map([["a.txt", "3"]]));
+    assert.deepEqual(texts(folder), { "a.txt": "3" });
+  }));
+
 Deno.test("a folder that another hand changed is put there whole", () =>
   inFolder(async (parent) => {
     const folder = join(parent, "dist");

@@ -37,6 +37,9 @@ export interface ModulesInput extends BundleInput {
   readonly hashes: ReadonlyMap<string, string>;
 }
 
+/** Takes the app's own modules, before what is not its own has been bundled; and the entries of that. */
+type MadeEarly = (own: OutputFiles, vendor: ReadonlySet<string>) => void;
+
 /** One of the app's own modules, as it was made. */
 interface Made {
   /** Its text and what is put behind it, before anything is done to them. */
@@ -94,21 +97,31 @@ export class ServerModules {
   async make(
     input: ModulesInput,
     diagnostics: Diagnostics,
+    early?: MadeEarly,
   ): Promise<{ readonly files: OutputFiles } | "whole" | null> {
     try {
-      return await withBundler(() => this.#makeAll(input));
+      return await withBundler(() => this.#makeAll(input, early));
     } catch (error) {
       report(error, input, diagnostics);
       return null;
     }
   }
 
-  async #makeAll(input: ModulesInput): Promise<{ readonly files: OutputFiles } | "whole"> {
+  async #makeAll(
+    input: ModulesInput,
+    early: MadeEarly | undefined,
+  ): Promise<{ readonly files: OutputFiles } | "whole"> {
     const entries = Object.values(input.entries);
     let reached = await this.#reach(entries, input);
     for (;;) {
       if ([...reached].some((id) => this.#made.get(id)!.byPattern)) return "whole";
-      const vendor = await this.#bundleVendor(reached, input);
+      const entries = this.#vendorEntries(reached);
+      const bundled = this.#bundleVendor(entries, input);
+      early?.(
+        this.#files(reached, new Map()),
+        new Set(entries.map((id) => `${vendorOutput(id, input)}.js`)),
+      );
+      const vendor = await bundled;
       if (vendor.files === null) return "whole";
       const more = vendor.modules.filter((id) => !reached.has(id));
       if (more.length === 0) return { files: this.#files(reached, vendor.files) };
@@ -213,10 +226,7 @@ export class ServerModules {
   }
 
   /** Bundles what is not the app's own. */
-  async #bundleVendor(reached: ReadonlySet<string>, input: ModulesInput): Promise<Vendor> {
-    const wanted = [...reached].flatMap((id) => this.#made.get(id)!.imports)
-      .filter(({ target }) => target.kind === "vendor").map(({ target }) => target.id);
-    const entries = [...new Set(wanted)].sort();
+  async #bundleVendor(entries: readonly string[], input: ModulesInput): Promise<Vendor> {
     const key = JSON.stringify([input.root, input.outdir, input.minify, entries]);
     if (this.#vendor?.key === key && input.graph.holds(this.#vendor.stamps)) {
       return this.#vendor;
@@ -259,6 +269,13 @@ export class ServerModules {
       modules: [...modules].sort(),
       stamps,
     };
+  }
+
+  /** Files that are bundled apart, since modules of the app import them. */
+  #vendorEntries(reached: ReadonlySet<string>): readonly string[] {
+    const wanted = [...reached].flatMap((id) => this.#made.get(id)!.imports)
+      .filter(({ target }) => target.kind === "vendor").map(({ target }) => target.id);
+    return [...new Set(wanted)].sort();
   }
 
   #files(
