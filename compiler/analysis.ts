@@ -35,7 +35,7 @@ import { checkMissingExports } from "./missing_exports.ts";
 import { isStackOverflow, reportNesting } from "./nesting.ts";
 import { writeFile, writeIfPossible } from "./output.ts";
 import { checkOutsideImports } from "./outside_imports.ts";
-import { ProgramCache } from "./program.ts";
+import { denoTypes, ProgramCache } from "./program.ts";
 import { appPath, listFiles, readProject } from "./project.ts";
 import { copiedFiles } from "./public_files.ts";
 import { Reporter } from "./source_place.ts";
@@ -105,10 +105,11 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
   const { cache, diagnostics, time, whole = () => Promise.resolve() } = options;
   const project = readProject(options.root, diagnostics);
   const { root } = project;
-  const app = await time(
-    "resolve",
-    () => cache.graphs.read(project, options),
-  );
+  // Deno takes its time for both.
+  const [app] = await Promise.all([
+    time("resolve", () => cache.graphs.read(project, options)),
+    denoTypes(),
+  ]);
   if (app === null) return null;
   const write = options.mayNotWrite === true ? writeIfPossible : writeFile;
   const { program, types } = await time(

@@ -236,7 +236,7 @@ function compilerOptions(own: Readonly<Record<string, unknown>>): ts.CompilerOpt
 let denoTypesText: Promise<string> | null = null;
 
 /** Deno's own declarations, without the library references that only Deno's checker knows. */
-function denoTypes(): Promise<string> {
+export function denoTypes(): Promise<string> {
   denoTypesText ??= (async () => {
     const { stdout } = await new Deno.Command(Deno.execPath(), {
       args: ["types"],
