@@ -76,12 +76,13 @@ export class StandbyHost implements DevHost {
     if (this.#options.alone) await this.#ending;
     this.#timer = setTimeout(() => {
       this.#next = this.#options.start(true);
-      this.#next.catch(() => {});
+      // What it reads then of its own programs and of the database's does not keep an edit's build from the processor.
+      void this.expect();
     }, STANDBY_MS);
     return next.origin;
   }
 
-  /** The process that waits connects to the database while the build is made. */
+  /** The process that waits connects to the database, or is connected still, while the build is made. */
   async expect(): Promise<void> {
     const next = this.#next;
     const waiting = await next?.catch(() => null);
