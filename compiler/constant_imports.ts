@@ -9,9 +9,10 @@ import { keysIn } from "./dynamic_uses.ts";
 import type { ModuleGraph } from "./resolve.ts";
 import type { Reporter } from "./source_place.ts";
 import { SyntaxPick } from "./syntax_pick.ts";
+import { unwrapped } from "./wrapped.ts";
 
-/** What an app imports that no configuration of its own has to name. */
-const KONTRACTS: ReadonlySet<string> = new Set(["@kontract/kontract", "@/client"]);
+/** Of its marks the types tell, and they know an import of nothing but a literal. */
+const PACKAGE = "@kontract/kontract";
 
 /** Reports those of a module that lead to a file. */
 export function checkConstantImports(
@@ -21,22 +22,36 @@ export function checkConstantImports(
   reporter: Reporter,
 ): void {
   if (!/\bimport\s*\(/.test(source.text)) return;
-  for (const node of IMPORTS.of(source)) {
-    const [specifier] = node.arguments;
-    const names = keysIn(checker.getTypeAtLocation(specifier!)) ?? [];
+  for (const specifier of IMPORTS.of(source).flatMap((node) => choices(node.arguments[0]!))) {
+    const isBundled = isWrittenOut(specifier);
+    const names = keysIn(checker.getTypeAtLocation(specifier)) ?? [];
     const found = names.find((name) =>
-      KONTRACTS.has(name) ||
-      !/^(?:https?|data|blob|node):/.test(name) &&
-        graph.resolve(name, source.fileName, "types").kind === "file"
+      name === PACKAGE || !isBundled && (name === "@/client" ||
+          !/^(?:https?|data|blob|node):/.test(name) &&
+            graph.resolve(name, source.fileName, "types").kind === "file")
     );
     if (found === undefined) continue;
     reporter.error(
       "KT7001",
-      specifier!,
+      specifier,
       "Only an import that is written out is bundled, and this one would find nothing.",
       `Write import(${JSON.stringify(found)}).`,
     );
   }
+}
+
+/** What `import(isNew ? "./new.ts" : "./old.ts")` may be of. */
+function choices(node: ts.Expression): readonly ts.Expression[] {
+  const at = unwrapped(node);
+  return ts.isConditionalExpression(at)
+    ? [...choices(at.whenTrue), ...choices(at.whenFalse)]
+    : [at];
+}
+
+/** True for what the bundler follows: a text, or a pattern that begins with one. */
+function isWrittenOut(node: ts.Expression): boolean {
+  return ts.isStringLiteralLike(node) ||
+    ts.isTemplateExpression(node) && /^\.\.?\//.test(node.head.text);
 }
 
 const IMPORTS: SyntaxPick<ts.CallExpression> = new SyntaxPick((node): node is ts.CallExpression =>

@@ -232,6 +232,80 @@ new Worker("/made-elsewhere.js");
   ]);
 });
 
+Deno.test("names of the client and of packages may be exported again by way of several modules", async () => {
+  await using app = await makeApp({
+    "src/routes.ts": ROUTES,
+    "node_modules/plain/index.js": "export const plain = 1;\n",
+    "web/main.ts": `export { first, plain } from "./all.ts";
+export { client, kept } from "./star.ts";
+`,
+    "web/all.ts": `import { first } from "@/client";\nexport { first };
+export { plain } from "./package.ts";
+`,
+    "web/package.ts": `export { plain } from "../node_modules/plain/index.js";\n`,
+    "web/star.ts": `export * from "@/client";\nexport * from "./round.ts";\n`,
+    "web/round.ts": `export * from "./star.ts";\nexport const kept = 1;\n`,
+  });
+  const { diagnostics } = await build({ root: app.root, hosts: ["deno"] });
+  assert.equal(formatDiagnostics(diagnostics), "");
+});
+
+Deno.test("a name that is imported to be exported again, and is not there, is an error where it is imported", async () => {
+  await using app = await makeApp({
+    "src/routes.ts": ROUTES,
+    "web/main.ts": `import { here, type Kind, gone, Other } from "./other.ts";
+import { frist } from "@/client";
+export { here, Kind, gone as there, Other, frist };
+`,
+    "web/other.ts": "export const here = 1;\nexport type Kind = 1;\nexport interface Other {}\n",
+  });
+  const { diagnostics } = await build({ root: app.root, hosts: ["deno"] });
+  assert.deepEqual(
+    diagnostics.map((
+      { span, message },
+    ) => [`${span?.file}:${span?.line}:${span?.column}`, message]),
+    [
+      ["web/main.ts:1:27", "There is no 'gone' in './other.ts'."],
+      [
+        "web/main.ts:2:10",
+        "There is no 'frist' in '@/client': no backend function has this name.",
+      ],
+    ],
+  );
+});
+
+Deno.test("an import of one of several files, or of a pattern with a constant in it, is bundled", async () => {
+  const LOADS = `const name = "one";
+export const load = async (isNew: boolean) => [
+  await import(isNew ? "./parts/one.ts" : ("./parts/two.ts")),
+  await import(\`./parts/\${name}.ts\`),
+  await import("./parts/three.ts" as const),
+];
+`;
+  const parts = (folder: string) =>
+    Object.fromEntries(
+      ["one", "two", "three"].map((name) => [
+        `${folder}/parts/${name}.ts`,
+        `export const made = "PLANTED ${folder} ${name}";\n`,
+      ]),
+    );
+  await using app = await makeApp({
+    "src/routes.ts": ROUTES + LOADS,
+    "web/main.ts": LOADS,
+    ...parts("src"),
+    ...parts("web"),
+  });
+  const { diagnostics, files } = await build({ root: app.root, hosts: ["deno"] });
+  assert.equal(formatDiagnostics(diagnostics), "");
+  const scripts = files.filter((file) => file.endsWith(".js"));
+  const text = (await Promise.all(scripts.map((file) => Deno.readTextFile(file)))).join("");
+  const planted = [...text.matchAll(/PLANTED (\w+ \w+)/g)].map(([, part]) => part).sort();
+  assert.deepEqual(
+    [...new Set(planted)],
+    ["src one", "src three", "src two", "web one", "web three", "web two"],
+  );
+});
+
 Deno.test("a front end in JSX has the factory that its configuration names, and packages know what it is for", async () => {
   await using app = await makeApp({
     "src/routes.ts": ROUTES,
