@@ -57,6 +57,8 @@ export class TemporaryApp implements AsyncDisposable {
   readonly folder: string;
   /** The server whose file a killed one may have left behind. */
   #last: number | undefined;
+  /** Who calls its functions, by a token. */
+  #visitor: string | undefined;
 
   private constructor(folder: string) {
     this.folder = folder;
@@ -175,13 +177,12 @@ export class TemporaryApp implements AsyncDisposable {
     }
   }
 
-  /** Calls a function as an anonymous visitor, by plain JSON. */
+  /** Calls a function as an anonymous visitor, by plain JSON: always the same one, since a server makes few in a minute. */
   async call(url: string, name: string, args: readonly unknown[]): Promise<unknown> {
-    const session = await fetch(`${url}/auth/anonymous`, { method: "POST" });
-    const { access } = await session.json();
+    this.#visitor ??= await anonymous(url);
     const response = await fetch(`${url}/rpc/${name}`, {
       method: "POST",
-      headers: { authorization: `Bearer ${access}`, "content-type": "application/json" },
+      headers: { authorization: `Bearer ${this.#visitor}`, "content-type": "application/json" },
       body: JSON.stringify(args),
     });
     const body: { readonly result?: unknown } = await response.json();
@@ -203,6 +204,13 @@ export class TemporaryApp implements AsyncDisposable {
     await Deno.remove(real, { recursive: true }).catch(() => {});
     await Deno.remove(this.folder, { recursive: true });
   }
+}
+
+async function anonymous(url: string): Promise<string> {
+  const response = await fetch(`${url}/auth/anonymous`, { method: "POST" });
+  const body = await response.json();
+  if (!response.ok) throw new Error(JSON.stringify(body));
+  return body.access;
 }
 
 async function commandOf(pid: number): Promise<string> {
