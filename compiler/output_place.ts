@@ -40,16 +40,22 @@ export function checkOutputPlace(
 
 const OTHERS = "has files that no build has made";
 
+/** In every output, and in no other tool's; the page of an app that can be installed has a `manifest.json`. */
+const MARK = "schema.fbs";
+
+/** What macOS puts into a folder that is looked at. */
+const NOBODYS = ".DS_Store";
+
 /** What is in the way at `outDir`; null where it is missing, empty or the output of a build. */
 function othersIn(outDir: string): string | null {
   let names: readonly string[];
   try {
-    names = [...Deno.readDirSync(outDir)].map(({ name }) => name);
+    names = [...Deno.readDirSync(outDir)].map((one) => one.name).filter((name) => name !== NOBODYS);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return null;
     return "is no folder that can be read";
   }
-  if (names.length === 0 || names.includes("manifest.json")) return null;
+  if (names.length === 0 || names.includes(MARK)) return null;
   return OTHERS;
 }
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
 import { Diagnostics, formatDiagnostics } from "./diagnostic.ts";
-import { build } from "./mod.ts";
+import { build, createBuilder } from "./mod.ts";
 import { listFiles, readProject } from "./project.ts";
 import { checkOutputPlace } from "./output_place.ts";
 import { makeApp } from "./testing/app.ts";
@@ -50,14 +50,29 @@ Deno.test("a usual folder that another tool has made is left alone, and the buil
   assert.ok((await build({ root: app.root, hosts: ["deno"] })).ok, "made by a build");
 });
 
+Deno.test("an output that has lost a file to another hand is made again", async () => {
+  await using app = await makeApp({ "src/a.ts": FINE });
+  for (const layout of ["bundle", "modules"] as const) {
+    const made = createBuilder({ root: app.root, hosts: ["deno"], layout });
+    assert.ok((await made.rebuild()).ok);
+    await app.write("dist/manifest.json", null);
+    assert.equal(formatDiagnostics((await made.rebuild()).diagnostics), "");
+    assert.match(await app.read("dist/manifest.json"), /"fine"/);
+    await made.settle();
+  }
+});
+
 Deno.test("which folders an output may replace", async () => {
   await using app = await makeApp({
     "src/a.ts": FINE,
     "web/index.html": "",
     "migrations/0001.sql": "-- mine",
     "dist/old.js": "of another tool",
-    "built/manifest.json": "{}",
+    "built/schema.fbs": "",
+    "page/index.html": "of another tool",
+    "page/manifest.json": `{ "name": "an app to install" }`,
     "empty/none": "",
+    "looked-at/.DS_Store": "",
   });
   await app.write("empty/none", null);
   const alias = `${app.root}-link`;
@@ -69,8 +84,10 @@ Deno.test("which folders an output may replace", async () => {
     return diagnostics.failed;
   };
   const parts = [".", "..", "src", "src/out", "web", ".kontract", ".kontract/out", "node/../src"];
-  for (const path of [...parts, "migrations", "deno.json", "dist"]) assert.ok(refused(path), path);
-  for (const path of ["new", "new/below", "empty", "built", "srcs"]) {
+  for (const path of [...parts, "migrations", "deno.json", "dist", "page"]) {
+    assert.ok(refused(path), path);
+  }
+  for (const path of ["new", "new/below", "empty", "looked-at", "built", "srcs"]) {
     assert.ok(!refused(path), path);
   }
   assert.ok(refused("dist", false), "the usual folder, too");
