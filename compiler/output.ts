@@ -234,12 +234,12 @@ function fill(
   const written = new Map<string, Written>();
   const made = new Set<string>();
   for (const [path, contents] of files) {
-    const known = early.get(path);
-    if (known !== undefined && same(known.contents, contents)) {
+    const target = join(fresh, path), known = early.get(path);
+    const stamp = known && timeAndSize(target);
+    if (stamp !== undefined && stamp === known?.stamp && same(known.contents, contents)) {
       written.set(path, known);
       continue;
     }
-    const target = join(fresh, path);
     makeParent(target, made);
     if (typeof contents === "string") Deno.writeTextFileSync(target, contents);
     else Deno.writeFileSync(target, contents);

@@ -1,6 +1,7 @@
 /** A folder of outputs is whole at every moment, and what a crash leaves goes away. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { until } from "../tests/until.ts";
 import { OutputFolder } from "./output.ts";
 
 /** A process number that no process has. */
@@ -54,6 +55,19 @@ Deno.test("a folder updated in place changes by what is another, new or gone, an
     );
     assert.deepEqual([inode("."), inode("a/same.txt")], before);
     assert.deepEqual(texts(folder), { "a/new.txt": "2", "a/same.txt": "1", "c/d.txt": "1" });
+  }));
+
+Deno.test("what another hand takes from a new folder is written once more before the folder is in its place", () =>
+  inFolder(async (parent) => {
+    const output = new OutputFolder();
+    const folder = join(parent, "dist");
+    const files = new Map([["a/early.txt", "1"], ["b/early.txt", "1"]]);
+    output.writeEarly(folder, files);
+    const fresh = () => [...Deno.readDirSync(parent)].map(({ name }) => join(parent, name))[0];
+    await until(() => fresh() !== undefined && texts(fresh()!)["b/early.txt"] === "1");
+    await Deno.remove(fresh()!, { recursive: true });
+    await output.write(folder, new Map([...files, ["late.txt", "1"]]));
+    assert.deepEqual(texts(folder), { "a/early.txt": "1", "b/early.txt": "1", "late.txt": "1" });
   }));
 
 Deno.test("what was written early is there as the last word has it, and without a trace of what is not wanted", () =>
