@@ -16,22 +16,31 @@ import {
   type FrontEndInput,
   refuseServer,
 } from "./front_end_bundle.ts";
+import { timeAndSize } from "./file_texts.ts";
 import { FrontEndParts } from "./front_end_parts.ts";
 import { marked } from "./manifest_output.ts";
 import { appPath } from "./project.ts";
 import { publicFiles } from "./public_files.ts";
 import type { OutputFiles } from "./size_report.ts";
 
+/** A file as it was read. */
+interface Published {
+  readonly stamp: string | undefined;
+  readonly bytes: Uint8Array;
+}
+
 /** The front end of one app, made again and again. */
 export class FrontEnd {
   readonly #bundler: Bundler = new Bundler();
   readonly #parts: FrontEndParts = new FrontEndParts();
+  /** What was published by the last build, by file. */
+  #published: ReadonlyMap<string, Published> = new Map();
 
   /** Files of `public/`, or null where the build failed. An app without a front end has none. */
   async make(input: FrontEndInput): Promise<OutputFiles | null> {
     const { project, webEntry, copied } = input.analysis;
-    if (project.site !== null) return await builtSite(project.site, input);
-    const files = await contents(project.web, copied, input);
+    if (project.site !== null) return await this.#site(project.site, input);
+    const files = await this.#contents(project.web, copied, input);
     if (webEntry === null) return files;
     const page = files.get("index.html");
     const made = input.layout === "modules"
@@ -44,6 +53,57 @@ export class FrontEnd {
       files.set("index.html", new TextEncoder().encode(html));
     }
     return new Map([...files, ...made]);
+  }
+
+  /** A front end that another bundler has made. While developing it may be missing: that one serves it. */
+  async #site(folder: string, input: FrontEndInput): Promise<OutputFiles | null> {
+    const { analysis: { project }, layout, diagnostics } = input;
+    const files = await this.#contents(folder, await publicFiles(folder), input);
+    const name = appPath(project, folder);
+    if (!files.has("index.html") && layout === "bundle") {
+      diagnostics.add({
+        code: "KT1001",
+        severity: "error",
+        message: `There is no page in '${name}', which kontract.json calls the app's "site".`,
+        hint: "Make it first, with Vite for one: deno run -A npm:vite build",
+      });
+      return null;
+    }
+    for (const [path, bytes] of files) {
+      if (!/\.[cm]?js$/.test(path) || !Buffer.from(bytes).includes(SERVER_MARK)) continue;
+      diagnostics.add({
+        code: "KT5001",
+        severity: "error",
+        message: `'${name}/${path}' has server code in it.`,
+        hint: "Make it again with kontract() of '@kontract/kontract/vite' among Vite's plugins.",
+      });
+      return null;
+    }
+    return files;
+  }
+
+  /** What is in files of a folder; those that are as they were are not read again. */
+  async #contents(
+    folder: string,
+    from: ReadonlyMap<string, string>,
+    { analysis: { project }, diagnostics }: FrontEndInput,
+  ): Promise<Map<string, Uint8Array>> {
+    const published = new Map<string, Published>();
+    const files = new Map<string, Uint8Array>();
+    for (const [name, file] of from) {
+      if (!await isInside(folder, file)) {
+        diagnostics.add(leadsOut(appPath(project, file)));
+        continue;
+      }
+      const stamp = timeAndSize(file), before = this.#published.get(file);
+      const bytes = before !== undefined && before.stamp === stamp
+        ? before.bytes
+        : await Deno.readFile(file);
+      published.set(file, { stamp, bytes });
+      files.set(name, bytes);
+    }
+    this.#published = published;
+    return files;
   }
 
   async #whole(input: FrontEndInput, webEntry: string): Promise<OutputFiles | null> {
@@ -66,52 +126,8 @@ export class FrontEnd {
   }
 }
 
-/** What is in files of a folder. */
-async function contents(
-  folder: string,
-  from: ReadonlyMap<string, string>,
-  { analysis: { project }, diagnostics }: FrontEndInput,
-): Promise<Map<string, Uint8Array>> {
-  const files = new Map<string, Uint8Array>();
-  for (const [name, file] of from) {
-    if (await isInside(folder, file)) files.set(name, await Deno.readFile(file));
-    else diagnostics.add(leadsOut(appPath(project, file)));
-  }
-  return files;
-}
-
 /** What a module that calls `backend()` has of the package, whoever bundled it. */
 const SERVER_MARK = "A server module reached the browser";
-
-/** A front end that another bundler has made. While developing it may be missing: that one serves it. */
-async function builtSite(
-  folder: string,
-  input: FrontEndInput,
-): Promise<ReadonlyMap<string, Uint8Array> | null> {
-  const { analysis: { project }, layout, diagnostics } = input;
-  const files = await contents(folder, await publicFiles(folder), input);
-  const name = appPath(project, folder);
-  if (!files.has("index.html") && layout === "bundle") {
-    diagnostics.add({
-      code: "KT1001",
-      severity: "error",
-      message: `There is no page in '${name}', which kontract.json calls the app's "site".`,
-      hint: "Make it first, with Vite for one: deno run -A npm:vite build",
-    });
-    return null;
-  }
-  for (const [path, bytes] of files) {
-    if (!/\.[cm]?js$/.test(path) || !Buffer.from(bytes).includes(SERVER_MARK)) continue;
-    diagnostics.add({
-      code: "KT5001",
-      severity: "error",
-      message: `'${name}/${path}' has server code in it.`,
-      hint: "Make it again with kontract() of '@kontract/kontract/vite' among Vite's plugins.",
-    });
-    return null;
-  }
-  return files;
-}
 
 /** False for a link that leads out of `folder`. */
 async function isInside(folder: string, file: string): Promise<boolean> {

@@ -64,6 +64,29 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a file of the front end is read again when it has changed, and not before",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    await using app = await makeApp({
+      "src/notes.ts": NOTES,
+      "web/index.html": "<p>notes</p>\n",
+      "web/notes.txt": "one",
+    });
+    const builder = createBuilder({ root: app.root, hosts: ["deno"], layout: "modules" });
+    const published = async (): Promise<unknown> =>
+      (await builder.rebuild()).outputs.get("public/notes.txt");
+    const first = await published();
+    assert.deepEqual(first, new TextEncoder().encode("one"));
+    await app.write("src/notes.ts", NOTES.replace("/* body */", "/* longer */"));
+    assert.equal(await published(), first);
+    await app.write("web/notes.txt", "two");
+    assert.deepEqual(await published(), new TextEncoder().encode("two"));
+    await stopBundler();
+  },
+});
+
+Deno.test({
   name: "an app without Kontract is told how to get it",
   async fn() {
     await using app = await makeApp({ "src/a.ts": "export const a = 1;\n", "deno.json": "{}" });
