@@ -161,7 +161,9 @@ async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
     if (found.client.has(fileName)) {
       checkClientGlobals(source, program.getTypeChecker(), reporter);
       checkMissingExports(source, declared, program.getTypeChecker(), reporter);
-      if (isBundled) checkLocatedCode(source, project, isServers, reporter);
+      if (isBundled) {
+        checkLocatedCode(source, project, isServers, program.getTypeChecker(), reporter);
+      }
     } else if (onWorkers.has(fileName)) {
       checkWorkersGlobals(source, program.getTypeChecker(), reporter);
     }

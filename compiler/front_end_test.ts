@@ -232,6 +232,30 @@ new Worker("/made-elsewhere.js");
   ]);
 });
 
+Deno.test("a class of an app's own may have the name of the browser's that starts workers", async () => {
+  await using app = await makeApp({
+    "src/routes.ts": ROUTES,
+    "web/main.ts": `import { Worker } from "./crew.ts";
+class URL { constructor(readonly path: string, readonly from: string) {} }
+const navigator = { serviceWorker: { register: (name: string): string => name } };
+console.log(new Worker("crew.ts"), new URL("./crew.ts", import.meta.url));
+console.log(navigator.serviceWorker.register("crew.ts"));
+`,
+    "web/crew.ts": `export class Worker { constructor(readonly name: string) {} }
+declare global { interface SharedWorker { readonly mark?: string } }
+new window.Worker("/crew.ts");
+new SharedWorker("/crew.ts");
+void globalThis.navigator.serviceWorker?.register("/crew.ts");
+`,
+  });
+  const { diagnostics } = await build({ root: app.root, hosts: ["deno"] });
+  assert.deepEqual(diagnostics.map(({ span }) => `${span?.file}:${span?.line}:${span?.column}`), [
+    "web/crew.ts:3:19",
+    "web/crew.ts:4:18",
+    "web/crew.ts:5:51",
+  ]);
+});
+
 Deno.test("names of the client and of packages may be exported again by way of several modules", async () => {
   await using app = await makeApp({
     "src/routes.ts": ROUTES,

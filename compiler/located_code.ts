@@ -11,6 +11,7 @@ import { dirname, join } from "node:path";
 import ts from "typescript";
 import { isFile } from "./file_texts.ts";
 import { appPath, type Project } from "./project.ts";
+import { isLibrary } from "./shared_files.ts";
 import type { Reporter } from "./source_place.ts";
 import { SyntaxPick } from "./syntax_pick.ts";
 import { unwrapped } from "./wrapped.ts";
@@ -36,6 +37,7 @@ export function checkLocatedCode(
   source: ts.SourceFile,
   project: Project,
   isServers: (file: string) => boolean,
+  checker: ts.TypeChecker,
   reporter: Reporter,
 ): void {
   const beside = locatedIn(source).map((one) => ({ ...one, base: dirname(source.fileName) }));
@@ -45,7 +47,7 @@ export function checkLocatedCode(
   );
   for (const { node, path, base } of [...beside, ...onPage]) {
     const file = join(path.startsWith("/") ? project.web : base, path);
-    if (!CODE.test(path) || isServers(file) || !isFile(file)) continue;
+    if (!CODE.test(path) || isServers(file) || !isFile(file) || isForOwn(node, checker)) continue;
     reporter.error(
       "KT7001",
       node,
@@ -54,6 +56,17 @@ export function checkLocatedCode(
       "Workers are bundled by Vite: make the front end with '@kontract/kontract/vite'.",
     );
   }
+}
+
+/** True where what gets the place is the app's own, and only has the name of the browser's. */
+function isForOwn(place: ts.Node, checker: ts.TypeChecker): boolean {
+  const taker = ts.findAncestor(place, isCall);
+  const declared = taker && checker.getSymbolAtLocation(taker.expression)?.declarations;
+  return declared?.every((one) => !isLibrary(one.getSourceFile().fileName)) === true;
+}
+
+function isCall(node: ts.Node): node is ts.NewExpression | ts.CallExpression {
+  return ts.isNewExpression(node) || ts.isCallExpression(node);
 }
 
 const CODE = /\.[cm]?[jt]sx?$/;
@@ -72,7 +85,9 @@ const URLS: SyntaxPick<ts.NewExpression> = new SyntaxPick((node): node is ts.New
 const WORKERS: SyntaxPick<ts.NewExpression | ts.CallExpression> = new SyntaxPick((
   node,
 ): node is ts.NewExpression | ts.CallExpression => {
-  if (ts.isNewExpression(node)) return /^(?:Shared)?Worker$/.test(node.expression.getText());
+  if (ts.isNewExpression(node)) {
+    return /^(?:(?:window|self|globalThis)\.)?(?:Shared)?Worker$/.test(node.expression.getText());
+  }
   return ts.isCallExpression(node) &&
-    /\bserviceWorker\.register$/.test(node.expression.getText());
+    /\bserviceWorker\??\.register$/.test(node.expression.getText());
 });
