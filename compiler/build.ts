@@ -365,11 +365,15 @@ async function runBuild(
   const input = { analysis, outDir, minify, layout, diagnostics, ...early };
   const emitted = timer.time("emit", () => memory.output.files(analysis, pins, layout));
   const files = new Map<string, string | Uint8Array>(emitted.files);
-  const [front, ...chunks] = await timer.time("bundle", () =>
-    Promise.all([
+  const [front, ...chunks] = await timer.time("bundle", async () => {
+    const making = [
       memory.front.make({ ...input, client: emitted.client }),
       ...hosts.map((host) => memory.hosts[host].make(input)),
-    ]));
+    ] as const;
+    // Whatever goes on after a failure would do so beside the next build.
+    await Promise.allSettled(making);
+    return await Promise.all(making);
+  });
   for (const [name, bytes] of underPublic(front ?? new Map())) files.set(name, bytes);
   for (const one of chunks) for (const [name, bytes] of one?.files ?? []) files.set(name, bytes);
   if (diagnostics.failed) return result(diagnostics, manifest, timer, false);

@@ -202,6 +202,20 @@ Deno.test("hidden files and folders beside the front end are not published, but 
   assert.deepEqual(names.filter((name) => /(?:^|\/)\./.test(name)), [".well-known/security.txt"]);
 });
 
+Deno.test("a first build of dev that fails at a file of the front end's leaves nothing beside its output", async () => {
+  await using app = await makeApp({ ...largeApp(4, 2), "web/main.ts": "", "web/a.txt": "" });
+  const builder = createBuilder({ root: app.root, hosts: ["deno"], layout: "modules" });
+  const { readFile } = Deno;
+  Deno.readFile = () => Promise.reject(new Error("Input/output error (os error 5)"));
+  const { diagnostics } = await builder.rebuild().finally(() => Deno.readFile = readFile);
+  assert.match(formatDiagnostics(diagnostics), /a source cannot be read: Input/);
+  // Takes longer than whatever the failed one might still be doing.
+  await using other = await makeApp(largeApp(4, 2));
+  assert.ok((await build({ root: other.root, hosts: ["deno"] })).ok);
+  const names = [...Deno.readDirSync(app.root)].map(({ name }) => name);
+  assert.deepEqual(names.filter((name) => name.includes("dist")), []);
+});
+
 Deno.test("a link that leads out of the front end's folder fails the build, one inside is copied", async () => {
   await using app = await makeApp(SOURCES);
   const web = join(app.root, "web");
