@@ -163,16 +163,18 @@ export class Front {
     this.#client = client;
     const upstream = { origin, client, direct: socket !== undefined };
     this.#enter({ kind: "serving", upstream, isApp });
+    this.#feed.changed();
   }
 
   /** Shows a problem from now on. */
   fail(problem: Problem): void {
     this.#enter({ kind: "failed", problem });
+    this.#feed.changed();
   }
 
-  /** Ends all connections and the listener. Who still waits is told so first. */
+  /** Ends all connections and the listener. Who still waits is told so first; open pages stay as they are. */
   async close(): Promise<void> {
-    this.fail(STOPPING);
+    this.#enter({ kind: "failed", problem: STOPPING });
     this.#feed.close();
     const timer = setTimeout(() => this.#ending.resolve(null), CLOSE_MS);
     // Those that were held are admitted in this turn.
@@ -204,7 +206,6 @@ export class Front {
     const before = this.#state;
     this.#state = next;
     if (before.kind === "waiting") before.released.resolve();
-    this.#feed.changed();
   }
 
   async #handle(

@@ -546,6 +546,19 @@ Deno.test("an open page is told when something new is there", options, async () 
   }, true);
 });
 
+Deno.test("an open page stays as it is while the server ends", options, async () => {
+  const { generations, known } = await withFront(async (front) => {
+    const app = host(() => new Response("app"));
+    front.serve(app.origin, isApp);
+    const known = /data!=="([^"]+)"/.exec(await (await fetch(front.url)).text())?.[1];
+    const stream = await fetch(`${front.url}/__kontract/reload`);
+    const text = stream.text();
+    await app.stop();
+    return { generations: text, known };
+  }, true);
+  assert.deepEqual((await generations).match(/(?<=data: )\S+/g), [known]);
+});
+
 Deno.test("a taken port is PORT_IN_USE and says what to do", options, async () => {
   await withFront((front) => {
     const port = Number(new URL(front.url).port);
