@@ -44,10 +44,9 @@ export interface CompletedConfig {
   readonly kept: readonly string[];
 }
 
-/** Text of a new app's `deno.json`; `link` is the way to a checkout that stands in for the package, if any. */
+/** Text of a new app's `deno.json`; `link` as in {@link completeConfig}. */
 export function newConfig(link: string | null): string {
-  const text = completeConfig(`{\n  "nodeModulesDir": "none"\n}\n`, "deno.json").text;
-  return link === null ? text : addMember(text, [], "links", [link]);
+  return completeConfig(`{\n  "nodeModulesDir": "none"\n}\n`, "deno.json", link).text;
 }
 
 /** True where the configuration names Kontract among its imports. */
@@ -57,15 +56,16 @@ export function importsKontract(text: string, file: string): boolean {
 }
 
 /**
- * Adds what is missing.
+ * Adds what is missing. `link` is the way to a checkout that stands in for the published package, if any.
  *
  * @throws {KontractError} `CONFIG` where it is no JSON or a member has another type than Deno wants.
  */
-export function completeConfig(text: string, file: string): CompletedConfig {
+export function completeConfig(text: string, file: string, link: string | null): CompletedConfig {
   let current = text;
   const added: string[] = [];
   const kept: string[] = [];
-  for (const [section, wanted] of Object.entries(WANTED)) {
+  const all = link === null ? WANTED : { ...WANTED, links: [link] };
+  for (const [section, wanted] of Object.entries(all)) {
     const found = parseJsonc(current, file)[section];
     if (found === undefined) {
       current = addMember(current, [], section, wanted);

@@ -45,8 +45,8 @@ const HARMLESS = new Set([
 const CONFIGS = ["deno.json", "deno.jsonc"];
 
 /**
- * Makes or completes the app in `path`, relative to the current folder. A new app uses the package in
- * `checkout`, where there is one.
+ * Makes or completes the app in `path`, relative to the current folder. It uses the package in `checkout`,
+ * where there is one.
  *
  * @throws {KontractError} `CONFIG` for a name that cannot be an app's, a folder that holds something
  *   else, or a disk that refuses; nothing is changed then.
@@ -59,11 +59,11 @@ export async function initApp(path: string, checkout: string | null = null): Pro
   const folder = resolve(path);
   const entries = await entriesOf(folder, path);
   const config = CONFIGS.find((name) => entries?.has(name));
-  if (config !== undefined) return await complete(folder, path, config, entries!);
+  const link = checkout === null ? null : relative(folder, checkout).split(sep).join("/");
+  if (config !== undefined) return await complete(folder, path, config, entries!, link);
   const foreign = [...entries ?? []].filter((name) => !HARMLESS.has(name)).sort();
   if (foreign.length > 0) throw occupied(path, foreign);
   const name = entries === null ? nameOfNewApp(folder) : nameOfFolder(folder);
-  const link = checkout === null ? null : relative(folder, checkout).split(sep).join("/");
   const files = new Map([["deno.json", newConfig(link)], ...appFiles(name, true)]);
   return await write(folder, name, files, entries ?? new Set(), null);
 }
@@ -103,6 +103,7 @@ async function complete(
   path: string,
   config: string,
   entries: ReadonlySet<string>,
+  link: string | null,
 ): Promise<InitResult> {
   const text = await Deno.readTextFile(join(folder, config)).catch((cause: unknown) => {
     throw new KontractError("CONFIG", `'${join(path, config)}' cannot be read.`, { cause });
@@ -111,7 +112,7 @@ async function complete(
   const name = nameOfFolder(folder);
   // With a source of its own the folder is an app already, and ours would not fit to it.
   const sample = !["src", "web", "kontract.json"].some((one) => entries.has(one));
-  return await write(folder, name, appFiles(name, sample), entries, { file: config, text });
+  return await write(folder, name, appFiles(name, sample), entries, { file: config, text, link });
 }
 
 function appFiles(name: string, sample: boolean): ReadonlyMap<string, string> {
@@ -127,7 +128,7 @@ async function write(
   name: string,
   files: ReadonlyMap<string, string>,
   entries: ReadonlySet<string>,
-  config: { readonly file: string; readonly text: string } | null,
+  config: { readonly file: string; readonly text: string; readonly link: string | null } | null,
 ): Promise<InitResult> {
   const created: string[] = [];
   const added: string[] = [];
@@ -140,7 +141,7 @@ async function write(
     }
     await ignore(folder, entries, writer, created, added);
     if (config === null) return;
-    const completed = completeConfig(config.text, config.file);
+    const completed = completeConfig(config.text, config.file, config.link);
     kept.push(...completed.kept.map((member) => `${member} in ${config.file}`));
     added.push(...completed.added.map((member) => `${member} in ${config.file}`));
     if (completed.text !== config.text) await writer.replace(config.file, completed.text);

@@ -184,6 +184,26 @@ Deno.test("a folder that 'deno add' made is completed to the app that a new fold
   });
 });
 
+Deno.test("from a checkout, a folder that is completed uses it as a new app does, beside the links it has", async () => {
+  await inTemporaryFolder(async (folder) => {
+    const own = ADDED.replace("\n}", ',\n  "links": ["../theirs"]\n}');
+    await write(folder, { "added/deno.json": ADDED, "linked/deno.json": own });
+    const checkout = join(folder, "kontract");
+    const links: Record<string, readonly string[]> = {};
+    for (const name of ["fresh", "added", "linked"]) {
+      await initApp(join(folder, name), checkout);
+      const again = await initApp(join(folder, name), checkout);
+      assert.deepEqual([again.created, again.added], [[], []]);
+      links[name] = JSON.parse((await tree(join(folder, name)))["deno.json"]!).links;
+    }
+    assert.deepEqual(links, {
+      fresh: ["../kontract"],
+      added: ["../kontract"],
+      linked: ["../theirs", "../kontract"],
+    });
+  });
+});
+
 Deno.test("completing changes no member, no comment and no file that is there", async () => {
   await inTemporaryFolder(async (folder) => {
     const config = `{
