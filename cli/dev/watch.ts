@@ -2,14 +2,14 @@
  * Watches an app's sources and says when something has settled.
  *
  * What Kontract writes itself is not a change: `dist`, `.kontract`, and everything whose name starts with
- * a dot but `.well-known`, which a front end publishes. Editors write a file in several steps, so changes
- * are gathered until none has come for a moment. Work may begin before that, and asks whether it was in vain.
- * What an app imports from beside its folder is watched
- * as well (`watch_outside.ts`).
+ * a dot but `.well-known`, which a front end publishes; nor is `deno.lock` while a build may have Deno
+ * write it. Editors write a file in several steps, so changes are gathered until none has come for a
+ * moment. Work may begin before that, and asks whether it was in vain. What an app imports from beside its
+ * folder is watched as well (`watch_outside.ts`).
  *
  * @module
  */
-import { relative, sep } from "node:path";
+import { join, relative, sep } from "node:path";
 import { SETTLE_MS } from "../../compiler/file_texts.ts";
 import { OutsideFiles } from "./watch_outside.ts";
 
@@ -52,6 +52,8 @@ export async function watchSources(
   let running: Promise<void> | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let last = 0;
+  /** True while a build runs that has found all files whole, and may have asked Deno. */
+  let asking = false;
   const quiet = async (): Promise<void> => {
     await pause(SETTLE_MS);
     while (performance.now() < last + SETTLE_MS) await pause(last + SETTLE_MS - performance.now());
@@ -62,13 +64,14 @@ export async function watchSources(
     while (!dirty && performance.now() < last + SETTLE_MS) {
       await pause(last + SETTLE_MS - performance.now());
     }
-    return !dirty;
+    return asking = !dirty;
   };
   const run = async (): Promise<void> => {
     while (dirty && !signal.aborted) {
       dirty = false;
       const began = Date.now();
       if (!await changed(isWhole)) dirty = true;
+      asking = false;
       others.follow(outside(), began);
       if (dirty) await quiet();
     }
@@ -82,12 +85,14 @@ export async function watchSources(
     clearTimeout(timer);
     timer = setTimeout(() => running ??= run(), BEGIN_MS);
   };
+  const lock = join(root, "deno.lock");
   const watcher = Deno.watchFs(root, { recursive: true });
   signal.addEventListener("abort", () => watcher.close(), { once: true });
   using others = new OutsideFiles(saw);
   others.follow(outside(), since);
   for await (const event of watcher) {
-    if (event.kind !== "access" && event.paths.some((path) => isSource(root, path))) saw();
+    if (event.kind === "access") continue;
+    if (event.paths.some((path) => isSource(root, path) && !(asking && path === lock))) saw();
   }
   clearTimeout(timer);
   await running;

@@ -1,6 +1,7 @@
 /** What counts as a change of an app, and who hears of it. */
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { isSource, type Watching, watchSources } from "./watch.ts";
 
 Deno.test("everything that a build is made from is a source, and nothing that it writes", () => {
@@ -93,5 +94,46 @@ Deno.test("who says that it was in vain is asked again, though nothing has chang
     await Deno.writeTextFile(file, "x");
     await done.promise;
     assert.ok(asked >= 3);
+  });
+});
+
+Deno.test("what Deno writes into deno.lock for a build that asked it calls for no other build", async () => {
+  await watching(async (file, watch) => {
+    const lock = join(dirname(file), "deno.lock");
+    const next = join(dirname(file), "next.ts");
+    const begun: boolean[] = [];
+    const done = Promise.withResolvers<void>();
+    let wasAsked = false;
+    watch(async (isWhole) => {
+      const whole = await isWhole();
+      if (!whole) return false;
+      if (wasAsked) done.resolve();
+      else {
+        wasAsked = true;
+        begun.length = 0;
+        await Deno.writeTextFile(`${lock}.tmp`, "{}");
+        await Deno.rename(`${lock}.tmp`, lock);
+        // A watcher that takes it for a change says so meanwhile, before there is a next one.
+        await new Promise((pass) => setTimeout(pass, 50));
+        await Deno.writeTextFile(next, "");
+      }
+      return true;
+    }, () => begun.push(existsSync(next)));
+    await Deno.writeTextFile(file, "import");
+    await done.promise;
+    assert.equal(begun[0], true);
+  });
+});
+
+Deno.test("a deno.lock that another has written calls for a build", async () => {
+  await watching(async (file, watch) => {
+    const done = Promise.withResolvers<void>();
+    watch(async (isWhole) => {
+      const whole = await isWhole();
+      if (whole) done.resolve();
+      return whole;
+    });
+    await Deno.writeTextFile(join(dirname(file), "deno.lock"), "{}");
+    await done.promise;
   });
 });
