@@ -8,6 +8,7 @@
  * @module
  */
 import { AppError } from "../_internal/app_error.ts";
+import { PermissionError } from "../_internal/error_classes.ts";
 import { ERROR_CODES, type ErrorCode, KontractError } from "../_internal/errors.ts";
 import type { Log } from "./ports.ts";
 
@@ -74,8 +75,13 @@ export function reportFailure(
   const failure = toFailure(error, requestId);
   const { code } = failure.error;
   if (failure.status >= 500) log.error("call_failed", { requestId, code, ...fields, error });
-  else log.info("call_refused", { requestId, code, ...fields });
+  else log.info("call_refused", { requestId, code, ...fields, ...reasonOf(error) });
   return failure;
+}
+
+/** A mistake in the source, as a rule; other refusals quote what the caller sent. */
+function reasonOf(error: unknown): { readonly reason?: string } {
+  return error instanceof PermissionError ? { reason: error.message } : {};
 }
 
 /** Data that is no plain JSON, or too much of it, stays here. */
