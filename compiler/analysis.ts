@@ -104,6 +104,7 @@ export async function analyze(options: AnalyzeOptions): Promise<Analysis | null>
 async function analyzeApp(options: AnalyzeOptions): Promise<Analysis | null> {
   const { cache, diagnostics, time, whole = () => Promise.resolve() } = options;
   const project = readProject(options.root, diagnostics);
+  if (!project.readable) return null;
   const { root } = project;
   // Deno takes its time for both.
   const [app] = await Promise.all([

@@ -28,6 +28,8 @@ export interface Project {
   readonly excluded: readonly string[];
   /** JSX settings and the like of the app's `deno.json`. */
   readonly compilerOptions: Readonly<Record<string, unknown>>;
+  /** False where one of its files is there and says nothing: what else is wrong would only follow from it. */
+  readonly readable: boolean;
 }
 
 /** What `kontract.json` may hold; the first is for editors. */
@@ -40,8 +42,7 @@ const TEST_FILE = /(?:^|[._])test\.(?:ts|tsx|mts)$|\.bench\.ts$/;
 export function readProject(root: string, diagnostics: Diagnostics): Project {
   const folder = resolve(root);
   const own = readJson(join(folder, "kontract.json"), "kontract.json", diagnostics);
-  const deno = readJson(join(folder, "deno.json"), "deno.json", diagnostics) ??
-    readJson(join(folder, "deno.jsonc"), "deno.jsonc", diagnostics);
+  const deno = readDenoJson(folder, diagnostics);
   const text = (key: string, fallback: string): string => {
     const value = own?.[key];
     if (value === undefined) return fallback;
@@ -96,15 +97,16 @@ export function readProject(root: string, diagnostics: Diagnostics): Project {
     budget: parseBudget(own?.budget, diagnostics),
     excluded: excludedBy(deno, folder),
     compilerOptions: { ...workspaceOptions(folder), ...optionsOf(deno) },
+    readable: own !== null && deno !== null,
   };
 }
 
-function excludedBy(config: Record<string, unknown> | null, folder: string): readonly string[] {
+function excludedBy(config: JsonFile, folder: string): readonly string[] {
   const paths = Array.isArray(config?.exclude) ? config.exclude : [];
   return paths.flatMap((path) => typeof path === "string" ? [resolve(folder, path)] : []);
 }
 
-function optionsOf(config: Record<string, unknown> | null): Record<string, unknown> {
+function optionsOf(config: JsonFile): Record<string, unknown> {
   const options = config?.compilerOptions;
   return typeof options === "object" && options !== null ? options as Record<string, unknown> : {};
 }
@@ -113,8 +115,7 @@ function optionsOf(config: Record<string, unknown> | null): Record<string, unkno
 function workspaceOptions(folder: string): Record<string, unknown> {
   const unreported = new Diagnostics();
   for (let at = dirname(folder); at !== dirname(at); at = dirname(at)) {
-    const config = readJson(join(at, "deno.json"), "deno.json", unreported) ??
-      readJson(join(at, "deno.jsonc"), "deno.jsonc", unreported);
+    const config = readDenoJson(at, unreported);
     if (config?.workspace === undefined) continue;
     const { workspace } = config;
     const members = Array.isArray(workspace)
@@ -163,16 +164,21 @@ export function isWithin(path: string, folder: string): boolean {
   return path === folder || path.startsWith(folder.replace(/[/\\]$/, "") + sep);
 }
 
-function readJson(
-  path: string,
-  name: string,
-  diagnostics: Diagnostics,
-): Record<string, unknown> | null {
+/** What a file holds; null where it cannot be read, undefined where there is none. */
+type JsonFile = Record<string, unknown> | null | undefined;
+
+function readDenoJson(folder: string, diagnostics: Diagnostics): JsonFile {
+  const found = readJson(join(folder, "deno.json"), "deno.json", diagnostics);
+  if (found !== undefined) return found;
+  return readJson(join(folder, "deno.jsonc"), "deno.jsonc", diagnostics);
+}
+
+function readJson(path: string, name: string, diagnostics: Diagnostics): JsonFile {
   let text: string;
   try {
     text = Deno.readTextFileSync(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
+    if (error instanceof Deno.errors.NotFound) return undefined;
     diagnostics.add({ code: "KT1001", severity: "error", message: `${name} cannot be read.` });
     return null;
   }

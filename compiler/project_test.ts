@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Diagnostics } from "./diagnostic.ts";
+import { check } from "./mod.ts";
 import { appPath, readProject } from "./project.ts";
 import { makeApp } from "./testing/app.ts";
 
@@ -47,6 +48,20 @@ Deno.test("deno.jsonc with comments and commas is read, and what cannot be read 
   const four = read("four");
   assert.equal(four.messages.length, 2, four.messages.join());
   assert.equal(four.project.source, join(app.root, "four/src"));
+});
+
+Deno.test("a configuration that cannot be read is the one thing that is told", async () => {
+  const cases = [
+    ["deno.json", '{\n  "imports" {}\n}', /^deno\.json is not JSON: .*line 2 column 13/],
+    ["deno.json", "[]", /^deno\.json must be an object/],
+    ["kontract.json", '{ "source": "src", }}', /^kontract\.json is not JSON/],
+  ] as const;
+  for (const [file, text, message] of cases) {
+    await using app = await makeApp({ "src/a.ts": "export {};\n", [file]: text });
+    const { diagnostics } = await check(app.root);
+    assert.equal(diagnostics.length, 1, diagnostics.map((one) => one.message).join("\n"));
+    assert.match(diagnostics[0]!.message, message);
+  }
 });
 
 Deno.test("sources, front end and page lie in no folder that a build replaces", async () => {
