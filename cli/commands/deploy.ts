@@ -24,12 +24,18 @@ import { requiredSecrets, wranglerText } from "../wrangler_config.ts";
 
 const WRANGLER = "npm:wrangler@4.155.0";
 
+const DRY_RUN_ENDED =
+  "Nothing was deployed, and no database was asked. dist/ is now the build for Workers alone.";
+
 /** The command. */
 export const command: Command = {
   usage: "deploy [folder]",
   summary: "Builds an app, migrates its database and deploys it to Cloudflare Workers.",
   options: {
-    "dry-run": { type: "boolean", help: "Build and let wrangler check all; change nothing." },
+    "dry-run": {
+      type: "boolean",
+      help: "Build into dist/ and let wrangler check it; deploy nothing.",
+    },
     "verbose": { type: "boolean", help: "With --dry-run: everything that wrangler says." },
   },
   positionals: 1,
@@ -45,7 +51,9 @@ export const command: Command = {
     const config = await writeConfig(app, built.manifest, own);
     if (dryRun) {
       const short = input.values.verbose !== true;
-      return await wrangler(["--config", config, "--dry-run"], short);
+      const code = await wrangler(["--config", config, "--dry-run"], short);
+      if (code === 0) console.log(DRY_RUN_ENDED);
+      return code;
     }
     const { steps, notes } = await migrateApp(environmentDatabase()!, built, secrets, app.root);
     for (const step of steps) console.log(`migrated: ${step}`);

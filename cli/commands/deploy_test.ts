@@ -53,11 +53,12 @@ Deno.test("a deploy with a database that is out of reach, or a broken wrangler.j
   assert.match(broken.stderr, /^CONFIG: .*wrangler\.jsonc/m);
 });
 
-Deno.test("deploy --dry-run says what the Worker is in a few lines, and all with --verbose", {
+Deno.test("deploy --dry-run tells the Worker and dist/ in a few lines, and all with --verbose", {
   sanitizeOps: false,
   sanitizeResources: false,
 }, async () => {
   await using app = await makeApp({ "src/numbers.ts": SOURCE });
+  assert.ok((await build({ root: app.root })).ok);
   const run = async (...args: readonly string[]): Promise<string> => {
     const { code, stdout, stderr } = await runCommand(
       ["deploy", app.root, "--dry-run", ...args],
@@ -70,6 +71,9 @@ Deno.test("deploy --dry-run says what the Worker is in a few lines, and all with
   assert.match(short, /^Worker: \d+ files/m);
   assert.match(short, /env\.SESSION/);
   assert.doesNotMatch(short, /chunks\//);
+  assert.match(short, /\nNothing was deployed.* dist\/ is now the build for Workers alone\.\n$/);
+  const dist = [...Deno.readDirSync(join(app.root, "dist"))].map(({ name }) => name);
+  assert.ok(dist.includes("wrangler.jsonc") && !dist.includes("deno"), dist.join());
   assert.match(await run("--verbose"), /chunks\//);
 });
 

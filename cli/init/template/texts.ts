@@ -44,7 +44,7 @@ Functions marked \`@backend\` are what others may call. \`env.storage\` is typed
 
 \`\`\`sh
 deno task kontract keys new   # prints a KONTRACT_SECRET
-deno task deploy --dry-run    # builds and checks, changes nothing
+deno task deploy --dry-run    # builds into dist/ and checks, deploys nothing
 deno task deploy
 \`\`\`
 
