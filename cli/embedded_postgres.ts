@@ -6,9 +6,9 @@
  *   renamed. An existing folder is used as it is.
  * - Only loopback, no Unix socket, and never "trust": other people may be on this machine. The
  *   superuser's password is random and lives in the data folder, readable by the server's user only.
- * - PostgreSQL refuses to run as root, so there the server runs as another user, and where that user
- *   could not reach the folder (a clone in root's home) the data live in the machine folder with a
- *   link in their place.
+ * - PostgreSQL refuses to run as root, so there the server runs as another user: who owns the data, or
+ *   `nobody`, who is given what root made or copied. Where that user could not reach a new folder (a clone
+ *   in root's home) the data live in the machine folder with a link in their place.
  * - The server ends when {@link EmbeddedPostgres.stop} is called or this process is gone, however it
  *   went (see `process/keeper.ts`). One that was left behind all the same is taken over; where it was
  *   killed, its other processes are waited for, since PostgreSQL does not start beside them.

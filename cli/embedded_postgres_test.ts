@@ -60,6 +60,44 @@ Deno.test(
     }),
 );
 
+Deno.test(
+  "under root, data that root copied are served, and those of another user stay that user's",
+  { ...options, ignore: Deno.build.os === "windows" || Deno.uid() !== 0 },
+  () =>
+    withFolder(async (folder) => {
+      await Deno.chmod(folder, 0o755);
+      const run = async (command: string, ...args: readonly string[]): Promise<void> =>
+        assert.ok((await new Deno.Command(command, { args: [...args] }).output()).success);
+      const original = join(folder, "pg");
+      const first = await startEmbeddedPostgres({ dataDir: original });
+      try {
+        await query(first.url, "create table kept (n int); insert into kept values (7)");
+      } finally {
+        await first.stop();
+      }
+      for (const owner of [0, 12345]) {
+        const dataDir = join(folder, `pg${owner}`);
+        await run("cp", "-r", original, dataDir);
+        await run("chown", "-R", `${owner}:${owner}`, dataDir);
+        const copy = await startEmbeddedPostgres({ dataDir });
+        try {
+          assert.deepEqual(await query(copy.url, "select n from kept"), [{ n: 7 }]);
+        } finally {
+          await copy.stop();
+        }
+        const now = (await Deno.stat(join(dataDir, "PG_VERSION"))).uid;
+        assert.equal(now, owner === 0 ? (await Deno.stat(original)).uid : owner);
+      }
+      await Deno.chmod(folder, 0o700);
+      await assert.rejects(
+        startEmbeddedPostgres({ dataDir: original }),
+        (error) =>
+          error instanceof KontractError && error.code === "CONFIG" &&
+          error.message.includes(`'${original}'`) && error.message.includes("cannot reach"),
+      );
+    }),
+);
+
 Deno.test("nobody gets in without the password", options, async () => {
   const server = await startEmbeddedPostgres();
   try {
@@ -75,11 +113,13 @@ Deno.test("nobody gets in without the password", options, async () => {
 });
 
 Deno.test(
-  "a folder in use by a living process is refused with its process id",
+  "a folder in use by a living process is refused with its process id, whatever way leads to it",
   options,
   () =>
     withFolder(async (folder) => {
-      const dataDir = join(folder, "pg");
+      await Deno.chmod(folder, 0o755);
+      await Deno.symlink(folder, join(folder, "way"), { type: "dir" });
+      const dataDir = join(folder, "way", "pg");
       const server = await startEmbeddedPostgres({ dataDir });
       try {
         await assert.rejects(

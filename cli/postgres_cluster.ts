@@ -7,12 +7,12 @@
  *
  * @module
  */
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { KontractError } from "../_internal/errors.ts";
 import { machineFolder } from "./postgres_binaries.ts";
 import { identifyProcess, isSameProcess } from "./process/identity.ts";
 
-/** User and group the server runs as, where it cannot run as ourselves. */
+/** User and group that the server runs as, where it cannot run as ourselves. */
 export interface ServerUser {
   readonly uid: number;
   readonly gid: number;
@@ -39,7 +39,7 @@ export interface ClusterFolder {
 const NOBODY: ServerUser = { uid: 65534, gid: 65534 };
 const TAKEOVER_MS = 15_000;
 
-/** Null: as ourselves. Root may not run PostgreSQL. */
+/** Who gets a new data folder and runs its server. Null: ourselves. Root may not run PostgreSQL. */
 export function serverUser(): ServerUser | null {
   return Deno.build.os !== "windows" && Deno.uid() === 0 ? NOBODY : null;
 }
@@ -51,9 +51,10 @@ export function serverUser(): ServerUser | null {
  *   `initdb` fails.
  */
 export async function openCluster(home: string, dataDir: string): Promise<ClusterFolder> {
-  const user = serverUser();
-  const path = await reachable(resolve(dataDir), user);
-  if (!(await isFile(join(path, "PG_VERSION")))) await initialise(home, path, user);
+  const newUser = serverUser();
+  const path = await reachable(resolve(dataDir), newUser);
+  if (!(await isFile(join(path, "PG_VERSION")))) await initialise(home, path, newUser);
+  const user = newUser === null ? null : await ownerOf(path, newUser);
   const password = (await Deno.readTextFile(join(path, "kontract_password"))).trim();
   await takeOver(path);
   return {
@@ -75,12 +76,38 @@ async function reachable(dataDir: string, user: ServerUser | null): Promise<stri
     await Deno.remove(dataDir);
   }
   const parent = await Deno.realPath(dirname(dataDir));
-  if (user === null || await mayTraverse(parent, user)) return dataDir;
+  if (user === null || await mayTraverse(parent, user)) return join(parent, basename(dataDir));
   const store = join(await machineFolder(), "data");
   await Deno.mkdir(store, { recursive: true, mode: 0o755 });
   const path = join(store, crypto.randomUUID());
   await Deno.symlink(path, dataDir);
   return path;
+}
+
+/** The owner of a data folder, as whom its server runs; what root has copied is given to `user`. */
+async function ownerOf(path: string, user: ServerUser): Promise<ServerUser> {
+  const { uid, gid } = await Deno.stat(path);
+  const owner = uid === null || gid === null || uid === 0 ? user : { uid, gid };
+  if (!(await mayTraverse(dirname(path), owner))) {
+    throw new KontractError(
+      "CONFIG",
+      `PostgreSQL does not run as root, and user ${owner.uid}, whom the data in '${path}' are for, ` +
+        "cannot reach that folder. Move the app to a place that others may enter, or delete the " +
+        "folder to begin with an empty database.",
+    );
+  }
+  if (uid !== owner.uid) await give(path, owner);
+  return owner;
+}
+
+/** Links are left alone; the folder itself comes last, so what is cut off is begun again. */
+async function give(path: string, user: ServerUser): Promise<void> {
+  for await (const { name, isDirectory, isFile } of Deno.readDir(path)) {
+    const inner = join(path, name);
+    if (isDirectory) await give(inner, user);
+    else if (isFile) await Deno.chown(inner, user.uid, user.gid);
+  }
+  await Deno.chown(path, user.uid, user.gid);
 }
 
 /** True where every folder from the root down lets this user through. */
