@@ -98,6 +98,26 @@ Deno.test(
     }),
 );
 
+Deno.test(
+  "a copy of an app whose data lie elsewhere does not use the data of the first; one that was moved does",
+  { ...options, ignore: Deno.build.os === "windows" || Deno.uid() !== 0 },
+  () =>
+    withFolder(async (folder) => {
+      const original = join(folder, "first");
+      const moved = join(folder, "pg");
+      await (await startEmbeddedPostgres({ dataDir: original })).stop();
+      await Deno.symlink(await Deno.readLink(original), moved);
+      await assert.rejects(
+        startEmbeddedPostgres({ dataDir: moved }),
+        (error) =>
+          error instanceof KontractError && error.code === "CONFIG" &&
+          error.message.includes(`'${moved}'`) && error.message.includes(`'${original}'`),
+      );
+      await Deno.remove(original);
+      await (await startEmbeddedPostgres({ dataDir: moved })).stop();
+    }),
+);
+
 Deno.test("nobody gets in without the password", options, async () => {
   const server = await startEmbeddedPostgres();
   try {

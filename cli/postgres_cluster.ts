@@ -3,7 +3,8 @@
  *
  * Invariants: a folder with a `PG_VERSION` is complete (it was renamed into place after `initdb` had
  * ended); `kontract_password` in it holds the superuser's password; `kontract_owner` names the process
- * that started the server, so a server whose owner is gone can be told from one that is in use.
+ * that started the server, so a server whose owner is gone can be told from one that is in use. In a folder
+ * that a link leads to, `kontract_link` names the link.
  *
  * @module
  */
@@ -55,6 +56,7 @@ export async function openCluster(home: string, dataDir: string): Promise<Cluste
   const path = await reachable(resolve(dataDir), newUser);
   if (!(await isFile(join(path, "PG_VERSION")))) await initialise(home, path, newUser);
   const user = newUser === null ? null : await ownerOf(path, newUser);
+  await claim(resolve(dataDir), path, user);
   const password = (await Deno.readTextFile(join(path, "kontract_password"))).trim();
   await takeOver(path);
   return {
@@ -82,6 +84,24 @@ async function reachable(dataDir: string, user: ServerUser | null): Promise<stri
   const path = join(store, crypto.randomUUID());
   await Deno.symlink(path, dataDir);
   return path;
+}
+
+/** Refuses data of the machine folder that are another app's: a copy of that app has a copy of its link. */
+async function claim(dataDir: string, path: string, user: ServerUser | null): Promise<void> {
+  const store = await Deno.realPath(join(await machineFolder(), "data")).catch(() => null);
+  if (dirname(path) !== store) return;
+  const link = join(await Deno.realPath(dirname(dataDir)), basename(dataDir));
+  const note = join(path, "kontract_link");
+  const noted = await Deno.readTextFile(note).catch(() => null);
+  if (noted === link) return;
+  if (noted !== null && await Deno.realPath(noted).catch(() => null) === path) {
+    throw new KontractError(
+      "CONFIG",
+      `'${link}' is a link to the data of '${noted}', as a copied app has it. Delete the link to ` +
+        "begin with an empty database.",
+    );
+  }
+  await writePrivate(note, link, user);
 }
 
 /** The owner of a data folder, as whom its server runs; what root has copied is given to `user`. */
