@@ -144,12 +144,19 @@ Deno.test({
       );
 
       await t.step(
-        "a table that is declared no more is kept, and a new file says how to drop it",
+        "a table that is declared no more is kept, as 'up' says, and a new file says how to drop it",
         async () => {
           await app.write(
             "src/people.ts",
             source("age!: string;").replace('"people"', '"folk"')
               .replace("storage.people", "storage.folk"),
+          );
+          await Deno.remove(join(app.root, "migrations", file));
+          const up = await migrate("up");
+          assert.match(up.stdout, /create table 'folk'/, up.stderr);
+          assert.match(
+            up.stdout,
+            /note: Table 'people' is not declared any more; its rows are kept/,
           );
           assert.equal((await migrate("create", "folk")).code, 0);
           const names = [...Deno.readDirSync(join(app.root, "migrations"))].map(({ name }) => name);

@@ -16,7 +16,10 @@ import type { AppDatabase } from "./database.ts";
 export interface Migrated {
   /** One sentence per change. */
   readonly steps: readonly string[];
-  /** After a change: what the gateway's role may do beyond what Kontract gave it, and what mends it. */
+  /**
+   * After a change: what the gateway's role may do beyond what Kontract gave it, and what mends it; tables that are
+   * kept though no source declares them.
+   */
   readonly notes: readonly string[];
 }
 
@@ -37,7 +40,7 @@ export async function migrateApp(
 ): Promise<Migrated> {
   if (database.adminUrl === null) return { steps: [], notes: [] };
   const { manifest } = built;
-  const { changed, later, steps, findings } = await migrateUp({
+  const { changed, later, steps, undeclared, findings } = await migrateUp({
     hardening: database.hardening,
     adminUrl: database.adminUrl,
     tables: [...AUTH_TABLES, ...manifest.tables],
@@ -53,8 +56,14 @@ export async function migrateApp(
       : { gatewayPassword: database.gateway.password }),
   });
   if (later) return { steps, notes: [LATER] };
-  const notes = changed ? findings.map(({ message, fix }) => `${message} To mend it: ${fix}`) : [];
-  return { steps, notes };
+  const rights = changed ? findings.map(({ message, fix }) => `${message} To mend it: ${fix}`) : [];
+  const kept = undeclared.filter((name) => !name.startsWith("_")).map(keptNote);
+  return { steps, notes: [...rights, ...kept] };
+}
+
+function keptNote(table: string): string {
+  return `Table '${table}' is not declared any more; its rows are kept. To drop them, or to give them to a table ` +
+    "that is not there yet: 'kontract migrate create <name>'.";
 }
 
 /**

@@ -41,6 +41,15 @@ export async function isInstalled(sql: Statements): Promise<boolean> {
   return row?.yes === true;
 }
 
+/** Names of tables that the source does not declare any more. */
+export function undeclaredTables(
+  stored: readonly StoredTable[],
+  tables: readonly TableDef[],
+): readonly string[] {
+  const declared = new Set(tables.map(({ name }) => name));
+  return stored.map(({ id }) => id).filter((id) => !declared.has(id));
+}
+
 /** All tables of a tenant; nothing where the database is new. As the owner. */
 export async function readStored(
   sql: Statements,

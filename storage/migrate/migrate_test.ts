@@ -53,6 +53,7 @@ Deno.test({
           changed: false,
           later: false,
           steps: [],
+          undeclared: [],
           gatewayRole: db.gatewayRole,
           findings: [],
         });

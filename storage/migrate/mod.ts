@@ -14,6 +14,7 @@ import { KontractError } from "../../_internal/errors.ts";
 import { isStorableText } from "../../_internal/storable_text.ts";
 import { tableKey } from "../table_key.ts";
 import { repeatRace, withAdmin } from "./admin.ts";
+import { readStored, undeclaredTables } from "./applied.ts";
 import {
   BUILD_NOTE,
   dropFunctions,
@@ -108,6 +109,8 @@ export interface MigrationReport {
   readonly later: boolean;
   /** One sentence per change of a table. */
   readonly steps: readonly string[];
+  /** After a change: tables that the source does not declare any more; they are kept. */
+  readonly undeclared: readonly string[];
   readonly gatewayRole: string;
   /** What the gateway role still may do because the database gives it to everyone. */
   readonly findings: readonly MigrationFinding[];
@@ -118,6 +121,8 @@ export type { FindingCode, Hardening, MigrationFinding } from "./hardening.ts";
 
 /** Default name of the gateway's login role. */
 export const DEFAULT_GATEWAY_ROLE = "kontract_gateway";
+
+const UNCHANGED = { changed: false, later: false, steps: [], undeclared: [] };
 
 const GENERIC_FUNCTIONS: readonly string[] = [
   ...SESSION_HELPERS,
@@ -193,7 +198,7 @@ async function run(
     ? []
     : pendingFiles(options.migrations, await asOwner(sql, () => readLedger(sql)));
   if (options.mayGoBack === false && await isEarlier(sql, options)) {
-    return { changed: false, later: true, steps: [], gatewayRole: gateway, findings: [] };
+    return { ...UNCHANGED, later: true, gatewayRole: gateway, findings: [] };
   }
   const { tables, types = {} } = options;
   const wanted = { tables, types, files };
@@ -263,7 +268,7 @@ async function migrate(
     await tx.unsafe("reset role");
     if (options.hardening === "database") await hardenDatabase(tx, gateway);
     const findings = await hardeningFindings(tx, gateway);
-    return { changed: false, later: false, steps: [], gatewayRole: gateway, findings };
+    return { ...UNCHANGED, gatewayRole: gateway, findings };
   }
   await tx.unsafe(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
   await tx.unsafe(`select pg_advisory_xact_lock(${TENANTS_LOCK})`);
@@ -298,9 +303,10 @@ async function migrate(
   await noteBuild(tx, tenantState(options));
   const steps = [...files.map(({ name }) => `migration '${name}'`), ...applied.steps];
   await recordRun(tx, steps, applied.undo, files);
+  const undeclared = undeclaredTables(await readStored(tx), options.tables);
   await tx.unsafe("reset role");
   const findings = await hardeningFindings(tx, gateway);
   await tx.unsafe(`set local role ${OWNER_ROLE}`);
   for (const ptr of applied.freeze) await freeze(tx, ptr);
-  return { changed: true, later: false, steps, gatewayRole: gateway, findings };
+  return { changed: true, later: false, steps, undeclared, gatewayRole: gateway, findings };
 }

@@ -7,7 +7,7 @@ import type postgres from "postgres";
 import type { TableDef } from "../../_internal/manifest.ts";
 import type { ShapeTable } from "../../_internal/shape.ts";
 import { withAdmin } from "./admin.ts";
-import { describeApplied, readStored } from "./applied.ts";
+import { describeApplied, readStored, undeclaredTables } from "./applied.ts";
 import { readMeta } from "./bootstrap.ts";
 import { OWNER_ROLE } from "./definer.ts";
 import { IDENTITY_NOTE, rebaseReason } from "./identity.ts";
@@ -77,13 +77,12 @@ export async function lookAt(
     steps.push(...plan.steps);
     problems.push(...plan.problems);
   }
-  const declared = new Set(tables.map(({ name }) => name));
   return {
     installed: true,
     files,
     steps,
     problems,
-    undeclared: stored.map(({ id }) => id).filter((id) => !declared.has(id)),
+    undeclared: undeclaredTables(stored, tables),
     lagging: (await laggingTenants(tx)).map(({ name }) => name),
     rebase: await rebaseReason(tx, adminUrl, meta.get(IDENTITY_NOTE)),
   };
