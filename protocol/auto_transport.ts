@@ -91,6 +91,7 @@ class AutoTransport implements Transport {
         .then(([transport, rest]) => transport.call(op, payload, rest));
     }
     const answer = this.#http.call(op, payload, options);
+    answer.then(() => line?.wake(), () => {});
     if (this.#quick && this.#busy() && this.#mayConnect()) {
       this.#connect().catch(() => answer.then(() => this.#avoid(), () => {}));
     }
@@ -154,8 +155,7 @@ class AutoTransport implements Transport {
       unwatch = watchCall(this.#clock, { timeout, signal: options.signal }, reject);
     });
     try {
-      const connected = this.#connect().catch(() => this.#http);
-      const transport = await Promise.race([ended, connected]);
+      const transport = await Promise.race([ended, this.#connect().catch(() => this.#http)]);
       if (timeout === undefined) return [transport, options];
       return [transport, { ...options, timeout: timeout - (performance.now() - began) }];
     } finally {
@@ -164,8 +164,7 @@ class AutoTransport implements Transport {
   }
 
   async #connect(): Promise<SocketLine> {
-    this.#loading ??= this.#load();
-    const line = await this.#loading;
+    const line = await (this.#loading ??= this.#load());
     await line.connect();
     this.#failures = 0;
     return line;

@@ -115,6 +115,41 @@ Deno.test("a gateway that was down is no reason to do without the WebSocket", as
   await leave();
 });
 
+Deno.test("a call that gets through ends the pause before the next WebSocket", async () => {
+  let down = true;
+  await using gateway = await serveGateway(dispatch);
+  await using proxy = await serveProxy(gateway, (request) => {
+    if (request.headers.get("upgrade") !== null) {
+      return down ? new Response(null, { status: 503 }) : gateway.upgrade(request);
+    }
+    return down ? new Response(null, { status: 502 }) : null;
+  });
+  using transport = connect(gateway, { url: proxy.url });
+  const kept = setTimeout;
+  const pausing = Promise.withResolvers<void>();
+  try {
+    // Time stands still: none of the pause is over before it is seen.
+    performance.now = () => 0;
+    await assert.rejects(follow(transport, SYSTEM_OPS.SUBSCRIBE), { code: "NETWORK" });
+    down = false;
+    // A pause that nobody ends is none that a test waits for.
+    globalThis.setTimeout = ((work: () => void, wait: number) => {
+      if (wait < 100 || wait > 300) return kept(work, wait);
+      pausing.resolve();
+      return kept(work, 2 ** 30);
+    }) as typeof setTimeout;
+    const following = follow(transport, SYSTEM_OPS.SUBSCRIBE);
+    await pausing.promise;
+    await transport.call(ECHO, utf8("x"), READ);
+    const leave = await following;
+    assert.equal(gateway.sockets.length, 1);
+    await leave();
+  } finally {
+    globalThis.setTimeout = kept;
+    Reflect.deleteProperty(performance, "now");
+  }
+});
+
 Deno.test("a WebSocket that is lost ends its streams with NETWORK, and the next gets a new one", async () => {
   await using gateway = await serveGateway(dispatch);
   using transport = connect(gateway);

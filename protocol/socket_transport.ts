@@ -8,7 +8,7 @@
  * @module
  */
 import { KontractError } from "../_internal/errors.ts";
-import { pause } from "../_internal/pause.ts";
+import { pauseAway } from "../_internal/pause.ts";
 import { randomBytes } from "./bytes.ts";
 import { CallClock } from "./call_clock.ts";
 import { type Pin, resolvePins } from "./client_handshake.ts";
@@ -43,6 +43,8 @@ export interface SocketLine extends Transport {
   readonly live: boolean;
   /** Connects where there is no connection. Rejects with a KontractError where it cannot. */
   connect(): Promise<void>;
+  /** Ends the pause after a failed connection: the gateway was reached by other means. */
+  wake(): void;
 }
 
 /** A transport over WebSocket. Nothing is opened before the first call. */
@@ -51,7 +53,7 @@ export function createSocketTransport(options: SocketTransportOptions): SocketLi
 }
 
 const CONNECT_TIMEOUT = 10_000;
-const MAX_PAUSE = 30_000;
+const MAX_PAUSE = 10_000;
 const SILENCE = 60_000;
 // Failed connections that a call waits through which was open on one that was lost: a gateway that is started anew
 // takes seconds, and knows what became of the call.
@@ -68,6 +70,7 @@ class SocketTransport implements SocketLine {
   #client: SocketClient | undefined;
   #failures = 0;
   #pauseUntil = 0;
+  #waiting = new AbortController();
   #reqno = 0n;
 
   constructor(options: SocketTransportOptions) {
@@ -86,6 +89,11 @@ class SocketTransport implements SocketLine {
 
   async connect(): Promise<void> {
     await this.#connected();
+  }
+
+  wake(): void {
+    this.#pauseUntil = 0;
+    this.#waiting.abort();
   }
 
   call(op: number, payload: Uint8Array, options: TransportCallOptions): Promise<Uint8Array> {
@@ -136,6 +144,7 @@ class SocketTransport implements SocketLine {
   close(): void {
     this.#clock.close();
     this.#closed.abort();
+    this.wake();
   }
 
   // Without waiting where it can be: calls of one turn then leave together.
@@ -212,7 +221,8 @@ class SocketTransport implements SocketLine {
   }
 
   async #connect(): Promise<SocketClient> {
-    await pause(this.#pauseUntil - performance.now(), this.#closed.signal);
+    this.#waiting = new AbortController();
+    await pauseAway(this.#pauseUntil - performance.now(), this.#waiting.signal);
     if (this.#closed.signal.aborted) throw new KontractError("CANCELLED");
     const crypto = await loadProvider();
     for (const pin of await resolvePins(crypto, this.#options, this.#closed.signal)) {

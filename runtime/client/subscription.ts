@@ -10,6 +10,7 @@
  */
 import { EVENT_TYPES, type EventType, type ServerEvent } from "../../events/event.ts";
 import { type ErrorCode, KontractError } from "../../_internal/errors.ts";
+import { pauseAway } from "../../_internal/pause.ts";
 import { type ClientError, type ErrorClasses, hasCode, toClientError } from "./failure.ts";
 
 /** A server event as the client hands it out: a row of type `T`, or a topic's message. */
@@ -48,7 +49,7 @@ export type Connect = (
 ) => AsyncIterable<unknown>;
 
 /** Longest pause between two attempts. */
-const MAX_PAUSE_MS = 30_000;
+const MAX_PAUSE_MS = 10_000;
 
 /** Nothing but time or a new connection mends these. */
 export const PASSING: readonly ErrorCode[] = [
@@ -117,7 +118,7 @@ export async function* overConnections<T>(
       failures = performance.now() - openedAt > 5000 ? 0 : failures + 1;
       if (!signal.aborted) {
         onStatus("connecting");
-        await pause(Math.random() * Math.min(MAX_PAUSE_MS, 250 * 2 ** failures), signal);
+        await pauseAway(Math.random() * Math.min(MAX_PAUSE_MS, 250 * 2 ** failures), signal);
       }
     }
   } finally {
@@ -180,20 +181,4 @@ function parseEvent(value: unknown): ClientEvent {
     throw new KontractError("RAY_DECODE", "The server sent an event of an unknown form.");
   }
   return { id, type: type as EventType, source, key, data: data ?? null };
-}
-
-/** Ends early by the signal, or when the browser says that it is online again. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const target = typeof document === "undefined" ? null : globalThis;
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      target?.removeEventListener("online", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-    target?.addEventListener("online", done);
-  });
 }
