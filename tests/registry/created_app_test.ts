@@ -147,6 +147,10 @@ async function quickstartByHand(jsrUrl: string): Promise<void> {
     return name === undefined ? [] : [[name, text] as const];
   }));
   assert.equal(files.size, 5);
+  // The page is for a checkout; what is published needs no link to it.
+  const { links, ...config } = JSON.parse(files.get("deno.json")!);
+  assert.deepEqual(links, ["../kontract"]);
+  files.set("deno.json", JSON.stringify(config));
   await using app = await CreatedApp.written(jsrUrl, files);
   await app.whileDev(async (url) => {
     const path = findChromium();
