@@ -96,6 +96,18 @@ for (const host of HOST_NAMES) {
   );
 }
 
+Deno.test("a start that is ended while it builds ends without the build", linux, async () => {
+  await using app = await TemporaryApp.create([]);
+  const child = app.spawn("start", { host: "deno", stderr: "null" });
+  // A first start makes its secret and then builds.
+  const secret = join(app.folder, ".kontract", "secret");
+  await until(() => Deno.stat(secret).then(() => true, () => false));
+  await kill("TERM", child.pid);
+  assert.equal((await child.status).code, 0);
+  await app.quiet();
+  await assert.rejects(Deno.stat(join(app.folder, "dist")), Deno.errors.NotFound);
+});
+
 Deno.test("whatever started an app, its end is the app's end", linux, async (t) => {
   await using app = await TemporaryApp.create(["--port", "0"]);
 
@@ -108,6 +120,8 @@ Deno.test("whatever started an app, its end is the app's end", linux, async (t) 
     await kill("KILL", child.pid);
     await child.status;
     await app.quiet();
+    // Where it had to be killed it left what the next steps would take for their own.
+    await Deno.remove(join(app.folder, ".kontract", "dev.json")).catch(() => {});
   });
 
   for (const end of ["interrupt", "hangup"] as const) {

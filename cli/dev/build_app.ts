@@ -56,7 +56,7 @@ export function appBuilder(
   app: AppFolder,
   secrets: readonly Uint8Array[],
   hosts: readonly HostName[],
-  options: Partial<Pick<BuildOptions, "layout" | "minify" | "sizes">> = {},
+  options: Partial<Pick<BuildOptions, "layout" | "minify" | "sizes" | "signal">> = {},
 ): AppBuilder {
   let making: Promise<{ readonly compiler: Compiler; readonly builder: Builder }> | undefined;
   const make = async () => {

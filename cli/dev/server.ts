@@ -155,6 +155,7 @@ class Session {
     this.#builder = appBuilder(this.#app, secrets, [this.#options.host], {
       layout: this.#options.watch ? "modules" : "bundle",
       sizes: false,
+      signal: this.#options.signal,
     });
     this.#running.defer(() => this.#builder.close());
     this.#running.defer(() => {
@@ -238,6 +239,7 @@ class Session {
       if (this.#options.watch) this.#measureLater();
       return true;
     } catch (error) {
+      if (this.#options.signal.aborted) return null;
       if (!this.#options.watch) throw error;
       const code = error instanceof KontractError && isErrorCode(error.code)
         ? error.code
