@@ -7,35 +7,23 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { quickstartBlocks, quickstartFiles } from "../tests/quickstart.ts";
 
-const PAGE = Deno.readTextFileSync(new URL("guide/quickstart.md", import.meta.url));
 const CHECKOUT = fileURLToPath(new URL("../", import.meta.url)).replace(/[\\/]$/, "");
-
-/** What stands between the first fence of this kind and its end. */
-function block(kind: string): string {
-  const text = new RegExp(`^\`\`\`${kind}\\n([^]*?)^\`\`\`$`, "m").exec(PAGE)?.[1];
-  assert.ok(text !== undefined, `no block '${kind}'`);
-  return text;
-}
 
 Deno.test("the app that the quickstart makes by hand is found and checks, beside a checkout", async () => {
   const parent = await Deno.makeTempDir({ prefix: "kontract_quickstart_" });
   try {
     await Deno.symlink(CHECKOUT, join(parent, "kontract"), { type: "dir" });
     const app = join(parent, "my-app");
-    const files = {
-      "deno.json": block("json"),
-      "web/index.html": block("html"),
-      ...Object.fromEntries(
-        ["src/schema.ts", "src/notes.ts", "web/main.ts"]
-          .map((path) => [path, block(`ts \\[${path}\\]`)]),
-      ),
-    };
-    for (const [path, text] of Object.entries(files)) {
+    const files = await quickstartFiles();
+    assert.equal(files.size, 5);
+    for (const [path, text] of files) {
       await Deno.mkdir(dirname(join(app, path)), { recursive: true });
       await Deno.writeTextFile(join(app, path), text);
     }
-    const [, command] = /^deno (run .*) dev \.$/m.exec(PAGE)!;
+    const texts = (await quickstartBlocks()).map(({ text }) => text);
+    const [, command] = /^deno (run .*) dev \.$/m.exec(texts.join(""))!;
     const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [...command!.split(" "), "check", "."],
       cwd: app,

@@ -98,32 +98,35 @@ Deno.test("where no WebSocket gets through, subscriptions go over HTTP and leave
   for (const each of leave) await each();
 });
 
-Deno.test("a gateway that was down is no reason to do without the WebSocket", async () => {
-  let down = true;
-  await using gateway = await serveGateway(dispatch);
-  await using proxy = await serveProxy(gateway, (request) => {
+/** Stands before a gateway that is down until `state` says otherwise. */
+function serveDown(
+  gateway: TestGateway,
+  state: { readonly down: boolean },
+): ReturnType<typeof serveProxy> {
+  return serveProxy(gateway, (request) => {
     if (request.headers.get("upgrade") !== null) {
-      return down ? new Response(null, { status: 503 }) : gateway.upgrade(request);
+      return state.down ? new Response(null, { status: 503 }) : gateway.upgrade(request);
     }
-    return down ? new Response(null, { status: 502 }) : null;
+    return state.down ? new Response(null, { status: 502 }) : null;
   });
+}
+
+Deno.test("a gateway that was down is no reason to do without the WebSocket", async () => {
+  const state = { down: true };
+  await using gateway = await serveGateway(dispatch);
+  await using proxy = await serveDown(gateway, state);
   using transport = connect(gateway, { url: proxy.url });
   await assert.rejects(follow(transport, SYSTEM_OPS.SUBSCRIBE), { code: "NETWORK" });
-  down = false;
+  state.down = false;
   const leave = await follow(transport, SYSTEM_OPS.SUBSCRIBE);
   assert.equal(gateway.sockets.length, 1);
   await leave();
 });
 
 Deno.test("a call that gets through ends the pause before the next WebSocket", async () => {
-  let down = true;
+  const state = { down: true };
   await using gateway = await serveGateway(dispatch);
-  await using proxy = await serveProxy(gateway, (request) => {
-    if (request.headers.get("upgrade") !== null) {
-      return down ? new Response(null, { status: 503 }) : gateway.upgrade(request);
-    }
-    return down ? new Response(null, { status: 502 }) : null;
-  });
+  await using proxy = await serveDown(gateway, state);
   using transport = connect(gateway, { url: proxy.url });
   const kept = setTimeout;
   const pausing = Promise.withResolvers<void>();
@@ -131,7 +134,7 @@ Deno.test("a call that gets through ends the pause before the next WebSocket", a
     // Time stands still: none of the pause is over before it is seen.
     performance.now = () => 0;
     await assert.rejects(follow(transport, SYSTEM_OPS.SUBSCRIBE), { code: "NETWORK" });
-    down = false;
+    state.down = false;
     // A pause that nobody ends is none that a test waits for.
     globalThis.setTimeout = ((work: () => void, wait: number) => {
       if (wait < 100 || wait > 300) return kept(work, wait);

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { testDatabase } from "../tests/postgres.ts";
-import { until } from "../tests/until.ts";
 import type { StorageEngine, StorageSession } from "./contract.ts";
 import { storageEngine } from "./engine.ts";
 import { keyLock } from "./migrate/lock_keys.ts";
@@ -9,6 +8,7 @@ import { postgresDatabase } from "./postgres_database.ts";
 import { tableKey } from "./table_key.ts";
 import { DEFAULT_TENANT } from "./tenant_name.ts";
 import { code } from "./testing/expect_code.ts";
+import { untilLockAwaited } from "./testing/lock_awaited.ts";
 import {
   ACCOUNTS,
   type AnyTable,
@@ -195,11 +195,7 @@ for (const tenant of [DEFAULT_TENANT, "acme"]) {
                     for (const id of keys) await s.plain!.set(id, { n: 60 });
                   });
                   waiting.catch(() => {});
-                  await until(async () =>
-                    (await db.admin`select from pg_locks
-                      where locktype = 'advisory' and not granted and database = (
-                        select oid from pg_database where datname = current_database())`).length > 0
-                  );
+                  await untilLockAwaited(db.admin);
                   await tx.unsafe(`update ${await db.place("plain", tenant)} set ${write}
                 where id = 'blind' and _deleted_txid is null`);
                   return { waiting };

@@ -10,6 +10,7 @@ import { makeTenant } from "./migrate/tenant_admin.ts";
 import { postgresDatabase } from "./postgres_database.ts";
 import { DEFAULT_TENANT } from "./tenant_name.ts";
 import { inCompany } from "./testing/company.ts";
+import { untilLockAwaited } from "./testing/lock_awaited.ts";
 import {
   ACCOUNTS,
   call,
@@ -216,11 +217,7 @@ for (const tenant of [DEFAULT_TENANT, "acme"]) {
             `select pg_advisory_xact_lock(${keyLock(`'${tenant}'`, "'plain'", "'r8'")})`,
           );
           committed = commit();
-          await until(async () =>
-            (await db.admin`
-            select from pg_locks where locktype = 'advisory' and not granted and database = (
-              select oid from pg_database where datname = current_database())`).length > 0
-          );
+          await untilLockAwaited(db.admin);
           await db.admin`select pg_current_xact_id()`;
         });
         await committed;

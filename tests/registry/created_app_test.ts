@@ -9,6 +9,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { findChromium, launchChromium } from "../browser/chromium.ts";
+import { quickstartBlocks, quickstartFiles } from "../quickstart.ts";
 import { CLI, CreatedApp, REPOSITORY } from "./created_app.ts";
 import { publishToLoopback, type Registry } from "./registry.ts";
 
@@ -116,17 +117,10 @@ Deno.test({
   },
 });
 
-/** The code blocks of the quickstart: what stands after the fence, and the text. */
-async function quickstart(): Promise<readonly { readonly info: string; readonly text: string }[]> {
-  const page = await Deno.readTextFile(join(REPOSITORY, "docs", "guide", "quickstart.md"));
-  return [...page.matchAll(/^```([^\n]*)\n([^]*?)^```$/gm)].map(([, info = "", text = ""]) => ({
-    info,
-    text,
-  }));
-}
-
 Deno.test("the quickstart's commands are the ones that these tests run", async () => {
-  const commands = (await quickstart()).filter(({ info }) => info === "sh").map(({ text }) => text);
+  const commands = (await quickstartBlocks()).filter(({ info }) => info === "sh").map(({ text }) =>
+    text
+  );
   const { tasks } = JSON.parse(await Deno.readTextFile(join(REPOSITORY, "deno.json")));
   assert.equal(tasks.start, "deno run -A cli.ts start examples/guestbook");
   assert.deepEqual(commands, [
@@ -138,14 +132,7 @@ Deno.test("the quickstart's commands are the ones that these tests run", async (
 
 /** Writes the page's files, runs its command, opens the page in a browser where there is one. */
 async function quickstartByHand(jsrUrl: string): Promise<void> {
-  const files = new Map((await quickstart()).flatMap(({ info, text }) => {
-    const name = info === "json"
-      ? "deno.json"
-      : info === "html"
-      ? "web/index.html"
-      : /\[(.+)\]/.exec(info)?.[1];
-    return name === undefined ? [] : [[name, text] as const];
-  }));
+  const files = await quickstartFiles();
   assert.equal(files.size, 5);
   // The page is for a checkout; what is published needs no link to it.
   const { links, ...config } = JSON.parse(files.get("deno.json")!);
